@@ -1,0 +1,111 @@
+//! The command line.
+
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
+
+use clap::{Parser, ValueEnum};
+use corelane::{AlpnMissing, Driver};
+
+/// HTTP/2 over TLS, one server per core.
+///
+/// Answers / (what was negotiated), /bytes/N (N bytes), /echo (the request's body and trailers)
+/// and /drain (length and SHA-256 of the request's body). SIGINT and SIGTERM let requests in
+/// flight finish for up to 30 s; a second signal ends at once.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Args {
+    /// Address and port to listen on, for instance 0.0.0.0:443 or [::]:443; repeatable. Port 0
+    /// takes a free one. [default: 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Vec<SocketAddr>,
+
+    /// Certificate chain, PEM. [default: a self-signed one for localhost, made in memory]
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// Private key, PEM: PKCS#8, SEC1 or PKCS#1.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// Write the self-signed certificate (not its key) to this file, so that clients can trust it.
+    #[arg(long, value_name = "FILE", conflicts_with = "cert")]
+    pub(crate) write_cert: Option<PathBuf>,
+
+    /// TLS backend: rustls, native-tls or none. [default: the first that is compiled in]
+    #[arg(long, value_name = "BACKEND")]
+    pub(crate) tls: Option<String>,
+
+    /// Number of workers, or auto for one per CPU.
+    #[arg(long, value_name = "N|auto", default_value = "auto")]
+    pub(crate) workers: Workers,
+
+    /// CPUs to pin the workers to, for instance 0,2,4. [default: those the process may use]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) cpus: Vec<usize>,
+
+    /// Let the kernel move the workers between CPUs.
+    #[arg(long, conflicts_with = "cpus")]
+    pub(crate) no_affinity: bool,
+
+    /// What the workers run on; auto takes io_uring where it is allowed.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) driver: DriverArg,
+
+    /// What becomes of clients that offer no protocol by ALPN.
+    #[arg(long, value_enum, default_value = "reject")]
+    pub(crate) alpn_missing: AlpnMissingArg,
+
+    /// Say more: -v handshakes that failed, -vv every connection.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Workers(pub(crate) Option<NonZeroUsize>);
+
+impl FromStr for Workers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self(None)),
+            number => number
+                .parse()
+                .map(|workers| Self(Some(workers)))
+                .map_err(|_| "expected a number of at least 1, or auto".into()),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DriverArg {
+    Auto,
+    IoUring,
+    Epoll,
+}
+
+impl From<DriverArg> for Driver {
+    fn from(arg: DriverArg) -> Self {
+        match arg {
+            DriverArg::Auto => Self::Auto,
+            DriverArg::IoUring => Self::IoUring,
+            DriverArg::Epoll => Self::Epoll,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum AlpnMissingArg {
+    /// Refuse them with the alert no_application_protocol.
+    Reject,
+    /// Serve them HTTP/2 with prior knowledge.
+    Allow,
+}
+
+impl From<AlpnMissingArg> for AlpnMissing {
+    fn from(arg: AlpnMissingArg) -> Self {
+        match arg {
+            AlpnMissingArg::Reject => Self::Reject,
+            AlpnMissingArg::Allow => Self::Allow,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! SHA-256 by the crypto library that the build has anyway: OpenSSL, or beside rustls sha2.
+
+cfg_if::cfg_if! {
+    if #[cfg(feature = "native-tls")] {
+        #[derive(Default)]
+        pub(crate) struct Sha256(openssl::sha::Sha256);
+
+        impl Sha256 {
+            pub(crate) fn update(&mut self, data: &[u8]) {
+                self.0.update(data);
+            }
+
+            pub(crate) fn finish(self) -> Option<[u8; 32]> {
+                Some(self.0.finish())
+            }
+        }
+    } else if #[cfg(feature = "rustls")] {
+        use sha2::Digest;
+
+        #[derive(Default)]
+        pub(crate) struct Sha256(sha2::Sha256);
+
+        impl Sha256 {
+            pub(crate) fn update(&mut self, data: &[u8]) {
+                self.0.update(data);
+            }
+
+            pub(crate) fn finish(self) -> Option<[u8; 32]> {
+                Some(self.0.finalize().into())
+            }
+        }
+    } else {
+        /// A build without TLS has no crypto library, and gets none for this.
+        #[derive(Default)]
+        pub(crate) struct Sha256;
+
+        impl Sha256 {
+            pub(crate) fn update(&mut self, _data: &[u8]) {}
+
+            pub(crate) fn finish(self) -> Option<[u8; 32]> {
+                None
+            }
+        }
+    }
+}

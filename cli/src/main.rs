@@ -1,0 +1,153 @@
+//! The `corelane` command: an HTTP/2 server over TLS, one worker per core.
+
+mod args;
+mod digest;
+mod routes;
+mod self_signed;
+mod tls;
+
+use std::{
+    io::Write,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use corelane::{Affinity, Builder, Chain, Error, Handle, SHUTDOWN_DEADLINE, Server};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use crate::args::Args;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    log(args.verbose);
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "corelane: {}", Chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// To standard error; what the libraries below have to say only from -vvv on.
+fn log(verbose: u8) {
+    let (own, others) = match verbose {
+        0 => (LevelFilter::WARN, LevelFilter::WARN),
+        1 => (LevelFilter::INFO, LevelFilter::WARN),
+        2 => (LevelFilter::DEBUG, LevelFilter::WARN),
+        _ => (LevelFilter::TRACE, LevelFilter::DEBUG),
+    };
+    let filter = Targets::new()
+        .with_default(others)
+        .with_target("corelane", own);
+    let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(format.with_filter(filter))
+        .init();
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+    // Before any thread starts: a signal is then never lost to the default action.
+    let signals = Signals::new([SIGINT, SIGTERM])?;
+    let tls = tls::choose(args)?;
+    let builder = Server::builder(tls.acceptor)
+        .driver(args.driver.into())
+        .alpn_missing(args.alpn_missing.into());
+    let server = listen(with_workers(builder, args), args).bind()?;
+    let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
+    introduce(&handle, &tls.description);
+    stop_on_signal(signals, handle)?;
+    Ok(())
+}
+
+fn with_workers(mut builder: Builder, args: &Args) -> Builder {
+    if let Some(workers) = args.workers.0 {
+        builder = builder.workers(workers);
+    }
+    if args.no_affinity {
+        builder = builder.affinity(Affinity::None);
+    } else if !args.cpus.is_empty() {
+        builder = builder.affinity(Affinity::Cpus(args.cpus.clone()));
+    }
+    builder
+}
+
+fn listen(builder: Builder, args: &Args) -> Builder {
+    let addrs = match &args.listen[..] {
+        [] => default_addrs(),
+        given => given.to_vec(),
+    };
+    addrs.into_iter().fold(builder, Builder::listen)
+}
+
+/// Loopback, IPv6 too where this host has it.
+fn default_addrs() -> Vec<SocketAddr> {
+    const PORT: u16 = 8443;
+    let mut addrs = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))];
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+        addrs.push(SocketAddr::from((Ipv6Addr::LOCALHOST, PORT)));
+    }
+    addrs
+}
+
+/// Says what is running and how to try it. Nobody to read it is no reason to fail.
+fn introduce(handle: &Handle, tls: &tls::Description) {
+    let mut out = std::io::stdout().lock();
+    let addrs = handle.local_addrs();
+    let scheme = tls.scheme;
+    for addr in addrs {
+        let _ = writeln!(out, "listening on {scheme}://{addr}");
+    }
+    let _ = writeln!(out, "TLS: {}", tls.text);
+    let workers = handle.workers();
+    let _ = writeln!(out, "workers: {}", workers.len());
+    for worker in workers {
+        let info = worker.info;
+        let cpu = match info.cpu {
+            Some(cpu) => format!("CPU {cpu}"),
+            None => "not pinned".into(),
+        };
+        let _ = writeln!(out, "  {}: {}, {cpu}", info.index, info.driver);
+    }
+    if let Some(addr) = addrs.first() {
+        let host = match addr.ip() {
+            ip if ip.is_loopback() || ip.is_unspecified() => "localhost".into(),
+            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+            ip => ip.to_string(),
+        };
+        let _ = writeln!(
+            out,
+            "try: curl {} {scheme}://{host}:{}/",
+            tls.curl_options,
+            addr.port()
+        );
+    }
+    let _ = out.flush();
+}
+
+/// Waits for the first signal and shuts down; a second one ends the process at once.
+fn stop_on_signal(mut signals: Signals, handle: Handle) -> Result<(), Error> {
+    if let Some(signal) = signals.forever().next() {
+        tracing::info!(signal, deadline = ?SHUTDOWN_DEADLINE, "shutting down");
+        handle.shutdown(SHUTDOWN_DEADLINE);
+    }
+    let second = std::thread::Builder::new().spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            std::process::exit(128 + signal);
+        }
+    });
+    if let Err(error) = second {
+        tracing::warn!(%error, "a second signal will not be noticed");
+    }
+    handle.wait()
+}

@@ -1,0 +1,150 @@
+//! What the command answers.
+
+use std::{
+    convert::Infallible,
+    fmt::Write,
+    pin::Pin,
+    sync::LazyLock,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use corelane::{Body, ConnectionInfo, Error};
+use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+
+use crate::digest::Sha256;
+
+type ResponseBody = UnsyncBoxBody<Bytes, Error>;
+
+pub(crate) async fn answer(request: Request<Body>) -> Result<Response<ResponseBody>, Infallible> {
+    let path = request.uri().path().to_owned();
+    Ok(match path.as_str() {
+        "/" => text(StatusCode::OK, page(request.body().connection())),
+        "/echo" => echo(request),
+        "/drain" => drain(request.into_body()).await,
+        _ => match path.strip_prefix("/bytes/").map(str::parse) {
+            Some(Ok(length)) => Response::new(Repeated { left: length }.boxed_unsync()),
+            Some(Err(_)) => text(
+                StatusCode::BAD_REQUEST,
+                "/bytes/N wants a number of bytes\n".into(),
+            ),
+            None => text(
+                StatusCode::NOT_FOUND,
+                "not found; there are /, /bytes/N, /echo and /drain\n".into(),
+            ),
+        },
+    })
+}
+
+fn text(status: StatusCode, text: String) -> Response<ResponseBody> {
+    let body = Full::new(Bytes::from(text)).map_err(|never| match never {});
+    let mut response = Response::new(body.boxed_unsync());
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
+
+/// What was negotiated with this client, a line each.
+fn page(connection: &ConnectionInfo) -> String {
+    fn or_none(value: &Option<impl ToString>) -> String {
+        value.as_ref().map_or("none".into(), ToString::to_string)
+    }
+    let negotiated = &connection.negotiated;
+    let resumed = negotiated
+        .resumed
+        .map(|resumed| if resumed { "yes" } else { "no" });
+    let mut page = String::new();
+    for (name, value) in [
+        ("protocol", "HTTP/2".into()),
+        ("alpn", or_none(&negotiated.alpn_protocol)),
+        ("tls version", or_none(&negotiated.tls_version)),
+        ("cipher suite", or_none(&negotiated.cipher_suite)),
+        ("server name", or_none(&negotiated.server_name)),
+        ("resumed", or_none(&resumed)),
+        ("backend", connection.backend.into()),
+        ("worker", connection.worker.to_string()),
+    ] {
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "{name}: {value}");
+    }
+    page
+}
+
+/// The request's body and trailers as they come in.
+fn echo(request: Request<Body>) -> Response<ResponseBody> {
+    let content_type = request.headers().get(CONTENT_TYPE).cloned();
+    let mut response = Response::new(request.into_body().boxed_unsync());
+    if let Some(content_type) = content_type {
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+    }
+    response
+}
+
+/// Reads all of it: its length and SHA-256.
+async fn drain(mut body: Body) -> Response<ResponseBody> {
+    let mut length = 0;
+    let mut sha256 = Sha256::default();
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => {
+                if let Some(data) = frame.data_ref() {
+                    length += data.len();
+                    sha256.update(data);
+                }
+            }
+            Err(error) => {
+                let message = format!("the request's body ended early: {error}\n");
+                return text(StatusCode::BAD_REQUEST, message);
+            }
+        }
+    }
+    let mut line = format!("{length} ");
+    match sha256.finish() {
+        Some(digest) => {
+            for byte in digest {
+                let _ = write!(line, "{byte:02x}");
+            }
+        }
+        None => line.push_str("(no SHA-256: built without TLS)"),
+    }
+    line.push('\n');
+    text(StatusCode::OK, line)
+}
+
+/// Lines of 64 characters over and over, cut off after `left` bytes.
+struct Repeated {
+    left: u64,
+}
+
+static BLOCK: LazyLock<Bytes> = LazyLock::new(|| {
+    const LINE: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-\n";
+    Bytes::from(LINE.repeat(1024))
+});
+
+impl http_body::Body for Repeated {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let n = usize::try_from(self.left).map_or(BLOCK.len(), |left| left.min(BLOCK.len()));
+        self.left -= n as u64;
+        Poll::Ready(Some(Ok(Frame::data(BLOCK.slice(..n)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

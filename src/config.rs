@@ -1,0 +1,164 @@
+//! Every limit and every setting of HTTP/2, each with its unit and its reason.
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// How long things may take. Each is measured per connection.
+///
+/// Checked by timers of the worker that serves the connection; what the peer sees when one runs
+/// out stands with each field.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// From the accepted socket to the end of the HTTP/2 preface: TLS handshake and the client's
+    /// first SETTINGS. Past it the connection is closed. Default [`HANDSHAKE`](Self::HANDSHAKE).
+    pub handshake: Duration,
+    /// How long a connection may stand open without a stream. Past it the peer gets GOAWAY
+    /// (`NO_ERROR`) and the connection is closed. Default [`IDLE`](Self::IDLE).
+    pub idle: Duration,
+    /// How long a write may make no progress. Where the socket takes nothing for this long the
+    /// connection is closed; where the peer grants a stream no window for this long (RFC 9113
+    /// section 5.2) that stream is reset with `CANCEL`. Default [`WRITE`](Self::WRITE).
+    pub write: Duration,
+}
+
+impl Limits {
+    /// 10 s: three lost packets in a row on a slow link (1 + 2 + 4 s of retransmission) and the
+    /// two round trips of TLS 1.2 still fit; a peer that stops half-way holds a socket no longer.
+    pub const HANDSHAKE: Duration = Duration::from_secs(10);
+
+    /// 75 s: what nginx keeps connections for, so that clients and load balancers tuned to it
+    /// behave the same here.
+    pub const IDLE: Duration = Duration::from_secs(75);
+
+    /// 30 s: TCP retransmits six times in it; a reader that took not one byte meanwhile is gone
+    /// or means harm.
+    pub const WRITE: Duration = Duration::from_secs(30);
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Self::HANDSHAKE,
+            idle: Self::IDLE,
+            write: Self::WRITE,
+        }
+    }
+}
+
+/// How long [`Handle::shutdown`](crate::Handle::shutdown) is usually given: 30 s, what Kubernetes
+/// waits between SIGTERM and SIGKILL.
+pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Connections that the kernel completes and keeps for a worker until it accepts them, per
+/// listener: 4096, what the kernel itself defaults to since Linux 5.4. The kernel caps it at
+/// `net.core.somaxconn`.
+pub const BACKLOG: u32 = 4096;
+
+/// What the server tells its peers in SETTINGS, and how much it holds for one connection.
+///
+/// The defaults are hyper's where hyper has one.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Http2Config {
+    /// Flow-control window of each request body, bytes (`SETTINGS_INITIAL_WINDOW_SIZE`, RFC 9113
+    /// section 6.5.2). Default 1 MiB: 100 Mbit/s at 80 ms.
+    pub initial_stream_window_size: u32,
+    /// Flow-control window of all request bodies of one connection together, bytes. It is also the
+    /// most that unread request bodies can make a connection hold. Default 1 MiB.
+    pub initial_connection_window_size: u32,
+    /// Streams that a peer may have open at once (`SETTINGS_MAX_CONCURRENT_STREAMS`); one more is
+    /// refused with `REFUSED_STREAM`. Default 200.
+    pub max_concurrent_streams: u32,
+    /// Size of a request's header list, bytes, counted as RFC 9113 section 6.5.2 does
+    /// (`SETTINGS_MAX_HEADER_LIST_SIZE`); a larger one is answered 431. Default 16 KiB.
+    pub max_header_list_size: u32,
+    /// Largest frame that a peer may send, bytes (`SETTINGS_MAX_FRAME_SIZE`). Default 16 KiB, the
+    /// least that the RFC allows.
+    pub max_frame_size: u32,
+    /// Response bytes that may wait to be sent on one connection, over all its streams. Past it
+    /// response bodies are not asked for more. Default 1 MiB.
+    pub max_send_buffer_size: usize,
+}
+
+impl Default for Http2Config {
+    fn default() -> Self {
+        Self {
+            initial_stream_window_size: 1024 * 1024,
+            initial_connection_window_size: 1024 * 1024,
+            max_concurrent_streams: 200,
+            max_header_list_size: 16 * 1024,
+            max_frame_size: 16 * 1024,
+            max_send_buffer_size: 1024 * 1024,
+        }
+    }
+}
+
+impl Http2Config {
+    /// The ranges of RFC 9113 section 6.5.2, so that a wrong value is an error here and not a
+    /// panic below.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        const MAX_WINDOW: u32 = (1 << 31) - 1;
+        let wrong = |name: &str, value: usize, range: &str| {
+            Err(Error::config(format!(
+                "Http2Config::{name} is {value}, it has to be {range}"
+            )))
+        };
+        if self.initial_stream_window_size > MAX_WINDOW {
+            return wrong(
+                "initial_stream_window_size",
+                self.initial_stream_window_size as usize,
+                "at most 2^31-1",
+            );
+        }
+        if !(65_535..=MAX_WINDOW).contains(&self.initial_connection_window_size) {
+            return wrong(
+                "initial_connection_window_size",
+                self.initial_connection_window_size as usize,
+                "65535 to 2^31-1",
+            );
+        }
+        if !(16_384..=16_777_215).contains(&self.max_frame_size) {
+            return wrong(
+                "max_frame_size",
+                self.max_frame_size as usize,
+                "16384 to 16777215",
+            );
+        }
+        if self.max_concurrent_streams == 0 {
+            return wrong("max_concurrent_streams", 0, "at least 1");
+        }
+        if !(1..=u32::MAX as usize).contains(&self.max_send_buffer_size) {
+            return wrong(
+                "max_send_buffer_size",
+                self.max_send_buffer_size,
+                "1 to 2^32-1",
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_outside_the_rfcs_ranges_are_errors() {
+        assert!(Http2Config::default().validate().is_ok());
+        let wrong: [fn(&mut Http2Config); 5] = [
+            |c| c.initial_stream_window_size = 1 << 31,
+            |c| c.initial_connection_window_size = 65_534,
+            |c| c.max_frame_size = 16_383,
+            |c| c.max_concurrent_streams = 0,
+            |c| c.max_send_buffer_size = 0,
+        ];
+        for spoil in wrong {
+            let mut config = Http2Config::default();
+            spoil(&mut config);
+            let error = config.validate().expect_err("out of range");
+            assert!(error.is_config(), "{error}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What a worker has done, counted.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What one worker has done since it started, at the moment of asking.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct WorkerCounters {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        /// The same, being counted. Aligned so that no two workers write to one cache line.
+        #[derive(Debug, Default)]
+        #[repr(align(128))]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: Counter,)*
+        }
+
+        impl Counters {
+            pub(crate) fn read(&self) -> WorkerCounters {
+                WorkerCounters { $($name: self.$name.0.load(Relaxed),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections accepted from the listeners.
+    connections_accepted,
+    /// Connections that have ended, for whatever reason.
+    connections_closed,
+    /// Handshakes completed, without TLS: connections begun.
+    handshakes_completed,
+    /// Handshakes that failed, for whatever reason.
+    handshakes_failed,
+    /// Of these: no common protocol, answered by the alert `no_application_protocol`.
+    alpn_refused,
+    /// Of these: the session negotiated something else than what was decided.
+    alpn_disagreements,
+    /// Of these: the time limit ran out.
+    handshakes_timed_out,
+    /// Handshakes that resumed an earlier session.
+    sessions_resumed,
+    /// Requests given to the service.
+    requests,
+    /// Handlers that panicked; each cost its own stream only.
+    handler_panics,
+    /// Handlers or response bodies that failed.
+    handler_errors,
+    /// Streams reset because the peer granted them no window for too long.
+    streams_stalled,
+    /// Connections that ended with an error.
+    connections_failed,
+    /// Connections whose task panicked: a bug in corelane or in a handler's destructor.
+    connection_panics,
+    /// Failed calls of `accept`, for instance for want of file descriptors.
+    accept_errors,
+}
+
+/// Written by the thread of one worker only, so that counting needs no locked instruction.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+}

@@ -1,0 +1,99 @@
+//! The body of a request.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use crate::{connection_info::ConnectionInfo, error::Error};
+
+/// The body of a request, streamed: an [`http_body::Body`] with data and trailers.
+///
+/// Flow control follows consumption (RFC 9113 section 5.2): the peer may send more once data has
+/// been taken from here, so a handler that does not read holds the peer back at
+/// [`Http2Config::initial_stream_window_size`](crate::Http2Config::initial_stream_window_size).
+/// A client that sent `expect: 100-continue` is told to go on when the body is first polled.
+pub struct Body {
+    recv: h2::RecvStream,
+    content_length: Option<u64>,
+    wants_continue: Option<futures_channel::oneshot::Sender<()>>,
+    data_done: bool,
+    connection: Arc<ConnectionInfo>,
+}
+
+impl Body {
+    pub(crate) fn new(
+        recv: h2::RecvStream,
+        content_length: Option<u64>,
+        wants_continue: Option<futures_channel::oneshot::Sender<()>>,
+        connection: Arc<ConnectionInfo>,
+    ) -> Self {
+        Self {
+            recv,
+            content_length,
+            wants_continue,
+            data_done: false,
+            connection,
+        }
+    }
+
+    /// The connection that the request came in on.
+    pub fn connection(&self) -> &Arc<ConnectionInfo> {
+        &self.connection
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        if let Some(wants_continue) = this.wants_continue.take() {
+            // The receiver is gone once the response has begun; then nobody waits for a 100.
+            let _ = wants_continue.send(());
+        }
+        if !this.data_done {
+            match ready!(this.recv.poll_data(cx)) {
+                Some(Ok(data)) => {
+                    this.content_length = this
+                        .content_length
+                        .map(|left| left.saturating_sub(data.len() as u64));
+                    this.recv.flow_control().release_capacity(data.len())?;
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                None => this.data_done = true,
+            }
+        }
+        let trailers = ready!(this.recv.poll_trailers(cx))?;
+        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.recv.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.content_length {
+            _ if self.recv.is_end_stream() => SizeHint::with_exact(0),
+            Some(left) => SizeHint::with_exact(left),
+            None => SizeHint::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body")
+            .field("content_length", &self.content_length)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+//! Drives one connection: polls h2 and, in the same task, the requests in flight.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    respond::respond,
+    send::{Chunk, SendBuffer},
+};
+use crate::{
+    config::{Http2Config, Limits},
+    connection_info::ConnectionInfo,
+    counters::Counters,
+    error::Error,
+    service::HttpService,
+    time::{Deadline, Timer},
+};
+
+/// A connection whose preface has been exchanged.
+pub(crate) type Connection<IO> = h2::server::Connection<IO, Chunk>;
+
+/// What the requests of a connection share.
+pub(crate) struct Scope {
+    pub(super) info: Arc<ConnectionInfo>,
+    pub(super) limits: Limits,
+    pub(super) timer: Timer,
+    pub(super) counters: Arc<Counters>,
+    pub(super) send_buffer: Rc<SendBuffer>,
+}
+
+impl Scope {
+    pub(crate) fn new(
+        info: ConnectionInfo,
+        limits: &Limits,
+        config: &Http2Config,
+        timer: Timer,
+        counters: &Arc<Counters>,
+    ) -> Self {
+        Self {
+            info: Arc::new(info),
+            limits: limits.clone(),
+            timer,
+            counters: Arc::clone(counters),
+            send_buffer: Rc::new(SendBuffer::new(config.max_send_buffer_size)),
+        }
+    }
+}
+
+/// Why a connection ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closed {
+    ByPeer,
+    Idle,
+    Shutdown,
+}
+
+/// Exchanges the preface (RFC 9113 section 3.4).
+pub(crate) async fn preface<IO>(io: IO, config: &Http2Config) -> Result<Connection<IO>, Error>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let connection = h2::server::Builder::new()
+        .initial_window_size(config.initial_stream_window_size)
+        .initial_connection_window_size(config.initial_connection_window_size)
+        .max_concurrent_streams(config.max_concurrent_streams)
+        .max_header_list_size(config.max_header_list_size)
+        .max_frame_size(config.max_frame_size)
+        .max_send_buffer_size(config.max_send_buffer_size)
+        .handshake(io)
+        .await?;
+    Ok(connection)
+}
+
+/// Serves a connection until it ends. When `shutdown` is ready the peer is told to go elsewhere
+/// (GOAWAY, RFC 9113 section 6.8) and what it has asked for by then is answered.
+pub(crate) async fn serve<IO, S>(
+    mut connection: Connection<IO>,
+    service: S,
+    scope: Rc<Scope>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<Closed, Error>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+    S: HttpService,
+{
+    let mut shutdown = pin!(shutdown);
+    let mut closed = Closed::ByPeer;
+    let mut in_flight = FuturesUnordered::new();
+    let mut idle = Deadline::new(scope.timer, scope.limits.idle);
+    poll_fn(|cx| {
+        if closed == Closed::ByPeer && shutdown.as_mut().poll(cx).is_ready() {
+            closed = Closed::Shutdown;
+            connection.graceful_shutdown();
+            idle = Deadline::new(scope.timer, scope.limits.write);
+        }
+        loop {
+            // Everything that has arrived is accepted before anything is answered, so that the
+            // answers leave together.
+            while let Poll::Ready(accepted) = connection.poll_accept(cx) {
+                match accepted {
+                    Some(Ok((request, sender))) => {
+                        scope.counters.requests.add();
+                        let scope = Rc::clone(&scope);
+                        in_flight.push(respond(service.clone(), request, sender, scope));
+                        idle.progress();
+                    }
+                    Some(Err(error)) => return Poll::Ready(Err(error.into())),
+                    None => return Poll::Ready(Ok(closed)),
+                }
+            }
+            // What is answered here makes h2 wake this task, which sends it.
+            while let Poll::Ready(Some(())) = in_flight.poll_next_unpin(cx) {}
+            if !in_flight.is_empty() || idle.poll_waiting(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if closed != Closed::ByPeer {
+                let error = Error::timeout("the peer's answer to GOAWAY", scope.limits.write);
+                return Poll::Ready(Err(error));
+            }
+            closed = Closed::Idle;
+            connection.graceful_shutdown();
+            idle = Deadline::new(scope.timer, scope.limits.write);
+        }
+    })
+    .await
+}

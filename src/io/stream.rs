@@ -1,0 +1,254 @@
+//! The driver: lends the socket to the session, call by call.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::wire::{Replay, SocketWire, Writes};
+use crate::{
+    negotiated::Negotiated,
+    time::Deadline,
+    tls::session::{MAX_PLAINTEXT, TlsSession},
+};
+
+/// A TLS session on a socket, as tokio's `AsyncRead` and `AsyncWrite`.
+///
+/// Reading and writing go on independently, as HTTP/2 needs: each call lends the socket to the
+/// session and is over before the next. What the stream holds is bounded: less than one record of
+/// plaintext that waits for company ([`MAX_PLAINTEXT`]), and the session's sealed bytes
+/// ([`MAX_SEALED`](crate::tls::MAX_SEALED)).
+///
+/// Small writes leave as one record with the next flush; large ones leave in full records at once.
+/// `poll_shutdown` flushes, sends close_notify and ends the socket's sending side. Reading `0`
+/// bytes is a close_notify by the peer; an end without it is
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). After any failure the alert that the session
+/// made is sent as far as the socket takes it.
+pub struct TlsStream<IO> {
+    io: IO,
+    replay: Replay,
+    /// Plaintext that waits for a full record or a flush: fewer than [`MAX_PLAINTEXT`] bytes.
+    staged: Vec<u8>,
+    closing: bool,
+    /// Ends a write that makes no progress; `None`: it may wait for good.
+    stall: Option<Deadline>,
+    session: Box<dyn TlsSession>,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
+    pub(super) fn new(io: IO, replay: Replay, session: Box<dyn TlsSession>) -> Self {
+        Self {
+            io,
+            replay,
+            staged: Vec::new(),
+            closing: false,
+            stall: None,
+            session,
+        }
+    }
+
+    /// Ends writes during which the socket takes nothing for the deadline's time.
+    pub(crate) fn set_write_limit(&mut self, stall: Deadline) {
+        self.stall = Some(stall);
+    }
+
+    /// What the handshake agreed on.
+    pub fn negotiated(&self) -> Negotiated {
+        self.session.negotiated()
+    }
+
+    pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.call(cx, |session, wire| session.handshake(wire))
+    }
+
+    /// Hands every sealed byte to the socket.
+    pub(super) fn poll_sealed_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.call(cx, |session, wire| session.flush(wire))
+    }
+
+    /// The socket, for the last words after the session has ended.
+    pub(crate) fn into_inner(self) -> IO {
+        self.io
+    }
+
+    /// Lends the wire for one call, sends the alert if the call failed, and keeps the time of
+    /// writes that wait.
+    fn call<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        call: impl FnOnce(&mut dyn TlsSession, &mut SocketWire<'_, '_, IO>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        let mut wire = SocketWire {
+            io: &mut self.io,
+            replay: &mut self.replay,
+            cx: &mut *cx,
+            writes: Writes::default(),
+        };
+        let result = match call(&mut *self.session, &mut wire) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            Err(error) => {
+                // The first error is the one to report; the alert goes as far as the socket takes
+                // it.
+                let _ = self.session.flush(&mut wire);
+                Poll::Ready(Err(error))
+            }
+            Ok(value) => Poll::Ready(Ok(value)),
+        };
+        let writes = wire.writes;
+        if let (Some(stall), Some(blocked)) = (&mut self.stall, writes.blocked) {
+            if writes.taken > 0 || !blocked {
+                stall.progress();
+            }
+            if blocked && stall.poll_waiting(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        result
+    }
+
+    /// Seals what is staged together with the head of `bufs`, as whole records. Answers how much
+    /// of `bufs` was taken: all of it if the session took all that makes whole records, the rest
+    /// being staged.
+    fn poll_seal(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+        offered: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let whole = (self.staged.len() + offered) / MAX_PLAINTEXT * MAX_PLAINTEXT;
+            let mut staged = std::mem::take(&mut self.staged);
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES + 1];
+            slices[0] = IoSlice::new(&staged);
+            let mut room = whole - staged.len();
+            for (slice, buf) in slices[1..].iter_mut().zip(bufs) {
+                *slice = IoSlice::new(&buf[..buf.len().min(room)]);
+                room -= slice.len();
+            }
+            let result = self.call(cx, |session, wire| session.write(wire, &slices));
+            let sealed = match result {
+                Poll::Ready(Ok(sealed)) => sealed,
+                other => {
+                    self.staged = staged;
+                    return other;
+                }
+            };
+            let from_staged = sealed.min(staged.len());
+            staged.drain(..from_staged);
+            self.staged = staged;
+            let taken = sealed - from_staged;
+            if sealed == whole {
+                self.stage(bufs, taken);
+                return Poll::Ready(Ok(offered));
+            }
+            if taken > 0 {
+                return Poll::Ready(Ok(taken));
+            }
+        }
+    }
+
+    /// Keeps what follows the first `skip` bytes of `bufs` until there is more or a flush.
+    fn stage(&mut self, bufs: &[IoSlice<'_>], mut skip: usize) {
+        for buf in bufs {
+            let skipped = skip.min(buf.len());
+            self.staged.extend_from_slice(&buf[skipped..]);
+            skip -= skipped;
+        }
+    }
+
+    fn poll_staged_sealed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.staged.is_empty() {
+            let staged = std::mem::take(&mut self.staged);
+            let slices = [IoSlice::new(&staged)];
+            let result = self.call(cx, |session, wire| session.write(wire, &slices));
+            self.staged = staged;
+            let sealed = ready!(result)?;
+            self.staged.drain(..sealed);
+        }
+        if self.staged.capacity() > STAGED_KEPT {
+            self.staged = Vec::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Slices of one vectored write that are looked at; h2 gives two.
+const MAX_SLICES: usize = 8;
+
+/// What a connection keeps of its staging buffer while nothing is to be written.
+const STAGED_KEPT: usize = 2048;
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let unfilled = buf.initialize_unfilled();
+        let result = this.call(cx, |session, wire| session.read(wire, unfilled));
+        if this.session.wants_flush() {
+            // What the peer sent asked for an answer (a KeyUpdate, say). If that fails the next
+            // write reports it.
+            let _ = this.poll_sealed_sent(cx);
+        }
+        let n = ready!(result)?;
+        buf.advance(n);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.closing {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let bufs = &bufs[..bufs.len().min(MAX_SLICES)];
+        let offered = bufs.iter().map(|buf| buf.len()).sum::<usize>();
+        if this.staged.len() + offered < MAX_PLAINTEXT {
+            this.stage(bufs, 0);
+            return Poll::Ready(Ok(offered));
+        }
+        this.poll_seal(cx, bufs, offered)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_staged_sealed(cx))?;
+        this.poll_sealed_sent(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_staged_sealed(cx))?;
+        if !this.closing {
+            this.closing = true;
+            this.session.send_close_notify();
+        }
+        ready!(this.poll_sealed_sent(cx))?;
+        Pin::new(&mut this.io).poll_shutdown(cx)
+    }
+}

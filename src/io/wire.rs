@@ -1,0 +1,95 @@
+//! The wire that is lent to a session: a socket together with the task that waits for it.
+
+use std::{
+    io::{self, IoSlice, Read, Write},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes that were read ahead of the session, given to it before anything from the socket.
+#[derive(Default)]
+pub(super) struct Replay {
+    bytes: Vec<u8>,
+    given: usize,
+}
+
+impl Replay {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, given: 0 }
+    }
+
+    fn read(&mut self, buf: &mut [u8]) -> Option<usize> {
+        let rest = &self.bytes[self.given..];
+        if rest.is_empty() {
+            return None;
+        }
+        let n = rest.len().min(buf.len());
+        buf[..n].copy_from_slice(&rest[..n]);
+        self.given += n;
+        if self.given == self.bytes.len() {
+            *self = Self::default();
+        }
+        Some(n)
+    }
+}
+
+pub(super) struct SocketWire<'a, 'cx, IO> {
+    pub(super) io: &'a mut IO,
+    pub(super) replay: &'a mut Replay,
+    pub(super) cx: &'a mut Context<'cx>,
+    pub(super) writes: Writes,
+}
+
+/// What became of the writes of one call.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Writes {
+    /// Bytes that the socket took.
+    pub(super) taken: usize,
+    /// Whether the last one found the socket full; `None`: there was none.
+    pub(super) blocked: Option<bool>,
+}
+
+fn would_block<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
+    match poll {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+impl<IO: AsyncRead + Unpin> Read for SocketWire<'_, '_, IO> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if let Some(n) = self.replay.read(buf) {
+            return Ok(n);
+        }
+        let mut buf = ReadBuf::new(buf);
+        would_block(Pin::new(&mut *self.io).poll_read(self.cx, &mut buf))?;
+        Ok(buf.filled().len())
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> SocketWire<'_, '_, IO> {
+    fn wrote(&mut self, poll: Poll<io::Result<usize>>) -> io::Result<usize> {
+        self.writes.blocked = Some(poll.is_pending());
+        let n = would_block(poll)?;
+        self.writes.taken += n;
+        Ok(n)
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> Write for SocketWire<'_, '_, IO> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let poll = Pin::new(&mut *self.io).poll_write(self.cx, buf);
+        self.wrote(poll)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let poll = Pin::new(&mut *self.io).poll_write_vectored(self.cx, bufs);
+        self.wrote(poll)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        would_block(Pin::new(&mut *self.io).poll_flush(self.cx))
+    }
+}

@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod alpn;
+mod config;
+mod connection_info;
+mod counters;
+mod error;
+mod http2;
+mod io;
+mod negotiated;
+mod server;
+mod service;
+mod time;
+pub mod tls;
+
+pub use self::{
+    alpn::{AlpnMissing, ProtocolName},
+    config::{BACKLOG, Http2Config, Limits, SHUTDOWN_DEADLINE},
+    connection_info::ConnectionInfo,
+    counters::WorkerCounters,
+    error::{Chain, Error},
+    http2::Body,
+    io::TlsStream,
+    server::{
+        ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Server, WorkerInfo,
+        WorkerStatus, serve_connection,
+    },
+    service::{HttpService, ServiceFn, service_fn},
+};

@@ -1,0 +1,95 @@
+//! What a TLS handshake agreed on, in the same words whichever backend spoke.
+
+use std::fmt;
+
+use crate::alpn::ProtocolName;
+
+/// A version of TLS by its number on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TlsVersion(pub u16);
+
+impl TlsVersion {
+    /// TLS 1.2, RFC 5246.
+    pub const TLS_1_2: Self = Self(0x0303);
+    /// TLS 1.3, RFC 8446.
+    pub const TLS_1_3: Self = Self(0x0304);
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::TLS_1_2 => f.write_str("TLS 1.2"),
+            Self::TLS_1_3 => f.write_str("TLS 1.3"),
+            Self(other) => write!(f, "TLS version {other:#06x}"),
+        }
+    }
+}
+
+impl fmt::Debug for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A cipher suite by its number in IANA's registry; shown by its name there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CipherSuite(pub u16);
+
+impl CipherSuite {
+    /// The name in IANA's registry, for example `TLS_AES_128_GCM_SHA256`.
+    pub fn name(self) -> Option<&'static str> {
+        tls_parser::TlsCipherSuite::from_id(self.0).map(|suite| suite.name)
+    }
+}
+
+impl fmt::Display for CipherSuite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "cipher suite {:#06x}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for CipherSuite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What was negotiated. A field is `None` where the peer did not send it, where there was no TLS,
+/// or where the backend cannot tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Negotiated {
+    /// The application protocol chosen by ALPN (RFC 7301).
+    pub alpn_protocol: Option<ProtocolName>,
+    /// The version of TLS.
+    pub tls_version: Option<TlsVersion>,
+    /// The cipher suite.
+    pub cipher_suite: Option<CipherSuite>,
+    /// The name that the client asked for by SNI (RFC 6066 section 3).
+    pub server_name: Option<String>,
+    /// Whether an earlier session was resumed (RFC 8446 section 2.2, RFC 5246 section 7.3).
+    pub resumed: Option<bool>,
+    /// The client's end-entity certificate, DER.
+    pub peer_certificate: Option<Vec<u8>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ianas() {
+        for (id, name) in [
+            (0x1301, "TLS_AES_128_GCM_SHA256"),
+            (0x1303, "TLS_CHACHA20_POLY1305_SHA256"),
+            (0xc02b, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
+        ] {
+            assert_eq!(CipherSuite(id).to_string(), name);
+        }
+        assert_eq!(CipherSuite(0xfefe).to_string(), "cipher suite 0xfefe");
+        assert_eq!(TlsVersion::TLS_1_3.to_string(), "TLS 1.3");
+    }
+}

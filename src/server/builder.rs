@@ -1,0 +1,292 @@
+//! From options to running workers.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use super::{
+    connection::{ConnectionOptions, check_alpn},
+    handle::Handle,
+    listener::{self, ListenerOptions},
+    runtime::Driver,
+    worker::{self, Plan, Stop, WorkerInfo},
+};
+use crate::{
+    alpn::AlpnMissing,
+    config::{BACKLOG, Http2Config, Limits},
+    counters::Counters,
+    error::{Error, Kind},
+    service::HttpService,
+    tls::TlsAcceptor,
+};
+
+/// Which CPUs the workers are pinned to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Affinity {
+    /// Each worker to one of the CPUs that the process may use, in order. Not pinned where there
+    /// are more workers than CPUs. The default.
+    #[default]
+    Auto,
+    /// Each worker to one of these, in order and around again.
+    Cpus(Vec<usize>),
+    /// Not pinned: the kernel may move them.
+    None,
+}
+
+/// Options of a [`Server`].
+#[must_use]
+pub struct Builder {
+    acceptor: Arc<dyn TlsAcceptor>,
+    addrs: Vec<SocketAddr>,
+    listeners: Vec<TcpListener>,
+    workers: Option<NonZeroUsize>,
+    affinity: Affinity,
+    driver: Driver,
+    listener_options: ListenerOptions,
+    connection_options: ConnectionOptions,
+}
+
+impl Builder {
+    /// Listens on this address too. Port 0 asks the kernel for a port, the same for all workers.
+    pub fn listen(mut self, addr: SocketAddr) -> Self {
+        self.addrs.push(addr);
+        self
+    }
+
+    /// Accepts from this listener too, which the caller opened. Listeners of one address are dealt
+    /// out to the workers; where there are fewer than workers, several share one.
+    pub fn listener(mut self, listener: TcpListener) -> Self {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// How many workers. Default: as many as
+    /// [`available_parallelism`](thread::available_parallelism) says, or as many as CPUs are given
+    /// by [`Affinity::Cpus`].
+    pub fn workers(mut self, workers: NonZeroUsize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Which CPUs the workers are pinned to. Default [`Affinity::Auto`].
+    pub fn affinity(mut self, affinity: Affinity) -> Self {
+        self.affinity = affinity;
+        self
+    }
+
+    /// What the workers run on. Default [`Driver::Auto`].
+    pub fn driver(mut self, driver: Driver) -> Self {
+        self.driver = driver;
+        self
+    }
+
+    /// Connections that the kernel keeps per worker and address until they are accepted. Default
+    /// [`BACKLOG`]; the kernel caps it at `net.core.somaxconn`.
+    pub fn backlog(mut self, backlog: u32) -> Self {
+        self.listener_options.backlog = backlog;
+        self
+    }
+
+    /// Whether a listener on an IPv6 address takes IPv6 only (RFC 3493 section 5.3). Default true,
+    /// so that `[::]` and `0.0.0.0` can be listened on side by side.
+    pub fn only_v6(mut self, only_v6: bool) -> Self {
+        self.listener_options.only_v6 = only_v6;
+        self
+    }
+
+    /// What becomes of clients that offer no protocol by ALPN. Default [`AlpnMissing::Reject`].
+    pub fn alpn_missing(mut self, alpn_missing: AlpnMissing) -> Self {
+        self.connection_options.alpn_missing = alpn_missing;
+        self
+    }
+
+    /// How long things may take.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.connection_options.limits = limits;
+        self
+    }
+
+    /// Windows and bounds of HTTP/2.
+    pub fn http2(mut self, http2: Http2Config) -> Self {
+        self.connection_options.http2 = http2;
+        self
+    }
+
+    /// Checks the options and opens the sockets of all workers.
+    ///
+    /// Clients may connect from here on; they wait in the kernel until [`Server::serve`]. The soft
+    /// limit on open files (`RLIMIT_NOFILE`) is raised to the hard one.
+    pub fn bind(self) -> Result<Server, Error> {
+        check_alpn(&*self.acceptor)?;
+        self.connection_options.http2.validate()?;
+        if self.addrs.is_empty() && self.listeners.is_empty() {
+            return Err(Error::config(
+                "no address to listen on: use Builder::listen or Builder::listener",
+            ));
+        }
+        // A limit that cannot be raised shows itself when it is reached, with advice.
+        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+            tracing::warn!(%error, "the limit on open files cannot be raised");
+        }
+        let cpus = self.cpus()?;
+        let workers = self.worker_count(&cpus);
+        let mut listeners = listener::deal(&self.listeners, workers)?;
+        for addr in self.addrs {
+            let bound = listener::bind(addr, workers, &self.listener_options)?;
+            for (worker, listener) in listeners.iter_mut().zip(bound) {
+                worker.push(listener);
+            }
+        }
+        let mut local_addrs = Vec::new();
+        for listener in listeners.iter().flatten() {
+            let addr = listener.local_addr()?;
+            if !local_addrs.contains(&addr) {
+                local_addrs.push(addr);
+            }
+        }
+        let pinned = match self.affinity {
+            Affinity::Auto => cpus.len() >= workers,
+            Affinity::Cpus(_) => true,
+            Affinity::None => false,
+        };
+        let cpus = (0..workers).map(|i| pinned.then(|| cpus[i % cpus.len()]));
+        Ok(Server {
+            places: listeners.into_iter().zip(cpus).collect(),
+            local_addrs,
+            acceptor: self.acceptor,
+            driver: self.driver,
+            options: self.connection_options,
+        })
+    }
+
+    /// The CPUs to pin to.
+    fn cpus(&self) -> Result<Vec<usize>, Error> {
+        let allowed: Vec<usize> = core_affinity::get_core_ids()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|core| core.id)
+            .collect();
+        let Affinity::Cpus(wanted) = &self.affinity else {
+            return Ok(allowed);
+        };
+        if wanted.is_empty() {
+            return Err(Error::config("Affinity::Cpus names no CPU"));
+        }
+        match wanted.iter().find(|cpu| !allowed.contains(cpu)) {
+            Some(cpu) => Err(Error::config(format!(
+                "CPU {cpu} cannot be used by this process; it may use {allowed:?}"
+            ))),
+            None => Ok(wanted.clone()),
+        }
+    }
+
+    fn worker_count(&self, cpus: &[usize]) -> usize {
+        match (self.workers, &self.affinity) {
+            (Some(workers), _) => workers.get(),
+            (None, Affinity::Cpus(_)) => cpus.len(),
+            (None, _) => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        }
+    }
+}
+
+/// A server whose sockets are open.
+///
+/// Made by [`Server::builder`] and [`Builder::bind`]; [`serve`](Self::serve) starts it.
+pub struct Server {
+    /// Each worker's listeners and CPU.
+    places: Vec<(Vec<TcpListener>, Option<usize>)>,
+    local_addrs: Vec<SocketAddr>,
+    acceptor: Arc<dyn TlsAcceptor>,
+    driver: Driver,
+    options: ConnectionOptions,
+}
+
+impl Server {
+    /// A server on this TLS backend, [`tls::Cleartext`](crate::tls::Cleartext) for none.
+    pub fn builder(acceptor: impl TlsAcceptor) -> Builder {
+        Builder {
+            acceptor: Arc::new(acceptor),
+            addrs: Vec::new(),
+            listeners: Vec::new(),
+            workers: None,
+            affinity: Affinity::default(),
+            driver: Driver::default(),
+            listener_options: ListenerOptions {
+                backlog: BACKLOG,
+                only_v6: true,
+            },
+            connection_options: ConnectionOptions::default(),
+        }
+    }
+
+    /// The addresses listened on, with the ports that the kernel gave.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.local_addrs
+    }
+
+    /// Starts the workers. `factory` makes the service of each, on the worker's own thread.
+    ///
+    /// Returns when all of them accept connections. If one cannot start, none is left running and
+    /// the error says why, be it a panic of the factory.
+    pub fn serve<F, S>(self, factory: F) -> Result<Handle, Error>
+    where
+        F: Fn(WorkerInfo) -> S + Send + Sync + 'static,
+        S: HttpService,
+    {
+        let factory = Arc::new(factory);
+        let stop = Stop::default();
+        let (started, starting) = mpsc::channel();
+        let mut threads = Vec::new();
+        let mut counters = Vec::new();
+        let mut failure = None;
+        for (index, (listeners, cpu)) in self.places.into_iter().enumerate() {
+            let plan = Plan {
+                index,
+                cpu,
+                driver: self.driver,
+                listeners,
+                acceptor: Arc::clone(&self.acceptor),
+                options: self.options.clone(),
+                counters: Arc::new(Counters::default()),
+                stop: stop.child(),
+            };
+            counters.push(Arc::clone(&plan.counters));
+            let (factory, started) = (Arc::clone(&factory), started.clone());
+            let spawned = thread::Builder::new()
+                .name(format!("corelane-{index}"))
+                .spawn(move || worker::run(plan, &*factory, &started));
+            match spawned {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    let error = Error::new(Kind::Worker, "no thread for a worker").with(error);
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        drop(started);
+        let mut workers = Vec::new();
+        for result in starting.iter().take(threads.len()) {
+            match result {
+                Ok(info) => workers.push(info),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        let mut handle = Handle::new(self.local_addrs, stop, threads);
+        if failure.is_none() && workers.len() != counters.len() {
+            failure = Some(Error::new(Kind::Worker, "a worker ended while it started"));
+        }
+        if let Some(error) = failure {
+            handle.abort();
+            // What ended the start is the error to report.
+            let _ = handle.wait();
+            return Err(error);
+        }
+        workers.sort_by_key(|info| info.index);
+        handle.set_workers(workers.into_iter().zip(counters).collect());
+        Ok(handle)
+    }
+}

@@ -1,0 +1,247 @@
+//! One connection from socket to goodbye.
+
+use std::{
+    future::{Future, pending, poll_fn},
+    net::SocketAddr,
+    panic::catch_unwind,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use monoio::{
+    io::IntoPollIo,
+    net::{TcpStream, tcp::stream_poll::TcpStreamPoll},
+    time::timeout_at,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tracing::field::display;
+
+use crate::{
+    alpn::{AlpnMissing, ProtocolName},
+    config::{Http2Config, Limits},
+    connection_info::ConnectionInfo,
+    counters::Counters,
+    error::{Chain, Error, Kind},
+    http2::{self, Closed},
+    io::{self, Accepted, Failed},
+    service::HttpService,
+    time::{Deadline, Timer},
+    tls::TlsAcceptor,
+};
+
+/// How connections are served.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ConnectionOptions {
+    /// What becomes of clients that offer no protocol by ALPN.
+    pub alpn_missing: AlpnMissing,
+    /// How long things may take.
+    pub limits: Limits,
+    /// Windows and bounds of HTTP/2.
+    pub http2: Http2Config,
+}
+
+/// Serves one connection that the caller accepted, on the caller's own monoio runtime.
+///
+/// Returns when the connection has ended; the error says why if it did not end well. The runtime
+/// has to have its timer (`RuntimeBuilder::enable_timer`), or this is an error.
+pub async fn serve_connection<S: HttpService>(
+    stream: TcpStream,
+    acceptor: &dyn TlsAcceptor,
+    service: S,
+    options: &ConnectionOptions,
+) -> Result<(), Error> {
+    // monoio has no way to ask.
+    if catch_unwind(|| drop(monoio::time::sleep(Duration::ZERO))).is_err() {
+        return Err(Error::config(
+            "the monoio runtime has no timer: build it with enable_timer()",
+        ));
+    }
+    options.http2.validate()?;
+    check_alpn(acceptor)?;
+    let peer_addr = stream.peer_addr()?;
+    let counters = Arc::new(Counters::default());
+    let setup = Setup {
+        acceptor,
+        options,
+        counters: &counters,
+        worker: 0,
+    };
+    setup.run(stream, peer_addr, service, pending()).await
+}
+
+/// A server speaks HTTP/2 only: a backend that would choose something else, or nothing, has been
+/// configured wrong.
+pub(super) fn check_alpn(acceptor: &dyn TlsAcceptor) -> Result<(), Error> {
+    match acceptor.alpn_protocols() {
+        Some(names)
+            if acceptor.expects_client_hello() && names.first() != Some(&ProtocolName::H2) =>
+        {
+            Err(Error::config(format!(
+                "the {} acceptor negotiates {names:?} by ALPN, but only HTTP/2 is served: set \
+                 its protocols to \"h2\"",
+                acceptor.backend()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) const TIMER: Timer = Timer(|duration| Box::pin(monoio::time::sleep(duration)));
+
+/// What connections of one worker have in common.
+pub(super) struct Setup<'a> {
+    pub(super) acceptor: &'a dyn TlsAcceptor,
+    pub(super) options: &'a ConnectionOptions,
+    pub(super) counters: &'a Arc<Counters>,
+    pub(super) worker: usize,
+}
+
+impl Setup<'_> {
+    /// Serves a connection and tells how it went.
+    pub(super) async fn run<S: HttpService>(
+        &self,
+        stream: TcpStream,
+        peer_addr: SocketAddr,
+        service: S,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
+        tracing::debug!(peer = %peer_addr, worker = self.worker, "connection opened");
+        let result = self.serve(stream, peer_addr, service, shutdown).await;
+        match &result {
+            Ok(why) => tracing::debug!(peer = %peer_addr, ?why, "connection closed"),
+            Err(error) if error.is_handshake() => {}
+            Err(error) => {
+                self.counters.connections_failed.add();
+                tracing::debug!(peer = %peer_addr, why = %Chain(error), "connection closed");
+            }
+        }
+        result.map(drop)
+    }
+
+    async fn serve<S: HttpService>(
+        &self,
+        stream: TcpStream,
+        peer_addr: SocketAddr,
+        service: S,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Closed, Error> {
+        let limits = &self.options.limits;
+        let local_addr = stream.local_addr()?;
+        // HTTP/2 makes its own batches; waiting for more to send only delays them.
+        stream.set_nodelay(true)?;
+        let socket = stream.into_poll_io()?;
+
+        let begun = Instant::now();
+        let Accepted {
+            mut stream,
+            negotiated,
+        } = self.handshake(socket, peer_addr, begun).await?;
+        stream.set_write_limit(Deadline::new(TIMER, limits.write));
+        let info = ConnectionInfo {
+            peer_addr,
+            local_addr,
+            worker: self.worker,
+            backend: self.acceptor.backend(),
+            negotiated,
+        };
+        let http2 = &self.options.http2;
+        let scope = http2::Scope::new(info, limits, http2, TIMER, self.counters);
+
+        let result = async {
+            let connection = timeout_at(
+                (begun + limits.handshake).into(),
+                http2::preface(&mut stream, http2),
+            )
+            .await
+            .map_err(|_| Error::timeout("the HTTP/2 preface", limits.handshake))??;
+            http2::serve(connection, service, Rc::new(scope), shutdown).await
+        }
+        .await;
+        if result.is_err() {
+            linger(stream.into_inner()).await;
+        }
+        result
+    }
+
+    async fn handshake(
+        &self,
+        socket: TcpStreamPoll,
+        peer: SocketAddr,
+        begun: Instant,
+    ) -> Result<Accepted<TcpStreamPoll>, Error> {
+        let limit = self.options.limits.handshake;
+        let accept = io::accept(socket, self.acceptor, self.options.alpn_missing);
+        let error = match timeout_at((begun + limit).into(), accept).await {
+            Ok(Ok(accepted)) => {
+                self.handshake_done(&accepted, peer, begun);
+                return Ok(accepted);
+            }
+            Ok(Err(Failed { error, io })) => {
+                linger(io).await;
+                error
+            }
+            Err(_) => {
+                self.counters.handshakes_timed_out.add();
+                Error::timeout("the TLS handshake", limit)
+            }
+        };
+        self.counters.handshakes_failed.add();
+        match error.kind() {
+            Kind::AlpnMismatch => self.counters.alpn_refused.add(),
+            Kind::AlpnDisagreement => self.counters.alpn_disagreements.add(),
+            _ => {}
+        }
+        tracing::info!(%peer, why = %Chain(&error), time = ?begun.elapsed(), "handshake failed");
+        Err(error)
+    }
+
+    fn handshake_done(&self, accepted: &Accepted<TcpStreamPoll>, peer: SocketAddr, begun: Instant) {
+        self.counters.handshakes_completed.add();
+        let negotiated = &accepted.negotiated;
+        if negotiated.resumed == Some(true) {
+            self.counters.sessions_resumed.add();
+        }
+        tracing::debug!(
+            %peer,
+            version = negotiated.tls_version.map(display),
+            cipher_suite = negotiated.cipher_suite.map(display),
+            alpn = negotiated.alpn_protocol.as_ref().map(display),
+            server_name = negotiated.server_name.as_deref(),
+            resumed = negotiated.resumed,
+            time = ?begun.elapsed(),
+            "handshake done"
+        );
+    }
+}
+
+/// How long and how much a peer may still send after the last word to it.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// Ends the sending side and reads what the peer is still sending: to close a socket with unread
+/// bytes makes the kernel send a reset, which overtakes the alert that explains.
+async fn linger(mut socket: TcpStreamPoll) {
+    let drain = async {
+        if poll_fn(|cx| Pin::new(&mut socket).poll_shutdown(cx))
+            .await
+            .is_err()
+        {
+            return;
+        }
+        let mut left = LINGER_BYTES;
+        let mut scrap = [0; 4096];
+        while left > 0 {
+            let mut buf = ReadBuf::new(&mut scrap);
+            match poll_fn(|cx| Pin::new(&mut socket).poll_read(cx, &mut buf)).await {
+                Ok(()) if !buf.filled().is_empty() => {
+                    left = left.saturating_sub(buf.filled().len());
+                }
+                _ => return,
+            }
+        }
+    };
+    let _ = monoio::time::timeout(LINGER, drain).await;
+}

@@ -1,0 +1,117 @@
+//! The caller's hold on a running server.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::worker::{Stop, WorkerInfo};
+use crate::{
+    counters::{Counters, WorkerCounters},
+    error::{Error, Kind},
+    http2::panic_message,
+};
+
+/// A running server. Dropping it leaves the server running.
+pub struct Handle {
+    local_addrs: Vec<SocketAddr>,
+    stop: Stop,
+    threads: Vec<JoinHandle<()>>,
+    workers: Vec<(WorkerInfo, Arc<Counters>)>,
+}
+
+/// One worker and what it has done.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct WorkerStatus {
+    /// Which worker.
+    pub info: WorkerInfo,
+    /// What it has done since it started.
+    pub counters: WorkerCounters,
+}
+
+impl Handle {
+    pub(super) fn new(
+        local_addrs: Vec<SocketAddr>,
+        stop: Stop,
+        threads: Vec<JoinHandle<()>>,
+    ) -> Self {
+        Self {
+            local_addrs,
+            stop,
+            threads,
+            workers: Vec::new(),
+        }
+    }
+
+    pub(super) fn set_workers(&mut self, workers: Vec<(WorkerInfo, Arc<Counters>)>) {
+        self.workers = workers;
+    }
+
+    /// The addresses listened on.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.local_addrs
+    }
+
+    /// What each worker has done so far.
+    pub fn workers(&self) -> Vec<WorkerStatus> {
+        self.workers
+            .iter()
+            .map(|(info, counters)| WorkerStatus {
+                info: *info,
+                counters: counters.read(),
+            })
+            .collect()
+    }
+
+    /// Begins to shut down and returns at once: no more connections are accepted, peers are sent
+    /// GOAWAY (RFC 9113 section 6.8), requests in flight are answered. What is left after
+    /// `deadline` is dropped. [`SHUTDOWN_DEADLINE`](crate::SHUTDOWN_DEADLINE) is a good deadline;
+    /// zero ends everything now. A later call can only shorten it.
+    pub fn shutdown(&self, deadline: Duration) {
+        self.stop.drain.cancel();
+        if deadline.is_zero() {
+            self.stop.abort.cancel();
+            return;
+        }
+        let abort = self.stop.abort.clone();
+        let timer = thread::Builder::new().name("corelane-deadline".into());
+        let spawned = timer.spawn(move || {
+            thread::sleep(deadline);
+            abort.cancel();
+        });
+        if let Err(error) = spawned {
+            tracing::warn!(%error, "no thread to keep the shutdown deadline: ending now");
+            self.stop.abort.cancel();
+        }
+    }
+
+    pub(super) fn abort(&self) {
+        self.shutdown(Duration::ZERO);
+    }
+
+    /// Waits until all workers have ended, which they do after [`shutdown`](Self::shutdown).
+    pub fn wait(self) -> Result<(), Error> {
+        let mut result = Ok(());
+        for thread in self.threads {
+            if let Err(panic) = thread.join() {
+                result = Err(Error::new(
+                    Kind::Worker,
+                    format!("a worker panicked: {}", panic_message(&*panic)),
+                ));
+            }
+        }
+        result
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle")
+            .field("local_addrs", &self.local_addrs)
+            .field("workers", &self.workers())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! Listening sockets: one per worker and address, joined by SO_REUSEPORT.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::error::{Error, Kind};
+
+/// How listeners are opened.
+#[derive(Clone, Debug)]
+pub(super) struct ListenerOptions {
+    pub(super) backlog: u32,
+    pub(super) only_v6: bool,
+}
+
+/// Opens one listener per worker on `addr`. With port 0 the first one gets a port from the kernel
+/// and the others join it.
+pub(super) fn bind(
+    addr: SocketAddr,
+    workers: usize,
+    options: &ListenerOptions,
+) -> Result<Vec<TcpListener>, Error> {
+    let mut addr = addr;
+    let mut listeners = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let listener = open(addr, options).map_err(|error| explain(addr, error))?;
+        addr = listener
+            .local_addr()
+            .map_err(|error| explain(addr, error))?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+fn open(addr: SocketAddr, options: &ListenerOptions) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(options.only_v6)?;
+    }
+    // Without it a restart has to wait until the last connections have left TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    // Counts only for sockets that have it before they are bound.
+    socket.set_reuse_port(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+/// Assigns listeners that the user opened: sockets of one address are dealt out to the workers;
+/// where there are fewer of them than workers, several workers share one.
+pub(super) fn deal(
+    listeners: &[TcpListener],
+    workers: usize,
+) -> Result<Vec<Vec<TcpListener>>, Error> {
+    let failed =
+        |error: io::Error| Error::new(Kind::Bind, "a given listener cannot be used").with(error);
+    let mut groups: Vec<(SocketAddr, Vec<&TcpListener>)> = Vec::new();
+    for listener in listeners {
+        let addr = listener.local_addr().map_err(failed)?;
+        match groups.iter_mut().find(|(known, _)| *known == addr) {
+            Some((_, group)) => group.push(listener),
+            None => groups.push((addr, vec![listener])),
+        }
+    }
+    let mut dealt: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+    for (_, group) in groups {
+        for i in 0..workers.max(group.len()) {
+            let listener = group[i % group.len()].try_clone().map_err(failed)?;
+            dealt[i % workers].push(listener);
+        }
+    }
+    Ok(dealt)
+}
+
+/// Says what stands in the way and what to do about it.
+fn explain(addr: SocketAddr, error: io::Error) -> Error {
+    let why = match error.kind() {
+        io::ErrorKind::PermissionDenied if addr.port() < 1024 => format!(
+            ": ports below 1024 need CAP_NET_BIND_SERVICE (`setcap cap_net_bind_service=+ep \
+             BINARY`, or AmbientCapabilities= in systemd), or take port {}",
+            8000 + addr.port()
+        ),
+        io::ErrorKind::AddrInUse => match holder(addr) {
+            Some(holder) => format!(": it is in use by {holder}"),
+            None => ": it is in use by another program, or by a server of another user (all \
+                     members of SO_REUSEPORT have to run as one user)"
+                .into(),
+        },
+        io::ErrorKind::AddrNotAvailable => format!(
+            ": no interface of this host has the address {} (see `ip address`)",
+            addr.ip()
+        ),
+        io::ErrorKind::Unsupported => ": this host has no such address family".into(),
+        _ if error.raw_os_error() == Some(EMFILE) => {
+            ": too many open files, raise RLIMIT_NOFILE (`ulimit -n`, LimitNOFILE= in systemd)"
+                .into()
+        }
+        _ => String::new(),
+    };
+    Error::new(Kind::Bind, format!("cannot listen on {addr}{why}")).with(error)
+}
+
+/// errno(3): the process has no file descriptor left.
+pub(super) const EMFILE: i32 = 24;
+
+cfg_if::cfg_if! {
+    if #[cfg(target_os = "linux")] {
+        /// Who listens on a port, as far as /proc shows it to this user.
+        fn holder(addr: SocketAddr) -> Option<String> {
+            let entries = match addr {
+                SocketAddr::V4(_) => procfs::net::tcp(),
+                SocketAddr::V6(_) => procfs::net::tcp6(),
+            };
+            let entry = entries.ok()?.into_iter().find(|entry| {
+                entry.state == procfs::net::TcpState::Listen
+                    && entry.local_address.port() == addr.port()
+                    && (entry.local_address.ip() == addr.ip()
+                        || entry.local_address.ip().is_unspecified()
+                        || addr.ip().is_unspecified())
+            })?;
+            let process = procfs::process::all_processes().ok()?.flatten().find(|process| {
+                process.fd().is_ok_and(|fds| {
+                    fds.flatten().any(|fd| {
+                        matches!(fd.target, procfs::process::FDTarget::Socket(inode)
+                            if inode == entry.inode)
+                    })
+                })
+            });
+            Some(match process.and_then(|process| process.stat().ok()) {
+                Some(stat) => format!("process {} ({}), user id {}", stat.pid, stat.comm, entry.uid),
+                None => format!("a process of user id {}", entry.uid),
+            })
+        }
+    } else {
+        fn holder(_addr: SocketAddr) -> Option<String> {
+            None
+        }
+    }
+}

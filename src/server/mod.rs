@@ -1,0 +1,17 @@
+//! The server: one thread per core, each with its own runtime, listeners and connections.
+
+mod accept;
+mod builder;
+mod connection;
+mod handle;
+mod listener;
+mod runtime;
+mod worker;
+
+pub use self::{
+    builder::{Affinity, Builder, Server},
+    connection::{ConnectionOptions, serve_connection},
+    handle::{Handle, WorkerStatus},
+    runtime::{ActiveDriver, Driver},
+    worker::WorkerInfo,
+};

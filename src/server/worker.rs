@@ -1,0 +1,275 @@
+//! One core's share of the server.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    net::{SocketAddr, TcpListener},
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::{Arc, mpsc},
+    task::{Context, Poll, Waker},
+};
+
+use futures_util::{
+    FutureExt,
+    future::{Either, select},
+};
+use monoio::{io::Canceller, net::TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    accept::accept_loop,
+    connection::{ConnectionOptions, Setup},
+    runtime::{ActiveDriver, Driver, Runtime},
+};
+use crate::{
+    counters::Counters,
+    error::{Error, Kind},
+    http2::panic_message,
+    service::HttpService,
+    tls::TlsAcceptor,
+};
+
+/// A worker, as the service factory and [`Handle::workers`](crate::Handle::workers) see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerInfo {
+    /// Counted from 0.
+    pub index: usize,
+    /// The CPU that its thread is pinned to.
+    pub cpu: Option<usize>,
+    /// What it runs on.
+    pub driver: ActiveDriver,
+}
+
+/// What a worker thread starts with.
+pub(super) struct Plan {
+    pub(super) index: usize,
+    pub(super) cpu: Option<usize>,
+    pub(super) driver: Driver,
+    pub(super) listeners: Vec<TcpListener>,
+    pub(super) acceptor: Arc<dyn TlsAcceptor>,
+    pub(super) options: ConnectionOptions,
+    pub(super) counters: Arc<Counters>,
+    pub(super) stop: Stop,
+}
+
+/// How workers are told to end.
+#[derive(Clone, Default)]
+pub(super) struct Stop {
+    /// Accept no more, tell the peers, answer what was asked.
+    pub(super) drain: CancellationToken,
+    /// Drop what is left.
+    pub(super) abort: CancellationToken,
+}
+
+impl Stop {
+    /// One of its own per worker, so that connections of different cores do not meet at one lock.
+    pub(super) fn child(&self) -> Self {
+        Self {
+            drain: self.drain.child_token(),
+            abort: self.abort.child_token(),
+        }
+    }
+}
+
+/// The body of a worker's thread. Tells through `started` when it is ready to accept, or why it
+/// will never be; returns when all its connections have ended.
+pub(super) fn run<S: HttpService>(
+    plan: Plan,
+    factory: &dyn Fn(WorkerInfo) -> S,
+    started: &mpsc::Sender<Result<WorkerInfo, Error>>,
+) {
+    let mut plan = plan;
+    let result = start(&mut plan, factory);
+    let (mut runtime, service, info) = match result {
+        Ok(ready) => ready,
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    runtime.block_on(async move {
+        let listeners = match adopt(std::mem::take(&mut plan.listeners), info.driver) {
+            Ok(listeners) => listeners,
+            Err(error) => {
+                let _ = started.send(Err(error));
+                return;
+            }
+        };
+        let _ = started.send(Ok(info));
+        Worker {
+            plan,
+            service,
+            live: Live::default(),
+        }
+        .serve(listeners)
+        .await;
+    });
+}
+
+type Ready<S> = (Runtime, S, WorkerInfo);
+
+fn start<S: HttpService>(
+    plan: &mut Plan,
+    factory: &dyn Fn(WorkerInfo) -> S,
+) -> Result<Ready<S>, Error> {
+    if let Some(cpu) = plan.cpu
+        && !core_affinity::set_for_current(core_affinity::CoreId { id: cpu })
+    {
+        return Err(Error::new(
+            Kind::Worker,
+            format!("worker {} cannot be pinned to CPU {cpu}", plan.index),
+        ));
+    }
+    let runtime = Runtime::new(plan.driver)?;
+    let info = WorkerInfo {
+        index: plan.index,
+        cpu: plan.cpu,
+        driver: runtime.driver(),
+    };
+    let service = catch_unwind(AssertUnwindSafe(|| factory(info))).map_err(|panic| {
+        Error::new(
+            Kind::Worker,
+            format!(
+                "the service factory panicked for worker {}: {}",
+                plan.index,
+                panic_message(&*panic)
+            ),
+        )
+    })?;
+    Ok((runtime, service, info))
+}
+
+/// A listener of monoio's, with a second handle on the same socket.
+struct Listener {
+    monoio: monoio::net::TcpListener,
+    std: TcpListener,
+}
+
+fn adopt(listeners: Vec<TcpListener>, driver: ActiveDriver) -> Result<Vec<Listener>, Error> {
+    listeners
+        .into_iter()
+        .map(|std| {
+            // epoll wants sockets that do not block; io_uring gives up on those at once.
+            std.set_nonblocking(driver == ActiveDriver::Epoll)?;
+            Ok(Listener {
+                monoio: monoio::net::TcpListener::from_std(std.try_clone()?)?,
+                std,
+            })
+        })
+        .collect::<std::io::Result<_>>()
+        .map_err(|error| Error::new(Kind::Worker, "a listener cannot be used").with(error))
+}
+
+struct Worker<S> {
+    plan: Plan,
+    service: S,
+    live: Live,
+}
+
+impl<S: HttpService> Worker<S> {
+    async fn serve(self, listeners: Vec<Listener>) {
+        let this = Rc::new(self);
+        let tasks: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| monoio::spawn(Rc::clone(&this).listen(listener)))
+            .collect();
+        for task in tasks {
+            task.await;
+        }
+        this.live.all_closed().await;
+    }
+
+    /// Accepts until the server is shut down, then once more what the kernel has accepted already.
+    async fn listen(self: Rc<Self>, listener: Listener) {
+        let canceller = Canceller::new();
+        let cancel = canceller.handle();
+        let drain = self.plan.stop.drain.clone();
+        monoio::spawn(async move {
+            drain.cancelled().await;
+            canceller.cancel();
+        });
+        accept_loop(
+            &listener.monoio,
+            cancel,
+            &self.plan.counters,
+            |stream, peer| {
+                self.spawn(stream, peer);
+            },
+        )
+        .await;
+        drop(listener.monoio);
+        if listener.std.set_nonblocking(true).is_ok() {
+            while let Ok((stream, peer)) = listener.std.accept() {
+                if stream.set_nonblocking(true).is_ok()
+                    && let Ok(stream) = TcpStream::from_std(stream)
+                {
+                    self.spawn(stream, peer);
+                }
+            }
+        }
+    }
+
+    fn spawn(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        self.plan.counters.connections_accepted.add();
+        self.live.opened();
+        let this = Rc::clone(self);
+        monoio::spawn(async move {
+            // A panic that got past the guards around handlers ends this connection only.
+            let connection = AssertUnwindSafe(this.connection(stream, peer)).catch_unwind();
+            if let Err(panic) = connection.await {
+                this.plan.counters.connection_panics.add();
+                tracing::error!(%peer, panic = panic_message(&*panic), "a connection panicked");
+            }
+            this.plan.counters.connections_closed.add();
+            this.live.closed();
+        });
+    }
+
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
+        let setup = Setup {
+            acceptor: &*self.plan.acceptor,
+            options: &self.plan.options,
+            counters: &self.plan.counters,
+            worker: self.plan.index,
+        };
+        let stop = &self.plan.stop;
+        let serve = setup.run(stream, peer, self.service.clone(), stop.drain.cancelled());
+        let abort = stop.abort.cancelled();
+        let (serve, abort) = (std::pin::pin!(serve), std::pin::pin!(abort));
+        if let Either::Right(_) = select(serve, abort).await {
+            tracing::debug!(%peer, "connection dropped: the shutdown deadline has passed");
+        }
+    }
+}
+
+/// The connections of a worker that are open.
+#[derive(Default)]
+struct Live {
+    count: Cell<usize>,
+    waiting: RefCell<Option<Waker>>,
+}
+
+impl Live {
+    fn opened(&self) {
+        self.count.set(self.count.get() + 1);
+    }
+
+    fn closed(&self) {
+        self.count.set(self.count.get() - 1);
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    fn all_closed(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx: &mut Context<'_>| {
+            if self.count.get() == 0 {
+                return Poll::Ready(());
+            }
+            *self.waiting.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        })
+    }
+}

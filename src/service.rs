@@ -1,0 +1,80 @@
+//! What answers requests: any `tower_service::Service` over [`Body`].
+
+use std::{
+    future::Future,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::{error::BoxError, http2::Body};
+
+/// The services that can be served: a short name for a long bound. Implemented for every
+/// `Service<Request<Body>>` that can be cloned and whose response has an [`http_body::Body`].
+///
+/// A worker makes one service and clones it for each request, so a clone has to be cheap. Nothing
+/// has to be `Send`: a request is answered on the core that accepted its connection.
+pub trait HttpService:
+    Service<
+        Request<Body>,
+        Response = Response<Self::ResponseBody>,
+        Error: Into<BoxError>,
+        Future: 'static,
+    > + Clone
+    + 'static
+{
+    /// The body of the responses.
+    type ResponseBody: http_body::Body<Error: Into<BoxError>> + 'static;
+}
+
+impl<S, B> HttpService for S
+where
+    S: Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>, Future: 'static>
+        + Clone
+        + 'static,
+    B: http_body::Body<Error: Into<BoxError>> + 'static,
+{
+    type ResponseBody = B;
+}
+
+/// A service from a function or closure.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use corelane::{Body, service_fn};
+/// use http::{Request, Response};
+///
+/// let service = service_fn(async |_request: Request<Body>| {
+///     Ok::<_, Infallible>(Response::new(String::from("hello")))
+/// });
+/// # let _ = service;
+/// ```
+pub fn service_fn<F>(f: F) -> ServiceFn<F> {
+    ServiceFn { f }
+}
+
+/// Made by [`service_fn`].
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceFn<F> {
+    f: F,
+}
+
+impl<F, Fut, B, E> Service<Request<Body>> for ServiceFn<F>
+where
+    F: FnMut(Request<Body>) -> Fut,
+    Fut: Future<Output = Result<Response<B>, E>>,
+{
+    type Response = Response<B>;
+    type Error = E;
+    type Future = Fut;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), E>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Fut {
+        (self.f)(request)
+    }
+}

@@ -1,0 +1,65 @@
+//! No TLS at all: HTTP/2 with prior knowledge over plain TCP (RFC 9113 section 3.3).
+
+use std::io::{self, IoSlice};
+
+use super::{
+    client_hello::ClientHello,
+    session::{TlsAcceptor, TlsSession, Wire},
+};
+use crate::{error::Error, negotiated::Negotiated};
+
+/// Serves plain TCP, for use behind a proxy that ends TLS and for tests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cleartext;
+
+impl TlsAcceptor for Cleartext {
+    fn backend(&self) -> &'static str {
+        "none"
+    }
+
+    fn expects_client_hello(&self) -> bool {
+        false
+    }
+
+    fn start(&self, _client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
+        Ok(Box::new(CleartextSession { closed: false }))
+    }
+}
+
+struct CleartextSession {
+    closed: bool,
+}
+
+impl TlsSession for CleartextSession {
+    fn handshake(&mut self, _wire: &mut dyn Wire) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn negotiated(&self) -> Negotiated {
+        Negotiated::default()
+    }
+
+    /// Without TLS nothing tells a close from a truncation: the end of the stream is a close.
+    fn read(&mut self, wire: &mut dyn Wire, buf: &mut [u8]) -> io::Result<usize> {
+        wire.read(buf)
+    }
+
+    fn write(&mut self, wire: &mut dyn Wire, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.closed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        wire.write_vectored(bufs)
+    }
+
+    fn flush(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
+        wire.flush()
+    }
+
+    fn wants_flush(&self) -> bool {
+        false
+    }
+
+    fn send_close_notify(&mut self) {
+        self.closed = true;
+    }
+}

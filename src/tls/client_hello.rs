@@ -1,0 +1,226 @@
+//! The ClientHello, read before the session starts: what it offers decides ALPN for every backend.
+
+use tls_parser::{
+    TlsExtension, parse_tls_extension_alpn_content, parse_tls_extension_sni_content,
+    parse_tls_extension_unknown, parse_tls_handshake_client_hello, parse_tls_record_header,
+};
+
+use crate::{
+    alpn::ProtocolName,
+    error::{Error, Kind},
+};
+
+/// What a client offers, as far as corelane looks at it (RFC 8446 section 4.1.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientHello {
+    /// The protocols of the ALPN extension in the client's order; `None` without the extension.
+    pub alpn_protocols: Option<Vec<ProtocolName>>,
+    /// The host name of the SNI extension.
+    pub server_name: Option<String>,
+    /// `legacy_session_id`: under TLS 1.2 the session that the client would like to resume.
+    pub session_id: Vec<u8>,
+}
+
+/// Alerts that corelane itself sends (RFC 8446 section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertDescription {
+    /// 10: a message that has no place here.
+    UnexpectedMessage,
+    /// 50: a message that cannot be read.
+    DecodeError,
+    /// 120: no protocol in common (RFC 7301 section 3.2).
+    NoApplicationProtocol,
+}
+
+impl AlertDescription {
+    /// The alert as a fatal, unprotected record, as it is sent in answer to a ClientHello under
+    /// every version of TLS.
+    pub(crate) fn record(self) -> [u8; 7] {
+        let description = match self {
+            Self::UnexpectedMessage => 10,
+            Self::DecodeError => 50,
+            Self::NoApplicationProtocol => 120,
+        };
+        [21, 3, 3, 0, 2, 2, description]
+    }
+}
+
+/// The largest ClientHello read, bytes: OpenSSL's own limit, so that every backend has the same.
+/// Browsers send 1 to 2 KiB.
+const MAX_CLIENT_HELLO: usize = 16 * 1024;
+
+const HANDSHAKE: u8 = 22;
+const CLIENT_HELLO: u8 = 1;
+const RECORD_HEADER: usize = 5;
+const HANDSHAKE_HEADER: usize = 4;
+
+/// Collects the ClientHello from the pieces it arrives in, over as many records as it comes in.
+#[derive(Default)]
+pub(crate) struct ClientHelloReader {
+    /// All that was read, to be replayed to the session.
+    received: Vec<u8>,
+    /// How much of `received` are records already taken into `message`.
+    taken: usize,
+    /// The handshake message without the record headers.
+    message: Vec<u8>,
+}
+
+impl ClientHelloReader {
+    /// Takes the next piece; the ClientHello once it is complete, else `None`. On an error the
+    /// alert says what to send.
+    pub(crate) fn push(
+        &mut self,
+        bytes: &[u8],
+    ) -> Result<Option<ClientHello>, (AlertDescription, Error)> {
+        self.received.extend_from_slice(bytes);
+        loop {
+            match self.needed()? {
+                Some(needed) if self.message.len() >= needed => {
+                    return match parse(&self.message[HANDSHAKE_HEADER..needed]) {
+                        Some(hello) => Ok(Some(hello)),
+                        None => Err(decode_error("the ClientHello cannot be read")),
+                    };
+                }
+                _ => {}
+            }
+            if !self.take_record()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Everything that was pushed, in order.
+    pub(crate) fn into_received(self) -> Vec<u8> {
+        self.received
+    }
+
+    /// How long the handshake message is with its header, once that is known.
+    fn needed(&self) -> Result<Option<usize>, (AlertDescription, Error)> {
+        let Some(&[kind, a, b, c]) = self.message.first_chunk() else {
+            return Ok(None);
+        };
+        if kind != CLIENT_HELLO {
+            return Err(unexpected(format!(
+                "handshake message {kind} where a ClientHello belongs"
+            )));
+        }
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        if length > MAX_CLIENT_HELLO {
+            return Err(decode_error(&format!(
+                "a ClientHello of {length} bytes, more than {MAX_CLIENT_HELLO}"
+            )));
+        }
+        Ok(Some(HANDSHAKE_HEADER + length))
+    }
+
+    /// Moves one complete record from `received` to `message`; false when there is none.
+    fn take_record(&mut self) -> Result<bool, (AlertDescription, Error)> {
+        let rest = &self.received[self.taken..];
+        if let Some(&first) = rest.first()
+            && first != HANDSHAKE
+        {
+            return Err(unexpected(match first {
+                20..=24 => format!("a TLS record of type {first} where a ClientHello belongs"),
+                _ => "the client does not speak TLS".into(),
+            }));
+        }
+        let Ok((body, header)) = parse_tls_record_header(rest) else {
+            return Ok(false);
+        };
+        let length = usize::from(header.len);
+        if header.version.0 >> 8 != 3 {
+            return Err(unexpected("the client does not speak TLS".into()));
+        }
+        if length == 0 || length > super::MAX_PLAINTEXT {
+            return Err(decode_error(&format!(
+                "a handshake record of {length} bytes"
+            )));
+        }
+        let Some(fragment) = body.get(..length) else {
+            return Ok(false);
+        };
+        self.message.extend_from_slice(fragment);
+        self.taken += RECORD_HEADER + length;
+        Ok(true)
+    }
+}
+
+fn unexpected(message: String) -> (AlertDescription, Error) {
+    let error = Error::new(Kind::Handshake, message);
+    (AlertDescription::UnexpectedMessage, error)
+}
+
+fn decode_error(message: &str) -> (AlertDescription, Error) {
+    let error = Error::new(Kind::Handshake, message);
+    (AlertDescription::DecodeError, error)
+}
+
+/// Reads the body of a ClientHello; `None` where its lengths do not add up, a list is empty that
+/// must not be, or an extension stands twice (RFC 8446 section 4.2).
+fn parse(body: &[u8]) -> Option<ClientHello> {
+    let (rest, contents) = parse_tls_handshake_client_hello(body).ok()?;
+    if !rest.is_empty() {
+        return None;
+    }
+    let mut hello = ClientHello {
+        session_id: contents.session_id.unwrap_or_default().to_vec(),
+        ..ClientHello::default()
+    };
+    let mut seen = Vec::new();
+    let mut extensions = contents.ext.unwrap_or_default();
+    while !extensions.is_empty() {
+        // Each extension is taken as opaque: only two matter here, and a client must not be
+        // refused over another one that the backend below can read.
+        let (rest, extension) = parse_tls_extension_unknown(extensions).ok()?;
+        extensions = rest;
+        let TlsExtension::Unknown(kind, data) = extension else {
+            return None;
+        };
+        if seen.contains(&kind) {
+            return None;
+        }
+        seen.push(kind);
+        match kind.0 {
+            0 => hello.server_name = Some(server_name(data)?),
+            16 => hello.alpn_protocols = Some(protocols(data)?),
+            _ => {}
+        }
+    }
+    Some(hello)
+}
+
+/// RFC 6066 section 3: one host name, ASCII.
+fn server_name(data: &[u8]) -> Option<String> {
+    let (rest, TlsExtension::SNI(names)) = parse_tls_extension_sni_content(data).ok()? else {
+        return None;
+    };
+    let [(kind, name)] = names[..] else {
+        return None;
+    };
+    // The parser stops without a word at an entry that lies about its length.
+    let complete = rest.is_empty() && data.len() == 2 + 3 + name.len();
+    if !complete || kind.0 != 0 || name.is_empty() || !name.is_ascii() {
+        return None;
+    }
+    String::from_utf8(name.to_vec()).ok()
+}
+
+/// RFC 7301 section 3.1: at least one name, none of them empty.
+fn protocols(data: &[u8]) -> Option<Vec<ProtocolName>> {
+    let (rest, TlsExtension::ALPN(names)) = parse_tls_extension_alpn_content(data).ok()? else {
+        return None;
+    };
+    let listed: usize = names.iter().map(|name| 1 + name.len()).sum();
+    if !rest.is_empty() || names.is_empty() || data.len() != 2 + listed {
+        return None;
+    }
+    names
+        .into_iter()
+        .map(|name| ProtocolName::new(name).ok())
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "client_hello_tests.rs"]
+mod tests;

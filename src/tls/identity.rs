@@ -1,0 +1,173 @@
+//! The certificate chain and private key of a server, in the formats that people have.
+
+use std::{fmt, path::Path};
+
+use crate::error::{Error, Kind};
+
+/// Who the server is: a certificate chain and its private key, not yet read by any TLS library.
+///
+/// PEM: the chain begins with the server's own certificate; the key is PKCS#8
+/// (`BEGIN PRIVATE KEY`), SEC1 (`BEGIN EC PRIVATE KEY`) or PKCS#1 (`BEGIN RSA PRIVATE KEY`),
+/// unencrypted. PKCS#12: where the backend takes it, see `features.md`.
+#[derive(Clone)]
+pub struct Identity(pub(crate) Source);
+
+#[derive(Clone)]
+#[cfg_attr(
+    not(any(feature = "rustls", feature = "native-tls")),
+    expect(dead_code, reason = "read by the backends")
+)]
+pub(crate) enum Source {
+    Pem { chain: Vec<u8>, key: Vec<u8> },
+    Pkcs12 { der: Vec<u8>, password: String },
+}
+
+impl Identity {
+    /// From PEM in memory.
+    pub fn from_pem(chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Result<Self, Error> {
+        Self::pem(chain.into(), key.into(), "the certificate", "the key")
+    }
+
+    /// From PEM files.
+    pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, Error> {
+        let (chain, key) = (chain.as_ref(), key.as_ref());
+        Self::pem(
+            read(chain)?,
+            read(key)?,
+            &chain.display().to_string(),
+            &key.display().to_string(),
+        )
+    }
+
+    /// From PKCS#12 (`.p12`, `.pfx`) in memory.
+    pub fn from_pkcs12(der: impl Into<Vec<u8>>, password: impl Into<String>) -> Self {
+        Self(Source::Pkcs12 {
+            der: der.into(),
+            password: password.into(),
+        })
+    }
+
+    /// From a PKCS#12 file.
+    pub fn from_pkcs12_file(
+        file: impl AsRef<Path>,
+        password: impl Into<String>,
+    ) -> Result<Self, Error> {
+        Ok(Self::from_pkcs12(read(file.as_ref())?, password))
+    }
+
+    /// Looks at the labels only, to explain the mistakes that people make before a TLS library
+    /// answers them with a code.
+    fn pem(chain: Vec<u8>, key: Vec<u8>, chain_name: &str, key_name: &str) -> Result<Self, Error> {
+        if !labels(&chain).iter().any(|label| label == "CERTIFICATE") {
+            return Err(Error::config(format!(
+                "{chain_name} holds no `-----BEGIN CERTIFICATE-----`{}",
+                found(&chain)
+            )));
+        }
+        let key_labels = labels(&key);
+        if key_labels
+            .iter()
+            .any(|label| label == "ENCRYPTED PRIVATE KEY")
+            || contains(&key, "Proc-Type: 4,ENCRYPTED")
+        {
+            return Err(Error::config(format!(
+                "{key_name} is encrypted, which is not supported: decrypt it with \
+                 `openssl pkey -in KEY -out PLAIN`"
+            )));
+        }
+        let supported = ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"];
+        if !key_labels
+            .iter()
+            .any(|label| supported.contains(&label.as_str()))
+        {
+            return Err(Error::config(format!(
+                "{key_name} holds no private key in PEM (PKCS#8, SEC1 or PKCS#1){}",
+                found(&key)
+            )));
+        }
+        Ok(Self(Source::Pem { chain, key }))
+    }
+}
+
+/// Never shows the key.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Source::Pem { .. } => "Identity(PEM)",
+            Source::Pkcs12 { .. } => "Identity(PKCS#12)",
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|error| {
+        Error::new(Kind::Config, format!("cannot read {}", path.display())).with(error)
+    })
+}
+
+fn labels(pem: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(pem)
+        .lines()
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("-----BEGIN ")?
+                .strip_suffix("-----")
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+fn contains(pem: &[u8], text: &str) -> bool {
+    pem.windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+fn found(pem: &[u8]) -> String {
+    match labels(pem)[..] {
+        [] => " and is no PEM at all: DER can be turned into PEM with `openssl x509` or \
+               `openssl pkey -inform DER`"
+            .into(),
+        ref labels => format!("; it holds {labels:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+
+    fn refusal(chain: &str, key: &str) -> String {
+        let error = Identity::from_pem(chain, key).expect_err("refused");
+        assert!(error.is_config());
+        error.to_string()
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        let key = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
+        assert!(Identity::from_pem(CERTIFICATE, key).is_ok());
+        assert!(refusal(key, CERTIFICATE).contains("the certificate holds no"));
+        assert!(refusal(CERTIFICATE, CERTIFICATE).contains("it holds [\"CERTIFICATE\"]"));
+        assert!(refusal(CERTIFICATE, "\u{30}\u{82}").contains("no PEM at all"));
+        for encrypted in [
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n",
+            "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n",
+        ] {
+            assert!(refusal(CERTIFICATE, encrypted).contains("openssl pkey"));
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Identity::from_pem_files("/nonexistent/cert.pem", "/nonexistent/key.pem");
+        let message = error.expect_err("no such file").to_string();
+        assert!(message.contains("/nonexistent/cert.pem"), "{message}");
+    }
+
+    #[test]
+    fn debug_keeps_the_secret() {
+        let identity = Identity::from_pkcs12(vec![1, 2, 3], "hunter2");
+        assert_eq!(format!("{identity:?}"), "Identity(PKCS#12)");
+    }
+}

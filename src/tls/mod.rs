@@ -1,0 +1,75 @@
+//! The TLS layer: the seam ([`TlsAcceptor`], [`TlsSession`]), the backends that come with the
+//! crate, and the configuration that is the same for all of them.
+//!
+//! This is the only place where a backend is chosen at compile time.
+
+mod cleartext;
+pub(crate) mod client_hello;
+mod identity;
+pub(crate) mod session;
+
+cfg_if::cfg_if! {
+    if #[cfg(feature = "rustls")] {
+        mod rustls;
+        pub use self::rustls::RustlsAcceptor;
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(feature = "native-tls")] {
+        mod native_tls;
+        mod server_hello;
+        pub use self::native_tls::NativeTlsAcceptor;
+    }
+}
+
+pub use self::{
+    cleartext::Cleartext,
+    client_hello::{AlertDescription, ClientHello},
+    identity::Identity,
+    session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire},
+};
+pub use crate::negotiated::{CipherSuite, Negotiated, TlsVersion};
+
+use crate::alpn::ProtocolName;
+
+/// What a backend is configured with, in words that all of them share.
+///
+/// ```no_run
+/// use corelane::tls::{Identity, TlsConfig, TlsVersion};
+///
+/// # fn main() -> Result<(), corelane::Error> {
+/// let mut config = TlsConfig::new(Identity::from_pem_files("cert.pem", "key.pem")?);
+/// config.min_version = TlsVersion::TLS_1_3;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Where a backend cannot honour an option, building its acceptor fails with an error that says
+/// so ([`Error::is_unsupported`](crate::Error::is_unsupported)).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TlsConfig {
+    /// Certificate chain and key.
+    pub identity: Identity,
+    /// The oldest version to accept, TLS 1.2 (the default) or TLS 1.3. HTTP/2 forbids older ones
+    /// (RFC 9113 section 9.2).
+    pub min_version: TlsVersion,
+    /// The protocols to choose from by ALPN, best first. Default `h2`; a [`Server`](crate::Server)
+    /// wants just that.
+    pub alpn_protocols: Vec<ProtocolName>,
+    /// Whether clients may resume sessions. Default true.
+    pub session_resumption: bool,
+}
+
+impl TlsConfig {
+    /// The defaults with this identity.
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            min_version: TlsVersion::TLS_1_2,
+            alpn_protocols: vec![ProtocolName::H2],
+            session_resumption: true,
+        }
+    }
+}

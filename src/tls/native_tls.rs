@@ -1,0 +1,438 @@
+//! The native-tls backend: the system's TLS library, OpenSSL on Linux.
+
+use std::{
+    cell::RefCell,
+    io::{self, IoSlice, Read, Write},
+    rc::Rc,
+};
+
+use ::native_tls::{HandshakeError, MidHandshakeTlsStream, Protocol, TlsStream};
+
+use super::{
+    TlsConfig,
+    client_hello::ClientHello,
+    identity::{Identity, Source},
+    server_hello,
+    session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire},
+};
+use crate::{
+    alpn::ProtocolName,
+    error::Error,
+    negotiated::{Negotiated, TlsVersion},
+};
+
+const BACKEND: &str = "native-tls";
+
+/// TLS by the system's library through native-tls. As a server it speaks TLS 1.2 only.
+#[derive(Clone)]
+pub struct NativeTlsAcceptor {
+    acceptor: ::native_tls::TlsAcceptor,
+    /// Known when this crate built the acceptor; native-tls does not tell.
+    alpn_protocols: Option<Vec<ProtocolName>>,
+}
+
+impl NativeTlsAcceptor {
+    /// From the configuration that all backends share. What native-tls has no way to do is an
+    /// error: TLS 1.3 as a minimum, and turning session resumption off.
+    pub fn new(config: &TlsConfig) -> Result<Self, Error> {
+        if config.min_version > TlsVersion::TLS_1_2 {
+            return Err(Error::unsupported(
+                BACKEND,
+                &format!("min_version {}", config.min_version),
+                "its acceptor never negotiates more than TLS 1.2; use rustls",
+            ));
+        }
+        if config.min_version < TlsVersion::TLS_1_2 {
+            return Err(Error::unsupported(
+                BACKEND,
+                &format!("min_version {}", config.min_version),
+                "HTTP/2 needs TLS 1.2",
+            ));
+        }
+        if !config.session_resumption {
+            return Err(Error::unsupported(
+                BACKEND,
+                "session_resumption = false",
+                "its interface cannot turn session ids and tickets off",
+            ));
+        }
+        let mut names = Vec::new();
+        for name in &config.alpn_protocols {
+            let Ok(name) = std::str::from_utf8(name.as_bytes()) else {
+                return Err(Error::unsupported(
+                    BACKEND,
+                    &format!("the ALPN protocol {name:?}"),
+                    "its interface takes UTF-8 only",
+                ));
+            };
+            names.push(name);
+        }
+        let acceptor = ::native_tls::TlsAcceptor::builder(identity(&config.identity)?)
+            .min_protocol_version(Some(Protocol::Tlsv12))
+            .accept_alpn(&names)
+            .build()
+            .map_err(|error| {
+                Error::config("native-tls cannot use this configuration").with(error)
+            })?;
+        Ok(Self {
+            acceptor,
+            alpn_protocols: Some(config.alpn_protocols.clone()),
+        })
+    }
+}
+
+/// Takes an acceptor as it is. A [`Server`](crate::Server) wants it built with
+/// `accept_alpn(&["h2"])`; where it was not, connections are closed after the handshake with an
+/// error that says so.
+impl From<::native_tls::TlsAcceptor> for NativeTlsAcceptor {
+    fn from(acceptor: ::native_tls::TlsAcceptor) -> Self {
+        Self {
+            acceptor,
+            alpn_protocols: None,
+        }
+    }
+}
+
+impl TlsAcceptor for NativeTlsAcceptor {
+    fn backend(&self) -> &'static str {
+        BACKEND
+    }
+
+    fn alpn_protocols(&self) -> Option<Vec<ProtocolName>> {
+        self.alpn_protocols.clone()
+    }
+
+    fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
+        Ok(Box::new(NativeTlsSession {
+            state: State::Start(self.acceptor.clone()),
+            pipe: Pipe::default(),
+            client_hello: client_hello.cloned().unwrap_or_default(),
+            unsealed: Vec::new(),
+        }))
+    }
+}
+
+fn identity(identity: &Identity) -> Result<::native_tls::Identity, Error> {
+    let unusable = |error: ::native_tls::Error| {
+        Error::config("native-tls cannot use this certificate with this key").with(error)
+    };
+    match &identity.0 {
+        Source::Pem { chain, key } => {
+            let key = pkcs8(key)?;
+            ::native_tls::Identity::from_pkcs8(chain, &key).map_err(unusable)
+        }
+        Source::Pkcs12 { der, password } => ::native_tls::Identity::from_pkcs12(der, password)
+            .map_err(|error| {
+                Error::config("the PKCS#12 file cannot be opened: is the password right?")
+                    .with(error)
+            }),
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(any(target_os = "windows", target_vendor = "apple"))] {
+        fn pkcs8(key: &[u8]) -> Result<Vec<u8>, Error> {
+            Ok(key.to_vec())
+        }
+    } else {
+        /// native-tls takes PKCS#8 only and wants it to be the first thing in the file; OpenSSL
+        /// reads the other formats and writes that one.
+        fn pkcs8(key: &[u8]) -> Result<Vec<u8>, Error> {
+            openssl::pkey::PKey::private_key_from_pem(key)
+                .and_then(|key| key.private_key_to_pem_pkcs8())
+                .map_err(|error| Error::config("the private key cannot be read").with(error))
+        }
+    }
+}
+
+/// The two byte queues that stand between the library, which wants to own a stream, and the wire,
+/// which is lent for a call. Shared, because a failed handshake drops the library's end of it with
+/// the alert still inside.
+#[derive(Clone, Default)]
+struct Pipe(Rc<RefCell<Queues>>);
+
+#[derive(Default)]
+struct Queues {
+    /// Ciphertext from the peer, filled only when it is empty: at most [`INCOMING`] bytes.
+    incoming: Vec<u8>,
+    consumed: usize,
+    end_of_wire: bool,
+    /// The library was told of the end.
+    end_was_read: bool,
+    /// Ciphertext to the peer. Takes everything; the bound is kept by the session.
+    outgoing: Vec<u8>,
+    sent: usize,
+    /// The first bytes that were sent: they hold the ServerHello.
+    first_flight: Vec<u8>,
+}
+
+/// How much is taken from the wire at once: one record and its header fit.
+const INCOMING: usize = MAX_PLAINTEXT + 1024;
+
+/// More than a ServerHello with every extension that OpenSSL sends.
+const FIRST_FLIGHT: usize = 512;
+
+impl Read for Pipe {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let queues = &mut *self.0.borrow_mut();
+        let rest = &queues.incoming[queues.consumed..];
+        if rest.is_empty() {
+            if queues.end_of_wire {
+                queues.end_was_read = true;
+                return Ok(0);
+            }
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let n = rest.len().min(buf.len());
+        buf[..n].copy_from_slice(&rest[..n]);
+        queues.consumed += n;
+        Ok(n)
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let queues = &mut *self.0.borrow_mut();
+        let wanted = FIRST_FLIGHT - queues.first_flight.len();
+        queues
+            .first_flight
+            .extend_from_slice(&buf[..buf.len().min(wanted)]);
+        queues.outgoing.extend_from_slice(buf);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Pipe {
+    fn pending(&self) -> usize {
+        let queues = self.0.borrow();
+        queues.outgoing.len() - queues.sent
+    }
+
+    fn send(&self, wire: &mut dyn Wire) -> io::Result<()> {
+        let queues = &mut *self.0.borrow_mut();
+        while queues.sent < queues.outgoing.len() {
+            match wire.write(&queues.outgoing[queues.sent..])? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                n => queues.sent += n,
+            }
+        }
+        queues.outgoing.clear();
+        queues.outgoing.shrink_to(MAX_PLAINTEXT);
+        queues.sent = 0;
+        Ok(())
+    }
+
+    /// Takes from the wire what the library has asked for; the wire's end is remembered.
+    fn receive(&self, wire: &mut dyn Wire) -> io::Result<()> {
+        let queues = &mut *self.0.borrow_mut();
+        if queues.end_was_read {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if queues.consumed < queues.incoming.len() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        queues.consumed = 0;
+        queues.incoming.resize(INCOMING, 0);
+        let result = wire.read(&mut queues.incoming);
+        queues.incoming.truncate(*result.as_ref().unwrap_or(&0));
+        if queues.incoming.is_empty() {
+            queues.incoming = Vec::new();
+        }
+        queues.end_of_wire = result? == 0;
+        Ok(())
+    }
+
+    fn end_was_read(&self) -> bool {
+        self.0.borrow().end_was_read
+    }
+}
+
+struct NativeTlsSession {
+    state: State,
+    pipe: Pipe,
+    client_hello: ClientHello,
+    /// Plaintext taken and not yet sealed, gathered from several slices: the library makes one
+    /// record of each call. At most one record.
+    unsealed: Vec<u8>,
+}
+
+enum State {
+    Start(::native_tls::TlsAcceptor),
+    Handshaking(MidHandshakeTlsStream<Pipe>),
+    Open(TlsStream<Pipe>),
+    Failed,
+}
+
+fn invalid(error: impl Into<crate::error::BoxError>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+impl NativeTlsSession {
+    fn open(&mut self) -> io::Result<&mut TlsStream<Pipe>> {
+        match &mut self.state {
+            State::Open(stream) => Ok(stream),
+            _ => Err(invalid("the TLS session has failed")),
+        }
+    }
+
+    /// One call into the library, repeated while it asks for input that the wire has.
+    fn drive<T>(
+        &mut self,
+        wire: &mut dyn Wire,
+        mut call: impl FnMut(&mut TlsStream<Pipe>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            if self.pipe.pending() >= MAX_SEALED {
+                self.pipe.send(wire)?;
+            }
+            match call(self.open()?) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.pipe.receive(wire)?;
+                }
+                Err(_) if self.pipe.end_was_read() => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                Err(error) => {
+                    self.state = State::Failed;
+                    return Err(invalid(error));
+                }
+                Ok(value) => return Ok(value),
+            }
+        }
+    }
+}
+
+impl NativeTlsSession {
+    /// Makes records of what was taken. The library may take less than it is given: a client can
+    /// ask for shorter records (RFC 6066 section 4).
+    fn seal(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
+        if self.pipe.pending() >= MAX_SEALED {
+            self.pipe.send(wire)?;
+        }
+        while !self.unsealed.is_empty() {
+            let plaintext = std::mem::take(&mut self.unsealed);
+            let result = self.drive(wire, |stream| stream.write(&plaintext));
+            self.unsealed = plaintext;
+            self.unsealed.drain(..result?);
+        }
+        Ok(())
+    }
+
+    /// The end of a write: what is left over makes a shorter record. Bytes once taken are never
+    /// an error of this call; where sealing has to wait, `flush` goes on with it.
+    fn taken(&mut self, taken: usize, wire: &mut dyn Wire) -> io::Result<usize> {
+        match self.seal(wire) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Err(error) if taken == 0 => Err(error),
+            _ => Ok(taken),
+        }
+    }
+}
+
+impl TlsSession for NativeTlsSession {
+    fn handshake(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
+        loop {
+            let result = match std::mem::replace(&mut self.state, State::Failed) {
+                State::Start(acceptor) => acceptor.accept(self.pipe.clone()),
+                State::Handshaking(stream) => stream.handshake(),
+                State::Open(stream) => Ok(stream),
+                State::Failed => return Err(invalid("the TLS session has failed")),
+            };
+            match result {
+                Ok(stream) => {
+                    self.state = State::Open(stream);
+                    return Ok(());
+                }
+                Err(HandshakeError::WouldBlock(stream)) => {
+                    self.state = State::Handshaking(stream);
+                }
+                Err(HandshakeError::Failure(_)) if self.pipe.end_was_read() => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                Err(HandshakeError::Failure(error)) => return Err(invalid(error)),
+            }
+            self.pipe.send(wire)?;
+            self.pipe.receive(wire)?;
+        }
+    }
+
+    fn negotiated(&self) -> Negotiated {
+        let State::Open(stream) = &self.state else {
+            return Negotiated::default();
+        };
+        let hello = server_hello::parse(&self.pipe.0.borrow().first_flight);
+        let asked = &self.client_hello.session_id;
+        Negotiated {
+            alpn_protocol: stream
+                .negotiated_alpn()
+                .ok()
+                .flatten()
+                .and_then(|name| ProtocolName::new(name).ok()),
+            tls_version: hello.as_ref().map(|hello| hello.version),
+            cipher_suite: hello.as_ref().map(|hello| hello.cipher_suite),
+            server_name: self.client_hello.server_name.clone(),
+            // TLS 1.2 echoes the client's session id when it resumes (RFC 5246 section 7.4.1.3);
+            // TLS 1.3 always does.
+            resumed: hello
+                .filter(|hello| hello.version == TlsVersion::TLS_1_2)
+                .map(|hello| !asked.is_empty() && hello.session_id == *asked),
+            peer_certificate: None,
+        }
+    }
+
+    fn read(&mut self, wire: &mut dyn Wire, buf: &mut [u8]) -> io::Result<usize> {
+        match self.drive(wire, |stream| stream.read(buf))? {
+            0 if self.pipe.end_was_read() => Err(io::ErrorKind::UnexpectedEof.into()),
+            n => Ok(n),
+        }
+    }
+
+    fn write(&mut self, wire: &mut dyn Wire, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.seal(wire)?;
+        let mut taken = 0;
+        for buf in bufs {
+            let mut rest = &buf[..];
+            while !rest.is_empty() {
+                if self.pipe.pending() >= MAX_SEALED {
+                    return self.taken(taken, wire);
+                }
+                let n = rest.len().min(MAX_PLAINTEXT - self.unsealed.len());
+                self.unsealed.extend_from_slice(&rest[..n]);
+                taken += n;
+                rest = &rest[n..];
+                if self.unsealed.len() == MAX_PLAINTEXT {
+                    match self.seal(wire) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            return Ok(taken);
+                        }
+                        result => result?,
+                    }
+                }
+            }
+        }
+        self.taken(taken, wire)
+    }
+
+    fn flush(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
+        if !self.unsealed.is_empty() {
+            self.seal(wire)?;
+        }
+        self.pipe.send(wire)
+    }
+
+    fn wants_flush(&self) -> bool {
+        self.pipe.pending() > 0 || !self.unsealed.is_empty()
+    }
+
+    fn send_close_notify(&mut self) {
+        if let State::Open(stream) = &mut self.state {
+            // It goes into the pipe, which takes everything. That the peer's own close_notify has
+            // not come yet is no failure.
+            let _ = stream.shutdown();
+        }
+    }
+}

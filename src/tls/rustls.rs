@@ -1,0 +1,267 @@
+//! The rustls backend.
+
+use std::{
+    io::{self, IoSlice, Read, Write},
+    sync::Arc,
+};
+
+use ::rustls::{
+    HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection, SupportedProtocolVersion,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{NoServerSessionStorage, ServerSessionMemoryCache},
+    version::{TLS12, TLS13},
+};
+
+use super::{
+    TlsConfig,
+    client_hello::ClientHello,
+    identity::Source,
+    session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire},
+};
+use crate::{
+    alpn::ProtocolName,
+    error::Error,
+    negotiated::{CipherSuite, Negotiated, TlsVersion},
+};
+
+const BACKEND: &str = "rustls";
+
+/// Sessions kept for clients that resume without tickets (TLS 1.2 session ids). Tickets, which
+/// most clients use, need no memory here.
+const SESSION_CACHE: usize = 4096;
+
+/// TLS by rustls, with the crypto provider passed explicitly: the process default is never asked.
+#[derive(Clone, Debug)]
+pub struct RustlsAcceptor {
+    config: Arc<ServerConfig>,
+}
+
+impl RustlsAcceptor {
+    /// With the provider that was compiled in: aws-lc-rs by feature `aws-lc-rs`, else ring by
+    /// feature `ring`. An error where neither is there.
+    pub fn new(config: &TlsConfig) -> Result<Self, Error> {
+        let Some((provider, ticketer)) = compiled_in() else {
+            return Err(Error::unsupported(
+                BACKEND,
+                "a default crypto provider",
+                "build with the feature aws-lc-rs or ring, or use RustlsAcceptor::with_provider",
+            ));
+        };
+        let mut server = server_config(config, Arc::new(provider))?;
+        if config.session_resumption {
+            let ticketer = ticketer().map_err(|error| {
+                Error::config("rustls could not make keys for session tickets").with(error)
+            })?;
+            server.ticketer = ticketer;
+        }
+        Ok(Self {
+            config: Arc::new(server),
+        })
+    }
+
+    /// With a provider of the caller's. Sessions resume from memory only, as a ticketer belongs to
+    /// a provider: give one by [`From<Arc<ServerConfig>>`] if tickets are wanted.
+    pub fn with_provider(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
+        Ok(Self {
+            config: Arc::new(server_config(config, provider)?),
+        })
+    }
+}
+
+/// Takes a configuration as it is. A [`Server`](crate::Server) wants `alpn_protocols` to be `h2`.
+impl From<Arc<ServerConfig>> for RustlsAcceptor {
+    fn from(config: Arc<ServerConfig>) -> Self {
+        Self { config }
+    }
+}
+
+impl TlsAcceptor for RustlsAcceptor {
+    fn backend(&self) -> &'static str {
+        BACKEND
+    }
+
+    fn alpn_protocols(&self) -> Option<Vec<ProtocolName>> {
+        let names = self.config.alpn_protocols.iter();
+        names
+            .map(|name| ProtocolName::new(name.clone()).ok())
+            .collect()
+    }
+
+    fn start(&self, _client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
+        let mut connection = ServerConnection::new(Arc::clone(&self.config))
+            .map_err(|error| Error::handshake("rustls could not start a session", error))?;
+        // The bound is MAX_SEALED; rustls' own one would cut full records apart.
+        connection.set_buffer_limit(None);
+        Ok(Box::new(RustlsSession {
+            connection,
+            sealed: 0,
+        }))
+    }
+}
+
+type MakeTicketer = fn() -> Result<Arc<dyn ::rustls::server::ProducesTickets>, ::rustls::Error>;
+
+fn compiled_in() -> Option<(CryptoProvider, MakeTicketer)> {
+    cfg_if::cfg_if! {
+        if #[cfg(feature = "aws-lc-rs")] {
+            use ::rustls::crypto::aws_lc_rs;
+            Some((aws_lc_rs::default_provider(), aws_lc_rs::Ticketer::new))
+        } else if #[cfg(feature = "ring")] {
+            use ::rustls::crypto::ring;
+            Some((ring::default_provider(), ring::Ticketer::new))
+        } else {
+            None
+        }
+    }
+}
+
+fn server_config(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<ServerConfig, Error> {
+    let Source::Pem { chain, key } = &config.identity.0 else {
+        return Err(Error::unsupported(
+            BACKEND,
+            "PKCS#12",
+            "convert it with `openssl pkcs12 -in FILE -nodes` and use Identity::from_pem",
+        ));
+    };
+    let versions: &[&SupportedProtocolVersion] = match config.min_version {
+        TlsVersion::TLS_1_2 => &[&TLS13, &TLS12],
+        TlsVersion::TLS_1_3 => &[&TLS13],
+        other => {
+            return Err(Error::unsupported(
+                BACKEND,
+                &format!("min_version {other}"),
+                "TLS 1.2 and TLS 1.3 can be asked for",
+            ));
+        }
+    };
+    let chain = CertificateDer::pem_slice_iter(chain)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Error::config("the certificate chain is not valid PEM").with(error))?;
+    let key = PrivateKeyDer::from_pem_slice(key)
+        .map_err(|error| Error::config("the private key is not valid PEM").with(error))?;
+    let mut server = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .map_err(|error| Error::config("the crypto provider lacks a TLS version").with(error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| {
+            Error::config("rustls cannot use this certificate with this key").with(error)
+        })?;
+    server.alpn_protocols = config
+        .alpn_protocols
+        .iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
+    if config.session_resumption {
+        server.session_storage = ServerSessionMemoryCache::new(SESSION_CACHE);
+    } else {
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
+    }
+    Ok(server)
+}
+
+struct RustlsSession {
+    connection: ServerConnection,
+    /// Upper bound of the sealed bytes that wait in `connection`; rustls does not tell.
+    sealed: usize,
+}
+
+/// What a record adds to its plaintext at most: header, nonce or content type, tag.
+const RECORD_OVERHEAD: usize = 32;
+
+impl RustlsSession {
+    /// One turn of the crank: takes what the wire has and works on it.
+    fn receive(&mut self, wire: &mut dyn Wire) -> io::Result<usize> {
+        let n = self.connection.read_tls(wire)?;
+        match self.connection.process_new_packets() {
+            Ok(_) => Ok(n),
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+
+    fn send(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
+        while self.connection.wants_write() {
+            let n = self.connection.write_tls(wire)?;
+            if n == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.sealed = self.sealed.saturating_sub(n);
+        }
+        self.sealed = 0;
+        Ok(())
+    }
+}
+
+impl TlsSession for RustlsSession {
+    fn handshake(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
+        while self.connection.is_handshaking() {
+            if self.connection.wants_write() {
+                self.send(wire)?;
+            }
+            if self.connection.is_handshaking() && self.receive(wire)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn negotiated(&self) -> Negotiated {
+        let connection = &self.connection;
+        Negotiated {
+            alpn_protocol: connection
+                .alpn_protocol()
+                .and_then(|name| ProtocolName::new(name).ok()),
+            tls_version: connection.protocol_version().map(|version| match version {
+                ProtocolVersion::TLSv1_2 => TlsVersion::TLS_1_2,
+                ProtocolVersion::TLSv1_3 => TlsVersion::TLS_1_3,
+                other => TlsVersion(other.into()),
+            }),
+            cipher_suite: connection
+                .negotiated_cipher_suite()
+                .map(|suite| CipherSuite(suite.suite().into())),
+            server_name: connection.server_name().map(str::to_owned),
+            resumed: connection
+                .handshake_kind()
+                .map(|kind| kind == HandshakeKind::Resumed),
+            peer_certificate: connection
+                .peer_certificates()
+                .and_then(|chain| Some(chain.first()?.to_vec())),
+        }
+    }
+
+    fn read(&mut self, wire: &mut dyn Wire, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            // Decided by rustls: plaintext, a clean close, a truncation, or nothing there yet.
+            // What a peer can make it queue (answers to KeyUpdate and to renegotiation) it bounds
+            // by itself: one KeyUpdate waits at most, and a peer that asks too often is an error.
+            match self.connection.reader().read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            self.receive(wire)?;
+        }
+    }
+
+    fn write(&mut self, wire: &mut dyn Wire, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.sealed >= MAX_SEALED {
+            self.send(wire)?;
+        }
+        let n = self.connection.writer().write_vectored(bufs)?;
+        self.sealed += n + (n / MAX_PLAINTEXT + 1) * RECORD_OVERHEAD;
+        Ok(n)
+    }
+
+    fn flush(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
+        self.send(wire)
+    }
+
+    fn wants_flush(&self) -> bool {
+        self.connection.wants_write()
+    }
+
+    fn send_close_notify(&mut self) {
+        self.connection.send_close_notify();
+    }
+}
