@@ -23,12 +23,14 @@ pub(crate) struct Description {
     pub(crate) curl_options: &'static str,
 }
 
+type Make = fn(&Args) -> Result<Tls, Error>;
+
 /// A backend that this command knows: its name, the feature that compiles it in, and how to make
 /// it if it is.
 struct Backend {
     name: &'static str,
     feature: &'static str,
-    make: Option<fn(&Args) -> Result<Tls, Error>>,
+    make: Option<Make>,
 }
 
 const BACKENDS: [Backend; 3] = [

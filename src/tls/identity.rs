@@ -14,8 +14,8 @@ pub struct Identity(pub(crate) Source);
 
 #[derive(Clone)]
 #[cfg_attr(
-    not(any(feature = "rustls", feature = "native-tls")),
-    expect(dead_code, reason = "read by the backends")
+    not(feature = "native-tls"),
+    expect(dead_code, reason = "not every backend reads every format")
 )]
 pub(crate) enum Source {
     Pem { chain: Vec<u8>, key: Vec<u8> },
