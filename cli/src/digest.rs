@@ -32,7 +32,7 @@ cfg_if::cfg_if! {
     } else {
         /// A build without TLS has no crypto library, and gets none for this.
         #[derive(Default)]
-        pub(crate) struct Sha256;
+        pub(crate) struct Sha256(());
 
         impl Sha256 {
             pub(crate) fn update(&mut self, _data: &[u8]) {}

@@ -16,7 +16,6 @@ use monoio::{
     time::timeout_at,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tracing::field::display;
 
 use crate::{
     alpn::{AlpnMissing, ProtocolName},
@@ -206,9 +205,9 @@ impl Setup<'_> {
         }
         tracing::debug!(
             %peer,
-            version = negotiated.tls_version.map(display),
-            cipher_suite = negotiated.cipher_suite.map(display),
-            alpn = negotiated.alpn_protocol.as_ref().map(display),
+            version = negotiated.tls_version.map(tracing::field::display),
+            cipher_suite = negotiated.cipher_suite.map(tracing::field::display),
+            alpn = negotiated.alpn_protocol.as_ref().map(tracing::field::display),
             server_name = negotiated.server_name.as_deref(),
             resumed = negotiated.resumed,
             time = ?begun.elapsed(),
