@@ -1,5 +1,8 @@
 //! The `corelane` command: an HTTP/2 server over TLS, one worker per core.
 
+#![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod args;
 mod digest;
 mod routes;

@@ -112,7 +112,15 @@ where
                         in_flight.push(respond(service.clone(), request, sender, scope));
                         idle.progress();
                     }
-                    Some(Err(error)) => return Poll::Ready(Err(error.into())),
+                    Some(Err(error)) => {
+                        let error = Error::from(error);
+                        // A peer that was told to go and went may not have said goodbye.
+                        let left = error.is_io() || error.is_truncated();
+                        if closed != Closed::ByPeer && in_flight.is_empty() && left {
+                            return Poll::Ready(Ok(closed));
+                        }
+                        return Poll::Ready(Err(error));
+                    }
                     None => return Poll::Ready(Ok(closed)),
                 }
             }

@@ -1,0 +1,239 @@
+//! The clients of the matrix, each on the library that it is named for.
+
+use std::{
+    fmt,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+};
+
+use monoio::io::{AsyncReadRentExt, AsyncWriteRentExt};
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
+
+use crate::common::client::{DEADLINE, Tls, rustls_config, server_name};
+
+/// What became of a connection, as the client saw it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The handshake was done with this protocol and the server spoke HTTP/2.
+    Served(Option<Vec<u8>>),
+    /// The handshake failed, by an alert if its number is known.
+    Alert(Option<u8>),
+    /// Something else: what it was.
+    Other(String),
+}
+
+/// What a client can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    TheAlert,
+    /// Only that the handshake failed.
+    AFailure,
+}
+
+impl Outcome {
+    pub fn matches(&self, wanted: &Self, seen: Seen) -> bool {
+        match (self, wanted, seen) {
+            (Self::Alert(None), Self::Alert(_), Seen::AFailure) => true,
+            _ => self == wanted,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Served(Some(name)) => write!(f, "{}", name.escape_ascii()),
+            Self::Served(None) => f.write_str("no ALPN, HTTP/2 served"),
+            Self::Alert(Some(number)) => write!(f, "alert {number}"),
+            Self::Alert(None) => f.write_str("handshake failed"),
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+pub struct Client {
+    pub name: &'static str,
+    pub sees: Seen,
+    pub connect: fn(SocketAddr, Tls, &[&[u8]]) -> Outcome,
+}
+
+pub const ALL: [Client; 4] = [
+    Client {
+        name: "rustls",
+        sees: Seen::TheAlert,
+        connect: rustls,
+    },
+    Client {
+        name: "openssl",
+        sees: Seen::TheAlert,
+        connect: openssl,
+    },
+    Client {
+        name: "monoio-rustls",
+        sees: Seen::AFailure,
+        connect: monoio_rustls,
+    },
+    Client {
+        name: "monoio-native-tls",
+        sees: Seen::AFailure,
+        connect: monoio_native_tls,
+    },
+];
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const FRAME_HEADER: usize = 9;
+
+/// Whether a frame's header is that of SETTINGS on stream 0, which a server begins with.
+fn served(frame: &[u8], alpn: Option<Vec<u8>>) -> Outcome {
+    match frame {
+        [_, _, _, 4, 0, 0, 0, 0, 0] => Outcome::Served(alpn),
+        other => Outcome::Other(format!("not SETTINGS but {other:?}")),
+    }
+}
+
+fn other(error: impl fmt::Display) -> Outcome {
+    Outcome::Other(error.to_string())
+}
+
+pub fn tcp(addr: SocketAddr) -> TcpStream {
+    let tcp = TcpStream::connect(addr).expect("connects");
+    tcp.set_nodelay(true).expect("nodelay");
+    tcp.set_read_timeout(Some(DEADLINE)).expect("a time-out");
+    tcp
+}
+
+fn rustls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
+    let connection = rustls::ClientConnection::new(rustls_config(tls, alpn), server_name());
+    let mut stream = rustls::StreamOwned::new(connection.expect("a client"), tcp(addr));
+    while stream.conn.is_handshaking() {
+        if let Err(error) = stream.conn.complete_io(&mut stream.sock) {
+            return match error.downcast::<rustls::Error>() {
+                Ok(rustls::Error::AlertReceived(alert)) => Outcome::Alert(Some(alert.into())),
+                Ok(error) => other(error),
+                Err(error) => other(error),
+            };
+        }
+    }
+    let protocol = stream.conn.alpn_protocol().map(<[u8]>::to_vec);
+    let mut frame = [0; FRAME_HEADER];
+    let exchanged = stream
+        .write_all(PREFACE)
+        .and_then(|()| stream.read_exact(&mut frame));
+    exchanged.map_or_else(other, |()| served(&frame, protocol))
+}
+
+fn openssl(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
+    let mut connector = SslConnector::builder(SslMethod::tls()).expect("a client");
+    connector.set_verify(SslVerifyMode::NONE);
+    let version = Some(match tls {
+        Tls::V1_2 => SslVersion::TLS1_2,
+        Tls::V1_3 | Tls::Any => SslVersion::TLS1_3,
+    });
+    connector.set_min_proto_version(version).expect("a version");
+    connector.set_max_proto_version(version).expect("a version");
+    if !alpn.is_empty() {
+        let mut list = Vec::new();
+        for name in alpn {
+            list.push(u8::try_from(name.len()).expect("a short name"));
+            list.extend_from_slice(name);
+        }
+        connector.set_alpn_protos(&list).expect("protocols");
+    }
+    match connector.build().connect("localhost", tcp(addr)) {
+        Ok(mut stream) => {
+            let protocol = stream.ssl().selected_alpn_protocol().map(<[u8]>::to_vec);
+            let mut frame = [0; FRAME_HEADER];
+            let exchanged = stream
+                .write_all(PREFACE)
+                .and_then(|()| stream.read_exact(&mut frame));
+            exchanged.map_or_else(other, |()| served(&frame, protocol))
+        }
+        Err(openssl::ssl::HandshakeError::Failure(stream)) => {
+            // OpenSSL numbers the reason of a received alert 1000 and the alert.
+            let alert = stream.error().ssl_error().and_then(|stack| {
+                let reason = stack.errors().first()?.reason_code() - 1000;
+                u8::try_from(reason).ok()
+            });
+            match alert {
+                Some(alert) => Outcome::Alert(Some(alert)),
+                None => other(stream.error()),
+            }
+        }
+        Err(error) => other(error),
+    }
+}
+
+fn monoio<F: Future>(future: F) -> F::Output {
+    monoio::RuntimeBuilder::<monoio::LegacyDriver>::new()
+        .enable_timer()
+        .build()
+        .expect("a runtime")
+        .block_on(async {
+            monoio::time::timeout(DEADLINE, future)
+                .await
+                .expect("the test hangs")
+        })
+}
+
+/// One direction at a time, as these streams want it: the preface is sent, then a frame is read.
+async fn exchange<S>(mut stream: S, alpn: Option<Vec<u8>>) -> Outcome
+where
+    S: monoio::io::AsyncReadRent + monoio::io::AsyncWriteRent,
+{
+    let (sent, _) = stream.write_all(PREFACE.to_vec()).await;
+    if let Err(error) = sent {
+        return other(error);
+    }
+    if let Err(error) = stream.flush().await {
+        return other(error);
+    }
+    let (read, frame) = stream.read_exact(vec![0; FRAME_HEADER]).await;
+    read.map_or_else(other, |_| served(&frame, alpn))
+}
+
+fn monoio_rustls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
+    let connector = monoio_rustls::TlsConnector::from(rustls_config(tls, alpn));
+    monoio(async {
+        let tcp = monoio::net::TcpStream::connect(addr)
+            .await
+            .expect("connects");
+        match connector.connect(server_name(), tcp).await {
+            Ok(stream) => {
+                let protocol = stream.alpn_protocol();
+                exchange(stream, protocol).await
+            }
+            Err(_) => Outcome::Alert(None),
+        }
+    })
+}
+
+fn monoio_native_tls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
+    let version = Some(match tls {
+        Tls::V1_2 => native_tls::Protocol::Tlsv12,
+        Tls::V1_3 | Tls::Any => native_tls::Protocol::Tlsv13,
+    });
+    let names: Vec<_> = alpn
+        .iter()
+        .map(|name| std::str::from_utf8(name).expect("UTF-8"))
+        .collect();
+    let connector = native_tls::TlsConnector::builder()
+        .danger_accept_invalid_certs(true)
+        .min_protocol_version(version)
+        .max_protocol_version(version)
+        .request_alpns(&names)
+        .build()
+        .expect("a client");
+    let connector = monoio_native_tls::TlsConnector::from(connector);
+    monoio(async {
+        let tcp = monoio::net::TcpStream::connect(addr)
+            .await
+            .expect("connects");
+        match connector.connect("localhost", tcp).await {
+            Ok(stream) => {
+                let protocol = stream.alpn_protocol();
+                exchange(stream, protocol).await
+            }
+            Err(_) => Outcome::Alert(None),
+        }
+    })
+}

@@ -1,0 +1,132 @@
+//! A server under test, on loopback, ended with the test.
+
+use std::{
+    net::SocketAddr,
+    num::NonZeroUsize,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use corelane::{
+    Affinity, Builder, Driver, Handle, HttpService, Server, WorkerCounters, WorkerInfo,
+    tls::{Cleartext, TlsAcceptor},
+};
+
+/// The drivers that this machine allows: epoll always, io_uring unless it is refused.
+pub struct Drivers;
+
+impl Drivers {
+    pub fn all() -> &'static [Driver] {
+        static ALLOWED: LazyLock<Vec<Driver>> = LazyLock::new(|| {
+            let probe = Server::builder(Cleartext)
+                .listen(SocketAddr::from(([127, 0, 0, 1], 0)))
+                .workers(NonZeroUsize::MIN)
+                .driver(Driver::IoUring)
+                .bind()
+                .expect("loopback")
+                .serve(|_| corelane::service_fn(super::client::never));
+            match probe {
+                Ok(handle) => {
+                    handle.shutdown(Duration::ZERO);
+                    vec![Driver::IoUring, Driver::Epoll]
+                }
+                Err(error) => {
+                    eprintln!("NOT TESTED on io_uring: {error}");
+                    vec![Driver::Epoll]
+                }
+            }
+        });
+        &ALLOWED
+    }
+}
+
+pub struct TestServer {
+    handle: Option<Handle>,
+    pub addr: SocketAddr,
+}
+
+impl TestServer {
+    /// One worker, defaults otherwise.
+    pub fn start<F, S>(acceptor: Arc<dyn TlsAcceptor>, driver: Driver, factory: F) -> Self
+    where
+        F: Fn(WorkerInfo) -> S + Send + Sync + 'static,
+        S: HttpService,
+    {
+        Self::with(acceptor, driver, |builder| builder, factory)
+    }
+
+    pub fn with<F, S>(
+        acceptor: Arc<dyn TlsAcceptor>,
+        driver: Driver,
+        options: impl FnOnce(Builder) -> Builder,
+        factory: F,
+    ) -> Self
+    where
+        F: Fn(WorkerInfo) -> S + Send + Sync + 'static,
+        S: HttpService,
+    {
+        let builder = Server::builder(acceptor)
+            .listen(SocketAddr::from(([127, 0, 0, 1], 0)))
+            .workers(NonZeroUsize::MIN)
+            .affinity(Affinity::None)
+            .driver(driver);
+        let server = options(builder).bind().expect("loopback");
+        let addr = server.local_addrs()[0];
+        let handle = server.serve(factory).expect("workers");
+        Self {
+            handle: Some(handle),
+            addr,
+        }
+    }
+
+    pub fn handle(&self) -> &Handle {
+        self.handle.as_ref().expect("running")
+    }
+
+    /// Over all workers.
+    pub fn counters(&self) -> Vec<WorkerCounters> {
+        let workers = self.handle().workers();
+        workers.into_iter().map(|worker| worker.counters).collect()
+    }
+
+    /// Waits until the counters of the first worker are as wanted.
+    pub fn wait_for(&self, what: &str, wanted: impl Fn(&WorkerCounters) -> bool) {
+        let begun = std::time::Instant::now();
+        loop {
+            let counters = self.counters()[0];
+            if wanted(&counters) {
+                return;
+            }
+            assert!(
+                begun.elapsed() < super::client::DEADLINE,
+                "{what}: {counters:?}"
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    /// Ends the server; panics if one of its workers did.
+    pub fn stop(mut self, deadline: Duration) {
+        let handle = self.handle.take().expect("running");
+        handle.shutdown(deadline);
+        handle.wait().expect("no worker panicked");
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            let panics: u64 = handle
+                .workers()
+                .iter()
+                .map(|worker| worker.counters.connection_panics)
+                .sum();
+            handle.shutdown(Duration::ZERO);
+            let ended = handle.wait();
+            if !std::thread::panicking() {
+                assert_eq!(panics, 0, "connections panicked");
+                ended.expect("no worker panicked");
+            }
+        }
+    }
+}
