@@ -118,7 +118,7 @@ fn identity(identity: &Identity) -> Result<::native_tls::Identity, Error> {
     };
     match &identity.0 {
         Source::Pem { chain, key } => {
-            let key = pkcs8(key)?;
+            let key = pkcs8(chain, key)?;
             ::native_tls::Identity::from_pkcs8(chain, &key).map_err(unusable)
         }
         Source::Pkcs12 { der, password } => ::native_tls::Identity::from_pkcs12(der, password)
@@ -131,16 +131,32 @@ fn identity(identity: &Identity) -> Result<::native_tls::Identity, Error> {
 
 cfg_if::cfg_if! {
     if #[cfg(any(target_os = "windows", target_vendor = "apple"))] {
-        fn pkcs8(key: &[u8]) -> Result<Vec<u8>, Error> {
+        fn pkcs8(_chain: &[u8], key: &[u8]) -> Result<Vec<u8>, Error> {
             Ok(key.to_vec())
         }
     } else {
+        use openssl::{pkey::PKey, x509::X509};
+
         /// native-tls takes PKCS#8 only and wants it to be the first thing in the file; OpenSSL
-        /// reads the other formats and writes that one.
-        fn pkcs8(key: &[u8]) -> Result<Vec<u8>, Error> {
-            openssl::pkey::PKey::private_key_from_pem(key)
-                .and_then(|key| key.private_key_to_pem_pkcs8())
-                .map_err(|error| Error::config("the private key cannot be read").with(error))
+        /// reads the other formats and writes that one. It is also asked whether the key belongs
+        /// to the certificate: given one that does not, it forgets the key without a word.
+        fn pkcs8(chain: &[u8], key: &[u8]) -> Result<Vec<u8>, Error> {
+            let certificate = X509::from_pem(chain)
+                .and_then(|certificate| certificate.public_key())
+                .map_err(|error| {
+                    Error::config("the certificate chain is not valid PEM").with(error)
+                })?;
+            let key = PKey::private_key_from_pem(key).map_err(|error| {
+                Error::config("the private key is not valid PEM").with(error)
+            })?;
+            if !certificate.public_eq(&key) {
+                return Err(Error::config(
+                    "native-tls cannot use this certificate with this key: they do not belong \
+                     together",
+                ));
+            }
+            key.private_key_to_pem_pkcs8()
+                .map_err(|error| Error::config("the private key cannot be converted").with(error))
         }
     }
 }

@@ -131,8 +131,7 @@ pub async fn connect(backend: Backend, addr: SocketAddr) -> Box<dyn Stream> {
     Box::new(tls.expect("a TLS handshake"))
 }
 
-/// An HTTP/2 connection, driven in the background of the current tokio `LocalSet`-less runtime by
-/// [`H2Client::run`].
+/// An HTTP/2 connection, driven while [`H2Client::run`] runs.
 pub struct H2Client {
     pub requests: SendRequest<Bytes>,
     connection: h2::client::Connection<Box<dyn Stream>, Bytes>,
@@ -158,6 +157,13 @@ impl H2Client {
     ) -> Self {
         let stream = connect(backend, addr).await;
         let (requests, connection) = builder.handshake(stream).await.expect("HTTP/2");
+        Self::new(requests, connection)
+    }
+
+    pub fn new(
+        requests: SendRequest<Bytes>,
+        connection: h2::client::Connection<Box<dyn Stream>, Bytes>,
+    ) -> Self {
         Self {
             requests,
             connection,

@@ -1,0 +1,294 @@
+//! Identity formats: what each backend takes, and what it says where it does not.
+
+mod common;
+
+use std::io::{Read, Write};
+
+use common::{
+    Backend,
+    certs::CERTIFICATE,
+    client::{Tls, rustls_config, server_name},
+};
+use corelane::{
+    Error, ProtocolName,
+    tls::{Identity, TlsConfig, TlsVersion, Wire},
+};
+use openssl::{pkcs12::Pkcs12, pkey::PKey, rsa::Rsa, x509::X509};
+
+for_each_tls_backend!(
+    every_pem_format_of_a_key_is_served,
+    rsa_keys_are_served,
+    a_chain_is_sent_in_order,
+    files_are_read,
+    pkcs12_is_served_or_refused_with_advice,
+    a_wrong_pkcs12_password_is_said,
+    a_key_of_another_certificate_is_refused,
+    nonsense_between_the_labels_is_refused,
+    tls_1_3_as_minimum,
+    an_older_minimum_is_refused,
+    resumption_off,
+    an_alpn_name_that_is_no_text,
+);
+
+/// Makes an acceptor of the identity and lets a client shake hands with it, in memory.
+fn serves(backend: Backend, config: &TlsConfig, client: Tls) -> Result<(), Error> {
+    let acceptor = (backend.make)(config)?;
+    let mut session = acceptor.start(None)?;
+    let config = rustls_config(client, &[b"h2"]);
+    let mut client = rustls::ClientConnection::new(config, server_name()).expect("a client");
+    let mut wire = Queues::default();
+    while client.is_handshaking() {
+        client.write_tls(&mut wire.to_server).expect("memory");
+        // What the server waits for comes with the next turn; what it cannot do shows below.
+        let _ = session.handshake(&mut wire as &mut dyn Wire);
+        let _ = session.flush(&mut wire);
+        let mut flight = &std::mem::take(&mut wire.to_client)[..];
+        assert!(!flight.is_empty(), "the server is silent");
+        while !flight.is_empty() {
+            client.read_tls(&mut flight).expect("memory");
+            client.process_new_packets().expect("a handshake");
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Queues {
+    to_server: Vec<u8>,
+    to_client: Vec<u8>,
+}
+
+impl Read for Queues {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let n = buf.len().min(self.to_server.len());
+        if n == 0 {
+            return Err(std::io::ErrorKind::WouldBlock.into());
+        }
+        buf[..n].copy_from_slice(&self.to_server[..n]);
+        self.to_server.drain(..n);
+        Ok(n)
+    }
+}
+
+impl Write for Queues {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        self.to_client.write(buf)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn pem(chain: &str, key: impl Into<Vec<u8>>) -> TlsConfig {
+    TlsConfig::new(Identity::from_pem(chain, key).expect("labels that are known"))
+}
+
+fn ec_key() -> PKey<openssl::pkey::Private> {
+    PKey::private_key_from_pem(CERTIFICATE.key.as_bytes()).expect("a key")
+}
+
+fn every_pem_format_of_a_key_is_served(backend: Backend) {
+    let sec1 = ec_key().ec_key().and_then(|key| key.private_key_to_pem());
+    // As `openssl ecparam -genkey` writes it: parameters first.
+    let with_parameters = [
+        b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n".to_vec(),
+        sec1.clone().expect("SEC1"),
+    ]
+    .concat();
+    for key in [
+        CERTIFICATE.key.clone().into_bytes(),
+        sec1.expect("SEC1"),
+        with_parameters,
+    ] {
+        serves(backend, &pem(&CERTIFICATE.pem, key), Tls::Any).expect("served");
+    }
+}
+
+/// A self-signed certificate by OpenSSL, for the keys that rcgen does not make.
+fn self_signed(key: &PKey<openssl::pkey::Private>) -> X509 {
+    let mut name = openssl::x509::X509NameBuilder::new().expect("a name");
+    name.append_entry_by_text("CN", "localhost")
+        .expect("a name");
+    let name = name.build();
+    let mut builder = X509::builder().expect("a builder");
+    builder.set_version(2).expect("set");
+    builder.set_subject_name(&name).expect("set");
+    builder.set_issuer_name(&name).expect("set");
+    builder.set_pubkey(key).expect("set");
+    let day = |n| openssl::asn1::Asn1Time::days_from_now(n).expect("a time");
+    builder.set_not_before(&day(0)).expect("set");
+    builder.set_not_after(&day(2)).expect("set");
+    builder
+        .sign(key, openssl::hash::MessageDigest::sha256())
+        .expect("signed");
+    builder.build()
+}
+
+fn rsa_keys_are_served(backend: Backend) {
+    let rsa = Rsa::generate(2048).expect("a key");
+    let key = PKey::from_rsa(rsa.clone()).expect("a key");
+    let certificate = self_signed(&key).to_pem().expect("PEM");
+    let certificate = String::from_utf8(certificate).expect("ASCII");
+    let pkcs1 = rsa.private_key_to_pem().expect("PKCS#1");
+    let pkcs8 = key.private_key_to_pem_pkcs8().expect("PKCS#8");
+    assert!(pkcs1.starts_with(b"-----BEGIN RSA PRIVATE KEY-----"));
+    for key in [pkcs1, pkcs8] {
+        (backend.make)(&pem(&certificate, key)).expect("an acceptor");
+    }
+}
+
+fn a_chain_is_sent_in_order(backend: Backend) {
+    // The second certificate is sent though it is not the issuer: a server does not judge.
+    let other = PKey::from_rsa(Rsa::generate(2048).expect("a key")).expect("a key");
+    let second = self_signed(&other).to_pem().expect("PEM");
+    let chain = format!(
+        "{}{}",
+        CERTIFICATE.pem,
+        String::from_utf8(second).expect("ASCII")
+    );
+    serves(backend, &pem(&chain, CERTIFICATE.key.as_str()), Tls::Any).expect("served");
+}
+
+fn files_are_read(backend: Backend) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    std::fs::write(&cert, &CERTIFICATE.pem).expect("written");
+    std::fs::write(&key, &CERTIFICATE.key).expect("written");
+    let identity = Identity::from_pem_files(&cert, &key).expect("read");
+    serves(backend, &TlsConfig::new(identity), Tls::Any).expect("served");
+    let swapped = Identity::from_pem_files(&key, &cert).expect_err("swapped");
+    let cert = key.display().to_string();
+    assert!(
+        swapped.to_string().contains(&cert),
+        "the file is named: {swapped}"
+    );
+}
+
+fn pkcs12(password: &str) -> Vec<u8> {
+    Pkcs12::builder()
+        .name("localhost")
+        .pkey(&ec_key())
+        .cert(&X509::from_pem(CERTIFICATE.pem.as_bytes()).expect("a certificate"))
+        .build2(password)
+        .and_then(|file| file.to_der())
+        .expect("PKCS#12")
+}
+
+fn pkcs12_is_served_or_refused_with_advice(backend: Backend) {
+    let config = TlsConfig::new(Identity::from_pkcs12(pkcs12("secret"), "secret"));
+    match (backend.name, serves(backend, &config, Tls::Any)) {
+        ("native-tls", result) => result.expect("served"),
+        (_, result) => {
+            let error = result.expect_err("not supported");
+            assert!(error.is_unsupported(), "{error}");
+            assert!(error.to_string().contains("openssl pkcs12"), "{error}");
+        }
+    }
+}
+
+fn a_wrong_pkcs12_password_is_said(backend: Backend) {
+    let config = TlsConfig::new(Identity::from_pkcs12(pkcs12("secret"), "wrong"));
+    let Err(error) = (backend.make)(&config) else {
+        panic!("opened with a wrong password");
+    };
+    let text = error.to_string();
+    assert!(
+        error.is_unsupported() || text.contains("password"),
+        "{text}"
+    );
+}
+
+fn refused(backend: Backend, config: &TlsConfig) -> Error {
+    match (backend.make)(config) {
+        Ok(_) => panic!("{} took it", backend.name),
+        Err(error) => error,
+    }
+}
+
+fn a_key_of_another_certificate_is_refused(backend: Backend) {
+    let other = rcgen::KeyPair::generate().expect("a key").serialize_pem();
+    let error = refused(backend, &pem(&CERTIFICATE.pem, other));
+    assert!(error.is_config(), "{error}");
+    assert!(
+        error.to_string().contains("this certificate with this key"),
+        "{error}"
+    );
+}
+
+fn nonsense_between_the_labels_is_refused(backend: Backend) {
+    let key = "-----BEGIN PRIVATE KEY-----\nbm9uc2Vuc2U=\n-----END PRIVATE KEY-----\n";
+    let certificate = "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n";
+    for config in [
+        pem(&CERTIFICATE.pem, key),
+        pem(certificate, CERTIFICATE.key.as_str()),
+    ] {
+        let error = refused(backend, &config);
+        assert!(error.is_config(), "{error}");
+        assert!(std::error::Error::source(&error).is_some(), "{error:?}");
+    }
+}
+
+fn tls_1_3_as_minimum(backend: Backend) {
+    let mut config = pem(&CERTIFICATE.pem, CERTIFICATE.key.as_str());
+    config.min_version = TlsVersion::TLS_1_3;
+    if backend.tls_1_3 {
+        serves(backend, &config, Tls::V1_3).expect("served");
+    } else {
+        let error = refused(backend, &config);
+        assert!(error.is_unsupported(), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(backend.name) && text.contains("min_version"),
+            "{text}"
+        );
+    }
+}
+
+fn an_older_minimum_is_refused(backend: Backend) {
+    let mut config = pem(&CERTIFICATE.pem, CERTIFICATE.key.as_str());
+    config.min_version = TlsVersion(0x0302);
+    assert!(refused(backend, &config).is_unsupported());
+}
+
+fn resumption_off(backend: Backend) {
+    let mut config = pem(&CERTIFICATE.pem, CERTIFICATE.key.as_str());
+    config.session_resumption = false;
+    if backend.name == "native-tls" {
+        let error = refused(backend, &config);
+        assert!(error.is_unsupported(), "{error}");
+        assert!(error.to_string().contains("session_resumption"), "{error}");
+        return;
+    }
+    // The same client twice: there is nothing to resume.
+    let acceptor = (backend.make)(&config).expect("an acceptor");
+    let client = rustls_config(Tls::Any, &[b"h2"]);
+    for _ in 0..2 {
+        let mut session = acceptor.start(None).expect("a session");
+        let client = std::sync::Arc::clone(&client);
+        let mut client = rustls::ClientConnection::new(client, server_name()).expect("a client");
+        let mut wire = Queues::default();
+        while client.is_handshaking() || client.wants_write() {
+            client.write_tls(&mut wire.to_server).expect("memory");
+            let _ = session.handshake(&mut wire as &mut dyn Wire);
+            let _ = session.flush(&mut wire);
+            let mut flight = &std::mem::take(&mut wire.to_client)[..];
+            while !flight.is_empty() {
+                client.read_tls(&mut flight).expect("memory");
+                client.process_new_packets().expect("a handshake");
+            }
+        }
+        assert_eq!(session.negotiated().resumed, Some(false));
+    }
+}
+
+fn an_alpn_name_that_is_no_text(backend: Backend) {
+    let mut config = pem(&CERTIFICATE.pem, CERTIFICATE.key.as_str());
+    let name = ProtocolName::new(vec![0xff, 0xfe]).expect("bytes");
+    config.alpn_protocols = vec![ProtocolName::H2, name];
+    match (backend.name, (backend.make)(&config)) {
+        ("native-tls", Err(error)) => assert!(error.is_unsupported(), "{error}"),
+        ("native-tls", Ok(_)) => panic!("native-tls takes text only"),
+        (_, result) => drop(result.expect("an acceptor")),
+    }
+}
