@@ -1,0 +1,313 @@
+//! The command as a user has it: what it prints, answers, refuses, and how it ends.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+struct Corelane {
+    child: Child,
+    /// What it printed before the line that says how to try it, and that line.
+    introduction: Vec<String>,
+}
+
+impl Corelane {
+    fn start(args: &[&str]) -> Self {
+        let mut child = command(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let mut introduction = Vec::new();
+        let out = child.stdout.take().expect("piped");
+        for line in BufReader::new(out).lines() {
+            introduction.push(line.expect("text"));
+            if introduction
+                .last()
+                .is_some_and(|line| line.starts_with("try: "))
+            {
+                break;
+            }
+        }
+        Self {
+            child,
+            introduction,
+        }
+    }
+
+    fn addr(&self) -> SocketAddr {
+        let line = &self.introduction[0];
+        let (_, addr) = line.split_once("://").expect("an address");
+        addr.parse().expect("an address")
+    }
+
+    fn says(&self, text: &str) {
+        let said = self.introduction.join("\n");
+        assert!(said.contains(text), "{text:?} is not in:\n{said}");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.expect("kill").success());
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(begun.elapsed() < DEADLINE, "it does not end");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Corelane {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
+    command.args(args);
+    command
+}
+
+/// What a command that cannot start says.
+fn refusal(args: &[&str]) -> String {
+    let output = command(args).output().expect("the command runs");
+    assert!(!output.status.success(), "{args:?} is accepted");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+fn cleartext() -> Corelane {
+    Corelane::start(&["--tls", "none", "--listen", "127.0.0.1:0"])
+}
+
+/// Runs a client on an HTTP/2 connection with prior knowledge.
+fn with_client<T, F: Future<Output = T>>(
+    addr: SocketAddr,
+    work: impl FnOnce(SendRequest<Bytes>) -> F,
+) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(async {
+            let tcp = tokio::net::TcpStream::connect(addr).await;
+            let (requests, connection) = h2::client::handshake(tcp.expect("connects"))
+                .await
+                .expect("HTTP/2");
+            let connection = tokio::spawn(connection);
+            let result = tokio::time::timeout(DEADLINE, work(requests)).await;
+            connection.abort();
+            result.expect("the test hangs")
+        })
+}
+
+async fn ask(
+    requests: &SendRequest<Bytes>,
+    path: &str,
+    body: Bytes,
+    trailers: Option<HeaderMap>,
+) -> (StatusCode, Vec<u8>, Option<HeaderMap>) {
+    let mut requests = requests.clone().ready().await.expect("ready");
+    let request = Request::post(format!("http://localhost{path}"));
+    let request = request.body(()).expect("a request");
+    let (response, mut stream) = requests.send_request(request, false).expect("sent");
+    stream.send_data(body, trailers.is_none()).expect("sent");
+    if let Some(trailers) = trailers {
+        stream.send_trailers(trailers).expect("sent");
+    }
+    let (head, mut body) = response.await.expect("a response").into_parts();
+    let mut received = Vec::new();
+    while let Some(data) = body.data().await {
+        let data = data.expect("data");
+        body.flow_control()
+            .release_capacity(data.len())
+            .expect("released");
+        received.extend_from_slice(&data);
+    }
+    (
+        head.status,
+        received,
+        body.trailers().await.expect("trailers"),
+    )
+}
+
+#[test]
+fn it_says_what_runs_and_how_to_try_it() {
+    let server = Corelane::start(&["--tls", "none", "--listen", "127.0.0.1:0", "--workers", "2"]);
+    assert_ne!(server.addr().port(), 0, "the real port");
+    server.says("workers: 2");
+    server.says("prior knowledge");
+    let port = server.addr().port();
+    server.says(&format!(
+        "try: curl --http2-prior-knowledge http://localhost:{port}/"
+    ));
+}
+
+#[test]
+fn epoll_when_it_is_asked_for() {
+    let args = [
+        "--tls",
+        "none",
+        "--listen",
+        "127.0.0.1:0",
+        "--driver",
+        "epoll",
+    ];
+    Corelane::start(&args).says("0: epoll");
+}
+
+#[test]
+fn the_routes_answer() {
+    let server = cleartext();
+    with_client(server.addr(), |requests| async move {
+        let (status, page, _) = ask(&requests, "/", Bytes::new(), None).await;
+        let page = String::from_utf8(page).expect("text");
+        assert_eq!(status, StatusCode::OK);
+        for line in [
+            "protocol: HTTP/2",
+            "tls version: none",
+            "backend: none",
+            "worker: ",
+        ] {
+            assert!(page.contains(line), "{page}");
+        }
+
+        let (_, bytes, _) = ask(&requests, "/bytes/200000", Bytes::new(), None).await;
+        assert_eq!(bytes.len(), 200_000);
+        assert!(bytes.starts_with(b"0123456789ABC"));
+        let (_, none, _) = ask(&requests, "/bytes/0", Bytes::new(), None).await;
+        assert!(none.is_empty());
+        for (path, status) in [
+            ("/bytes/many", StatusCode::BAD_REQUEST),
+            ("/nowhere", StatusCode::NOT_FOUND),
+        ] {
+            assert_eq!(ask(&requests, path, Bytes::new(), None).await.0, status);
+        }
+
+        let mut trailers = HeaderMap::new();
+        trailers.insert("checksum", HeaderValue::from_static("7"));
+        let (_, echo, echoed) = ask(&requests, "/echo", "hello".into(), Some(trailers)).await;
+        assert_eq!(echo, b"hello");
+        assert_eq!(echoed.expect("trailers")["checksum"], "7");
+
+        let (_, drained, _) = ask(&requests, "/drain", "hello".into(), None).await;
+        let drained = String::from_utf8(drained).expect("text");
+        let (length, digest) = drained.trim().split_once(' ').expect("two words");
+        assert_eq!(length, "5");
+        if cfg!(any(feature = "rustls", feature = "native-tls")) {
+            let sha256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+            assert_eq!(digest, sha256);
+        } else {
+            assert_eq!(digest, "(no SHA-256: built without TLS)");
+        }
+    });
+}
+
+#[test]
+fn sigterm_and_sigint_end_it_well() {
+    for signal in ["-TERM", "-INT"] {
+        let mut server = cleartext();
+        server.signal(signal);
+        assert!(server.wait().success(), "{signal}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut server = cleartext();
+    with_client(server.addr(), |mut requests| async {
+        // A request that stays in flight keeps the first signal's shutdown waiting.
+        let request = Request::post("http://localhost/drain").body(());
+        let (_response, mut stream) = requests
+            .send_request(request.expect("a request"), false)
+            .expect("sent");
+        stream.send_data("a beginning".into(), false).expect("sent");
+        // Answered behind it, so it has arrived.
+        ask(&requests, "/", Bytes::new(), None).await;
+        server.signal("-TERM");
+        // The peer is told: no more requests after this one.
+        while let Ok(ready) = requests.ready().await {
+            requests = ready;
+            tokio::task::yield_now().await;
+        }
+        server.signal("-TERM");
+        // The request is still in flight.
+        assert_eq!(server.wait().code(), Some(128 + 15));
+    });
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let occupied = occupied.local_addr().expect("bound").to_string();
+    for (args, advice) in [
+        (&["--tls", "wolfssl"][..], "compiled in"),
+        (
+            &["--tls", "none", "--cert", "c", "--key", "k"],
+            "--tls none",
+        ),
+        (&["--cert", "/nonexistent/cert.pem"], "--key"),
+        (&["--workers", "0"], "at least 1"),
+        (&["--tls", "none", "--cpus", "9999"], "CPU 9999"),
+        (
+            &["--tls", "none", "--listen", "192.0.2.1:0"],
+            "no interface",
+        ),
+        (&["--tls", "none", "--listen", "localhost"], "--listen"),
+        (&["--tls", "none", "--driver", "kqueue"], "io-uring"),
+    ] {
+        let said = refusal(args);
+        assert!(said.contains(advice), "{args:?}: {said}");
+    }
+    let said = refusal(&["--tls", "none", "--listen", &occupied]);
+    let own = format!("process {}", std::process::id());
+    assert!(said.contains(&own), "{said}");
+}
+
+#[test]
+fn a_backend_that_is_not_compiled_in_is_named_with_its_feature() {
+    for (backend, compiled_in) in [
+        ("rustls", cfg!(feature = "rustls")),
+        ("native-tls", cfg!(feature = "native-tls")),
+    ] {
+        if !compiled_in {
+            let said = refusal(&["--tls", backend]);
+            assert!(said.contains(&format!("--features {backend}")), "{said}");
+        }
+    }
+}
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
+#[test]
+fn the_certificate_is_written_only_when_asked() {
+    let dir = std::env::temp_dir().join(format!("corelane-test-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let file = dir.join("cert.pem");
+    let path = file.to_str().expect("UTF-8");
+    let server = Corelane::start(&["--listen", "127.0.0.1:0", "--write-cert", path]);
+    server.says("self-signed");
+    server.says("ALPN h2");
+    let mut text = String::new();
+    let mut opened = std::fs::File::open(&file).expect("written");
+    opened.read_to_string(&mut text).expect("text");
+    assert!(text.starts_with("-----BEGIN CERTIFICATE-----"));
+    assert!(!text.contains("PRIVATE"), "the key stays in memory");
+    std::fs::remove_dir_all(&dir).expect("removed");
+}
