@@ -47,6 +47,25 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Zero would end everything at once, and past a year the sum with the clock could overflow.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        for (name, limit) in [
+            ("handshake", self.handshake),
+            ("idle", self.idle),
+            ("write", self.write),
+        ] {
+            if limit.is_zero() || limit > LONGEST {
+                return Err(Error::config(format!(
+                    "Limits::{name} is {limit:?}, it has to be more than 0 and at most 365 days"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// How long [`Handle::shutdown`](crate::Handle::shutdown) is usually given: 30 s, what Kubernetes
 /// waits between SIGTERM and SIGKILL.
 pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
@@ -143,6 +162,19 @@ impl Http2Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_outside_of_reason_are_errors() {
+        assert!(Limits::default().validate().is_ok());
+        for wrong in [Duration::ZERO, Duration::MAX] {
+            let limits = Limits {
+                idle: wrong,
+                ..Limits::default()
+            };
+            let error = limits.validate().expect_err("out of range");
+            assert!(error.is_config(), "{error}");
+        }
+    }
 
     #[test]
     fn values_outside_the_rfcs_ranges_are_errors() {

@@ -10,9 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::wire::{Replay, SocketWire, Writes};
 use crate::{
+    alpn::AlpnMissing,
+    error::Error,
     negotiated::Negotiated,
     time::Deadline,
-    tls::session::{MAX_PLAINTEXT, TlsSession},
+    tls::session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession},
 };
 
 /// A TLS session on a socket, as tokio's `AsyncRead` and `AsyncWrite`.
@@ -47,6 +49,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             closing: false,
             stall: None,
             session,
+        }
+    }
+
+    /// Accepts a TLS session on a socket, by the rule that all backends share: `h2` is chosen where
+    /// it is offered, and where there is no common protocol the client is sent the alert
+    /// `no_application_protocol` (RFC 7301 section 3.2).
+    ///
+    /// There is no time limit on it: drop the future to give up.
+    pub async fn accept(
+        io: IO,
+        acceptor: &dyn TlsAcceptor,
+        missing: AlpnMissing,
+    ) -> Result<Self, Error> {
+        match super::accept(io, acceptor, missing).await {
+            Ok(accepted) => Ok(accepted.stream),
+            Err(failed) => Err(failed.error),
         }
     }
 
@@ -119,7 +137,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         offered: usize,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let whole = (self.staged.len() + offered) / MAX_PLAINTEXT * MAX_PLAINTEXT;
+            let available = (self.staged.len() + offered) / MAX_PLAINTEXT * MAX_PLAINTEXT;
+            let whole = available.min(SEALED_AT_ONCE);
             let mut staged = std::mem::take(&mut self.staged);
             let mut slices = [IoSlice::new(&[]); MAX_SLICES + 1];
             slices[0] = IoSlice::new(&staged);
@@ -140,7 +159,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             staged.drain(..from_staged);
             self.staged = staged;
             let taken = sealed - from_staged;
-            if sealed == whole {
+            if sealed == whole && offered - taken < MAX_PLAINTEXT {
                 self.stage(bufs, taken);
                 return Poll::Ready(Ok(offered));
             }
@@ -174,6 +193,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         Poll::Ready(Ok(()))
     }
 }
+
+/// Plaintext given to the session in one call: as many full records as it is to hold sealed.
+const SEALED_AT_ONCE: usize = MAX_SEALED / MAX_PLAINTEXT * MAX_PLAINTEXT;
 
 /// Slices of one vectored write that are looked at; h2 gives two.
 const MAX_SLICES: usize = 8;

@@ -121,7 +121,7 @@ impl Builder {
     /// limit on open files (`RLIMIT_NOFILE`) is raised to the hard one.
     pub fn bind(self) -> Result<Server, Error> {
         check_alpn(&*self.acceptor)?;
-        self.connection_options.http2.validate()?;
+        self.connection_options.validate()?;
         if self.addrs.is_empty() && self.listeners.is_empty() {
             return Err(Error::config(
                 "no address to listen on: use Builder::listen or Builder::listener",

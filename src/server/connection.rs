@@ -42,6 +42,13 @@ pub struct ConnectionOptions {
     pub http2: Http2Config,
 }
 
+impl ConnectionOptions {
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        self.limits.validate()?;
+        self.http2.validate()
+    }
+}
+
 /// Serves one connection that the caller accepted, on the caller's own monoio runtime.
 ///
 /// Returns when the connection has ended; the error says why if it did not end well. The runtime
@@ -58,7 +65,7 @@ pub async fn serve_connection<S: HttpService>(
             "the monoio runtime has no timer: build it with enable_timer()",
         ));
     }
-    options.http2.validate()?;
+    options.validate()?;
     check_alpn(acceptor)?;
     let peer_addr = stream.peer_addr()?;
     let counters = Arc::new(Counters::default());
