@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use common::{
     Drivers, TestServer,
     client::{Stream, get, post, send},
@@ -16,7 +16,7 @@ use common::{
 };
 use corelane::{
     Body, Error, service_fn,
-    tls::{ClientHello, Negotiated, TlsAcceptor, TlsSession, Wire},
+    tls::{ClientHello, Negotiated, TlsAcceptor, TlsSession, Wire, read_through},
 };
 use futures_util::future::{Either, select};
 use http::{Request, Response};
@@ -53,10 +53,12 @@ impl TlsSession for XorSession {
         Negotiated::default()
     }
 
-    fn read(&mut self, wire: &mut dyn Wire, buf: &mut [u8]) -> io::Result<usize> {
-        let n = wire.read(buf)?;
-        buf[..n].iter_mut().for_each(|byte| *byte ^= KEY);
-        Ok(n)
+    fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize> {
+        read_through(buf, |slice| {
+            let n = wire.read(slice)?;
+            slice[..n].iter_mut().for_each(|byte| *byte ^= KEY);
+            Ok(n)
+        })
     }
 
     fn write(&mut self, wire: &mut dyn Wire, bufs: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -124,7 +124,8 @@ where
                     None => return Poll::Ready(Ok(closed)),
                 }
             }
-            // What is answered here makes h2 wake this task, which sends it.
+            // What is answered here makes h2 wake this task, which sends it. A request is polled
+            // with one waker all its life: monoio's timers keep the first that they are given.
             while let Poll::Ready(Some(())) = in_flight.poll_next_unpin(cx) {}
             if !in_flight.is_empty() || idle.poll_waiting(cx).is_pending() {
                 return Poll::Pending;

@@ -238,8 +238,11 @@ fn complete_headers(
         UPGRADE,
         TE,
     ];
-    for name in FORBIDDEN {
-        headers.remove(name);
+    // To look is cheaper than to remove what is hardly ever there.
+    if headers.keys().any(|name| FORBIDDEN.contains(name)) {
+        for name in FORBIDDEN {
+            headers.remove(name);
+        }
     }
     if may_have_body(status)
         && !headers.contains_key(CONTENT_LENGTH)

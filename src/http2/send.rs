@@ -158,23 +158,20 @@ fn poll_window(
     scope: &Scope,
     cx: &mut Context<'_>,
 ) -> Poll<Result<usize, Stopped>> {
-    if let Poll::Ready(_reset) = stream.poll_reset(cx) {
-        return Poll::Ready(Err(Stopped::Gone));
-    }
-    if scope.send_buffer.poll_room(cx).is_pending() {
-        return Poll::Pending;
-    }
-    stream.reserve_capacity(wanted.min(PIECE));
-    loop {
-        // `poll_capacity` tells of changes only, so what is there already is asked for first.
-        let capacity = stream.capacity();
-        if capacity > 0 {
-            return Poll::Ready(Ok(capacity));
-        }
-        match stream.poll_capacity(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Some(Ok(_))) => {}
-            Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(Stopped::Gone)),
+    if scope.send_buffer.poll_room(cx).is_ready() {
+        stream.reserve_capacity(wanted.min(PIECE));
+        loop {
+            // `poll_capacity` tells of changes only, so what is there already is asked for first.
+            let capacity = stream.capacity();
+            if capacity > 0 {
+                return Poll::Ready(Ok(capacity));
+            }
+            match stream.poll_capacity(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(Stopped::Gone)),
+            }
         }
     }
+    stream.poll_reset(cx).map(|_reason| Err(Stopped::Gone))
 }

@@ -213,16 +213,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        let unfilled = buf.initialize_unfilled();
-        let result = this.call(cx, |session, wire| session.read(wire, unfilled));
+        let result = this.call(cx, |session, wire| session.read(wire, buf));
         if this.session.wants_flush() {
             // What the peer sent asked for an answer (a KeyUpdate, say). If that fails the next
             // write reports it.
             let _ = this.poll_sealed_sent(cx);
         }
-        let n = ready!(result)?;
-        buf.advance(n);
-        Poll::Ready(Ok(()))
+        result.map_ok(|_appended| ())
     }
 }
 

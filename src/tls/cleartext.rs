@@ -2,9 +2,11 @@
 
 use std::io::{self, IoSlice};
 
+use bytes::BufMut;
+
 use super::{
     client_hello::ClientHello,
-    session::{TlsAcceptor, TlsSession, Wire},
+    session::{TlsAcceptor, TlsSession, Wire, read_through},
 };
 use crate::{error::Error, negotiated::Negotiated};
 
@@ -40,8 +42,8 @@ impl TlsSession for CleartextSession {
     }
 
     /// Without TLS nothing tells a close from a truncation: the end of the stream is a close.
-    fn read(&mut self, wire: &mut dyn Wire, buf: &mut [u8]) -> io::Result<usize> {
-        wire.read(buf)
+    fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize> {
+        read_through(buf, |slice| wire.read(slice))
     }
 
     fn write(&mut self, wire: &mut dyn Wire, bufs: &[IoSlice<'_>]) -> io::Result<usize> {

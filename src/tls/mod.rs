@@ -27,7 +27,7 @@ pub use self::{
     cleartext::Cleartext,
     client_hello::{AlertDescription, ClientHello},
     identity::Identity,
-    session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire},
+    session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
 };
 pub use crate::negotiated::{CipherSuite, Negotiated, TlsVersion};
 

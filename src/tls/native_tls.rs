@@ -7,13 +7,14 @@ use std::{
 };
 
 use ::native_tls::{HandshakeError, MidHandshakeTlsStream, Protocol, TlsStream};
+use bytes::BufMut;
 
 use super::{
     TlsConfig,
     client_hello::ClientHello,
     identity::{Identity, Source},
     server_hello,
-    session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire},
+    session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
 };
 use crate::{
     alpn::ProtocolName,
@@ -400,8 +401,8 @@ impl TlsSession for NativeTlsSession {
         }
     }
 
-    fn read(&mut self, wire: &mut dyn Wire, buf: &mut [u8]) -> io::Result<usize> {
-        match self.drive(wire, |stream| stream.read(buf))? {
+    fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize> {
+        match read_through(buf, |slice| self.drive(wire, |stream| stream.read(slice)))? {
             0 if self.pipe.end_was_read() => Err(io::ErrorKind::UnexpectedEof.into()),
             n => Ok(n),
         }

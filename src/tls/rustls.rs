@@ -1,7 +1,7 @@
 //! The rustls backend.
 
 use std::{
-    io::{self, IoSlice, Read, Write},
+    io::{self, BufRead, IoSlice, Write},
     sync::Arc,
 };
 
@@ -12,6 +12,7 @@ use ::rustls::{
     server::{NoServerSessionStorage, ServerSessionMemoryCache},
     version::{TLS12, TLS13},
 };
+use bytes::BufMut;
 
 use super::{
     TlsConfig,
@@ -181,6 +182,24 @@ impl RustlsSession {
         }
     }
 
+    /// What is decrypted already, of as many records as there is room for.
+    fn take_plaintext(&mut self, buf: &mut dyn BufMut) -> io::Result<usize> {
+        let mut reader = self.connection.reader();
+        let mut taken = 0;
+        while buf.has_remaining_mut() {
+            let plaintext = match reader.fill_buf() {
+                Ok(plaintext) if !plaintext.is_empty() => plaintext,
+                end if taken == 0 => return end.map(<[u8]>::len),
+                _ => break,
+            };
+            let n = plaintext.len().min(buf.remaining_mut());
+            buf.put_slice(&plaintext[..n]);
+            reader.consume(n);
+            taken += n;
+        }
+        Ok(taken)
+    }
+
     fn send(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
         while self.connection.wants_write() {
             let n = self.connection.write_tls(wire)?;
@@ -231,12 +250,12 @@ impl TlsSession for RustlsSession {
         }
     }
 
-    fn read(&mut self, wire: &mut dyn Wire, buf: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize> {
         loop {
             // Decided by rustls: plaintext, a clean close, a truncation, or nothing there yet.
             // What a peer can make it queue (answers to KeyUpdate and to renegotiation) it bounds
             // by itself: one KeyUpdate waits at most, and a peer that asks too often is an error.
-            match self.connection.reader().read(buf) {
+            match self.take_plaintext(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return result,
             }

@@ -1,9 +1,12 @@
 //! The seam between corelane and a TLS library: two traits and the contract between them.
 
 use std::{
+    cell::RefCell,
     io::{self, IoSlice, Read, Write},
     sync::Arc,
 };
+
+use bytes::BufMut;
 
 use crate::{
     alpn::ProtocolName, error::Error, negotiated::Negotiated, tls::client_hello::ClientHello,
@@ -75,8 +78,10 @@ pub trait TlsSession {
     /// What was negotiated. Called once, after the handshake.
     fn negotiated(&self) -> Negotiated;
 
-    /// Reads plaintext into `buf`, which is not empty; `Ok(0)` is a clean close by the peer.
-    fn read(&mut self, wire: &mut dyn Wire, buf: &mut [u8]) -> io::Result<usize>;
+    /// Appends plaintext to `buf`, which has room for some, and answers how much; `Ok(0)` is a
+    /// clean close by the peer. A library that wants a slice to read into gets one from
+    /// [`read_through`].
+    fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize>;
 
     /// Seals plaintext and answers how many bytes were taken, which may be fewer than given. Takes
     /// none and answers `WouldBlock` while [`MAX_SEALED`] bytes wait for the wire. Whole records
@@ -100,6 +105,25 @@ pub const MAX_PLAINTEXT: usize = 16 * 1024;
 /// How many sealed bytes a session may hold before it takes no more plaintext: four full records.
 /// Enough for one system call to send many, little enough to stay in a core's own cache.
 pub const MAX_SEALED: usize = 4 * (MAX_PLAINTEXT + 256);
+
+/// Reads by way of a buffer that all connections of a thread share: at most one record at a time.
+///
+/// `buf` may not be initialised, which is why a slice of it cannot be had; to clear it for every
+/// read would cost more than to copy what was read.
+pub fn read_through(
+    buf: &mut dyn BufMut,
+    read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    thread_local! {
+        static SHARED: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_PLAINTEXT]);
+    }
+    SHARED.with_borrow_mut(|shared| {
+        let room = buf.remaining_mut().min(shared.len());
+        let n = read(&mut shared[..room])?;
+        buf.put_slice(&shared[..n]);
+        Ok(n)
+    })
+}
 
 impl<A: TlsAcceptor + ?Sized> TlsAcceptor for Arc<A> {
     fn backend(&self) -> &'static str {
