@@ -8,6 +8,7 @@
 )]
 
 mod alpn;
+mod buffer;
 mod config;
 mod connection_info;
 mod counters;

@@ -18,7 +18,7 @@ use common::{
     client::{DEADLINE, Tls, get, rustls_config, send, server_name},
     deadline,
 };
-use corelane::{Body, Driver, service_fn};
+use corelane::{Body, Builder, Driver, Limits, service_fn};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -37,7 +37,11 @@ for_each_tls_backend!(
 /// A server of one worker that sends without end, and tells of every block that it is asked for.
 fn endless(backend: Backend, driver: Driver) -> (TestServer, Receiver<()>) {
     let (asked, blocks) = channel();
-    let server = TestServer::start(backend.acceptor(), driver, move |_| {
+    // What ends a connection here is what its peer sends, not that it reads nothing.
+    let mut limits = Limits::default();
+    limits.write = 10 * DEADLINE;
+    let options = |builder: Builder| builder.limits(limits);
+    let server = TestServer::with(backend.acceptor(), driver, options, move |_| {
         let asked = asked.clone();
         service_fn(move |request: Request<Body>| {
             let asked = asked.clone();

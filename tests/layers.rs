@@ -9,6 +9,7 @@ use std::{
 /// Files that know of nothing but each other.
 const LEAVES: &[&str] = &[
     "alpn",
+    "buffer",
     "config",
     "connection_info",
     "counters",

@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
     task::Poll,
@@ -12,6 +12,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
+    lazy_flush::{Flusher, LazyFlush, lazy_flush},
     respond::respond,
     send::{Chunk, SendBuffer},
 };
@@ -25,7 +26,10 @@ use crate::{
 };
 
 /// A connection whose preface has been exchanged.
-pub(crate) type Connection<IO> = h2::server::Connection<IO, Chunk>;
+pub(crate) struct Connection<IO> {
+    h2: h2::server::Connection<LazyFlush<IO>, Chunk>,
+    flusher: Flusher<IO>,
+}
 
 /// What the requests of a connection share.
 pub(crate) struct Scope {
@@ -67,22 +71,32 @@ pub(crate) async fn preface<IO>(io: IO, config: &Http2Config) -> Result<Connecti
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let connection = h2::server::Builder::new()
+    let (io, flusher) = lazy_flush(io);
+    let mut handshake = h2::server::Builder::new()
         .initial_window_size(config.initial_stream_window_size)
         .initial_connection_window_size(config.initial_connection_window_size)
         .max_concurrent_streams(config.max_concurrent_streams)
         .max_header_list_size(config.max_header_list_size)
         .max_frame_size(config.max_frame_size)
         .max_send_buffer_size(config.max_send_buffer_size)
-        .handshake(io)
-        .await?;
-    Ok(connection)
+        .handshake(io);
+    let h2 = poll_fn(|cx| {
+        let result = Pin::new(&mut handshake).poll(cx);
+        if result.is_pending()
+            && let Poll::Ready(Err(error)) = flusher.poll(cx)
+        {
+            return Poll::Ready(Err(Error::from(error)));
+        }
+        result.map_err(Error::from)
+    })
+    .await?;
+    Ok(Connection { h2, flusher })
 }
 
 /// Serves a connection until it ends. When `shutdown` is ready the peer is told to go elsewhere
 /// (GOAWAY, RFC 9113 section 6.8) and what it has asked for by then is answered.
 pub(crate) async fn serve<IO, S>(
-    mut connection: Connection<IO>,
+    connection: Connection<IO>,
     service: S,
     scope: Rc<Scope>,
     shutdown: impl Future<Output = ()>,
@@ -91,6 +105,7 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
 {
+    let Connection { mut h2, flusher } = connection;
     let mut shutdown = pin!(shutdown);
     let mut closed = Closed::ByPeer;
     let mut in_flight = FuturesUnordered::new();
@@ -98,13 +113,13 @@ where
     poll_fn(|cx| {
         if closed == Closed::ByPeer && shutdown.as_mut().poll(cx).is_ready() {
             closed = Closed::Shutdown;
-            connection.graceful_shutdown();
+            h2.graceful_shutdown();
             idle = Deadline::new(scope.timer, scope.limits.write);
         }
         loop {
             // Everything that has arrived is accepted before anything is answered, so that the
             // answers leave together.
-            while let Poll::Ready(accepted) = connection.poll_accept(cx) {
+            while let Poll::Ready(accepted) = h2.poll_accept(cx) {
                 match accepted {
                     Some(Ok((request, sender))) => {
                         scope.counters.requests.add();
@@ -113,13 +128,7 @@ where
                         idle.progress();
                     }
                     Some(Err(error)) => {
-                        let error = Error::from(error);
-                        // A peer that was told to go and went may not have said goodbye.
-                        let left = error.is_io() || error.is_truncated();
-                        if closed != Closed::ByPeer && in_flight.is_empty() && left {
-                            return Poll::Ready(Ok(closed));
-                        }
-                        return Poll::Ready(Err(error));
+                        return Poll::Ready(failed(error.into(), closed, in_flight.is_empty()));
                     }
                     None => return Poll::Ready(Ok(closed)),
                 }
@@ -127,6 +136,9 @@ where
             // What is answered here makes h2 wake this task, which sends it. A request is polled
             // with one waker all its life: monoio's timers keep the first that they are given.
             while let Poll::Ready(Some(())) = in_flight.poll_next_unpin(cx) {}
+            if let Poll::Ready(Err(error)) = flusher.poll(cx) {
+                return Poll::Ready(failed(error.into(), closed, in_flight.is_empty()));
+            }
             if !in_flight.is_empty() || idle.poll_waiting(cx).is_pending() {
                 return Poll::Pending;
             }
@@ -135,9 +147,18 @@ where
                 return Poll::Ready(Err(error));
             }
             closed = Closed::Idle;
-            connection.graceful_shutdown();
+            h2.graceful_shutdown();
             idle = Deadline::new(scope.timer, scope.limits.write);
         }
     })
     .await
+}
+
+/// What an error means: a peer that was told to go and went may not have said goodbye.
+fn failed(error: Error, closed: Closed, answered: bool) -> Result<Closed, Error> {
+    let left = error.is_io() || error.is_truncated();
+    match closed {
+        Closed::Idle | Closed::Shutdown if answered && left => Ok(closed),
+        _ => Err(error),
+    }
 }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::wire::{Replay, SocketWire, Writes};
 use crate::{
     alpn::AlpnMissing,
+    buffer::Buffer,
     error::Error,
     negotiated::Negotiated,
     time::Deadline,
@@ -33,7 +34,7 @@ pub struct TlsStream<IO> {
     io: IO,
     replay: Replay,
     /// Plaintext that waits for a full record or a flush: fewer than [`MAX_PLAINTEXT`] bytes.
-    staged: Vec<u8>,
+    staged: Buffer,
     closing: bool,
     /// Ends a write that makes no progress; `None`: it may wait for good.
     stall: Option<Deadline>,
@@ -45,7 +46,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         Self {
             io,
             replay,
-            staged: Vec::new(),
+            staged: Buffer::default(),
             closing: false,
             stall: None,
             session,
@@ -141,7 +142,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             let whole = available.min(SEALED_AT_ONCE);
             let mut staged = std::mem::take(&mut self.staged);
             let mut slices = [IoSlice::new(&[]); MAX_SLICES + 1];
-            slices[0] = IoSlice::new(&staged);
+            slices[0] = IoSlice::new(staged.as_slice());
             let mut room = whole - staged.len();
             for (slice, buf) in slices[1..].iter_mut().zip(bufs) {
                 *slice = IoSlice::new(&buf[..buf.len().min(room)]);
@@ -156,7 +157,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 }
             };
             let from_staged = sealed.min(staged.len());
-            staged.drain(..from_staged);
+            staged.consume(from_staged);
             self.staged = staged;
             let taken = sealed - from_staged;
             if sealed == whole && offered - taken < MAX_PLAINTEXT {
@@ -173,7 +174,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     fn stage(&mut self, bufs: &[IoSlice<'_>], mut skip: usize) {
         for buf in bufs {
             let skipped = skip.min(buf.len());
-            self.staged.extend_from_slice(&buf[skipped..]);
+            self.staged.extend(&buf[skipped..]);
             skip -= skipped;
         }
     }
@@ -181,14 +182,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     fn poll_staged_sealed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.staged.is_empty() {
             let staged = std::mem::take(&mut self.staged);
-            let slices = [IoSlice::new(&staged)];
+            let slices = [IoSlice::new(staged.as_slice())];
             let result = self.call(cx, |session, wire| session.write(wire, &slices));
             self.staged = staged;
             let sealed = ready!(result)?;
-            self.staged.drain(..sealed);
-        }
-        if self.staged.capacity() > STAGED_KEPT {
-            self.staged = Vec::new();
+            self.staged.consume(sealed);
         }
         Poll::Ready(Ok(()))
     }
@@ -199,9 +197,6 @@ const SEALED_AT_ONCE: usize = MAX_SEALED / MAX_PLAINTEXT * MAX_PLAINTEXT;
 
 /// Slices of one vectored write that are looked at; h2 gives two.
 const MAX_SLICES: usize = 8;
-
-/// What a connection keeps of its staging buffer while nothing is to be written.
-const STAGED_KEPT: usize = 2048;
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
     fn poll_read(

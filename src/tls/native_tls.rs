@@ -14,10 +14,13 @@ use super::{
     client_hello::ClientHello,
     identity::{Identity, Source},
     server_hello,
-    session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
+    session::{
+        MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through, with_scratch,
+    },
 };
 use crate::{
     alpn::ProtocolName,
+    buffer::Buffer,
     error::Error,
     negotiated::{Negotiated, TlsVersion},
 };
@@ -108,7 +111,7 @@ impl TlsAcceptor for NativeTlsAcceptor {
             state: State::Start(self.acceptor.clone()),
             pipe: Pipe::default(),
             client_hello: client_hello.cloned().unwrap_or_default(),
-            unsealed: Vec::new(),
+            unsealed: Buffer::default(),
         }))
     }
 }
@@ -170,21 +173,20 @@ struct Pipe(Rc<RefCell<Queues>>);
 
 #[derive(Default)]
 struct Queues {
-    /// Ciphertext from the peer, filled only when it is empty: at most [`INCOMING`] bytes.
-    incoming: Vec<u8>,
-    consumed: usize,
+    /// Ciphertext from the peer, filled only when it is empty: at most one record.
+    incoming: Buffer,
     end_of_wire: bool,
     /// The library was told of the end.
     end_was_read: bool,
     /// Ciphertext to the peer. Takes everything; the bound is kept by the session.
-    outgoing: Vec<u8>,
-    sent: usize,
+    outgoing: Buffer,
     /// The first bytes that were sent: they hold the ServerHello.
     first_flight: Vec<u8>,
 }
 
-/// How much is taken from the wire at once: one record and its header fit.
-const INCOMING: usize = MAX_PLAINTEXT + 1024;
+/// What may wait for the wire before the library gets no more input, which it may answer: more than
+/// responses ever fill, so that a peer that reads nothing is still listened to.
+const MAX_PENDING: usize = 2 * MAX_SEALED;
 
 /// More than a ServerHello with every extension that OpenSSL sends.
 const FIRST_FLIGHT: usize = 512;
@@ -192,17 +194,16 @@ const FIRST_FLIGHT: usize = 512;
 impl Read for Pipe {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let queues = &mut *self.0.borrow_mut();
-        let rest = &queues.incoming[queues.consumed..];
-        if rest.is_empty() {
+        if queues.incoming.is_empty() {
             if queues.end_of_wire {
                 queues.end_was_read = true;
                 return Ok(0);
             }
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let n = rest.len().min(buf.len());
-        buf[..n].copy_from_slice(&rest[..n]);
-        queues.consumed += n;
+        let n = queues.incoming.len().min(buf.len());
+        buf[..n].copy_from_slice(&queues.incoming.as_slice()[..n]);
+        queues.incoming.consume(n);
         Ok(n)
     }
 }
@@ -214,7 +215,7 @@ impl Write for Pipe {
         queues
             .first_flight
             .extend_from_slice(&buf[..buf.len().min(wanted)]);
-        queues.outgoing.extend_from_slice(buf);
+        queues.outgoing.extend(buf);
         Ok(buf.len())
     }
 
@@ -225,21 +226,17 @@ impl Write for Pipe {
 
 impl Pipe {
     fn pending(&self) -> usize {
-        let queues = self.0.borrow();
-        queues.outgoing.len() - queues.sent
+        self.0.borrow().outgoing.len()
     }
 
     fn send(&self, wire: &mut dyn Wire) -> io::Result<()> {
         let queues = &mut *self.0.borrow_mut();
-        while queues.sent < queues.outgoing.len() {
-            match wire.write(&queues.outgoing[queues.sent..])? {
+        while !queues.outgoing.is_empty() {
+            match wire.write(queues.outgoing.as_slice())? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
-                n => queues.sent += n,
+                n => queues.outgoing.consume(n),
             }
         }
-        queues.outgoing.clear();
-        queues.outgoing.shrink_to(MAX_PLAINTEXT);
-        queues.sent = 0;
         Ok(())
     }
 
@@ -249,17 +246,15 @@ impl Pipe {
         if queues.end_was_read {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if queues.consumed < queues.incoming.len() {
+        if !queues.incoming.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        queues.consumed = 0;
-        queues.incoming.resize(INCOMING, 0);
-        let result = wire.read(&mut queues.incoming);
-        queues.incoming.truncate(*result.as_ref().unwrap_or(&0));
-        if queues.incoming.is_empty() {
-            queues.incoming = Vec::new();
-        }
-        queues.end_of_wire = result? == 0;
+        let n = with_scratch(|scratch| {
+            let n = wire.read(scratch)?;
+            queues.incoming.extend(&scratch[..n]);
+            Ok::<_, io::Error>(n)
+        })?;
+        queues.end_of_wire = n == 0;
         Ok(())
     }
 
@@ -274,7 +269,7 @@ struct NativeTlsSession {
     client_hello: ClientHello,
     /// Plaintext taken and not yet sealed, gathered from several slices: the library makes one
     /// record of each call. At most one record.
-    unsealed: Vec<u8>,
+    unsealed: Buffer,
 }
 
 enum State {
@@ -303,7 +298,7 @@ impl NativeTlsSession {
         mut call: impl FnMut(&mut TlsStream<Pipe>) -> io::Result<T>,
     ) -> io::Result<T> {
         loop {
-            if self.pipe.pending() >= MAX_SEALED {
+            if self.pipe.pending() >= MAX_PENDING {
                 self.pipe.send(wire)?;
             }
             match call(self.open()?) {
@@ -332,9 +327,9 @@ impl NativeTlsSession {
         }
         while !self.unsealed.is_empty() {
             let plaintext = std::mem::take(&mut self.unsealed);
-            let result = self.drive(wire, |stream| stream.write(&plaintext));
+            let result = self.drive(wire, |stream| stream.write(plaintext.as_slice()));
             self.unsealed = plaintext;
-            self.unsealed.drain(..result?);
+            self.unsealed.consume(result?);
         }
         Ok(())
     }
@@ -418,7 +413,7 @@ impl TlsSession for NativeTlsSession {
                     return self.taken(taken, wire);
                 }
                 let n = rest.len().min(MAX_PLAINTEXT - self.unsealed.len());
-                self.unsealed.extend_from_slice(&rest[..n]);
+                self.unsealed.extend(&rest[..n]);
                 taken += n;
                 rest = &rest[n..];
                 if self.unsealed.len() == MAX_PLAINTEXT {

@@ -102,6 +102,10 @@ pub trait TlsSession {
 /// The most plaintext that fits one record (RFC 8446 section 5.1).
 pub const MAX_PLAINTEXT: usize = 16 * 1024;
 
+/// The most bytes that a record takes on the wire: header, and what TLS 1.2 lets it grow by (RFC
+/// 5246 section 6.2.3).
+const MAX_RECORD: usize = 5 + MAX_PLAINTEXT + 2048;
+
 /// How many sealed bytes a session may hold before it takes no more plaintext: four full records.
 /// Enough for one system call to send many, little enough to stay in a core's own cache.
 pub const MAX_SEALED: usize = 4 * (MAX_PLAINTEXT + 256);
@@ -114,15 +118,25 @@ pub fn read_through(
     buf: &mut dyn BufMut,
     read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
 ) -> io::Result<usize> {
-    thread_local! {
-        static SHARED: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_PLAINTEXT]);
-    }
-    SHARED.with_borrow_mut(|shared| {
-        let room = buf.remaining_mut().min(shared.len());
-        let n = read(&mut shared[..room])?;
-        buf.put_slice(&shared[..n]);
+    with_scratch(|scratch| {
+        let room = buf.remaining_mut().min(scratch.len());
+        let n = read(&mut scratch[..room])?;
+        buf.put_slice(&scratch[..n]);
         Ok(n)
     })
+}
+
+/// Lends a buffer for one record to `call`, and another one to a call within it.
+pub(super) fn with_scratch<T>(call: impl FnOnce(&mut [u8]) -> T) -> T {
+    thread_local! {
+        /// As many as calls were ever nested.
+        static IDLE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    }
+    let scratch = IDLE.with_borrow_mut(Vec::pop);
+    let mut scratch = scratch.unwrap_or_else(|| vec![0; MAX_RECORD].into());
+    let result = call(&mut scratch);
+    IDLE.with_borrow_mut(|idle| idle.push(scratch));
+    result
 }
 
 impl<A: TlsAcceptor + ?Sized> TlsAcceptor for Arc<A> {

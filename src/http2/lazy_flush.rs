@@ -1,0 +1,88 @@
+//! Flushes once per turn of a connection, not once per frame.
+
+use std::{
+    cell::{Cell, RefCell},
+    io::{self, IoSlice},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The transport as h2 gets it: flushing only takes note.
+///
+/// h2 flushes behind every DATA frame. Obeyed at once, that is a system call and a short TLS record
+/// for each; put off until h2 has nothing more to write, frames share records and records share
+/// system calls. What waits meanwhile is bounded by what the transport holds before it writes of
+/// itself.
+pub(super) struct LazyFlush<IO>(Rc<Shared<IO>>);
+
+/// The other end, with which the connection's driver flushes when h2 is pending.
+pub(super) struct Flusher<IO>(Rc<Shared<IO>>);
+
+struct Shared<IO> {
+    io: RefCell<IO>,
+    wanted: Cell<bool>,
+}
+
+/// Both ends on one transport.
+pub(super) fn lazy_flush<IO>(io: IO) -> (LazyFlush<IO>, Flusher<IO>) {
+    let shared = Rc::new(Shared {
+        io: RefCell::new(io),
+        wanted: Cell::new(false),
+    });
+    (LazyFlush(Rc::clone(&shared)), Flusher(shared))
+}
+
+impl<IO: AsyncWrite + Unpin> Flusher<IO> {
+    /// Flushes if that was asked for; ready when nothing is left to do.
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.0.wanted.get() {
+            ready!(Pin::new(&mut *self.0.io.borrow_mut()).poll_flush(cx))?;
+            self.0.wanted.set(false);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.io.borrow_mut()).poll_read(cx, buf)
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for LazyFlush<IO> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.io.borrow_mut()).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.io.borrow_mut()).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.io.borrow().is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.wanted.set(true);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.io.borrow_mut()).poll_shutdown(cx)
+    }
+}
