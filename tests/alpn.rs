@@ -94,13 +94,17 @@ fn the_matrix(backend: Backend, driver: Driver) {
                     let protocols: Vec<&[u8]> = offer.protocols.iter().map(|p| &p[..]).collect();
                     let got = (client.connect)(server.addr, tls, &protocols);
                     let ok = got.matches(&want, client.sees);
-                    let row = format!(
-                        "{} | {driver:?} | missing: {missing:?} | {} | {tls:?} | {} | {got} | {}",
+                    let row = [
                         backend.name,
+                        driver_name(driver),
+                        policy(missing),
                         client.name,
+                        tls.name(),
                         offer.name,
-                        if ok { "ok" } else { "SURPRISE" }
-                    );
+                        &got.to_string(),
+                        if ok { "ok" } else { "SURPRISE" },
+                    ]
+                    .join(" | ");
                     println!("ALPN | {row}");
                     if !ok {
                         surprises.push(format!("{row}, expected {want}"));
@@ -118,6 +122,21 @@ fn the_matrix(backend: Backend, driver: Driver) {
         });
     }
     assert!(surprises.is_empty(), "\n{}", surprises.join("\n"));
+}
+
+fn driver_name(driver: Driver) -> &'static str {
+    match driver {
+        Driver::IoUring => "io-uring",
+        Driver::Epoll => "epoll",
+        Driver::Auto => "auto",
+    }
+}
+
+fn policy(missing: AlpnMissing) -> &'static str {
+    match missing {
+        AlpnMissing::Reject => "reject",
+        AlpnMissing::Allow => "allow",
+    }
 }
 
 fn a_client_hello_in_single_bytes(backend: Backend) {

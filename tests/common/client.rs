@@ -49,6 +49,16 @@ pub enum Tls {
     Any,
 }
 
+impl Tls {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1_2 => "1.2",
+            Self::V1_3 => "1.3",
+            Self::Any => "any",
+        }
+    }
+}
+
 /// A rustls client that trusts the tests' certificate.
 pub fn rustls_config(tls: Tls, alpn: &[&[u8]]) -> Arc<ClientConfig> {
     let versions: &[&rustls::SupportedProtocolVersion] = match tls {
