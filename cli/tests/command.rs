@@ -1,7 +1,7 @@
 //! The command as a user has it: what it prints, answers, refuses, and how it ends.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     net::SocketAddr,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -306,7 +306,7 @@ fn the_certificate_is_written_only_when_asked() {
     server.says("ALPN h2");
     let mut text = String::new();
     let mut opened = std::fs::File::open(&file).expect("written");
-    opened.read_to_string(&mut text).expect("text");
+    std::io::Read::read_to_string(&mut opened, &mut text).expect("text");
     assert!(text.starts_with("-----BEGIN CERTIFICATE-----"));
     assert!(!text.contains("PRIVATE"), "the key stays in memory");
     std::fs::remove_dir_all(&dir).expect("removed");

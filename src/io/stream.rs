@@ -236,6 +236,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
         if this.closing {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
+        let empty = bufs.iter().take_while(|buf| buf.is_empty()).count();
+        let bufs = &bufs[empty..];
         let bufs = &bufs[..bufs.len().min(MAX_SLICES)];
         let offered = bufs.iter().map(|buf| buf.len()).sum::<usize>();
         if this.staged.len() + offered < MAX_PLAINTEXT {

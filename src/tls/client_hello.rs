@@ -27,6 +27,8 @@ pub struct ClientHello {
 pub enum AlertDescription {
     /// 10: a message that has no place here.
     UnexpectedMessage,
+    /// 22: a record longer than the protocol allows.
+    RecordOverflow,
     /// 50: a message that cannot be read.
     DecodeError,
     /// 120: no protocol in common (RFC 7301 section 3.2).
@@ -39,6 +41,7 @@ impl AlertDescription {
     pub(crate) fn record(self) -> [u8; 7] {
         let description = match self {
             Self::UnexpectedMessage => 10,
+            Self::RecordOverflow => 22,
             Self::DecodeError => 50,
             Self::NoApplicationProtocol => 120,
         };
@@ -132,10 +135,13 @@ impl ClientHelloReader {
         if header.version.0 >> 8 != 3 {
             return Err(unexpected("the client does not speak TLS".into()));
         }
-        if length == 0 || length > super::MAX_PLAINTEXT {
-            return Err(decode_error(&format!(
-                "a handshake record of {length} bytes"
-            )));
+        if length == 0 {
+            return Err(decode_error("an empty handshake record"));
+        }
+        if length > super::MAX_PLAINTEXT {
+            let message = format!("a handshake record of {length} bytes");
+            let error = Error::new(Kind::Handshake, message);
+            return Err((AlertDescription::RecordOverflow, error));
         }
         let Some(fragment) = body.get(..length) else {
             return Ok(false);

@@ -1,1 +1,348 @@
+use std::{
+    io::Read,
+    os::unix::net::UnixStream,
+    sync::{Arc, LazyLock},
+};
 
+use ::rustls::{
+    ClientConfig, ClientConnection, RootCertStore, crypto::aws_lc_rs, pki_types::ServerName,
+};
+use openssl::ssl::{SslConnector, SslMethod};
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+
+type Answer = Result<Option<ClientHello>, (AlertDescription, Error)>;
+
+/// Pushes the pieces until there is an answer; the answer, and the reader.
+fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Answer, ClientHelloReader) {
+    let mut reader = ClientHelloReader::default();
+    for piece in pieces {
+        match reader.push(piece) {
+            Ok(None) => {}
+            answer => return (answer, reader),
+        }
+    }
+    (Ok(None), reader)
+}
+
+fn hello_of(bytes: &[u8]) -> ClientHello {
+    let (answer, reader) = read([bytes]);
+    assert_eq!(reader.into_received(), bytes);
+    answer.expect("readable").expect("complete")
+}
+
+fn assert_refused(what: &str, bytes: &[u8], with: AlertDescription) {
+    let (alert, error) = read([bytes]).0.expect_err(what);
+    assert_eq!(alert, with, "{what}: {error}");
+    assert!(error.is_handshake(), "{error:?}");
+}
+
+fn names(names: &[&[u8]]) -> Option<Vec<ProtocolName>> {
+    let name = |name: &&[u8]| ProtocolName::new(*name).expect("a name");
+    Some(names.iter().map(name).collect())
+}
+
+/// The ClientHello of a rustls client, TLS 1.3 and 1.2.
+static RUSTLS_HELLO: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let name = ServerName::try_from("www.example.org").expect("a name");
+    let mut client = ClientConnection::new(Arc::new(config), name).expect("a client");
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).expect("into memory");
+    hello
+});
+
+/// The ClientHello of an OpenSSL client.
+static OPENSSL_HELLO: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut connector = SslConnector::builder(SslMethod::tls_client()).expect("a connector");
+    connector.set_alpn_protos(b"\x02h2").expect("a list");
+    let (client, mut silent) = UnixStream::pair().expect("a socket pair");
+    client.set_nonblocking(true).expect("a socket option");
+    let unanswered = connector.build().connect("www.example.net", client);
+    drop(unanswered.expect_err("nobody answers"));
+    let mut hello = Vec::new();
+    silent.read_to_end(&mut hello).expect("sent");
+    hello
+});
+
+/// A vector with a length of `width` bytes before it.
+fn prefixed(width: usize, body: &[u8]) -> Vec<u8> {
+    [&body.len().to_be_bytes()[8 - width..], body].concat()
+}
+
+fn record(kind: u8, body: &[u8]) -> Vec<u8> {
+    [&[kind, 3, 1][..], &prefixed(2, body)].concat()
+}
+
+/// A handshake message cut into records of the given size.
+fn records(message: &[u8], size: usize) -> Vec<u8> {
+    let cut = message.chunks(size).map(|piece| record(HANDSHAKE, piece));
+    cut.collect::<Vec<_>>().concat()
+}
+
+fn message(body: &[u8]) -> Vec<u8> {
+    [&[CLIENT_HELLO][..], &prefixed(3, body)].concat()
+}
+
+/// The body of a ClientHello with these extensions, the list's length included.
+fn body(extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
+    let one =
+        |(kind, data): &(u16, Vec<u8>)| [&kind.to_be_bytes()[..], &prefixed(2, data)].concat();
+    let list = extensions.iter().map(one).collect::<Vec<_>>().concat();
+    let head = [&[3, 3][..], &[7; 32], &[0], &[0, 2, 0x13, 1], &[1, 0]].concat();
+    [head, prefixed(2, &list)].concat()
+}
+
+fn hello(extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
+    records(&message(&body(extensions)), MAX_CLIENT_HELLO)
+}
+
+fn alpn(names: &[&[u8]]) -> (u16, Vec<u8>) {
+    let listed = names.iter().map(|name| prefixed(1, name));
+    (16, prefixed(2, &listed.collect::<Vec<_>>().concat()))
+}
+
+fn sni(entries: &[(u8, &[u8])]) -> (u16, Vec<u8>) {
+    let listed = entries
+        .iter()
+        .map(|(kind, name)| [&[*kind][..], &prefixed(2, name)].concat());
+    (0, prefixed(2, &listed.collect::<Vec<_>>().concat()))
+}
+
+#[test]
+fn real_clients_are_read() {
+    let rustls = hello_of(&RUSTLS_HELLO);
+    assert_eq!(rustls.alpn_protocols, names(&[b"h2", b"http/1.1"]));
+    assert_eq!(rustls.server_name.as_deref(), Some("www.example.org"));
+    assert_eq!(rustls.session_id.len(), 32);
+    let openssl = hello_of(&OPENSSL_HELLO);
+    assert_eq!(openssl.alpn_protocols, names(&[b"h2"]));
+    assert_eq!(openssl.server_name.as_deref(), Some("www.example.net"));
+}
+
+#[test]
+fn a_hello_is_the_same_in_single_bytes_and_incomplete_until_the_last() {
+    for bytes in [&RUSTLS_HELLO[..], &OPENSSL_HELLO] {
+        let whole = hello_of(bytes);
+        let (all_but_one, last) = bytes.split_at(bytes.len() - 1);
+        let (answer, mut reader) = read(all_but_one.chunks(1));
+        assert_eq!(answer.expect("nothing wrong yet"), None);
+        assert_eq!(reader.push(last).expect("readable"), Some(whole));
+        assert_eq!(reader.into_received(), bytes);
+    }
+}
+
+#[test]
+fn a_hello_is_the_same_cut_in_two_records_anywhere() {
+    let bytes = &*RUSTLS_HELLO;
+    let whole = hello_of(bytes);
+    let message = &bytes[RECORD_HEADER..];
+    for at in 1..message.len() {
+        let (one, two) = message.split_at(at);
+        let cut = [record(HANDSHAKE, one), record(HANDSHAKE, two)].concat();
+        assert_eq!(hello_of(&cut), whole, "cut at {at}");
+    }
+}
+
+#[test]
+fn what_follows_the_hello_is_kept_for_the_session() {
+    let hello = &*RUSTLS_HELLO;
+    let followed = [&hello[..], &record(20, &[1]), b"more"].concat();
+    assert_eq!(hello_of(&followed), hello_of(hello));
+}
+
+#[test]
+fn what_is_not_offered_is_none() {
+    let nothing = hello(&[]);
+    assert_eq!(hello_of(&nothing), ClientHello::default());
+    let no_list = body(&[]);
+    let without_extensions = message(&no_list[..no_list.len() - 2]);
+    let read = hello_of(&records(&without_extensions, MAX_CLIENT_HELLO));
+    assert_eq!(read, ClientHello::default());
+}
+
+#[test]
+fn grease_and_long_names_are_names_like_any_other() {
+    let long = [b'x'; 255];
+    let offer: &[&[u8]] = &[&[0x0a, 0x0a], &long, b"h2"];
+    let grease = |kind| (kind, vec![]);
+    let bytes = hello(&[grease(0x1a1a), alpn(offer), grease(0xfafa)]);
+    assert_eq!(hello_of(&bytes).alpn_protocols, names(offer));
+}
+
+#[test]
+fn what_is_no_hello_is_unexpected() {
+    let alert = record(21, &[2, 40]);
+    let amid = [&record(HANDSHAKE, &RUSTLS_HELLO[5..9])[..], &alert].concat();
+    let finished = record(HANDSHAKE, &[20, 0, 0, 1, 0]);
+    for (what, bytes) in [
+        ("HTTP/1.1", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
+        ("HTTP/2 in clear", b"PRI * HTTP/2.0\r\n\r\nSM".to_vec()),
+        ("one byte of HTTP", b"G".to_vec()),
+        ("SSL 2", vec![0x80, 0x2e, 1, 0, 2]),
+        ("a record of another major version", vec![22, 2, 0, 0, 9]),
+        ("an alert", alert),
+        ("application data", record(23, &[0; 40])),
+        ("ChangeCipherSpec", record(20, &[1])),
+        ("Finished", finished),
+        ("an alert amid the hello", amid),
+    ] {
+        assert_refused(what, &bytes, AlertDescription::UnexpectedMessage);
+    }
+}
+
+#[test]
+fn a_hello_of_more_than_16_kib_is_refused_by_its_header() {
+    let padding = |n| (21, vec![0; n]);
+    let room = MAX_CLIENT_HELLO - body(&[padding(0)]).len();
+    let largest = message(&body(&[padding(room)]));
+    assert_eq!(largest.len(), HANDSHAKE_HEADER + MAX_CLIENT_HELLO);
+    assert_eq!(hello_of(&records(&largest, 1000)), ClientHello::default());
+    let larger = message(&[0; MAX_CLIENT_HELLO + 1]);
+    let begun = record(HANDSHAKE, &larger[..HANDSHAKE_HEADER]);
+    assert_refused("larger", &begun, AlertDescription::DecodeError);
+}
+
+#[test]
+fn a_record_without_content_or_too_long_is_refused_by_its_header() {
+    let begun = record(HANDSHAKE, &RUSTLS_HELLO[5..50]);
+    for before in [&begun[..], &[]] {
+        let with_header = |a, b| [before, &[HANDSHAKE, 3, 1, a, b]].concat();
+        let empty = with_header(0, 0);
+        assert_refused("empty", &empty, AlertDescription::DecodeError);
+        let largest = read([&with_header(0x40, 0)[..]]).0;
+        assert_eq!(largest.expect("16 KiB are allowed"), None);
+        let longer = with_header(0x40, 1);
+        assert_refused("too long", &longer, AlertDescription::RecordOverflow);
+    }
+}
+
+#[test]
+fn malformed_extensions_are_decode_errors() {
+    let raw = |data: &[u8]| (16, data.to_vec());
+    for (what, extensions) in [
+        ("ALPN twice", vec![alpn(&[b"h2"]), alpn(&[b"h2"])]),
+        ("GREASE twice", vec![(0x7a7a, vec![]), (0x7a7a, vec![])]),
+        ("no ALPN list", vec![raw(&[])]),
+        ("an empty ALPN list", vec![alpn(&[])]),
+        ("an empty ALPN name", vec![alpn(&[b""])]),
+        ("an empty ALPN name behind", vec![alpn(&[b"h2", b""])]),
+        ("an ALPN list too short", vec![raw(b"\0\x02\x02h2")]),
+        ("an ALPN list too long", vec![raw(b"\0\x04\x02h2")]),
+        ("an ALPN name too long", vec![raw(b"\0\x06\x02h2\x09xy")]),
+        ("bytes behind the ALPN list", vec![raw(b"\0\x03\x02h2\0")]),
+        ("an SNI without names", vec![sni(&[])]),
+        ("an empty host name", vec![sni(&[(0, b"")])]),
+        ("two host names", vec![sni(&[(0, b"a"), (0, b"b")])]),
+        ("a name that is no host name", vec![sni(&[(1, b"a")])]),
+        ("a host name beyond ASCII", vec![sni(&[(0, b"\xc3\xa4")])]),
+    ] {
+        assert_refused(what, &hello(&extensions), AlertDescription::DecodeError);
+    }
+}
+
+#[test]
+fn lengths_that_do_not_add_up_are_decode_errors() {
+    let good = body(&[alpn(&[b"h2"])]);
+    let extensions_at = body(&[]).len() - 2;
+    let lie = |at: usize, by: u8| {
+        let mut body = good.clone();
+        body[at] = body[at].wrapping_add(by);
+        body
+    };
+    for (what, body) in [
+        ("nothing at all", vec![]),
+        ("a byte behind the extensions", [&good[..], &[0]].concat()),
+        ("the last byte missing", good[..good.len() - 1].to_vec()),
+        ("extensions longer than there is", lie(extensions_at + 1, 1)),
+        (
+            "extensions shorter than there is",
+            lie(extensions_at + 1, 255),
+        ),
+        (
+            "an extension longer than the list",
+            lie(extensions_at + 5, 1),
+        ),
+        ("a session id of 33 bytes", lie(34, 33)),
+        ("an odd list of cipher suites", lie(36, 1)),
+    ] {
+        let bytes = records(&message(&body), MAX_CLIENT_HELLO);
+        assert_refused(what, &bytes, AlertDescription::DecodeError);
+    }
+}
+
+/// Cuts `bytes` into pieces of the sizes given, over and over.
+fn cut<'a>(mut bytes: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
+    let mut pieces = Vec::new();
+    for &size in sizes.iter().cycle() {
+        if bytes.is_empty() {
+            break;
+        }
+        let (piece, rest) = bytes.split_at(size.min(bytes.len()));
+        pieces.push(piece);
+        bytes = rest;
+    }
+    pieces
+}
+
+/// The same answer whatever the pieces, and every byte given back.
+fn assert_pieces_do_not_matter(bytes: &[u8], sizes: &[usize]) {
+    let pieces = cut(bytes, sizes);
+    let (answer, reader) = read(pieces);
+    let received = reader.into_received();
+    assert_eq!(received, bytes[..received.len()]);
+    let comparable = |answer: Answer| answer.map_err(|(alert, error)| (alert, error.to_string()));
+    assert_eq!(comparable(answer), comparable(read([bytes]).0));
+}
+
+proptest! {
+    #[test]
+    fn a_hello_is_the_same_in_any_records_and_any_pieces(
+        fragments in vec(1_usize..600, 1..8),
+        sizes in vec(1_usize..600, 1..8),
+    ) {
+        let bytes = &*OPENSSL_HELLO;
+        let fragments = cut(&bytes[RECORD_HEADER..], &fragments);
+        let cut = fragments.into_iter().map(|piece| record(HANDSHAKE, piece));
+        let cut = cut.collect::<Vec<_>>().concat();
+        prop_assert_eq!(hello_of(&cut), hello_of(bytes));
+        assert_pieces_do_not_matter(&cut, &sizes);
+    }
+
+    #[test]
+    fn any_bytes_at_all_are_answered(
+        bytes in vec(any::<u8>(), 0..2000),
+        sizes in vec(1_usize..50, 1..4),
+        head in 0_usize..4,
+    ) {
+        // Wrapped deeper and deeper, so that they reach the inner parsers too.
+        let wrapped = match head {
+            0 => bytes,
+            1 => records(&bytes, 700),
+            2 => records(&message(&bytes), 700),
+            _ => hello(&[(0, bytes[..bytes.len() / 2].to_vec()), (16, bytes)]),
+        };
+        assert_pieces_do_not_matter(&wrapped, &sizes);
+    }
+
+    #[test]
+    fn any_mutation_of_a_hello_is_answered(
+        changes in vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
+        keep in any::<proptest::sample::Index>(),
+        sizes in vec(1_usize..300, 1..4),
+    ) {
+        let mut bytes = RUSTLS_HELLO.clone();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        assert_pieces_do_not_matter(&bytes, &sizes);
+        assert_pieces_do_not_matter(&bytes[..keep.index(bytes.len())], &sizes);
+    }
+}

@@ -112,6 +112,7 @@ impl TlsAcceptor for NativeTlsAcceptor {
             pipe: Pipe::default(),
             client_hello: client_hello.cloned().unwrap_or_default(),
             unsealed: Buffer::default(),
+            closing: false,
         }))
     }
 }
@@ -270,6 +271,7 @@ struct NativeTlsSession {
     /// Plaintext taken and not yet sealed, gathered from several slices: the library makes one
     /// record of each call. At most one record.
     unsealed: Buffer,
+    closing: bool,
 }
 
 enum State {
@@ -310,6 +312,7 @@ impl NativeTlsSession {
                 }
                 Err(error) => {
                     self.state = State::Failed;
+                    self.unsealed = Buffer::default();
                     return Err(invalid(error));
                 }
                 Ok(value) => return Ok(value),
@@ -328,7 +331,9 @@ impl NativeTlsSession {
         while !self.unsealed.is_empty() {
             let plaintext = std::mem::take(&mut self.unsealed);
             let result = self.drive(wire, |stream| stream.write(plaintext.as_slice()));
-            self.unsealed = plaintext;
+            if let State::Open(_) = self.state {
+                self.unsealed = plaintext;
+            }
             self.unsealed.consume(result?);
         }
         Ok(())
@@ -404,6 +409,11 @@ impl TlsSession for NativeTlsSession {
     }
 
     fn write(&mut self, wire: &mut dyn Wire, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.closing {
+            // The library would make it an error of the session, and reading goes on.
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.open()?;
         self.seal(wire)?;
         let mut taken = 0;
         for buf in bufs {
@@ -441,6 +451,7 @@ impl TlsSession for NativeTlsSession {
     }
 
     fn send_close_notify(&mut self) {
+        self.closing = true;
         if let State::Open(stream) = &mut self.state {
             // It goes into the pipe, which takes everything. That the peer's own close_notify has
             // not come yet is no failure.

@@ -97,6 +97,8 @@ impl TlsAcceptor for RustlsAcceptor {
         Ok(Box::new(RustlsSession {
             connection,
             sealed: 0,
+            failed: None,
+            closing: false,
         }))
     }
 }
@@ -167,18 +169,29 @@ struct RustlsSession {
     connection: ServerConnection,
     /// Upper bound of the sealed bytes that wait in `connection`; rustls does not tell.
     sealed: usize,
+    /// Why the session failed; it has no way back.
+    failed: Option<::rustls::Error>,
+    /// close_notify is queued: rustls itself would go on to seal what is written behind it.
+    closing: bool,
 }
 
 /// What a record adds to its plaintext at most: header, nonce or content type, tag.
 const RECORD_OVERHEAD: usize = 32;
 
 impl RustlsSession {
-    /// One turn of the crank: takes what the wire has and works on it.
+    /// One turn of the crank: takes what the wire has and works on it. A failure is told by the
+    /// next `unfailed`, so that what came before it can be read.
     fn receive(&mut self, wire: &mut dyn Wire) -> io::Result<usize> {
+        self.unfailed()?;
         let n = self.connection.read_tls(wire)?;
-        match self.connection.process_new_packets() {
-            Ok(_) => Ok(n),
-            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        self.failed = self.connection.process_new_packets().err();
+        Ok(n)
+    }
+
+    fn unfailed(&self) -> io::Result<()> {
+        match &self.failed {
+            Some(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error.clone())),
+            None => Ok(()),
         }
     }
 
@@ -216,6 +229,7 @@ impl RustlsSession {
 impl TlsSession for RustlsSession {
     fn handshake(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
         while self.connection.is_handshaking() {
+            self.unfailed()?;
             if self.connection.wants_write() {
                 self.send(wire)?;
             }
@@ -264,11 +278,16 @@ impl TlsSession for RustlsSession {
     }
 
     fn write(&mut self, wire: &mut dyn Wire, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.unfailed()?;
+        if self.closing {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         if self.sealed >= MAX_SEALED {
             self.send(wire)?;
         }
         let n = self.connection.writer().write_vectored(bufs)?;
-        self.sealed += n + (n / MAX_PLAINTEXT + 1) * RECORD_OVERHEAD;
+        // One record more than `n` fills, and the answer to a KeyUpdate before them.
+        self.sealed += n + (n / MAX_PLAINTEXT + 2) * RECORD_OVERHEAD;
         Ok(n)
     }
 
@@ -281,6 +300,7 @@ impl TlsSession for RustlsSession {
     }
 
     fn send_close_notify(&mut self) {
+        self.closing = true;
         self.connection.send_close_notify();
     }
 }
