@@ -3,7 +3,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::error::{Error, Kind};
+use crate::{
+    alert::AlertDescription,
+    error::{Error, Kind},
+};
 
 /// The name of an application protocol as ALPN carries it: 1 to 255 bytes (RFC 7301 section 3.1).
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -74,8 +77,8 @@ pub(crate) fn decide(
     missing: AlpnMissing,
 ) -> Result<Decision, Error> {
     let refused = |what: String| {
-        Err(Error::new(
-            Kind::AlpnMismatch,
+        Err(Error::refused(
+            AlertDescription::NoApplicationProtocol,
             format!("{what}; this server speaks h2 only"),
         ))
     };

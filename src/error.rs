@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, fmt, io};
 
+use crate::alert::AlertDescription;
+
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why something failed.
@@ -17,6 +19,7 @@ struct Inner {
     kind: Kind,
     message: String,
     source: Option<BoxError>,
+    alert: Option<AlertDescription>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,7 @@ impl Error {
                 kind,
                 message: message.into(),
                 source: None,
+                alert: None,
             }),
         }
     }
@@ -79,6 +83,29 @@ impl Error {
     /// A handshake that failed. For implementors of [`TlsAcceptor`](crate::tls::TlsAcceptor).
     pub fn handshake(message: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self::new(Kind::Handshake, message).with(source)
+    }
+
+    /// A handshake that is refused with this alert. For implementors of
+    /// [`TlsAcceptor`](crate::tls::TlsAcceptor), whose `start` may look at the ClientHello.
+    pub fn refused(alert: AlertDescription, message: impl Into<String>) -> Self {
+        let kind = match alert {
+            AlertDescription::NoApplicationProtocol => Kind::AlpnMismatch,
+            _ => Kind::Handshake,
+        };
+        let mut error = Self::new(kind, message);
+        error.inner.alert = Some(alert);
+        error
+    }
+
+    /// Gives an error that has no alert this one.
+    pub(crate) fn or_alert(mut self, alert: AlertDescription) -> Self {
+        self.inner.alert.get_or_insert(alert);
+        self
+    }
+
+    /// What the client is told.
+    pub(crate) fn alert(&self) -> Option<AlertDescription> {
+        self.inner.alert
     }
 
     pub(crate) fn timeout(what: &str, limit: std::time::Duration) -> Self {

@@ -7,6 +7,7 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+mod alert;
 mod alpn;
 mod buffer;
 mod config;

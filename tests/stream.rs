@@ -14,7 +14,7 @@ use common::{
 };
 use corelane::{
     AlpnMissing, Error, TlsStream,
-    tls::{MAX_PLAINTEXT, MAX_SEALED},
+    tls::{AlertDescription, ClientHello, MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession},
 };
 use futures_util::{FutureExt, future::join};
 use rustls::ClientConnection;
@@ -104,15 +104,23 @@ async fn accept(
     alpn: &[&[u8]],
     room: usize,
 ) -> (Result<Server, Error>, io::Result<Client>) {
+    accept_by(&*backend.acceptor(), tls, alpn, room).await
+}
+
+async fn accept_by(
+    acceptor: &dyn TlsAcceptor,
+    tls: Tls,
+    alpn: &[&[u8]],
+    room: usize,
+) -> (Result<Server, Error>, io::Result<Client>) {
     let (ours, theirs) = duplex(room);
-    let acceptor = backend.acceptor();
     let tap = Tap {
         io: theirs,
         received: Vec::new(),
     };
     let connector = TlsConnector::from(rustls_config(tls, alpn));
     join(
-        TlsStream::accept(ours, &*acceptor, AlpnMissing::Reject),
+        TlsStream::accept(ours, acceptor, AlpnMissing::Reject),
         connector.connect(server_name(), tap),
     )
     .await
@@ -238,11 +246,48 @@ fn without_a_common_protocol_the_client_is_told(backend: Backend) {
             let (server, client) = accept(backend, tls, alpn, ROOM).await;
             let error = server.err().expect("nothing in common");
             assert!(error.is_alpn_mismatch() && error.is_handshake());
-            let told = client.expect_err("nothing in common");
-            let alert = rustls::AlertDescription::NoApplicationProtocol;
-            let expected = rustls::Error::AlertReceived(alert);
-            let told = told.get_ref().and_then(|told| told.downcast_ref());
-            assert_eq!(told, Some(&expected));
+            assert_told(client, rustls::AlertDescription::NoApplicationProtocol);
+        });
+    }
+}
+
+fn assert_told(client: io::Result<Client>, alert: rustls::AlertDescription) {
+    let told = client.expect_err("refused");
+    let told = told.get_ref().and_then(|told| told.downcast_ref());
+    assert_eq!(told, Some(&rustls::Error::AlertReceived(alert)));
+}
+
+/// Starts no session at all.
+struct Refusing(fn() -> Error);
+
+impl TlsAcceptor for Refusing {
+    fn backend(&self) -> &'static str {
+        "refusing"
+    }
+
+    fn start(&self, hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
+        let name = hello.and_then(|hello| hello.server_name.as_deref());
+        assert_eq!(name, Some("localhost"));
+        Err(self.0())
+    }
+}
+
+#[test]
+fn an_acceptor_that_refuses_says_why_by_alert() {
+    let unknown = || Error::refused(AlertDescription::UnrecognizedName, "no such name here");
+    let broken = || Error::config("no certificate");
+    for (refusing, alert) in [
+        (
+            Refusing(unknown),
+            rustls::AlertDescription::UnrecognisedName,
+        ),
+        (Refusing(broken), rustls::AlertDescription::InternalError),
+    ] {
+        deadline(async {
+            let (server, client) = accept_by(&refusing, Tls::Any, &[b"h2"], ROOM).await;
+            let error = server.err().expect("refused");
+            assert_eq!(error.to_string(), refusing.0().to_string());
+            assert_told(client, alert);
         });
     }
 }

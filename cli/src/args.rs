@@ -18,6 +18,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Vec<SocketAddr>,
 
+    /// Join servers that listen on the same port already, instead of refusing to start.
+    #[arg(long)]
+    pub(crate) share_port: bool,
+
     /// Certificate chain, PEM. [default: a self-signed one for localhost, made in memory]
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) cert: Option<PathBuf>,

@@ -65,6 +65,7 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let tls = tls::choose(args)?;
     let builder = Server::builder(tls.acceptor)
         .driver(args.driver.into())
+        .share_port(args.share_port)
         .alpn_missing(args.alpn_missing.into());
     let server = listen(with_workers(builder, args), args).bind()?;
     let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;

@@ -12,12 +12,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{TlsStream, wire::Replay};
 use crate::{
+    alert::AlertDescription,
     alpn::{self, AlpnMissing, Decision},
     error::{Error, Kind},
     negotiated::Negotiated,
     tls::{
-        client_hello::{AlertDescription, ClientHello, ClientHelloReader},
-        session::TlsAcceptor,
+        client_hello::{ClientHello, ClientHelloReader},
+        session::{TlsAcceptor, TlsSession},
     },
 };
 
@@ -45,17 +46,19 @@ pub(crate) async fn accept<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let (hello, received, decision) = if acceptor.expects_client_hello() {
-        match read_client_hello(&mut io, missing).await {
-            Ok((hello, received, decision)) => (Some(hello), received, decision),
-            Err(error) => return Err(Failed { error, io }),
+    let Begun {
+        hello,
+        received,
+        decision,
+        session,
+    } = match begin(&mut io, acceptor, missing).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            if let Some(alert) = error.alert() {
+                send_alert(&mut io, alert).await;
+            }
+            return Err(Failed { error, io });
         }
-    } else {
-        (None, Vec::new(), Decision::PriorKnowledge)
-    };
-    let session = match acceptor.start(hello.as_ref()) {
-        Ok(session) => session,
-        Err(error) => return Err(Failed { error, io }),
     };
     let mut stream = TlsStream::new(io, Replay::new(received), session);
     match finish(&mut stream, hello, decision).await {
@@ -65,6 +68,43 @@ where
             io: stream.into_inner(),
         }),
     }
+}
+
+/// A session that has not sent anything yet, and what it starts with.
+struct Begun {
+    hello: Option<ClientHello>,
+    received: Vec<u8>,
+    decision: Decision,
+    session: Box<dyn TlsSession>,
+}
+
+async fn begin<IO>(
+    io: &mut IO,
+    acceptor: &dyn TlsAcceptor,
+    missing: AlpnMissing,
+) -> Result<Begun, Error>
+where
+    IO: AsyncRead + Unpin,
+{
+    if !acceptor.expects_client_hello() {
+        return Ok(Begun {
+            hello: None,
+            received: Vec::new(),
+            decision: Decision::PriorKnowledge,
+            session: acceptor.start(None)?,
+        });
+    }
+    let (hello, received) = read_client_hello(io).await?;
+    let decision = alpn::decide(hello.alpn_protocols.as_deref(), missing)?;
+    let session = acceptor
+        .start(Some(&hello))
+        .map_err(|error| error.or_alert(AlertDescription::InternalError))?;
+    Ok(Begun {
+        hello: Some(hello),
+        received,
+        decision,
+        session,
+    })
 }
 
 async fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
@@ -91,16 +131,13 @@ async fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
 /// How much is read at once while the ClientHello is collected: most fit.
 const READ_AHEAD: usize = 4096;
 
-async fn read_client_hello<IO>(
-    io: &mut IO,
-    missing: AlpnMissing,
-) -> Result<(ClientHello, Vec<u8>, Decision), Error>
+async fn read_client_hello<IO>(io: &mut IO) -> Result<(ClientHello, Vec<u8>), Error>
 where
-    IO: AsyncRead + AsyncWrite + Unpin,
+    IO: AsyncRead + Unpin,
 {
     let mut reader = ClientHelloReader::default();
     let mut chunk = [0; READ_AHEAD];
-    let hello = loop {
+    loop {
         let n = poll_fn(|cx| poll_read(io, cx, &mut chunk))
             .await
             .map_err(|error| Error::handshake("the socket failed before a ClientHello", error))?;
@@ -110,20 +147,8 @@ where
                 "the client closed before it had sent a ClientHello",
             ));
         }
-        match reader.push(&chunk[..n]) {
-            Ok(None) => {}
-            Ok(Some(hello)) => break hello,
-            Err((alert, error)) => {
-                send_alert(io, alert).await;
-                return Err(error);
-            }
-        }
-    };
-    match alpn::decide(hello.alpn_protocols.as_deref(), missing) {
-        Ok(decision) => Ok((hello, reader.into_received(), decision)),
-        Err(error) => {
-            send_alert(io, AlertDescription::NoApplicationProtocol).await;
-            Err(error)
+        if let Some(hello) = reader.push(&chunk[..n])? {
+            return Ok((hello, reader.into_received()));
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Accepts connections on one listener, and never stops of itself.
 
-use std::{future::Future, io, net::SocketAddr, time::Duration};
-
-use monoio::{
-    io::CancelHandle,
-    net::{TcpListener, TcpStream},
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    pin::pin,
+    time::Duration,
 };
+
+use futures_util::future::{Either, select};
 
 use super::listener::EMFILE;
 use crate::counters::Counters;
@@ -13,44 +16,91 @@ use crate::counters::Counters;
 /// How long to wait when accepting fails for want of something that others have to give back.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Gives every connection to `connection`, until `cancel` is used.
+/// Connections accepted before those that are open get their turn.
+const BATCH: usize = 64;
+
+/// A listening socket that does not block, with a second handle by which monoio waits for it.
 ///
-/// The accept is cancelled and then awaited: one that was dropped could take with it a connection
-/// that the kernel had accepted already.
-pub(super) async fn accept_loop(
-    listener: &TcpListener,
-    cancel: CancelHandle,
-    counters: &Counters,
-    mut connection: impl FnMut(TcpStream, SocketAddr),
-) {
-    let mut failing = false;
-    loop {
-        match listener.cancelable_accept(cancel.clone()).await {
-            Ok((stream, peer)) => {
-                if failing {
-                    failing = false;
-                    tracing::info!("accepting connections again");
+/// Waiting and accepting are two steps. A wait that is dropped loses nothing, an accept that is
+/// dropped could take with it a connection that the kernel had accepted already. And whether a
+/// socket blocks is shared by all who have it open, so a listener that comes from elsewhere must
+/// not depend on the driver of this worker.
+pub(super) struct Listener {
+    socket: TcpListener,
+    readiness: monoio::net::TcpListener,
+}
+
+impl Listener {
+    /// Has to be called within the runtime that is to wait.
+    pub(super) fn new(socket: TcpListener) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let readiness = monoio::net::TcpListener::from_std(socket.try_clone()?)?;
+        Ok(Self { socket, readiness })
+    }
+
+    /// Gives every connection to `connection` until `stop` is ready, and then those that the
+    /// kernel had accepted by that time.
+    pub(super) async fn accept_until(
+        &self,
+        stop: impl Future<Output = ()>,
+        counters: &Counters,
+        mut connection: impl FnMut(TcpStream, SocketAddr),
+    ) {
+        let mut stop = pin!(stop);
+        let mut failing = false;
+        loop {
+            let ready = pin!(self.readiness.readable(false));
+            let (readable, stopped) = match select(ready, stop.as_mut()).await {
+                Either::Left((readable, _)) => (readable, false),
+                Either::Right(_) => (Ok(()), true),
+            };
+            let batch = if stopped { usize::MAX } else { BATCH };
+            let error = match readable.and_then(|()| self.accept(batch, counters, &mut connection))
+            {
+                Ok(accepted) => {
+                    if failing && accepted > 0 {
+                        failing = false;
+                        tracing::info!("accepting connections again");
+                    }
+                    None
                 }
-                connection(stream, peer);
+                Err(error) => Some(error),
+            };
+            if stopped {
+                return;
             }
-            Err(error) if is_cancelled(&error) => return,
-            Err(error) => {
+            if let Some(error) = error {
                 counters.accept_errors.add();
-                if is_the_peers(&error) {
-                    continue;
-                }
                 if !failing {
                     failing = true;
                     tracing::warn!(%error, advice = advice(&error), "cannot accept connections");
                 }
-                back_off().await;
+                monoio::time::sleep(BACK_OFF).await;
             }
         }
     }
-}
 
-fn back_off() -> impl Future<Output = ()> {
-    monoio::time::sleep(BACK_OFF)
+    /// Accepts what is there, `batch` at most.
+    fn accept(
+        &self,
+        batch: usize,
+        counters: &Counters,
+        connection: &mut impl FnMut(TcpStream, SocketAddr),
+    ) -> io::Result<usize> {
+        let mut accepted = 0;
+        while accepted < batch {
+            match self.socket.accept() {
+                Ok((stream, peer)) => {
+                    connection(stream, peer);
+                    accepted += 1;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if is_the_peers(&error) => counters.accept_errors.add(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(accepted)
+    }
 }
 
 /// A connection that was gone before it was accepted: the next one may be there already.
@@ -61,12 +111,6 @@ fn is_the_peers(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::Interrupted
     )
-}
-
-fn is_cancelled(error: &io::Error) -> bool {
-    /// errno(3)
-    const ECANCELED: i32 = 125;
-    error.raw_os_error() == Some(ECANCELED)
 }
 
 fn advice(error: &io::Error) -> &'static str {

@@ -97,6 +97,15 @@ impl Builder {
         self
     }
 
+    /// Whether to join servers that listen on the same port already, as when one process takes over
+    /// from another; the kernel then deals connections out to all of them. They have to run as one
+    /// user. Default false: a port in use is an error of [`bind`](Self::bind), which names who has
+    /// it.
+    pub fn share_port(mut self, share_port: bool) -> Self {
+        self.listener_options.share_port = share_port;
+        self
+    }
+
     /// What becomes of clients that offer no protocol by ALPN. Default [`AlpnMissing::Reject`].
     pub fn alpn_missing(mut self, alpn_missing: AlpnMissing) -> Self {
         self.connection_options.alpn_missing = alpn_missing;
@@ -217,6 +226,7 @@ impl Server {
             listener_options: ListenerOptions {
                 backlog: BACKLOG,
                 only_v6: true,
+                share_port: false,
             },
             connection_options: ConnectionOptions::default(),
         }

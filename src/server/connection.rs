@@ -24,7 +24,7 @@ use crate::{
     counters::Counters,
     error::{Chain, Error, Kind},
     http2::{self, Closed},
-    io::{self, Accepted, Failed},
+    io::{self, Accepted, Failed, TlsStream},
     service::HttpService,
     time::{Deadline, Timer},
     tls::TlsAcceptor,
@@ -115,37 +115,10 @@ impl Setup<'_> {
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         tracing::debug!(peer = %peer_addr, worker = self.worker, "connection opened");
-        let result = self.serve(stream, peer_addr, service, shutdown).await;
-        match &result {
-            Ok(why) => tracing::debug!(peer = %peer_addr, ?why, "connection closed"),
-            Err(error) if error.is_handshake() => {}
-            Err(error) => {
-                self.counters.connections_failed.add();
-                tracing::debug!(peer = %peer_addr, why = %Chain(error), "connection closed");
-            }
-        }
-        result.map(drop)
-    }
-
-    async fn serve<S: HttpService>(
-        &self,
-        stream: TcpStream,
-        peer_addr: SocketAddr,
-        service: S,
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<Closed, Error> {
-        let limits = &self.options.limits;
-        let local_addr = stream.local_addr()?;
-        // HTTP/2 makes its own batches; waiting for more to send only delays them.
-        stream.set_nodelay(true)?;
-        let socket = stream.into_poll_io()?;
-
         let begun = Instant::now();
-        let Accepted {
-            mut stream,
-            negotiated,
-        } = self.handshake(socket, peer_addr, begun).await?;
-        stream.set_write_limit(Deadline::new(TIMER, limits.write));
+        let (socket, local_addr) =
+            prepare(stream).map_err(|error| self.failed(peer_addr, error))?;
+        let Accepted { stream, negotiated } = self.handshake(socket, peer_addr, begun).await?;
         let info = ConnectionInfo {
             peer_addr,
             local_addr,
@@ -153,9 +126,32 @@ impl Setup<'_> {
             backend: self.acceptor.backend(),
             negotiated,
         };
-        let http2 = &self.options.http2;
-        let scope = http2::Scope::new(info, limits, http2, TIMER, self.counters);
+        let why = self
+            .serve(stream, info, begun, service, shutdown)
+            .await
+            .map_err(|error| self.failed(peer_addr, error))?;
+        tracing::debug!(peer = %peer_addr, ?why, "connection closed");
+        Ok(())
+    }
 
+    fn failed(&self, peer: SocketAddr, error: Error) -> Error {
+        self.counters.connections_failed.add();
+        tracing::debug!(%peer, why = %Chain(&error), "connection closed");
+        error
+    }
+
+    async fn serve<S: HttpService>(
+        &self,
+        mut stream: TlsStream<TcpStreamPoll>,
+        info: ConnectionInfo,
+        begun: Instant,
+        service: S,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Closed, Error> {
+        let limits = &self.options.limits;
+        let http2 = &self.options.http2;
+        stream.set_write_limit(Deadline::new(TIMER, limits.write));
+        let scope = http2::Scope::new(info, limits, http2, TIMER, self.counters);
         let result = async {
             let connection = timeout_at(
                 (begun + limits.handshake).into(),
@@ -166,7 +162,8 @@ impl Setup<'_> {
             http2::serve(connection, service, Rc::new(scope), shutdown).await
         }
         .await;
-        if result.is_err() {
+        // A peer that left has nothing more to say; any other may be about to.
+        if !matches!(result, Ok(Closed::ByPeer)) {
             linger(stream.into_inner()).await;
         }
         result
@@ -221,6 +218,14 @@ impl Setup<'_> {
             "handshake done"
         );
     }
+}
+
+/// Makes the socket ready for HTTP/2, which makes its own batches: waiting for more to send only
+/// delays them.
+fn prepare(stream: TcpStream) -> Result<(TcpStreamPoll, SocketAddr), Error> {
+    let local_addr = stream.local_addr()?;
+    stream.set_nodelay(true)?;
+    Ok((stream.into_poll_io()?, local_addr))
 }
 
 /// How long and how much a peer may still send after the last word to it.

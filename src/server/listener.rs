@@ -3,6 +3,8 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    thread,
+    time::{Duration, Instant},
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -14,6 +16,7 @@ use crate::error::{Error, Kind};
 pub(super) struct ListenerOptions {
     pub(super) backlog: u32,
     pub(super) only_v6: bool,
+    pub(super) share_port: bool,
 }
 
 /// Opens one listener per worker on `addr`. With port 0 the first one gets a port from the kernel
@@ -25,6 +28,9 @@ pub(super) fn bind(
 ) -> Result<Vec<TcpListener>, Error> {
     let mut addr = addr;
     let mut listeners = Vec::with_capacity(workers);
+    if !options.share_port && addr.port() != 0 {
+        wait_until_free(addr, options).map_err(|error| explain(addr, error))?;
+    }
     for _ in 0..workers {
         let listener = open(addr, options).map_err(|error| explain(addr, error))?;
         addr = listener
@@ -35,7 +41,30 @@ pub(super) fn bind(
     Ok(listeners)
 }
 
+/// How long a port may still be in use: a server that has just ended leaves its sockets to the
+/// kernel, which takes a moment to close those that its io_uring waited for.
+const IN_USE: Duration = Duration::from_secs(1);
+
+/// A socket that does not share a port is refused where any other one listens.
+fn wait_until_free(addr: SocketAddr, options: &ListenerOptions) -> io::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match bound(addr, options, false) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < IN_USE => {
+                thread::sleep(IN_USE / 50);
+            }
+            result => return result.map(drop),
+        }
+    }
+}
+
 fn open(addr: SocketAddr, options: &ListenerOptions) -> io::Result<TcpListener> {
+    let socket = bound(addr, options, true)?;
+    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+fn bound(addr: SocketAddr, options: &ListenerOptions, reuse_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(options.only_v6)?;
@@ -43,10 +72,9 @@ fn open(addr: SocketAddr, options: &ListenerOptions) -> io::Result<TcpListener> 
     // Without it a restart has to wait until the last connections have left TIME_WAIT.
     socket.set_reuse_address(true)?;
     // Counts only for sockets that have it before they are bound.
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(reuse_port)?;
     socket.bind(&addr.into())?;
-    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Assigns listeners that the user opened: sockets of one address are dealt out to the workers;

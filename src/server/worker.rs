@@ -14,11 +14,11 @@ use futures_util::{
     FutureExt,
     future::{Either, select},
 };
-use monoio::{io::Canceller, net::TcpStream};
+use monoio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    accept::accept_loop,
+    accept::Listener,
     connection::{ConnectionOptions, Setup},
     runtime::{ActiveDriver, Driver, Runtime},
 };
@@ -90,7 +90,7 @@ pub(super) fn run<S: HttpService>(
         }
     };
     runtime.block_on(async move {
-        let listeners = match adopt(std::mem::take(&mut plan.listeners), info.driver) {
+        let listeners = match adopt(std::mem::take(&mut plan.listeners)) {
             Ok(listeners) => listeners,
             Err(error) => {
                 let _ = started.send(Err(error));
@@ -141,23 +141,10 @@ fn start<S: HttpService>(
     Ok((runtime, service, info))
 }
 
-/// A listener of monoio's, with a second handle on the same socket.
-struct Listener {
-    monoio: monoio::net::TcpListener,
-    std: TcpListener,
-}
-
-fn adopt(listeners: Vec<TcpListener>, driver: ActiveDriver) -> Result<Vec<Listener>, Error> {
+fn adopt(listeners: Vec<TcpListener>) -> Result<Vec<Listener>, Error> {
     listeners
         .into_iter()
-        .map(|std| {
-            // epoll wants sockets that do not block; io_uring gives up on those at once.
-            std.set_nonblocking(driver == ActiveDriver::Epoll)?;
-            Ok(Listener {
-                monoio: monoio::net::TcpListener::from_std(std.try_clone()?)?,
-                std,
-            })
-        })
+        .map(Listener::new)
         .collect::<std::io::Result<_>>()
         .map_err(|error| Error::new(Kind::Worker, "a listener cannot be used").with(error))
 }
@@ -181,34 +168,22 @@ impl<S: HttpService> Worker<S> {
         this.live.all_closed().await;
     }
 
-    /// Accepts until the server is shut down, then once more what the kernel has accepted already.
     async fn listen(self: Rc<Self>, listener: Listener) {
-        let canceller = Canceller::new();
-        let cancel = canceller.handle();
-        let drain = self.plan.stop.drain.clone();
-        monoio::spawn(async move {
-            drain.cancelled().await;
-            canceller.cancel();
-        });
-        accept_loop(
-            &listener.monoio,
-            cancel,
-            &self.plan.counters,
-            |stream, peer| {
-                self.spawn(stream, peer);
-            },
-        )
-        .await;
-        drop(listener.monoio);
-        if listener.std.set_nonblocking(true).is_ok() {
-            while let Ok((stream, peer)) = listener.std.accept() {
-                if stream.set_nonblocking(true).is_ok()
-                    && let Ok(stream) = TcpStream::from_std(stream)
+        let stop = self.plan.stop.drain.cancelled();
+        listener
+            .accept_until(stop, &self.plan.counters, |stream, peer| {
+                match stream
+                    .set_nonblocking(true)
+                    .and_then(|()| TcpStream::from_std(stream))
                 {
-                    self.spawn(stream, peer);
+                    Ok(stream) => self.spawn(stream, peer),
+                    Err(error) => {
+                        self.plan.counters.accept_errors.add();
+                        tracing::warn!(%error, %peer, "an accepted connection cannot be used");
+                    }
                 }
-            }
-        }
+            })
+            .await;
     }
 
     fn spawn(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {

@@ -1,14 +1,13 @@
 //! The ClientHello, read before the session starts: what it offers decides ALPN for every backend.
 
+use std::collections::HashSet;
+
 use tls_parser::{
     TlsExtension, parse_tls_extension_alpn_content, parse_tls_extension_sni_content,
     parse_tls_extension_unknown, parse_tls_handshake_client_hello, parse_tls_record_header,
 };
 
-use crate::{
-    alpn::ProtocolName,
-    error::{Error, Kind},
-};
+use crate::{alert::AlertDescription, alpn::ProtocolName, error::Error};
 
 /// What a client offers, as far as corelane looks at it (RFC 8446 section 4.1.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,33 +19,6 @@ pub struct ClientHello {
     pub server_name: Option<String>,
     /// `legacy_session_id`: under TLS 1.2 the session that the client would like to resume.
     pub session_id: Vec<u8>,
-}
-
-/// Alerts that corelane itself sends (RFC 8446 section 6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AlertDescription {
-    /// 10: a message that has no place here.
-    UnexpectedMessage,
-    /// 22: a record longer than the protocol allows.
-    RecordOverflow,
-    /// 50: a message that cannot be read.
-    DecodeError,
-    /// 120: no protocol in common (RFC 7301 section 3.2).
-    NoApplicationProtocol,
-}
-
-impl AlertDescription {
-    /// The alert as a fatal, unprotected record, as it is sent in answer to a ClientHello under
-    /// every version of TLS.
-    pub(crate) fn record(self) -> [u8; 7] {
-        let description = match self {
-            Self::UnexpectedMessage => 10,
-            Self::RecordOverflow => 22,
-            Self::DecodeError => 50,
-            Self::NoApplicationProtocol => 120,
-        };
-        [21, 3, 3, 0, 2, 2, description]
-    }
 }
 
 /// The largest ClientHello read, bytes: OpenSSL's own limit, so that every backend has the same.
@@ -70,12 +42,9 @@ pub(crate) struct ClientHelloReader {
 }
 
 impl ClientHelloReader {
-    /// Takes the next piece; the ClientHello once it is complete, else `None`. On an error the
-    /// alert says what to send.
-    pub(crate) fn push(
-        &mut self,
-        bytes: &[u8],
-    ) -> Result<Option<ClientHello>, (AlertDescription, Error)> {
+    /// Takes the next piece; the ClientHello once it is complete, else `None`. The error says
+    /// which alert to send.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Option<ClientHello>, Error> {
         self.received.extend_from_slice(bytes);
         loop {
             match self.needed()? {
@@ -99,7 +68,7 @@ impl ClientHelloReader {
     }
 
     /// How long the handshake message is with its header, once that is known.
-    fn needed(&self) -> Result<Option<usize>, (AlertDescription, Error)> {
+    fn needed(&self) -> Result<Option<usize>, Error> {
         let Some(&[kind, a, b, c]) = self.message.first_chunk() else {
             return Ok(None);
         };
@@ -118,7 +87,7 @@ impl ClientHelloReader {
     }
 
     /// Moves one complete record from `received` to `message`; false when there is none.
-    fn take_record(&mut self) -> Result<bool, (AlertDescription, Error)> {
+    fn take_record(&mut self) -> Result<bool, Error> {
         let rest = &self.received[self.taken..];
         if let Some(&first) = rest.first()
             && first != HANDSHAKE
@@ -140,8 +109,7 @@ impl ClientHelloReader {
         }
         if length > super::MAX_PLAINTEXT {
             let message = format!("a handshake record of {length} bytes");
-            let error = Error::new(Kind::Handshake, message);
-            return Err((AlertDescription::RecordOverflow, error));
+            return Err(Error::refused(AlertDescription::RecordOverflow, message));
         }
         let Some(fragment) = body.get(..length) else {
             return Ok(false);
@@ -152,14 +120,12 @@ impl ClientHelloReader {
     }
 }
 
-fn unexpected(message: String) -> (AlertDescription, Error) {
-    let error = Error::new(Kind::Handshake, message);
-    (AlertDescription::UnexpectedMessage, error)
+fn unexpected(message: String) -> Error {
+    Error::refused(AlertDescription::UnexpectedMessage, message)
 }
 
-fn decode_error(message: &str) -> (AlertDescription, Error) {
-    let error = Error::new(Kind::Handshake, message);
-    (AlertDescription::DecodeError, error)
+fn decode_error(message: &str) -> Error {
+    Error::refused(AlertDescription::DecodeError, message)
 }
 
 /// Reads the body of a ClientHello; `None` where its lengths do not add up, a list is empty that
@@ -173,7 +139,7 @@ fn parse(body: &[u8]) -> Option<ClientHello> {
         session_id: contents.session_id.unwrap_or_default().to_vec(),
         ..ClientHello::default()
     };
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     let mut extensions = contents.ext.unwrap_or_default();
     while !extensions.is_empty() {
         // Each extension is taken as opaque: only two matter here, and a client must not be
@@ -183,10 +149,9 @@ fn parse(body: &[u8]) -> Option<ClientHello> {
         let TlsExtension::Unknown(kind, data) = extension else {
             return None;
         };
-        if seen.contains(&kind) {
+        if !seen.insert(kind.0) {
             return None;
         }
-        seen.push(kind);
         match kind.0 {
             0 => hello.server_name = Some(server_name(data)?),
             16 => hello.alpn_protocols = Some(protocols(data)?),

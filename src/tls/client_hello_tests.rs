@@ -12,7 +12,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 
-type Answer = Result<Option<ClientHello>, (AlertDescription, Error)>;
+type Answer = Result<Option<ClientHello>, Error>;
 
 /// Pushes the pieces until there is an answer; the answer, and the reader.
 fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Answer, ClientHelloReader) {
@@ -33,8 +33,8 @@ fn hello_of(bytes: &[u8]) -> ClientHello {
 }
 
 fn assert_refused(what: &str, bytes: &[u8], with: AlertDescription) {
-    let (alert, error) = read([bytes]).0.expect_err(what);
-    assert_eq!(alert, with, "{what}: {error}");
+    let error = read([bytes]).0.expect_err(what);
+    assert_eq!(error.alert(), Some(with), "{what}: {error}");
     assert!(error.is_handshake(), "{error:?}");
 }
 
@@ -297,7 +297,7 @@ fn assert_pieces_do_not_matter(bytes: &[u8], sizes: &[usize]) {
     let (answer, reader) = read(pieces);
     let received = reader.into_received();
     assert_eq!(received, bytes[..received.len()]);
-    let comparable = |answer: Answer| answer.map_err(|(alert, error)| (alert, error.to_string()));
+    let comparable = |answer: Answer| answer.map_err(|error| (error.alert(), error.to_string()));
     assert_eq!(comparable(answer), comparable(read([bytes]).0));
 }
 

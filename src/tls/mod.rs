@@ -25,11 +25,14 @@ cfg_if::cfg_if! {
 
 pub use self::{
     cleartext::Cleartext,
-    client_hello::{AlertDescription, ClientHello},
+    client_hello::ClientHello,
     identity::Identity,
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
 };
-pub use crate::negotiated::{CipherSuite, Negotiated, TlsVersion};
+pub use crate::{
+    alert::AlertDescription,
+    negotiated::{CipherSuite, Negotiated, TlsVersion},
+};
 
 use crate::alpn::ProtocolName;
 

@@ -41,7 +41,9 @@ pub trait TlsAcceptor: Send + Sync + 'static {
         None
     }
 
-    /// Starts a session. `client_hello` is `None` where none is expected.
+    /// Starts a session. `client_hello` is `None` where none is expected. An error ends the
+    /// connection; the client is told why if it is [`Error::refused`], and gets `internal_error`
+    /// (80) if it is another.
     fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error>;
 }
 

@@ -1,0 +1,46 @@
+//! An `axum::Router` as it is: `cargo run --example axum -- cert.pem key.pem`, then
+//! `curl -k https://localhost:8443/hello/world` and
+//! `curl -k --data-binary @README.md https://localhost:8443/echo`
+//!
+//! Without arguments the certificate is made in memory. What axum's handlers await has to do
+//! without tokio's timers and sockets: the workers run monoio.
+
+use axum::{Router, body::Body, extract::Path, routing};
+use corelane::{
+    Server,
+    tls::{Identity, RustlsAcceptor, TlsConfig},
+};
+
+async fn hello(Path(name): Path<String>) -> String {
+    format!("hello, {name}\n")
+}
+
+/// Streams the request's body back, trailers included.
+async fn echo(body: Body) -> Body {
+    body
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let router = Router::new()
+        .route("/hello/{name}", routing::get(hello))
+        .route("/echo", routing::post(echo));
+    let acceptor = RustlsAcceptor::new(&TlsConfig::new(identity()?))?;
+    let handle = Server::builder(acceptor)
+        .listen("127.0.0.1:8443".parse()?)
+        .bind()?
+        .serve(move |_worker| router.clone())?;
+    println!("listening on {:?}", handle.local_addrs());
+    Ok(handle.wait()?)
+}
+
+fn identity() -> Result<Identity, Box<dyn std::error::Error>> {
+    let mut args = std::env::args().skip(1);
+    if let (Some(cert), Some(key)) = (args.next(), args.next()) {
+        return Ok(Identity::from_pem_files(cert, key)?);
+    }
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    Ok(Identity::from_pem(
+        made.cert.pem(),
+        made.signing_key.serialize_pem(),
+    )?)
+}

@@ -1,0 +1,227 @@
+//! What connections are served on: the driver, where io_uring is allowed and where it is not, the
+//! CPU, or a runtime of the caller's own.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    num::NonZeroUsize,
+    thread::{self, JoinHandle},
+};
+
+use common::{
+    Backend, Drivers, H2Client, TestServer,
+    client::{get, never, send},
+    deadline,
+};
+use corelane::{
+    ActiveDriver, Affinity, Body, Builder, ConnectionOptions, Driver, Error, Server,
+    serve_connection, service_fn,
+};
+use http::{Request, Response};
+use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+
+for_each_backend!(
+    epoll_runs_where_it_is_asked_for,
+    auto_runs_io_uring_where_it_is_allowed,
+    auto_runs_epoll_where_io_uring_is_refused,
+    to_insist_on_io_uring_where_it_is_refused_is_an_error,
+    workers_stay_on_their_cpus,
+    a_foreign_runtime_serves_a_connection,
+    a_foreign_runtime_without_timer_is_an_error,
+);
+
+const TWO: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
+
+/// errno(3): what a seccomp filter answers instead of making the call. Docker's gives the first,
+/// some service managers' and sandboxes' the second.
+const REFUSALS: [(&str, u32); 2] = [("EPERM", 1), ("ENOSYS", 38)];
+
+/// Runs `work` on a thread for which, and for whose children, `io_uring_setup` fails.
+fn where_io_uring_is_refused(errno: u32, work: impl FnOnce() + Send + 'static) {
+    /// The same number on every architecture that Rust's seccomp crate knows.
+    const IO_URING_SETUP: i64 = 425;
+    let refused = thread::spawn(move || {
+        let filter = SeccompFilter::new(
+            [(IO_URING_SETUP, Vec::new())].into(),
+            SeccompAction::Allow,
+            SeccompAction::Errno(errno),
+            std::env::consts::ARCH.try_into().expect("a known machine"),
+        );
+        let program: BpfProgram = filter.and_then(TryInto::try_into).expect("a filter");
+        seccompiler::apply_filter(&program).expect("filters are allowed");
+        work();
+    });
+    if let Err(panic) = refused.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// A server whose handlers answer with the driver that their worker runs. It has two workers.
+fn start(backend: Backend, driver: Driver) -> TestServer {
+    TestServer::with(
+        backend.acceptor(),
+        driver,
+        |builder| builder.workers(TWO),
+        |worker| {
+            let answer = worker.driver.to_string();
+            service_fn(move |_request: Request<Body>| {
+                std::future::ready(Ok::<_, Infallible>(Response::new(answer.clone())))
+            })
+        },
+    )
+}
+
+async fn ask(backend: Backend, addr: SocketAddr) -> String {
+    let client = H2Client::connect(backend, addr).await;
+    let answer = client.run(|requests| async move { send(&requests, get("/"), None).await });
+    String::from_utf8(answer.await.expect("answered").body).expect("text")
+}
+
+fn assert_runs(backend: Backend, server: &TestServer, expected: ActiveDriver) {
+    for worker in server.handle().workers() {
+        assert_eq!(worker.info.driver, expected);
+    }
+    let answer = deadline(ask(backend, server.addr));
+    assert_eq!(answer, expected.to_string());
+}
+
+fn io_uring_is_allowed() -> bool {
+    // Where it is not, this prints why.
+    Drivers::all().contains(&Driver::IoUring)
+}
+
+fn epoll_runs_where_it_is_asked_for(backend: Backend) {
+    let server = start(backend, Driver::Epoll);
+    assert_runs(backend, &server, ActiveDriver::Epoll);
+}
+
+fn auto_runs_io_uring_where_it_is_allowed(backend: Backend) {
+    let expected = match io_uring_is_allowed() {
+        true => ActiveDriver::IoUring,
+        false => ActiveDriver::Epoll,
+    };
+    let server = start(backend, Driver::Auto);
+    assert_runs(backend, &server, expected);
+}
+
+fn auto_runs_epoll_where_io_uring_is_refused(backend: Backend) {
+    for (_, errno) in REFUSALS {
+        where_io_uring_is_refused(errno, move || {
+            let server = start(backend, Driver::Auto);
+            assert_runs(backend, &server, ActiveDriver::Epoll);
+        });
+    }
+}
+
+fn to_insist_on_io_uring_where_it_is_refused_is_an_error(backend: Backend) {
+    if !io_uring_is_allowed() {
+        // The error would name what refuses it already.
+        return;
+    }
+    for (name, errno) in REFUSALS {
+        where_io_uring_is_refused(errno, move || {
+            let error = Server::builder(backend.acceptor())
+                .listen(SocketAddr::from(([127, 0, 0, 1], 0)))
+                .driver(Driver::IoUring)
+                .bind()
+                .expect("loopback")
+                .serve(|_| service_fn(never))
+                .expect_err("io_uring is refused");
+            assert!(error.is_unsupported(), "{name}: {error:?}");
+            assert!(error.to_string().contains("seccomp"), "{name}: {error}");
+        });
+    }
+}
+
+/// The CPUs that the calling thread may run on, as the kernel lists them.
+fn allowed_cpus() -> String {
+    let status = std::fs::read_to_string("/proc/thread-self/status").expect("/proc");
+    let list = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    list.expect("a known field").trim().to_owned()
+}
+
+fn workers_stay_on_their_cpus(backend: Backend) {
+    if thread::available_parallelism().expect("known") < TWO {
+        return println!("NOT TESTED: two workers on CPUs of their own, there is one CPU only");
+    }
+    for &driver in Drivers::all() {
+        let options = |builder: Builder| builder.workers(TWO).affinity(Affinity::Auto);
+        let server = TestServer::with(backend.acceptor(), driver, options, |worker| {
+            service_fn(move |_request: Request<Body>| {
+                let answer = format!("worker {} on {}", worker.index, allowed_cpus());
+                std::future::ready(Ok::<_, Infallible>(Response::new(answer)))
+            })
+        });
+        let [first, second] = [0, 1].map(|i| server.handle().workers()[i].info.cpu);
+        assert_ne!(first, second, "each has its own");
+        let expected = [first, second].into_iter().enumerate();
+        let expected: BTreeSet<_> = expected
+            .map(|(i, cpu)| format!("worker {i} on {}", cpu.expect("pinned")))
+            .collect();
+        let mut seen = BTreeSet::new();
+        deadline(async {
+            while seen.len() < expected.len() {
+                seen.insert(ask(backend, server.addr).await);
+            }
+        });
+        assert_eq!(seen, expected);
+    }
+}
+
+/// Accepts one connection and serves it, on whichever runtime this is polled.
+async fn serve_one(backend: Backend, listener: TcpListener) -> Result<(), Error> {
+    let listener = monoio::net::TcpListener::from_std(listener)?;
+    let (stream, _peer) = listener.accept().await?;
+    let options = ConnectionOptions::default();
+    serve_connection(stream, &*backend.acceptor(), service_fn(never), &options).await
+}
+
+/// The same on a thread with a runtime that is not corelane's.
+fn serve_elsewhere(
+    backend: Backend,
+    driver: Driver,
+    timer: bool,
+) -> (SocketAddr, JoinHandle<Result<(), Error>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
+    let nonblocking = driver == Driver::Epoll;
+    listener.set_nonblocking(nonblocking).expect("an option");
+    let addr = listener.local_addr().expect("bound");
+    let thread = thread::spawn(move || {
+        let epoll = RuntimeBuilder::<LegacyDriver>::new();
+        let io_uring = RuntimeBuilder::<IoUringDriver>::new();
+        let serve = || serve_one(backend, listener);
+        match (driver, timer) {
+            (Driver::Epoll, true) => epoll.enable_timer().build()?.block_on(serve()),
+            (Driver::Epoll, false) => epoll.build()?.block_on(serve()),
+            (_, true) => io_uring.enable_timer().build()?.block_on(serve()),
+            (_, false) => io_uring.build()?.block_on(serve()),
+        }
+    });
+    (addr, thread)
+}
+
+fn a_foreign_runtime_serves_a_connection(backend: Backend) {
+    for &driver in Drivers::all() {
+        let (addr, serving) = serve_elsewhere(backend, driver, true);
+        deadline(ask(backend, addr));
+        // How the client took its leave is not this test's concern, that it ended is.
+        let _ = serving.join().expect("no panic");
+    }
+}
+
+fn a_foreign_runtime_without_timer_is_an_error(backend: Backend) {
+    for &driver in Drivers::all() {
+        let (addr, serving) = serve_elsewhere(backend, driver, false);
+        let _client = TcpStream::connect(addr).expect("connects");
+        let error = serving.join().expect("no panic").expect_err("no timer");
+        assert!(error.is_config(), "{error:?}");
+        assert!(error.to_string().contains("enable_timer"), "{error}");
+    }
+}

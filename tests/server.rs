@@ -1,0 +1,378 @@
+//! The server as its user sees it: where it listens, who of the workers serves, what it refuses to
+//! start with, which limits it keeps.
+
+mod common;
+
+use std::{
+    collections::BTreeSet,
+    io::{Read, Write},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    num::NonZeroUsize,
+    time::Duration,
+};
+
+use common::{
+    Backend, Drivers, H2Client, TestServer,
+    certs::identity,
+    client::{DEADLINE, connect, get, never, post, send},
+    deadline,
+};
+use corelane::{
+    Affinity, Builder, Chain, Error, Http2Config, Limits, ProtocolName, Server, WorkerCounters,
+    WorkerInfo, service_fn,
+    tls::{Cleartext, TlsConfig},
+};
+use futures_util::future::join_all;
+use h2::Reason;
+use http::StatusCode;
+use socket2::{Domain, Socket, Type};
+
+for_each_backend!(
+    every_worker_serves,
+    every_address_serves,
+    an_acceptor_without_h2_is_refused,
+    ipv6_listeners_take_ipv4_only_when_asked_to,
+    workers_share_a_given_listener,
+    workers_have_one_given_listener_each,
+    a_panicking_factory_fails_the_start,
+    silent_clients_are_closed,
+    idle_clients_are_told_to_go,
+    an_axum_router_is_a_service,
+);
+
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const TWO: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
+
+/// Sends one request on a connection of its own.
+async fn ask(backend: Backend, addr: SocketAddr) -> String {
+    let client = H2Client::connect(backend, addr).await;
+    let answer = client.run(|requests| async move { send(&requests, get("/"), None).await });
+    String::from_utf8(answer.await.expect("answered").body).expect("text")
+}
+
+/// Sends as many, fifty at a time.
+async fn ask_often(backend: Backend, addr: SocketAddr, times: usize) {
+    for batch in vec![(); times].chunks(50) {
+        join_all(batch.iter().map(|()| ask(backend, addr))).await;
+    }
+}
+
+fn assert_every_worker_serves(server: &TestServer, connections: u64) {
+    let counters = server.counters();
+    for worker in &counters {
+        assert!(worker.connections_accepted > 0, "{counters:?}");
+    }
+    let sum = |count: fn(&WorkerCounters) -> u64| counters.iter().map(count).sum::<u64>();
+    let (accepted, requests) = (sum(|c| c.connections_accepted), sum(|c| c.requests));
+    assert_eq!([accepted, requests], [connections; 2], "{counters:?}");
+}
+
+fn every_worker_serves(backend: Backend) {
+    for &driver in Drivers::all() {
+        let two = |builder: Builder| builder.workers(TWO);
+        let server = TestServer::with(backend.acceptor(), driver, two, |_| service_fn(never));
+        let addrs = server.handle().local_addrs();
+        assert_eq!(addrs, [server.addr], "the workers share one port");
+        assert_ne!(server.addr.port(), 0);
+        deadline(ask_often(backend, server.addr, 400));
+        assert_every_worker_serves(&server, 400);
+    }
+}
+
+fn every_address_serves(backend: Backend) {
+    for &driver in Drivers::all() {
+        let also = |builder: Builder| builder.workers(TWO).listen(ANY_PORT);
+        let server = TestServer::with(backend.acceptor(), driver, also, |_| service_fn(never));
+        let addrs = server.handle().local_addrs();
+        assert_eq!(addrs.iter().collect::<BTreeSet<_>>().len(), 2, "{addrs:?}");
+        for &addr in addrs {
+            deadline(ask(backend, addr));
+        }
+    }
+}
+
+fn ipv6_listeners_take_ipv4_only_when_asked_to(backend: Backend) {
+    if let Err(error) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
+        return println!("NOT TESTED: no IPv6 here: {error}");
+    }
+    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    for &driver in Drivers::all() {
+        for both in [false, true] {
+            let options = |builder: Builder| match both {
+                false => builder.listen(any),
+                true => builder.listen(any).only_v6(false),
+            };
+            let server =
+                TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
+            let port = server.handle().local_addrs()[1].port();
+            let [v4, v6] = [
+                SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+                SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+            ];
+            match both {
+                // It should fail. The address is one that no other test listens on.
+                false => drop(TcpStream::connect((Ipv4Addr::new(127, 0, 0, 6), port))),
+                true => drop(deadline(ask(backend, v4))),
+            }
+            // Connections are accepted in their order.
+            deadline(ask(backend, v6));
+            let accepted = server.counters()[0].connections_accepted;
+            assert_eq!(accepted, 1 + u64::from(both));
+        }
+    }
+}
+
+/// The error that these options end in, and its text.
+fn refused(options: impl FnOnce(Builder) -> Builder) -> (Error, String) {
+    let error = options(Server::builder(Cleartext)).bind().err();
+    let error = error.expect("not possible");
+    let text = Chain(&error).to_string();
+    (error, text)
+}
+
+#[test]
+fn a_port_in_use_is_an_error_that_names_who_uses_it() {
+    let other = TcpListener::bind(ANY_PORT).expect("loopback");
+    let addr = other.local_addr().expect("bound");
+    let (error, text) = refused(|builder| builder.listen(addr));
+    assert!(error.is_bind(), "{error:?}");
+    assert!(text.contains(&addr.to_string()), "{text}");
+    let this = format!("process {} (", std::process::id());
+    assert!(!cfg!(target_os = "linux") || text.contains(&this), "{text}");
+}
+
+#[test]
+fn a_port_is_shared_with_another_server_only_when_asked_to() {
+    let first = Server::builder(Cleartext).listen(ANY_PORT).bind();
+    let first = first.expect("loopback");
+    let addr = first.local_addrs()[0];
+    let (error, text) = refused(|builder| builder.listen(addr));
+    assert!(error.is_bind(), "{error:?}");
+    let pid = format!("process {}", std::process::id());
+    assert!(text.contains(&pid), "{text}");
+    let second = Server::builder(Cleartext).listen(addr).share_port(true);
+    assert_eq!(second.bind().expect("joined").local_addrs(), [addr]);
+}
+
+#[test]
+fn an_address_of_another_host_is_an_error() {
+    let addr = "192.0.2.1:0".parse().expect("an address");
+    let (error, text) = refused(|builder| builder.listen(addr));
+    assert!(error.is_bind(), "{error:?}");
+    assert!(text.contains("no interface of this host has"), "{text}");
+    assert!(text.contains("192.0.2.1"), "{text}");
+}
+
+#[test]
+fn a_port_that_takes_a_privilege_is_an_error_that_names_it() {
+    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    match TcpListener::bind(addr).map_err(|error| error.kind()) {
+        Err(std::io::ErrorKind::PermissionDenied) => {}
+        _ => return println!("NOT TESTED: port 1 takes no privilege that is missing here"),
+    }
+    let (error, text) = refused(|builder| builder.listen(addr));
+    assert!(error.is_bind(), "{error:?}");
+    assert!(text.contains("CAP_NET_BIND_SERVICE"), "{text}");
+}
+
+#[test]
+fn options_that_cannot_be_are_errors_that_name_them() {
+    let mut limits = Limits::default();
+    limits.idle = Duration::ZERO;
+    let mut http2 = Http2Config::default();
+    http2.max_frame_size = 1;
+    type Options = Box<dyn FnOnce(Builder) -> Builder>;
+    let cases: [(&str, Options); 6] = [
+        ("no address to listen on", Box::new(|b| b)),
+        (
+            "Limits::idle is 0",
+            Box::new(|b| b.listen(ANY_PORT).limits(limits)),
+        ),
+        (
+            "Http2Config::max_frame_size is 1",
+            Box::new(|b| b.listen(ANY_PORT).http2(http2)),
+        ),
+        (
+            "CPU 9999 ",
+            Box::new(|b| b.listen(ANY_PORT).affinity(Affinity::Cpus(vec![9999]))),
+        ),
+        (
+            "names no CPU",
+            Box::new(|b| b.listen(ANY_PORT).affinity(Affinity::Cpus(Vec::new()))),
+        ),
+        (
+            "CPU 9999 ",
+            Box::new(|b| {
+                b.listen(ANY_PORT)
+                    .affinity(Affinity::Cpus(vec![0, 9999]))
+                    .workers(NonZeroUsize::MIN)
+            }),
+        ),
+    ];
+    for (expected, options) in cases {
+        let (error, text) = refused(options);
+        assert!(error.is_config(), "{error:?}");
+        assert!(text.contains(expected), "{expected:?} is not in {text:?}");
+    }
+}
+
+fn an_acceptor_without_h2_is_refused(backend: Backend) {
+    if !backend.tls {
+        return;
+    }
+    for first in [
+        ProtocolName::HTTP_1_1,
+        ProtocolName::new("h2c").expect("short"),
+    ] {
+        for also in [None, Some(ProtocolName::H2)] {
+            let mut config = TlsConfig::new(identity());
+            config.alpn_protocols = [first.clone()].into_iter().chain(also).collect();
+            let acceptor = (backend.make)(&config).expect("an acceptor");
+            let error = Server::builder(acceptor).listen(ANY_PORT).bind().err();
+            let error = error.expect("HTTP/2 could not be negotiated");
+            assert!(error.is_config(), "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains(&first.to_string()), "{text}");
+            assert!(text.contains(backend.name), "{text}");
+        }
+    }
+}
+
+/// A listener of the test's own, which may share its address.
+fn listener(addr: SocketAddr, reuse_port: bool) -> TcpListener {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
+    socket.set_reuse_port(reuse_port).expect("an option");
+    socket.bind(&addr.into()).expect("loopback");
+    socket.listen(128).expect("listens");
+    socket.into()
+}
+
+fn workers_share_a_given_listener(backend: Backend) {
+    for &driver in Drivers::all() {
+        let given = listener(ANY_PORT, false);
+        let addr = given.local_addr().expect("bound");
+        let options = |builder: Builder| builder.workers(TWO).listener(given);
+        let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
+        assert!(server.handle().local_addrs().contains(&addr));
+        // Who is faster takes the next connection, so it is not sure that each worker gets some.
+        deadline(ask_often(backend, addr, 100));
+        let counters = server.counters();
+        let sum: u64 = counters.iter().map(|c| c.connections_accepted).sum();
+        assert_eq!(sum, 100, "{counters:?}");
+    }
+}
+
+fn workers_have_one_given_listener_each(backend: Backend) {
+    for &driver in Drivers::all() {
+        let first = listener(ANY_PORT, true);
+        let addr = first.local_addr().expect("bound");
+        let second = listener(addr, true);
+        let options = |builder: Builder| builder.workers(TWO).listener(first).listener(second);
+        let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
+        deadline(ask_often(backend, addr, 100));
+        assert_every_worker_serves(&server, 100);
+    }
+}
+
+fn a_panicking_factory_fails_the_start(backend: Backend) {
+    for &driver in Drivers::all() {
+        let builder = Server::builder(backend.acceptor()).driver(driver);
+        let server = builder.workers(TWO).listen(ANY_PORT).bind();
+        let server = server.expect("loopback");
+        let addr = server.local_addrs()[0];
+        let error = server
+            .serve(|worker: WorkerInfo| {
+                assert_eq!(worker.index, 0, "a bug in the factory");
+                service_fn(never)
+            })
+            .expect_err("one of the workers has no service");
+        assert!(error.is_worker(), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("a bug in the factory"), "{text}");
+        Server::builder(backend.acceptor())
+            .listen(addr)
+            .bind()
+            .expect("the port is free again");
+    }
+}
+
+/// How long the limits under test are: short, since the test waits for them.
+const SHORT: Duration = Duration::from_millis(100);
+
+fn silent_clients_are_closed(backend: Backend) {
+    let mut limits = Limits::default();
+    limits.handshake = SHORT;
+    let openings: [&[u8]; 2] = match backend.tls {
+        true => [b"", &[22, 3, 1]],
+        false => [b"", b"PRI"],
+    };
+    for &driver in Drivers::all() {
+        let options = |builder: Builder| builder.limits(limits.clone());
+        let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
+        for (i, opening) in openings.into_iter().enumerate() {
+            let mut silent = TcpStream::connect(server.addr).expect("connects");
+            silent.write_all(opening).expect("sent");
+            silent.set_read_timeout(Some(DEADLINE)).expect("a time-out");
+            silent.read_to_end(&mut Vec::new()).expect("closed");
+            drop(silent);
+            server.wait_for("counted", |counters| {
+                let counted = match backend.tls {
+                    true => counters.handshakes_timed_out,
+                    false => counters.connections_failed,
+                };
+                counted == i as u64 + 1
+            });
+        }
+    }
+}
+
+fn idle_clients_are_told_to_go(backend: Backend) {
+    let mut limits = Limits::default();
+    limits.idle = SHORT;
+    for &driver in Drivers::all() {
+        let options = |builder: Builder| builder.limits(limits.clone());
+        let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
+        let (error, end) = deadline(async {
+            let stream = connect(backend, server.addr).await;
+            let (requests, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+            // The end of the connection, while a handle for more requests is still held.
+            let end = connection.await;
+            (requests.ready().await.err(), end)
+        });
+        end.expect("a close as it should be");
+        let error = error.expect("no more requests");
+        assert!(error.is_go_away() && error.is_remote(), "{error:?}");
+        assert_eq!(error.reason(), Some(Reason::NO_ERROR));
+        server.wait_for("closed", |counters| counters.connections_closed == 1);
+    }
+}
+
+fn an_axum_router_is_a_service(backend: Backend) {
+    use axum::{Router, extract::Path, routing};
+
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| {
+            let greet = async |Path(name): Path<String>| format!("hello {name}");
+            let echo = async |body: String| body;
+            Router::new()
+                .route("/greet/{name}", routing::get(greet))
+                .route("/echo", routing::post(echo))
+        });
+        deadline(async {
+            let client = H2Client::connect(backend, server.addr).await;
+            client
+                .run(|requests| async move {
+                    for (request, expected) in [
+                        (get("/greet/world"), "hello world"),
+                        (post("/echo", "again"), "again"),
+                    ] {
+                        let answer = send(&requests, request, None).await;
+                        assert_eq!(answer.expect("answered").body, expected.as_bytes());
+                    }
+                    let answer = send(&requests, get("/nowhere"), None).await;
+                    assert_eq!(answer.expect("answered").head.status, StatusCode::NOT_FOUND);
+                })
+                .await;
+        });
+    }
+}

@@ -1,0 +1,289 @@
+//! Shutdown: what was accepted is answered, what does not end by itself is ended at the deadline.
+
+mod common;
+
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use common::{
+    Backend, Drivers, H2Client, Pattern, TestServer,
+    client::{
+        Answer, DEADLINE, Stream, Tls, connect, get, never, post, rustls_config, send, server_name,
+    },
+    deadline,
+};
+use corelane::{Body, Driver, Error, SHUTDOWN_DEADLINE, service_fn};
+use futures_util::future::{join, join_all};
+use h2::Reason;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use tokio::{
+    net::TcpStream,
+    sync::{Semaphore, mpsc as tokio_mpsc},
+};
+
+for_each_backend!(
+    no_accepted_request_is_lost_under_load,
+    what_waits_to_be_accepted_is_not_reset,
+    while_draining_new_connections_are_refused,
+    a_stream_that_never_ends_is_dropped_at_the_deadline,
+    of_two_deadlines_the_shorter_counts,
+    connections_without_a_stream_end_at_once,
+);
+
+const TWO: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
+
+/// Longer than any test: a server that ends did not wait for it.
+const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Long enough for the server to begin to drain, short enough to wait for.
+const SHORT: Duration = Duration::from_millis(100);
+
+/// Ends the server, and fails where that hangs.
+fn stop(server: TestServer, deadline: Duration) {
+    let (ended, ends) = mpsc::channel();
+    thread::spawn(move || {
+        server.stop(deadline);
+        let _ = ended.send(());
+    });
+    ends.recv_timeout(DEADLINE).expect("the server ends");
+}
+
+/// The server said that it does not answer this one: another server may be asked.
+fn assert_refused(error: &h2::Error) {
+    let refused = match error.reason() {
+        Some(Reason::NO_ERROR) => error.is_go_away() && error.is_remote(),
+        Some(Reason::REFUSED_STREAM) => error.is_reset() && error.is_remote(),
+        _ => false,
+    };
+    assert!(refused, "not refused, but lost: {error:?}");
+}
+
+fn no_accepted_request_is_lost_under_load(backend: Backend) {
+    const CONNECTIONS: usize = 8;
+    const STREAMS: usize = 8;
+    const BEFORE_SHUTDOWN: u64 = 200;
+    let body = vec![b'x'; 50_000];
+    for &driver in Drivers::all() {
+        let invoked = Arc::new(AtomicU64::new(0));
+        let counting = Arc::clone(&invoked);
+        let server = TestServer::with(
+            backend.acceptor(),
+            driver,
+            |builder| builder.workers(TWO),
+            move |_| {
+                let invoked = Arc::clone(&counting);
+                service_fn(move |request: Request<Body>| {
+                    invoked.fetch_add(1, Relaxed);
+                    async {
+                        let body = request.into_body().collect().await?.to_bytes();
+                        monoio::time::sleep(Duration::from_millis(2)).await;
+                        Ok::<_, Error>(Response::new(http_body_util::Full::new(body)))
+                    }
+                })
+            },
+        );
+        let answered = Cell::new(0);
+        let ask_until_refused = async |requests: &_| loop {
+            match send(requests, post("/", body.clone()), None).await {
+                Ok(answer) => assert_eq!(answer.body.len(), body.len()),
+                Err(error) => return assert_refused(&error),
+            }
+            answered.set(answered.get() + 1);
+            if answered.get() == BEFORE_SHUTDOWN {
+                server.handle().shutdown(SHUTDOWN_DEADLINE);
+            }
+        };
+        deadline(async {
+            let connect = || H2Client::connect(backend, server.addr);
+            let clients = join_all((0..CONNECTIONS).map(|_| connect())).await;
+            let clients = clients.into_iter().map(|client| {
+                client.run(|requests| {
+                    let ask = &ask_until_refused;
+                    async move { join_all((0..STREAMS).map(|_| ask(&requests))).await }
+                })
+            });
+            join_all(clients).await;
+        });
+        stop(server, SHUTDOWN_DEADLINE);
+        assert!(answered.get() >= BEFORE_SHUTDOWN);
+        assert_eq!(answered.get(), invoked.load(Relaxed), "answered of invoked");
+    }
+}
+
+async fn http2_over(backend: Backend, tcp: TcpStream) -> H2Client {
+    let stream: Box<dyn Stream> = if backend.tls {
+        let connector = tokio_rustls::TlsConnector::from(rustls_config(Tls::Any, &[b"h2"]));
+        let tls = connector.connect(server_name(), tcp).await;
+        Box::new(tls.expect("a TLS handshake"))
+    } else {
+        Box::new(tcp)
+    };
+    let (requests, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+    H2Client::new(requests, connection)
+}
+
+fn what_waits_to_be_accepted_is_not_reset(backend: Backend) {
+    const WAITING: usize = 20;
+    for &driver in Drivers::all() {
+        // The first handler holds its whole worker up until it is released.
+        let (begun, mut begins) = tokio_mpsc::unbounded_channel();
+        let (release, released) = mpsc::channel();
+        let released = std::sync::Mutex::new(Some(released));
+        let server = TestServer::start(backend.acceptor(), driver, move |_| {
+            let begun = begun.clone();
+            let released = released.lock().expect("one worker").take();
+            let released = std::rc::Rc::new(released.expect("one worker"));
+            service_fn(move |request: Request<Body>| {
+                if request.uri().path() == "/hold-up" {
+                    begun.send(()).expect("the test waits");
+                    released.recv_timeout(DEADLINE).expect("released");
+                }
+                std::future::ready(Ok::<_, Infallible>(Response::new(String::from("answer"))))
+            })
+        });
+        deadline(async {
+            let first = H2Client::connect(backend, server.addr).await;
+            let first =
+                first.run(|requests| async move { send(&requests, get("/hold-up"), None).await });
+            let others = async {
+                begins.recv().await.expect("the worker is held up");
+                let connect = || TcpStream::connect(server.addr);
+                let waiting = join_all((0..WAITING).map(|_| connect())).await;
+                server.handle().shutdown(SHUTDOWN_DEADLINE);
+                release.send(()).expect("the worker waits");
+                let ask = async |tcp| {
+                    let client = http2_over(backend, tcp).await;
+                    let answer =
+                        client.run(|requests| async move { send(&requests, get("/"), None).await });
+                    if let Err(error) = answer.await {
+                        assert_refused(&error);
+                    }
+                };
+                let waiting = waiting.into_iter().map(|tcp| tcp.expect("connects"));
+                join_all(waiting.map(ask)).await;
+            };
+            let (answer, ()) = join(first, others).await;
+            assert_eq!(answer.expect("answered").body, b"answer");
+        });
+        assert_eq!(
+            server.counters()[0].connections_accepted,
+            1 + WAITING as u64
+        );
+        stop(server, SHUTDOWN_DEADLINE);
+    }
+}
+
+/// Sends a request to a server of its own and calls `work` while its handler runs; returns what
+/// became of the request. The handler answers when there is a permit for it.
+fn during_a_request<T>(
+    backend: Backend,
+    driver: Driver,
+    path: &str,
+    work: impl AsyncFnOnce(TestServer, &Semaphore) -> T,
+) -> (Result<Answer, h2::Error>, T) {
+    let (begun, mut begins) = tokio_mpsc::unbounded_channel();
+    let permits = Arc::new(Semaphore::new(0));
+    let waited_for = Arc::clone(&permits);
+    let server = TestServer::start(backend.acceptor(), driver, move |_| {
+        let (begun, permits) = (begun.clone(), Arc::clone(&waited_for));
+        service_fn(move |request: Request<Body>| {
+            begun.send(()).expect("the test waits");
+            let permits = Arc::clone(&permits);
+            async move {
+                let length = match request.uri().path() {
+                    "/endless" => u64::MAX,
+                    _ => permits.acquire().await.map(|_permit| 1).expect("open"),
+                };
+                Ok::<_, Infallible>(Response::new(Pattern::of(length)))
+            }
+        })
+    });
+    deadline(async {
+        let client = H2Client::connect(backend, server.addr).await;
+        let request = client.run(|requests| async move { send(&requests, get(path), None).await });
+        let work = async {
+            begins.recv().await.expect("the handler runs");
+            work(server, &permits).await
+        };
+        join(request, work).await
+    })
+}
+
+/// Connects until nobody listens any more. (While a listener closes there are resets.)
+async fn until_refused(addr: SocketAddr) {
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    while !TcpStream::connect(addr).await.is_err_and(refused) {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn while_draining_new_connections_are_refused(backend: Backend) {
+    for &driver in Drivers::all() {
+        let drain = async |server: TestServer, permits: &Semaphore| {
+            server.handle().shutdown(SHUTDOWN_DEADLINE);
+            until_refused(server.addr).await;
+            permits.add_permits(1);
+            server
+        };
+        let (answer, server) = during_a_request(backend, driver, "/", drain);
+        assert_eq!(answer.expect("it was asked before").body.len(), 1);
+        stop(server, SHUTDOWN_DEADLINE);
+    }
+}
+
+fn a_stream_that_never_ends_is_dropped_at_the_deadline(backend: Backend) {
+    for &driver in Drivers::all() {
+        for path in ["/", "/endless"] {
+            for deadline in [Duration::ZERO, SHORT] {
+                let end = async |server: TestServer, _: &Semaphore| {
+                    let addr = server.addr;
+                    stop(server, deadline);
+                    until_refused(addr).await;
+                };
+                let (answer, ()) = during_a_request(backend, driver, path, end);
+                answer.expect_err("it never ends");
+            }
+        }
+    }
+}
+
+fn of_two_deadlines_the_shorter_counts(backend: Backend) {
+    for &driver in Drivers::all() {
+        for (first, second) in [(NEVER, SHORT), (SHORT, NEVER), (NEVER, Duration::ZERO)] {
+            let end = async |server: TestServer, _: &Semaphore| {
+                server.handle().shutdown(first);
+                stop(server, second);
+            };
+            let (answer, ()) = during_a_request(backend, driver, "/", end);
+            answer.expect_err("it never ends");
+        }
+    }
+}
+
+fn connections_without_a_stream_end_at_once(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
+        deadline(async {
+            let stream = connect(backend, server.addr).await;
+            let (requests, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+            server.handle().shutdown(NEVER);
+            // While it could still be asked for more, and is not.
+            let _end = connection.await;
+            assert_refused(&requests.ready().await.expect_err("no more requests"));
+        });
+        stop(server, NEVER);
+    }
+}
