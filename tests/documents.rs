@@ -39,7 +39,7 @@ fn combinations_named_in_features_md_are_checked() {
     let script = read("ci/features");
     let features = read("features.md");
     let table = features.split("## What CI checks").nth(1).expect("a table");
-    for name in ["default", "both backends", "both providers", "no TLS"] {
+    for name in ["default", "everything", "both providers", "no TLS"] {
         assert!(table.contains(name), "features.md lacks {name:?}");
         assert!(
             script.contains(&format!("\"{name}\"")),
