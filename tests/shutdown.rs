@@ -41,6 +41,7 @@ for_each_backend!(
     a_stream_that_never_ends_is_dropped_at_the_deadline,
     of_two_deadlines_the_shorter_counts,
     connections_without_a_stream_end_at_once,
+    nobody_listens_any_more_when_the_server_has_ended,
 );
 
 const TWO: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
@@ -249,9 +250,7 @@ fn a_stream_that_never_ends_is_dropped_at_the_deadline(backend: Backend) {
         for path in ["/", "/endless"] {
             for deadline in [Duration::ZERO, SHORT] {
                 let end = async |server: TestServer, _: &Semaphore| {
-                    let addr = server.addr;
                     stop(server, deadline);
-                    until_refused(addr).await;
                 };
                 let (answer, ()) = during_a_request(backend, driver, path, end);
                 answer.expect_err("it never ends");
@@ -285,5 +284,18 @@ fn connections_without_a_stream_end_at_once(backend: Backend) {
             assert_refused(&requests.ready().await.expect_err("no more requests"));
         });
         stop(server, NEVER);
+    }
+}
+
+/// A socket that outlived its server would take connections from the one that comes after it.
+fn nobody_listens_any_more_when_the_server_has_ended(backend: Backend) {
+    for &driver in Drivers::all() {
+        for _ in 0..10 {
+            let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
+            let addr = server.addr;
+            stop(server, Duration::ZERO);
+            let error = std::net::TcpStream::connect(addr).expect_err("nobody listens");
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        }
     }
 }
