@@ -34,6 +34,7 @@ for_each_backend!(
     ipv6_listeners_take_ipv4_only_when_asked_to,
     workers_share_a_given_listener,
     workers_have_one_given_listener_each,
+    servers_on_different_drivers_share_a_given_listener,
     a_panicking_factory_fails_the_start,
     silent_clients_are_closed,
     idle_clients_are_told_to_go,
@@ -274,6 +275,26 @@ fn workers_have_one_given_listener_each(backend: Backend) {
     }
 }
 
+/// Whether a socket blocks is shared by all who have it open.
+fn servers_on_different_drivers_share_a_given_listener(backend: Backend) {
+    let shared = listener(ANY_PORT, false);
+    let addr = shared.local_addr().expect("bound");
+    let servers: Vec<_> = Drivers::all()
+        .iter()
+        .map(|&driver| {
+            let shared = shared.try_clone().expect("a handle");
+            let options = |builder: Builder| builder.listener(shared);
+            TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never))
+        })
+        .collect();
+    deadline(ask_often(backend, addr, 100));
+    let served: u64 = servers
+        .iter()
+        .map(|server| server.counters()[0].connections_accepted)
+        .sum();
+    assert_eq!(served, 100);
+}
+
 fn a_panicking_factory_fails_the_start(backend: Backend) {
     for &driver in Drivers::all() {
         let builder = Server::builder(backend.acceptor()).driver(driver);
@@ -289,10 +310,7 @@ fn a_panicking_factory_fails_the_start(backend: Backend) {
         assert!(error.is_worker(), "{error:?}");
         let text = error.to_string();
         assert!(text.contains("a bug in the factory"), "{text}");
-        Server::builder(backend.acceptor())
-            .listen(addr)
-            .bind()
-            .expect("the port is free again");
+        TcpListener::bind(addr).expect("the port is free again");
     }
 }
 

@@ -50,33 +50,33 @@ impl Listener {
         let mut failing = false;
         loop {
             let ready = pin!(self.readiness.readable(false));
-            let (readable, stopped) = match select(ready, stop.as_mut()).await {
-                Either::Left((readable, _)) => (readable, false),
-                Either::Right(_) => (Ok(()), true),
+            let Either::Left((ready, _)) = select(ready, stop.as_mut()).await else {
+                break;
             };
-            let batch = if stopped { usize::MAX } else { BATCH };
-            let error = match readable.and_then(|()| self.accept(batch, counters, &mut connection))
-            {
+            match ready.and_then(|()| self.accept(BATCH, counters, &mut connection)) {
                 Ok(accepted) => {
                     if failing && accepted > 0 {
                         failing = false;
                         tracing::info!("accepting connections again");
                     }
-                    None
                 }
-                Err(error) => Some(error),
-            };
-            if stopped {
-                return;
-            }
-            if let Some(error) = error {
-                counters.accept_errors.add();
-                if !failing {
-                    failing = true;
-                    tracing::warn!(%error, advice = advice(&error), "cannot accept connections");
+                Err(error) => {
+                    counters.accept_errors.add();
+                    if !failing {
+                        failing = true;
+                        let advice = advice(&error);
+                        tracing::warn!(%error, advice, "cannot accept connections");
+                    }
+                    monoio::time::sleep(BACK_OFF).await;
                 }
-                monoio::time::sleep(BACK_OFF).await;
             }
+        }
+        // A turn of the ring, in which the kernel lets go of the wait that was dropped: else that
+        // would keep the socket open, and connections coming in, after the worker has ended.
+        monoio::time::sleep(Duration::from_millis(1)).await;
+        if let Err(error) = self.accept(usize::MAX, counters, &mut connection) {
+            counters.accept_errors.add();
+            tracing::warn!(%error, "cannot accept the last connections");
         }
     }
 
