@@ -18,6 +18,7 @@ cfg_if::cfg_if! {
 cfg_if::cfg_if! {
     if #[cfg(feature = "native-tls")] {
         mod native_tls;
+        mod pipe;
         mod server_hello;
         pub use self::native_tls::NativeTlsAcceptor;
     }

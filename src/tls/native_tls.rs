@@ -1,10 +1,6 @@
 //! The native-tls backend: the system's TLS library, OpenSSL on Linux.
 
-use std::{
-    cell::RefCell,
-    io::{self, IoSlice, Read, Write},
-    rc::Rc,
-};
+use std::io::{self, IoSlice, Read, Write};
 
 use ::native_tls::{HandshakeError, MidHandshakeTlsStream, Protocol, TlsStream};
 use bytes::BufMut;
@@ -13,10 +9,9 @@ use super::{
     TlsConfig,
     client_hello::ClientHello,
     identity::{Identity, Source},
+    pipe::Pipe,
     server_hello,
-    session::{
-        MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through, with_scratch,
-    },
+    session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
 };
 use crate::{
     alpn::ProtocolName,
@@ -166,103 +161,9 @@ cfg_if::cfg_if! {
     }
 }
 
-/// The two byte queues that stand between the library, which wants to own a stream, and the wire,
-/// which is lent for a call. Shared, because a failed handshake drops the library's end of it with
-/// the alert still inside.
-#[derive(Clone, Default)]
-struct Pipe(Rc<RefCell<Queues>>);
-
-#[derive(Default)]
-struct Queues {
-    /// Ciphertext from the peer, filled only when it is empty: at most one record.
-    incoming: Buffer,
-    end_of_wire: bool,
-    /// The library was told of the end.
-    end_was_read: bool,
-    /// Ciphertext to the peer. Takes everything; the bound is kept by the session.
-    outgoing: Buffer,
-    /// The first bytes that were sent: they hold the ServerHello.
-    first_flight: Vec<u8>,
-}
-
 /// What may wait for the wire before the library gets no more input, which it may answer: more than
 /// responses ever fill, so that a peer that reads nothing is still listened to.
 const MAX_PENDING: usize = 2 * MAX_SEALED;
-
-/// More than a ServerHello with every extension that OpenSSL sends.
-const FIRST_FLIGHT: usize = 512;
-
-impl Read for Pipe {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let queues = &mut *self.0.borrow_mut();
-        if queues.incoming.is_empty() {
-            if queues.end_of_wire {
-                queues.end_was_read = true;
-                return Ok(0);
-            }
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let n = queues.incoming.len().min(buf.len());
-        buf[..n].copy_from_slice(&queues.incoming.as_slice()[..n]);
-        queues.incoming.consume(n);
-        Ok(n)
-    }
-}
-
-impl Write for Pipe {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let queues = &mut *self.0.borrow_mut();
-        let wanted = FIRST_FLIGHT - queues.first_flight.len();
-        queues
-            .first_flight
-            .extend_from_slice(&buf[..buf.len().min(wanted)]);
-        queues.outgoing.extend(buf);
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Pipe {
-    fn pending(&self) -> usize {
-        self.0.borrow().outgoing.len()
-    }
-
-    fn send(&self, wire: &mut dyn Wire) -> io::Result<()> {
-        let queues = &mut *self.0.borrow_mut();
-        while !queues.outgoing.is_empty() {
-            match wire.write(queues.outgoing.as_slice())? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                n => queues.outgoing.consume(n),
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes from the wire what the library has asked for; the wire's end is remembered.
-    fn receive(&self, wire: &mut dyn Wire) -> io::Result<()> {
-        let queues = &mut *self.0.borrow_mut();
-        if queues.end_was_read {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if !queues.incoming.is_empty() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let n = with_scratch(|scratch| {
-            let n = wire.read(scratch)?;
-            queues.incoming.extend(&scratch[..n]);
-            Ok::<_, io::Error>(n)
-        })?;
-        queues.end_of_wire = n == 0;
-        Ok(())
-    }
-
-    fn end_was_read(&self) -> bool {
-        self.0.borrow().end_was_read
-    }
-}
 
 struct NativeTlsSession {
     state: State,
@@ -381,7 +282,7 @@ impl TlsSession for NativeTlsSession {
         let State::Open(stream) = &self.state else {
             return Negotiated::default();
         };
-        let hello = server_hello::parse(&self.pipe.0.borrow().first_flight);
+        let hello = self.pipe.with_first_flight(server_hello::parse);
         let asked = &self.client_hello.session_id;
         Negotiated {
             alpn_protocol: stream
