@@ -71,6 +71,9 @@ pub(crate) enum Decision {
     PriorKnowledge,
 }
 
+/// How many names of an offer an error shows: clients offer two or three, or mean harm.
+const SHOWN: usize = 5;
+
 /// The rule: `h2` is chosen when it is offered, whatever else is offered and in whatever order.
 pub(crate) fn decide(
     offered: Option<&[ProtocolName]>,
@@ -84,7 +87,14 @@ pub(crate) fn decide(
     };
     match (offered, missing) {
         (Some(names), _) if names.contains(&ProtocolName::H2) => Ok(Decision::H2),
-        (Some(names), _) => refused(format!("the client offered {names:?} by ALPN")),
+        (Some(names), _) => {
+            let shown = &names[..names.len().min(SHOWN)];
+            let more = match names.len() - shown.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            refused(format!("the client offered {shown:?}{more} by ALPN"))
+        }
         (None, AlpnMissing::Allow) => Ok(Decision::PriorKnowledge),
         (None, AlpnMissing::Reject) => refused("the client offered no protocol by ALPN".into()),
     }

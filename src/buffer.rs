@@ -39,6 +39,11 @@ impl Buffer {
         if self.bytes.capacity() == 0 && !bytes.is_empty() {
             self.bytes = IDLE.with_borrow_mut(Vec::pop).unwrap_or_default();
         }
+        if self.consumed > 0 && self.bytes.len() + bytes.len() > self.bytes.capacity() {
+            // Or it would grow by all that ever went through it without emptying it.
+            self.bytes.drain(..self.consumed);
+            self.consumed = 0;
+        }
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -102,6 +107,23 @@ mod tests {
         let mut third = Buffer::default();
         third.extend(b"y");
         assert_eq!(third.as_slice().as_ptr(), memory);
+    }
+
+    #[test]
+    fn what_never_runs_empty_does_not_grow() {
+        let mut buffer = Buffer::default();
+        buffer.extend(&[0; 100]);
+        for round in 0..10_000_u32 {
+            buffer.extend(&round.to_be_bytes());
+            buffer.consume(4);
+        }
+        assert_eq!(buffer.len(), 100);
+        assert_eq!(buffer.as_slice()[96..], 9_999_u32.to_be_bytes());
+        assert!(
+            buffer.bytes.capacity() < 1000,
+            "{}",
+            buffer.bytes.capacity()
+        );
     }
 
     #[test]

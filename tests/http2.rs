@@ -70,6 +70,7 @@ async fn answer(request: Request<Body>) -> Result<Response<AnyBody>, Infallible>
             }
             .boxed_unsync(),
         ),
+        "/panic-in-size-hint" => Response::new(Immeasurable.boxed_unsync()),
         "/fail-in-body" => Response::new(
             Failing {
                 panics: false,
@@ -117,6 +118,25 @@ impl http_body::Body for Failing {
         }
         assert!(!self.panics, "a body's bug");
         Poll::Ready(Some(Err(Error::config("a body that fails"))))
+    }
+}
+
+/// Panics when it is asked how long it is.
+struct Immeasurable;
+
+impl http_body::Body for Immeasurable {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        panic!("another bug of a body")
     }
 }
 
@@ -296,15 +316,19 @@ fn a_panic_costs_its_own_stream(backend: Backend) {
     with_client(backend, |client, server| async move {
         client
             .run(|requests| async move {
-                for path in ["/panic", "/panic-in-body"] {
+                for (path, reason) in [
+                    ("/panic", Reason::INTERNAL_ERROR),
+                    ("/panic-in-body", Reason::INTERNAL_ERROR),
+                    ("/panic-in-size-hint", Reason::CANCEL),
+                ] {
                     let error = send(&requests, get(path), None).await.expect_err("reset");
-                    assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR), "{path}");
+                    assert_eq!(error.reason(), Some(reason), "{path}");
                     let answer = send(&requests, get("/hello"), None).await;
                     assert_eq!(answer.expect("the connection lives").body, b"hello");
                 }
             })
             .await;
-        assert_eq!(server.counters()[0].handler_panics, 2);
+        assert_eq!(server.counters()[0].handler_panics, 3);
     });
 }
 

@@ -33,7 +33,24 @@ use crate::{
 };
 
 /// Answers one request. Whatever the service does, its panics included, ends here.
-pub(super) async fn respond<S: HttpService>(
+pub(super) fn respond<S: HttpService>(
+    service: S,
+    request: Request<RecvStream>,
+    respond: SendResponse<Chunk>,
+    scope: Rc<Scope>,
+) -> impl Future<Output = ()> {
+    let counted = Rc::clone(&scope);
+    // Panics of the service and of `poll_frame` are answered where they happen. This is for what
+    // else is the service's code, as a body's `size_hint`: h2 resets the stream that is dropped.
+    let answer = AssertUnwindSafe(answer(service, request, respond, scope)).catch_unwind();
+    answer.map(move |result| {
+        if let Err(panic) = result {
+            report_panic(panic, &counted);
+        }
+    })
+}
+
+async fn answer<S: HttpService>(
     service: S,
     request: Request<RecvStream>,
     mut respond: SendResponse<Chunk>,

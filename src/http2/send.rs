@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     future::poll_fn,
     rc::Rc,
     task::{Context, Poll, Waker},
@@ -21,7 +22,14 @@ const PIECE: usize = 64 * 1024;
 pub(super) struct SendBuffer {
     limit: usize,
     used: Cell<usize>,
-    waiting: RefCell<Vec<Waker>>,
+    /// Streams that wait for room, in the order in which they get it: one piece each.
+    queue: RefCell<VecDeque<Waiting>>,
+    next_ticket: Cell<u64>,
+}
+
+struct Waiting {
+    ticket: u64,
+    waker: Waker,
 }
 
 impl SendBuffer {
@@ -29,28 +37,82 @@ impl SendBuffer {
         Self {
             limit,
             used: Cell::new(0),
-            waiting: RefCell::default(),
+            queue: RefCell::default(),
+            next_ticket: Cell::new(0),
         }
     }
 
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.used.get() < self.limit {
-            return Poll::Ready(());
-        }
-        self.waiting.borrow_mut().push(cx.waker().clone());
-        Poll::Pending
+    fn has_room(&self) -> bool {
+        self.used.get() < self.limit
     }
 
-    /// Streams that wait are woken together, when half of the buffer is free: they take turns,
-    /// and there is enough left to send meanwhile.
+    /// The first stream that waits is woken when half of the buffer is free; it wakes the next
+    /// one. There is enough left to send meanwhile.
     fn release(&self, n: usize) {
         let before = self.used.get();
         let after = before.saturating_sub(n);
         self.used.set(after);
         let half = self.limit / 2;
         if before > half && after <= half {
-            for waker in self.waiting.take() {
-                waker.wake();
+            self.wake_first();
+        }
+    }
+
+    fn wake_first(&self) {
+        let first = self.queue.borrow().front().map(|first| first.waker.clone());
+        if let Some(waker) = first {
+            waker.wake();
+        }
+    }
+}
+
+/// A stream's place in the queue for the buffer.
+struct Turn<'a> {
+    buffer: &'a SendBuffer,
+    ticket: Option<u64>,
+}
+
+impl Turn<'_> {
+    /// Ready when the stream may send one piece; for the next one it waits behind the others.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut queue = self.buffer.queue.borrow_mut();
+        let first = queue.front().map(|first| first.ticket);
+        if first == self.ticket && self.buffer.has_room() {
+            if self.ticket.take().is_some() {
+                queue.pop_front();
+                drop(queue);
+                self.buffer.wake_first();
+            }
+            return Poll::Ready(());
+        }
+        let waiting = self
+            .ticket
+            .and_then(|ticket| queue.iter_mut().find(|waiting| waiting.ticket == ticket));
+        match waiting {
+            Some(waiting) => waiting.waker.clone_from(cx.waker()),
+            None => {
+                let ticket = self.buffer.next_ticket.get();
+                self.buffer.next_ticket.set(ticket + 1);
+                self.ticket = Some(ticket);
+                queue.push_back(Waiting {
+                    ticket,
+                    waker: cx.waker().clone(),
+                });
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let mut queue = self.buffer.queue.borrow_mut();
+            queue.retain(|waiting| waiting.ticket != ticket);
+            drop(queue);
+            // It may have been woken, and will not wake the next one.
+            if self.buffer.has_room() {
+                self.buffer.wake_first();
             }
         }
     }
@@ -133,15 +195,13 @@ pub(super) async fn send_data(
         return Ok(());
     }
     let mut stall = Deadline::new(scope.timer, scope.limits.write);
+    let mut turn = Turn {
+        buffer: &scope.send_buffer,
+        ticket: None,
+    };
     while !data.is_empty() {
-        let granted = poll_fn(|cx| {
-            let room = poll_window(stream, data.len(), scope, cx);
-            if room.is_pending() && stall.poll_waiting(cx).is_ready() {
-                return Poll::Ready(Err(Stopped::Stalled));
-            }
-            room
-        })
-        .await?;
+        let granted =
+            poll_fn(|cx| poll_window(stream, data.len(), &mut turn, &mut stall, cx)).await?;
         stall.progress();
         let piece = data.split_to(granted.min(data.len()));
         let last = end_of_stream && data.is_empty();
@@ -155,16 +215,21 @@ pub(super) async fn send_data(
 fn poll_window(
     stream: &mut SendStream<Chunk>,
     wanted: usize,
-    scope: &Scope,
+    turn: &mut Turn<'_>,
+    stall: &mut Deadline,
     cx: &mut Context<'_>,
 ) -> Poll<Result<usize, Stopped>> {
-    if scope.send_buffer.poll_room(cx).is_ready() {
+    let mut stalled = false;
+    if turn.poll(cx).is_pending() {
+        // That is not the peer's window: whether the connection moves is looked at below it.
+        stall.progress();
+    } else {
         stream.reserve_capacity(wanted.min(PIECE));
         loop {
             // `poll_capacity` tells of changes only, so what is there already is asked for first.
             let capacity = stream.capacity();
             if capacity > 0 {
-                return Poll::Ready(Ok(capacity));
+                return Poll::Ready(Ok(capacity.min(PIECE)));
             }
             match stream.poll_capacity(cx) {
                 Poll::Pending => break,
@@ -172,6 +237,11 @@ fn poll_window(
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(Stopped::Gone)),
             }
         }
+        stalled = stall.poll_waiting(cx).is_ready();
     }
-    stream.poll_reset(cx).map(|_reason| Err(Stopped::Gone))
+    match stream.poll_reset(cx) {
+        Poll::Ready(_reset) => Poll::Ready(Err(Stopped::Gone)),
+        Poll::Pending if stalled => Poll::Ready(Err(Stopped::Stalled)),
+        Poll::Pending => Poll::Pending,
+    }
 }

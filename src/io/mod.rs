@@ -1,6 +1,7 @@
 //! Makes a TLS session and a socket into what HTTP/2 wants: one byte stream to read and write.
 
 mod handshake;
+mod pace;
 mod stream;
 mod wire;
 

@@ -4,17 +4,21 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::wire::{Replay, SocketWire, Writes};
+use super::{
+    pace::Pace,
+    wire::{Replay, SocketWire, Writes},
+};
 use crate::{
     alpn::AlpnMissing,
     buffer::Buffer,
     error::Error,
     negotiated::Negotiated,
-    time::Deadline,
+    time::{Deadline, Timer},
     tls::session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession},
 };
 
@@ -36,6 +40,9 @@ pub struct TlsStream<IO> {
     /// Plaintext that waits for a full record or a flush: fewer than [`MAX_PLAINTEXT`] bytes.
     staged: Buffer,
     closing: bool,
+    /// The peer's close_notify or the end of the socket was read.
+    ended: bool,
+    pace: Pace,
     /// Ends a write that makes no progress; `None`: it may wait for good.
     stall: Option<Deadline>,
     session: Box<dyn TlsSession>,
@@ -48,6 +55,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             replay,
             staged: Buffer::default(),
             closing: false,
+            ended: false,
+            pace: Pace::new(),
             stall: None,
             session,
         }
@@ -69,9 +78,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         }
     }
 
-    /// Ends writes during which the socket takes nothing for the deadline's time.
-    pub(crate) fn set_write_limit(&mut self, stall: Deadline) {
-        self.stall = Some(stall);
+    /// Ends writes during which the socket takes nothing for this long, and lets a connection that
+    /// reads without end make pauses.
+    pub(crate) fn set_timer(&mut self, timer: Timer, write_limit: Duration) {
+        self.stall = Some(Deadline::new(timer, write_limit));
+        self.pace.set_timer(timer);
+    }
+
+    /// Whether the peer will send nothing more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// What the handshake agreed on.
@@ -104,6 +120,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             io: &mut self.io,
             replay: &mut self.replay,
             cx: &mut *cx,
+            pace: &mut self.pace,
             writes: Writes::default(),
         };
         let result = match call(&mut *self.session, &mut wire) {
@@ -139,7 +156,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     ) -> Poll<io::Result<usize>> {
         loop {
             let available = (self.staged.len() + offered) / MAX_PLAINTEXT * MAX_PLAINTEXT;
-            let whole = available.min(SEALED_AT_ONCE);
+            // A session that took only a part of what is staged gets the rest of it first.
+            let whole = available.min(SEALED_AT_ONCE).max(self.staged.len());
             let mut staged = std::mem::take(&mut self.staged);
             let mut slices = [IoSlice::new(&[]); MAX_SLICES + 1];
             slices[0] = IoSlice::new(staged.as_slice());
@@ -213,6 +231,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
             // What the peer sent asked for an answer (a KeyUpdate, say). If that fails the next
             // write reports it.
             let _ = this.poll_sealed_sent(cx);
+        }
+        if let Poll::Ready(Ok(0)) = result {
+            this.ended = true;
+        }
+        if let Poll::Ready(Err(error)) = &result {
+            this.ended = error.kind() == io::ErrorKind::UnexpectedEof;
         }
         result.map_ok(|_appended| ())
     }

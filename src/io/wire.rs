@@ -8,6 +8,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::pace::Pace;
+
 /// Bytes that were read ahead of the session, given to it before anything from the socket.
 #[derive(Default)]
 pub(super) struct Replay {
@@ -39,6 +41,7 @@ pub(super) struct SocketWire<'a, 'cx, IO> {
     pub(super) io: &'a mut IO,
     pub(super) replay: &'a mut Replay,
     pub(super) cx: &'a mut Context<'cx>,
+    pub(super) pace: &'a mut Pace,
     pub(super) writes: Writes,
 }
 
@@ -63,8 +66,16 @@ impl<IO: AsyncRead + Unpin> Read for SocketWire<'_, '_, IO> {
         if let Some(n) = self.replay.read(buf) {
             return Ok(n);
         }
+        if self.pace.poll_turn(self.cx).is_pending() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let mut buf = ReadBuf::new(buf);
-        would_block(Pin::new(&mut *self.io).poll_read(self.cx, &mut buf))?;
+        let poll = Pin::new(&mut *self.io).poll_read(self.cx, &mut buf);
+        match poll {
+            Poll::Pending => self.pace.waits(),
+            Poll::Ready(_) => self.pace.took(buf.filled().len()),
+        }
+        would_block(poll)?;
         Ok(buf.filled().len())
     }
 }

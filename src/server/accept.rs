@@ -19,6 +19,9 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 /// Connections accepted before those that are open get their turn.
 const BATCH: usize = 64;
 
+/// The longest queue of accepted connections that the kernel keeps for a listener.
+const QUEUE: usize = 65_535;
+
 /// A listening socket that does not block, with a second handle by which monoio waits for it.
 ///
 /// Waiting and accepting are two steps. A wait that is dropped loses nothing, an accept that is
@@ -74,7 +77,7 @@ impl Listener {
         // A turn of the ring, in which the kernel lets go of the wait that was dropped: else that
         // would keep the socket open, and connections coming in, after the worker has ended.
         monoio::time::sleep(Duration::from_millis(1)).await;
-        if let Err(error) = self.accept(usize::MAX, counters, &mut connection) {
+        if let Err(error) = self.accept(QUEUE, counters, &mut connection) {
             counters.accept_errors.add();
             tracing::warn!(%error, "cannot accept the last connections");
         }

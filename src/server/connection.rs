@@ -13,7 +13,7 @@ use std::{
 use monoio::{
     io::IntoPollIo,
     net::{TcpStream, tcp::stream_poll::TcpStreamPoll},
-    time::timeout_at,
+    time::{timeout, timeout_at},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -26,7 +26,7 @@ use crate::{
     http2::{self, Closed},
     io::{self, Accepted, Failed, TlsStream},
     service::HttpService,
-    time::{Deadline, Timer},
+    time::Timer,
     tls::TlsAcceptor,
 };
 
@@ -150,7 +150,7 @@ impl Setup<'_> {
     ) -> Result<Closed, Error> {
         let limits = &self.options.limits;
         let http2 = &self.options.http2;
-        stream.set_write_limit(Deadline::new(TIMER, limits.write));
+        stream.set_timer(TIMER, limits.write);
         let scope = http2::Scope::new(info, limits, http2, TIMER, self.counters);
         let result = async {
             let connection = timeout_at(
@@ -162,9 +162,8 @@ impl Setup<'_> {
             http2::serve(connection, service, Rc::new(scope), shutdown).await
         }
         .await;
-        // A peer that left has nothing more to say; any other may be about to.
-        if !matches!(result, Ok(Closed::ByPeer)) {
-            linger(stream.into_inner()).await;
+        if !stream.has_ended() {
+            linger(stream.into_inner(), limits.write).await;
         }
         result
     }
@@ -183,7 +182,7 @@ impl Setup<'_> {
                 return Ok(accepted);
             }
             Ok(Err(Failed { error, io })) => {
-                linger(io).await;
+                linger(io, limit).await;
                 error
             }
             Err(_) => {
@@ -228,13 +227,13 @@ fn prepare(stream: TcpStream) -> Result<(TcpStreamPoll, SocketAddr), Error> {
     Ok((stream.into_poll_io()?, local_addr))
 }
 
-/// How long and how much a peer may still send after the last word to it.
-const LINGER: Duration = Duration::from_secs(1);
+/// How much a peer may still send after the last word to it, and how long it may be silent.
 const LINGER_BYTES: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(1);
 
-/// Ends the sending side and reads what the peer is still sending: to close a socket with unread
-/// bytes makes the kernel send a reset, which overtakes the alert that explains.
-async fn linger(mut socket: TcpStreamPoll) {
+/// Ends the sending side and reads what the peer is still sending, for `limit` at most: to close a
+/// socket with unread bytes makes the kernel send a reset, which overtakes what was sent before.
+async fn linger(mut socket: TcpStreamPoll, limit: Duration) {
     let drain = async {
         if poll_fn(|cx| Pin::new(&mut socket).poll_shutdown(cx))
             .await
@@ -246,13 +245,14 @@ async fn linger(mut socket: TcpStreamPoll) {
         let mut scrap = [0; 4096];
         while left > 0 {
             let mut buf = ReadBuf::new(&mut scrap);
-            match poll_fn(|cx| Pin::new(&mut socket).poll_read(cx, &mut buf)).await {
-                Ok(()) if !buf.filled().is_empty() => {
+            let read = poll_fn(|cx| Pin::new(&mut socket).poll_read(cx, &mut buf));
+            match timeout(LINGER, read).await {
+                Ok(Ok(())) if !buf.filled().is_empty() => {
                     left = left.saturating_sub(buf.filled().len());
                 }
                 _ => return,
             }
         }
     };
-    let _ = monoio::time::timeout(LINGER, drain).await;
+    let _ = timeout(limit, drain).await;
 }

@@ -1,0 +1,68 @@
+//! A client that says goodbye first (GOAWAY, RFC 9113 section 6.8) still gets what it has asked for.
+
+mod common;
+
+use std::convert::Infallible;
+
+use common::{Backend, Drivers, Pattern, TestServer, client::connect, deadline};
+use corelane::{Body, service_fn};
+use http::{Request, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+for_each_backend!(what_was_asked_for_arrives_whole_behind_a_goaway);
+
+const LENGTH: u64 = 2 * 1024 * 1024;
+const DATA: u8 = 0;
+const END_STREAM: u8 = 1;
+
+async fn answer(_: Request<Body>) -> Result<Response<Pattern>, Infallible> {
+    Ok(Response::new(Pattern::of(LENGTH)))
+}
+
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).expect("a short frame");
+    let header = [0, 0, length, kind, flags, 0, 0, 0, stream];
+    [&header[..], payload].concat()
+}
+
+fn what_was_asked_for_arrives_whole_behind_a_goaway(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(answer));
+        deadline(async {
+            let mut stream = connect(backend, server.addr).await;
+            let opening = [
+                b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+                // SETTINGS_INITIAL_WINDOW_SIZE and WINDOW_UPDATE: 2^31-1.
+                frame(4, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]),
+                frame(8, 0, 0, &[0x7f, 0xff, 0, 0]),
+                // HEADERS with END_STREAM and END_HEADERS: GET, https, /.
+                frame(1, 5, 1, &[0x82, 0x87, 0x84, 0x41, 1, b'l']),
+                // GOAWAY, NO_ERROR.
+                frame(7, 0, 0, &[0; 8]),
+            ];
+            stream.write_all(&opening.concat()).await.expect("sent");
+            stream.flush().await.expect("sent");
+            let mut received = 0;
+            loop {
+                let mut header = [0; 9];
+                stream.read_exact(&mut header).await.expect("a frame");
+                let [a, b, c, kind, flags, ..] = header;
+                let length = u32::from_be_bytes([0, a, b, c]);
+                let mut payload = vec![0; length as usize];
+                stream.read_exact(&mut payload).await.expect("all of it");
+                if kind == DATA {
+                    received += u64::from(length);
+                    if flags & END_STREAM != 0 {
+                        break;
+                    }
+                    // A client goes on to grant window. The server may not have closed by then: it
+                    // would answer with a reset, and what is under way would be lost.
+                    let _ = stream.write_all(&frame(8, 0, 0, &[0, 0, 0, 1])).await;
+                    let _ = stream.flush().await;
+                }
+            }
+            assert_eq!(received, LENGTH);
+        });
+        server.wait_for("closed", |counters| counters.connections_closed == 1);
+    }
+}

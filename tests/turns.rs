@@ -1,0 +1,129 @@
+//! Nobody has a worker or a connection for himself: connections and streams take turns.
+
+mod common;
+
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    io::Read,
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use common::{
+    Backend, Drivers, H2Client, Pattern, TestServer,
+    client::{DEADLINE, connect, get, never, send},
+    deadline,
+};
+use corelane::{Body, Http2Config, Limits, service_fn};
+use futures_util::future::join;
+use http::{Request, Response};
+use tokio::io::AsyncWriteExt;
+
+for_each_backend!(
+    a_flood_on_one_connection_holds_nobody_up,
+    downloads_of_a_connection_take_turns,
+);
+
+/// HTTP/2's preface, no settings, and frames of a type that nobody knows: they are to be ignored
+/// (RFC 9113 section 4.1).
+fn preface() -> Vec<u8> {
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec()
+}
+
+fn unknown_frames() -> Vec<u8> {
+    [0, 0, 0, 0xfa, 0, 0, 0, 0, 0].repeat(100_000)
+}
+
+fn a_flood_on_one_connection_holds_nobody_up(backend: Backend) {
+    const REQUESTS: usize = 50;
+    let mut limits = Limits::default();
+    limits.handshake = Duration::from_millis(500);
+    for &driver in Drivers::all() {
+        let options = |builder: corelane::Builder| builder.limits(limits.clone());
+        let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
+        let addr = server.addr;
+        let enough = Arc::new(AtomicBool::new(false));
+        let flood = std::thread::spawn({
+            let enough = Arc::clone(&enough);
+            move || {
+                deadline(async move {
+                    let mut stream = connect(backend, addr).await;
+                    stream.write_all(&preface()).await.expect("sent");
+                    let frames = unknown_frames();
+                    while !enough.load(Ordering::Relaxed) {
+                        if stream.write_all(&frames).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        server.wait_for("the flood has begun", |c| c.connections_accepted > 0);
+        let mut silent = TcpStream::connect(addr).expect("connects");
+        silent.set_read_timeout(Some(DEADLINE)).expect("a time-out");
+        deadline(async {
+            let client = H2Client::connect(backend, addr).await;
+            client
+                .run(|requests| async move {
+                    for _ in 0..REQUESTS {
+                        let answer = send(&requests, get("/"), None).await;
+                        answer.expect("answered within the flood");
+                    }
+                })
+                .await;
+        });
+        silent
+            .read_to_end(&mut Vec::new())
+            .expect("closed: time limits hold within the flood");
+        assert!(!flood.is_finished(), "the flood lasted as long");
+        enough.store(true, Ordering::Relaxed);
+        server.stop(Duration::ZERO);
+        flood.join().expect("the flood");
+    }
+}
+
+async fn endless(_: Request<Body>) -> Result<Response<Pattern>, Infallible> {
+    Ok(Response::new(Pattern::of(u64::MAX)))
+}
+
+/// Two downloads without end, with all the window there is.
+fn downloads_of_a_connection_take_turns(backend: Backend) {
+    const TOTAL: usize = 32 * 1024 * 1024;
+    for &driver in Drivers::all() {
+        let mut http2 = Http2Config::default();
+        http2.max_send_buffer_size = 128 * 1024;
+        let options = |builder: corelane::Builder| builder.http2(http2);
+        let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(endless));
+        let sums = deadline(async {
+            const ALL: u32 = (1 << 31) - 1;
+            let mut builder = h2::client::Builder::new();
+            builder
+                .initial_window_size(ALL)
+                .initial_connection_window_size(ALL);
+            let client = H2Client::with(backend, server.addr, &mut builder).await;
+            client
+                .run(|requests| async move {
+                    let received = [Cell::new(0), Cell::new(0)];
+                    let download = async |of: &Cell<usize>| {
+                        let mut requests = requests.clone().ready().await.expect("ready");
+                        let request = Request::get("https://localhost/").body(()).expect("valid");
+                        let (response, _) = requests.send_request(request, true).expect("sent");
+                        let mut body = response.await.expect("a response").into_body();
+                        while received[0].get() + received[1].get() < TOTAL {
+                            let data = body.data().await.expect("no end").expect("no reset");
+                            of.set(of.get() + data.len());
+                        }
+                    };
+                    join(download(&received[0]), download(&received[1])).await;
+                    received.map(Cell::into_inner)
+                })
+                .await
+        });
+        assert!(sums.iter().all(|&sum| sum > TOTAL / 4), "{sums:?}");
+    }
+}
