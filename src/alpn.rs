@@ -31,6 +31,12 @@ impl ProtocolName {
         }
     }
 
+    #[cfg(feature = "probe")]
+    pub(crate) const fn from_static(name: &'static [u8]) -> Self {
+        assert!(!name.is_empty() && name.len() <= 255);
+        Self(Cow::Borrowed(name))
+    }
+
     /// The bytes as they are on the wire.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
