@@ -61,11 +61,17 @@ pub enum Outcome {
         tls_version: Option<TlsVersion>,
         /// The cipher suite.
         cipher_suite: Option<CipherSuite>,
-        /// What came of speaking HTTP/2, where `h2` was negotiated.
+        /// What came of speaking HTTP/2, where `h2` was negotiated; and where no protocol was
+        /// offered and none chosen: some servers serve HTTP/2 then to who speaks it all the same
+        /// (RFC 9113 section 3.3).
         http2: Option<Http2>,
     },
     /// The server sent this fatal alert (RFC 8446 section 6.2).
     Alert(u8),
+    /// The server refused by an alert behind its ServerHello, which under TLS 1.3 is encrypted:
+    /// [`Client::Raw`] cannot read its number. It asks again under TLS 1.2, so that this is left
+    /// for servers that have TLS 1.3 only.
+    EncryptedAlert,
     /// The server closed or reset the connection without an alert.
     Closed,
     /// The answer was no TLS, or one that a client has to refuse: why.
@@ -100,6 +106,47 @@ pub enum Verdict {
     Violates(String),
     /// Nothing can be said: there was no answer to judge.
     NotJudged,
+}
+
+impl Report {
+    /// Whether there is a server: some connection got an answer, be it a refusal.
+    pub fn is_reachable(&self) -> bool {
+        self.rows.iter().any(|row| row.outcome.is_answer())
+    }
+
+    /// What there is to say about the server as a whole.
+    pub fn note(&self) -> Option<&'static str> {
+        if !self.is_reachable() {
+            return Some("Nobody answers.");
+        }
+        let mut offered = self.rows.iter().filter(|row| {
+            !row.offer.protocols().is_empty() && matches!(row.outcome, Outcome::Negotiated { .. })
+        });
+        let ignored = offered.clone().all(|row| row.chosen().is_none());
+        (offered.next().is_some() && ignored).then_some(
+            "The server ignores ALPN. RFC 7301 allows that, but HTTP/2 cannot be negotiated.",
+        )
+    }
+}
+
+impl Row {
+    /// The protocol that the server chose.
+    pub(super) fn chosen(&self) -> Option<&ProtocolName> {
+        match &self.outcome {
+            Outcome::Negotiated { alpn_protocol, .. } => alpn_protocol.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl Outcome {
+    /// Whether the server did something.
+    pub(super) fn is_answer(&self) -> bool {
+        !matches!(
+            self,
+            Self::TimedOut | Self::Unreachable(_) | Self::Unsupported(_)
+        )
+    }
 }
 
 impl fmt::Display for Client {

@@ -1,0 +1,211 @@
+//! Offers by rustls, through monoio-rustls.
+
+use std::{error::Error as StdError, io, sync::Arc};
+
+use ::rustls::{
+    ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    version::{TLS12, TLS13},
+};
+
+use super::{
+    Offer, Outcome,
+    connect::{Answer, Library},
+    handshake::{self, Failed},
+    options::{Target, Trust},
+    recorder::Recorder,
+};
+use crate::{error::Error, negotiated::TlsVersion, tls::crypto_provider};
+
+pub(super) struct Rustls {
+    /// `None` where this crate was built without one.
+    provider: Option<Arc<CryptoProvider>>,
+    trust: Trusted,
+}
+
+enum Trusted {
+    Roots(Arc<RootCertStore>),
+    Any,
+}
+
+impl Rustls {
+    pub(super) fn new(trust: &Trust) -> Result<Self, Error> {
+        let mut roots = RootCertStore::empty();
+        let trust = match trust {
+            Trust::Any => Trusted::Any,
+            Trust::System => {
+                // With none there nothing is trusted, and the report says so.
+                let found = rustls_native_certs::load_native_certs();
+                for error in &found.errors {
+                    tracing::debug!(%error, "the system's trusted certificates");
+                }
+                roots.add_parsable_certificates(found.certs);
+                Trusted::Roots(Arc::new(roots))
+            }
+            Trust::Pem(pem) => {
+                for certificate in CertificateDer::pem_slice_iter(pem) {
+                    certificate
+                        .map_err(|error| not_trustable().with(error))
+                        .and_then(|certificate| {
+                            let added = roots.add(certificate);
+                            added.map_err(|error| not_trustable().with(error))
+                        })?;
+                }
+                if roots.is_empty() {
+                    return Err(not_trustable());
+                }
+                Trusted::Roots(Arc::new(roots))
+            }
+        };
+        Ok(Self {
+            provider: crypto_provider(),
+            trust,
+        })
+    }
+
+    fn config(&self, offer: &Offer) -> Result<ClientConfig, String> {
+        let Some(provider) = &self.provider else {
+            return Err("built without a crypto provider: aws-lc-rs or ring".into());
+        };
+        let versions: &[&SupportedProtocolVersion] = match offer.version() {
+            None => &[&TLS13, &TLS12],
+            Some(TlsVersion::TLS_1_2) => &[&TLS12],
+            Some(TlsVersion::TLS_1_3) => &[&TLS13],
+            Some(other) => return Err(format!("rustls has no {other}")),
+        };
+        let verifier: Arc<dyn ServerCertVerifier> = match &self.trust {
+            Trusted::Any => Arc::new(AnyCertificate(Arc::clone(provider))),
+            Trusted::Roots(roots) if roots.is_empty() => {
+                return Err("the system trusts no certificate".into());
+            }
+            Trusted::Roots(roots) => {
+                WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), provider.clone())
+                    .build()
+                    .map_err(|error| error.to_string())?
+            }
+        };
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
+            .with_protocol_versions(versions)
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        config.alpn_protocols = offer
+            .protocols()
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        // rustls by itself refuses a protocol that was not offered: then there is no handshake.
+        Ok(config)
+    }
+}
+
+fn not_trustable() -> Error {
+    Error::config("the certificates to trust are not valid PEM")
+}
+
+impl Library for Rustls {
+    fn can_offer(&self, offer: &Offer) -> Result<(), String> {
+        match offer.as_malformed() {
+            Some(_) => Err("rustls makes well-formed offers only".into()),
+            None => self.config(offer).map(drop),
+        }
+    }
+
+    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Answer<'a> {
+        Box::pin(async move {
+            let config = match self.config(offer) {
+                Ok(config) => config,
+                Err(why) => return Outcome::Unsupported(why),
+            };
+            let name = match ServerName::try_from(target.name.host()) {
+                Ok(name) => name,
+                Err(error) => return Outcome::Unsupported(error.to_string()),
+            };
+            let connector = monoio_rustls::TlsConnector::from(config);
+            let handshake = |socket: Recorder| async move {
+                let stream = connector.connect(name, socket).await.map_err(failed)?;
+                let protocol = stream.alpn_protocol();
+                Ok((stream, protocol))
+            };
+            handshake::run(target, offer, handshake).await
+        })
+    }
+}
+
+/// An alert may be encrypted under TLS 1.3: then it is known from here only.
+fn failed(error: monoio_rustls::TlsError) -> Failed {
+    let error = match error {
+        monoio_rustls::TlsError::Rustls(error) => error,
+        monoio_rustls::TlsError::Io(error) => match error.downcast::<TlsError>() {
+            Ok(error) => error,
+            Err(error) => return other(&error),
+        },
+    };
+    Failed {
+        alert: match error {
+            TlsError::AlertReceived(alert) => Some(alert.into()),
+            _ => None,
+        },
+        untrusted: matches!(error, TlsError::InvalidCertificate(_)),
+        message: error.to_string(),
+    }
+}
+
+fn other(error: &io::Error) -> Failed {
+    Failed {
+        alert: None,
+        untrusted: false,
+        message: match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        },
+    }
+}
+
+/// [`Trust::Any`]: the certificate is not looked at, the signature made with it is.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
