@@ -3,8 +3,9 @@
 mod support;
 
 use std::{
+    io::Write,
     net::{SocketAddr, TcpListener},
-    process::Stdio,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -105,6 +106,62 @@ fn a_server_that_never_answers() {
         .ends_with(2)
         .complains(&addr);
     assert!(asked.took < Duration::from_secs(10), "{:?}", asked.took);
+}
+
+/// A server that is none: sends these bytes to whoever has sent something, and closes.
+fn sends(bytes: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let _ = std::io::Read::read(&mut stream, &mut [0; 16 * 1024]);
+            let _ = stream.write_all(bytes);
+        }
+    });
+    addr
+}
+
+#[test]
+fn a_server_that_closes_proves_nothing() {
+    alpn(&[&sends(b"")]).ends_with(1).prints("closed");
+}
+
+#[test]
+fn a_server_without_tls() {
+    let addr = sends(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    alpn(&[&addr]).ends_with(1).prints("VIOLATES");
+    alpn(&[&addr, "--expect", "malformed=alert"])
+        .ends_with(1)
+        .prints("malformed=alert does not hold:");
+}
+
+#[test]
+fn a_rule_that_no_client_can_try_does_not_hold() {
+    let addr = sends(b"\x15\x03\x03\0\x02\x02\x32");
+    let args = [&addr, "--client", "raw", "--expect", "malformed=alert:50"];
+    alpn(&args).ends_with(0).prints("1 of 1 rules hold");
+    let args = [&addr, "--client", "raw", "--expect", "h2"];
+    alpn(&args).ends_with(1).prints("no client");
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let addr = sends(b"");
+    let line = format!("{} alpn {addr}", env!("CARGO_BIN_EXE_corelane"));
+    let on_terminal = |no_colour: &str| {
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", &line, "/dev/null"])
+            .stdin(Stdio::null());
+        // There is none on this host.
+        let output = script.env("NO_COLOR", no_colour).output().ok()?;
+        assert_eq!(output.status.code(), Some(1));
+        Some(output.stdout.contains(&0x1b))
+    };
+    assert_ne!(on_terminal(""), Some(false));
+    assert_ne!(on_terminal("1"), Some(true));
+    assert!(!alpn(&[&addr]).out.contains('\x1b'));
 }
 
 #[test]
@@ -230,15 +287,31 @@ mod over_tls {
 
     #[test]
     fn our_server_is_as_it_should_be() {
-        let served = Served::start("own", &[]);
-        let asked = served.asked(&[]).ends_with(0);
-        let asked = asked.prints("h2,http/1.1").prints("conform to the RFCs");
-        assert!(!asked.out.contains('\x1b'), "no colours into a pipe");
-        assert_eq!(asked.err, "");
+        for (backend, compiled_in) in [
+            ("rustls", cfg!(feature = "rustls")),
+            ("native-tls", cfg!(feature = "native-tls")),
+        ] {
+            if !compiled_in {
+                continue;
+            }
+            let served = Served::start(backend, &["--tls", backend]);
+            let asked = served.asked(&[]).ends_with(0);
+            let asked = asked.prints("h2,http/1.1").prints("conform to the RFCs");
+            assert_eq!(asked.err, "");
+            let asked = served.asked(&OWN_RULES).ends_with(0);
+            asked.prints("4 of 4 rules hold");
+        }
+    }
+
+    #[test]
+    fn our_server_that_allows_no_alpn() {
+        let served = Served::start("allow", &["--alpn-missing", "allow"]);
+        let rules = ["--expect", "none=h2", "--expect", "malformed=alert"];
+        served.asked(&rules).ends_with(0);
         served
-            .asked(&OWN_RULES)
-            .ends_with(0)
-            .prints("4 of 4 rules hold");
+            .asked(&["--expect", "none=alert:120"])
+            .ends_with(1)
+            .prints("none offered by ");
     }
 
     #[test]

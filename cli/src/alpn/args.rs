@@ -19,8 +19,12 @@ pub(crate) struct AlpnArgs {
     #[arg(value_name = "HOST:PORT")]
     pub(crate) target: Target,
 
-    /// What has to be: an offer and its answer, for instance h2, http/1.1=alert:120 or none=h2;
-    /// repeatable. A protocol alone is offered and has to be chosen.
+    /// What has to be, OFFER=ANSWER, for instance h2=h2 or http/1.1=alert:120; repeatable.
+    ///
+    /// OFFER is protocols (h2,http/1.1), none (no ALPN) or malformed; with " (TLS 1.2)" or
+    /// " (TLS 1.3)" behind it, the offer under that version only. ANSWER is the protocol to be
+    /// chosen, and h2 has to be served too; none; alert, any; alert:120, this one; or close. A
+    /// protocol alone, h2, is short for h2=h2.
     #[arg(long, value_name = "RULE")]
     pub(crate) expect: Vec<Expectation>,
 
@@ -44,7 +48,7 @@ pub(crate) struct AlpnArgs {
     #[arg(long)]
     pub(crate) insecure: bool,
 
-    /// How long the server may take to answer one offer.
+    /// How long one connection may take, up to the answer to the GET. [default: 5]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
 
@@ -212,6 +216,11 @@ mod tests {
             let error = text.parse::<Target>().expect_err(text);
             assert!(error.contains(advice), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn the_time_out_is_as_the_help_says() {
+        assert_eq!(corelane::probe::TIMEOUT, Duration::from_secs(5));
     }
 
     #[test]

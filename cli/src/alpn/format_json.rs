@@ -135,7 +135,7 @@ impl From<&Row> for JsonRow {
                 },
                 _ => JsonVerdict::NotJudged,
             },
-            time_ms: row.time.as_secs_f64() * 1000.0,
+            time_ms: (row.time.as_secs_f64() * 1e6).round() / 1e3,
         }
     }
 }
@@ -237,6 +237,77 @@ impl From<&Rule> for JsonRule {
                     reason: broken.why.clone(),
                 })
                 .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn outcome_schema() -> jsonschema::Validator {
+        let whole = include_str!("../../schema/alpn-report.json");
+        let whole: Value = serde_json::from_str(whole).expect("JSON");
+        let part = json!({ "$ref": "#/$defs/outcome", "$defs": whole["$defs"] });
+        jsonschema::validator_for(&part).expect("a JSON Schema")
+    }
+
+    #[test]
+    fn every_outcome_is_by_the_schema() {
+        let schema = outcome_schema();
+        for (outcome, kind) in [
+            (Outcome::Alert(120), "alert"),
+            (Outcome::Alert(255), "alert"),
+            (Outcome::EncryptedAlert, "encrypted-alert"),
+            (Outcome::Closed, "closed"),
+            (Outcome::Invalid("no TLS".into()), "invalid"),
+            (Outcome::Untrusted("self-signed".into()), "untrusted"),
+            (Outcome::TimedOut, "timed-out"),
+            (Outcome::Unreachable("refused".into()), "unreachable"),
+            (Outcome::Unsupported("no".into()), "unsupported"),
+        ] {
+            let value = serde_json::to_value(JsonOutcome::from(&outcome)).expect("JSON");
+            assert_eq!(value["kind"], kind);
+            assert!(schema.is_valid(&value), "{value}");
+        }
+        let alert = JsonOutcome::from(&Outcome::Alert(120));
+        let alert = serde_json::to_value(alert).expect("JSON");
+        let name = "no_application_protocol";
+        assert_eq!(
+            alert,
+            json!({ "kind": "alert", "number": 120, "name": name })
+        );
+    }
+
+    #[test]
+    fn what_came_of_http2_is_by_the_schema() {
+        let schema = outcome_schema();
+        for http2 in [Http2::Served(200), Http2::NotServed("HTTP/1.1".into())] {
+            let value = serde_json::to_value(JsonOutcome::Negotiated {
+                alpn_protocol: Some("h2".into()),
+                tls_version: None,
+                cipher_suite: None,
+                http2: Some(JsonHttp2::from(&http2)),
+            });
+            let value = value.expect("JSON");
+            assert!(schema.is_valid(&value), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_schema_refuses_what_is_not_so() {
+        let schema = outcome_schema();
+        for value in [
+            json!({}),
+            json!({ "kind": "odd" }),
+            json!({ "kind": "alert" }),
+            json!({ "kind": "alert", "number": 256, "name": null }),
+            json!({ "kind": "invalid" }),
+            json!({ "kind": "negotiated", "alpn_protocol": "h2" }),
+        ] {
+            assert!(!schema.is_valid(&value), "{value}");
         }
     }
 }
