@@ -9,13 +9,11 @@ use super::{Offer, Outcome, options::Target};
 /// The outcome of one offer, to be waited for.
 pub(super) type Answer<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
-/// Something that can make offers.
+/// Something that makes offers.
 pub(super) trait Library {
-    /// Whether it has a way to make this offer; if not, why.
-    fn can_offer(&self, offer: &Offer) -> Result<(), String>;
-
-    /// Makes it, on a connection of its own.
-    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Answer<'a>;
+    /// Gets ready to make this offer, on a connection of its own, which begins when the answer is
+    /// first polled. An error where there is no way to make it: why.
+    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Result<Answer<'a>, String>;
 }
 
 /// Connects by TCP.

@@ -159,7 +159,7 @@ impl FromStr for Expectation {
             }
         }
         let malformed = |text| Malformed::ALL.into_iter().find(|m| m.to_string() == text);
-        let name = |name: &str| ProtocolName::new(name.trim());
+        let name = |name: &str| ProtocolName::new(unescaped(name.trim()));
         let offer = match matched {
             "none" => Matched::None,
             "malformed" => Matched::Malformed(None),
@@ -197,6 +197,28 @@ impl FromStr for Expectation {
             answer,
         })
     }
+}
+
+/// Protocols are shown with what is not ASCII text escaped, `\x1a\x1a`, and are read the same way.
+fn unescaped(name: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = name;
+    while let Some((before, behind)) = rest.split_once("\\x") {
+        bytes.extend_from_slice(before.as_bytes());
+        let byte = behind.get(..2).map(|digits| u8::from_str_radix(digits, 16));
+        match byte {
+            Some(Ok(byte)) => {
+                bytes.push(byte);
+                rest = &behind[2..];
+            }
+            _ => {
+                bytes.extend_from_slice(b"\\x");
+                rest = behind;
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
 }
 
 /// As it is read: `h2=h2`, `http/1.1=alert:120`.

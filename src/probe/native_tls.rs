@@ -3,7 +3,7 @@
 use ::native_tls::{Certificate, Protocol, TlsConnector};
 
 use super::{
-    Offer, Outcome,
+    Offer,
     connect::{Answer, Library},
     handshake::{self, Failed},
     options::{Target, Trust},
@@ -44,6 +44,7 @@ impl NativeTls {
             Trusted::System => {}
             Trusted::Any => {
                 builder
+                    .disable_built_in_roots(true)
                     .danger_accept_invalid_certs(true)
                     .danger_accept_invalid_hostnames(true);
             }
@@ -81,19 +82,12 @@ fn not_trustable() -> Error {
 }
 
 impl Library for NativeTls {
-    fn can_offer(&self, offer: &Offer) -> Result<(), String> {
-        match offer.as_malformed() {
-            Some(_) => Err("native-tls makes well-formed offers only".into()),
-            None => self.connector(offer).map(drop),
+    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Result<Answer<'a>, String> {
+        if offer.as_malformed().is_some() {
+            return Err("native-tls makes well-formed offers only".into());
         }
-    }
-
-    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Answer<'a> {
-        Box::pin(async move {
-            let connector = match self.connector(offer) {
-                Ok(connector) => monoio_native_tls::TlsConnector::from(connector),
-                Err(why) => return Outcome::Unsupported(why),
-            };
+        let connector = monoio_native_tls::TlsConnector::from(self.connector(offer)?);
+        Ok(Box::pin(async move {
             let name = target.name.host();
             let handshake = |socket: Recorder| async move {
                 let stream = connector.connect(&name, socket).await.map_err(failed)?;
@@ -101,7 +95,7 @@ impl Library for NativeTls {
                 Ok((stream, protocol))
             };
             handshake::run(target, offer, handshake).await
-        })
+        }))
     }
 }
 

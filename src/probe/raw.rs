@@ -19,18 +19,11 @@ use super::{
 pub(super) struct Raw;
 
 impl Library for Raw {
-    fn can_offer(&self, offer: &Offer) -> Result<(), String> {
-        match offer.as_malformed() {
-            Some(_) => Ok(()),
-            None => Err("the raw client makes malformed offers only".into()),
-        }
-    }
-
-    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Answer<'a> {
-        Box::pin(async move {
-            let Some(malformed) = offer.as_malformed() else {
-                return Outcome::Unsupported("the raw client makes malformed offers only".into());
-            };
+    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Result<Answer<'a>, String> {
+        let Some(malformed) = offer.as_malformed() else {
+            return Err("the raw client makes malformed offers only".into());
+        };
+        Ok(Box::pin(async move {
             let begun = Instant::now();
             let outcome = ask(target, malformed, Versions::Both, begun).await;
             // An alert behind a ServerHello of TLS 1.3 can be read by those only who have the
@@ -43,7 +36,7 @@ impl Library for Raw {
                 alert @ Outcome::Alert(_) => alert,
                 _ => outcome,
             }
-        })
+        }))
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Client, Offer, Outcome, ProbeOptions, Report, Row, Verdict,
-    connect::Library,
+    connect::{Answer, Library},
     options::{ServerName, Target},
     verdict,
 };
@@ -50,10 +50,10 @@ pub async fn probe(
     let clients = clients(options)?;
     let mut rows: Vec<Row> = Vec::new();
     for offer in &options.offers {
-        for (client, outcome) in askers(&clients, offer) {
+        for (client, answer) in asked(&clients, offer, &target) {
             let begun = Instant::now();
-            let outcome = match outcome {
-                Ok(library) => library.offer(offer, &target).await,
+            let outcome = match answer {
+                Ok(answer) => answer.await,
                 Err(why) => Outcome::Unsupported(why),
             };
             let time = begun.elapsed();
@@ -122,19 +122,20 @@ fn clients(options: &ProbeOptions) -> Result<Vec<Asker>, Error> {
     options.clients.iter().map(ready).collect()
 }
 
-/// Who makes this offer; if nobody can, why not.
-fn askers<'a>(
+/// The answers of those who can make this offer; if nobody can, why not.
+fn asked<'a>(
     clients: &'a [Asker],
-    offer: &Offer,
-) -> Vec<(Client, Result<&'a dyn Library, String>)> {
-    let (mut able, mut unable) = (Vec::new(), Vec::new());
-    for (client, library) in clients {
-        match library.can_offer(offer) {
-            Ok(()) => able.push((*client, Ok(&**library))),
-            Err(why) => unable.push((*client, Err(why))),
-        }
+    offer: &'a Offer,
+    target: &'a Target,
+) -> Vec<(Client, Result<Answer<'a>, String>)> {
+    let mut asked: Vec<_> = clients
+        .iter()
+        .map(|(client, library)| (*client, library.offer(offer, target)))
+        .collect();
+    if asked.iter().any(|(_, answer)| answer.is_ok()) {
+        asked.retain(|(_, answer)| answer.is_ok());
     }
-    if able.is_empty() { unable } else { able }
+    asked
 }
 
 /// Whether it is known by now that there is nobody to ask.

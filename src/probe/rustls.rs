@@ -15,7 +15,7 @@ use ::rustls::{
 };
 
 use super::{
-    Offer, Outcome,
+    Offer,
     connect::{Answer, Library},
     handshake::{self, Failed},
     options::{Target, Trust},
@@ -111,31 +111,20 @@ fn not_trustable() -> Error {
 }
 
 impl Library for Rustls {
-    fn can_offer(&self, offer: &Offer) -> Result<(), String> {
-        match offer.as_malformed() {
-            Some(_) => Err("rustls makes well-formed offers only".into()),
-            None => self.config(offer).map(drop),
+    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Result<Answer<'a>, String> {
+        if offer.as_malformed().is_some() {
+            return Err("rustls makes well-formed offers only".into());
         }
-    }
-
-    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Answer<'a> {
-        Box::pin(async move {
-            let config = match self.config(offer) {
-                Ok(config) => config,
-                Err(why) => return Outcome::Unsupported(why),
-            };
-            let name = match ServerName::try_from(target.name.host()) {
-                Ok(name) => name,
-                Err(error) => return Outcome::Unsupported(error.to_string()),
-            };
-            let connector = monoio_rustls::TlsConnector::from(config);
+        let connector = monoio_rustls::TlsConnector::from(self.config(offer)?);
+        let name = ServerName::try_from(target.name.host()).map_err(|error| error.to_string())?;
+        Ok(Box::pin(async move {
             let handshake = |socket: Recorder| async move {
                 let stream = connector.connect(name, socket).await.map_err(failed)?;
                 let protocol = stream.alpn_protocol();
                 Ok((stream, protocol))
             };
             handshake::run(target, offer, handshake).await
-        })
+        }))
     }
 }
 

@@ -109,3 +109,93 @@ pub(super) fn shown(bytes: &[u8]) -> String {
         false => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::negotiated::TlsVersion;
+
+    const ALERT_120: [u8; 7] = [21, 3, 3, 0, 2, 2, 120];
+
+    /// A ServerHello of TLS 1.2 that chooses h2, or of TLS 1.3.
+    fn hello(version: TlsVersion) -> Vec<u8> {
+        let extension: &[u8] = match version {
+            TlsVersion::TLS_1_3 => b"\0\x2b\0\x02\x03\x04",
+            _ => b"\0\x10\0\x05\0\x03\x02h2",
+        };
+        let mut message = vec![3, 3];
+        message.extend([7; 32]);
+        message.extend([0, 0x13, 0x01, 0, 0, extension.len() as u8]);
+        message.extend(extension);
+        let mut record = vec![22, 3, 3, 0, message.len() as u8 + 4];
+        record.extend([2, 0, 0, message.len() as u8]);
+        record.extend(message);
+        record
+    }
+
+    fn said(bytes: &[u8]) -> String {
+        match read(bytes) {
+            Said::Nothing => "nothing".into(),
+            Said::Alert(alert) => format!("alert {alert}"),
+            Said::Hello(hello) => format!("{} {:?}", hello.version, hello.alpn_protocol),
+            Said::NotTls(what) => what,
+        }
+    }
+
+    #[test]
+    fn alerts_and_hellos() {
+        let hello_1_2 = hello(TlsVersion::TLS_1_2);
+        assert_eq!(said(&ALERT_120), "alert 120");
+        assert_eq!(said(&hello_1_2), "TLS 1.2 Some(\"h2\")");
+        assert_eq!(said(&hello(TlsVersion::TLS_1_3)), "TLS 1.3 None");
+        // An alert behind the ServerHello is what counts, unless it is encrypted.
+        assert_eq!(said(&[&hello_1_2[..], &ALERT_120].concat()), "alert 120");
+        let sealed = [&hello_1_2[..], &[20, 3, 3, 0, 1, 1], &ALERT_120].concat();
+        assert_eq!(said(&sealed), "TLS 1.2 Some(\"h2\")");
+        // Warnings and close_notify say nothing.
+        assert_eq!(said(&[21, 3, 3, 0, 2, 1, 112]), "nothing");
+        assert_eq!(said(&[21, 3, 3, 0, 2, 2, 0]), "nothing");
+    }
+
+    #[test]
+    fn in_any_pieces() {
+        let flight = [&hello(TlsVersion::TLS_1_2)[..], &ALERT_120].concat();
+        for n in 0..flight.len() {
+            assert!(!matches!(
+                read(&flight[..n]),
+                Said::Alert(_) | Said::NotTls(_)
+            ));
+            assert_eq!(
+                is_decided(&flight[..n]),
+                n >= flight.len() - ALERT_120.len()
+            );
+        }
+        assert!(is_decided(&flight));
+    }
+
+    #[test]
+    fn an_encrypted_alert_is_known_by_its_length() {
+        for (length, is_alert) in [(19, true), (18, false), (23, false), (200, false)] {
+            let mut flight = hello(TlsVersion::TLS_1_3);
+            assert!(!is_decided(&flight));
+            flight.extend([20, 3, 3, 0, 1, 1, 23, 3, 3, 0, length]);
+            flight.extend(vec![0; usize::from(length)]);
+            assert!(is_decided(&flight));
+            assert_eq!(is_encrypted_alert(&flight), is_alert, "{length}");
+        }
+        assert!(!is_encrypted_alert(&ALERT_120));
+    }
+
+    #[test]
+    fn what_is_not_tls_is_shown_in_one_line() {
+        assert_eq!(
+            said(b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n"),
+            "HTTP/1.1 400 Bad Request"
+        );
+        assert_eq!(said(b"\0\xff\x1b[31m"), "\\x00\\xff\\x1b[31m");
+        assert_eq!(said(b"\r\nhello"), "\\r\\nhello");
+        assert_eq!(said(&[b'a'; 100]), format!("{}...", "a".repeat(60)));
+        assert_eq!(said(&[22, 4, 0]), "\\x16\\x04\\x00");
+        assert_eq!(said(b""), "nothing");
+    }
+}
