@@ -110,8 +110,11 @@ impl Judged {
 
     /// Why there is nothing to judge.
     pub(super) fn unreachable(&self) -> String {
-        let answer = self.report.rows.first().map(|row| row.outcome.to_string());
-        let why = answer.unwrap_or_else(|| "nothing was asked".into());
+        let mut outcomes = self.report.rows.iter().map(|row| &row.outcome);
+        let why = match outcomes.find(|it| !matches!(it, Outcome::Unsupported(_))) {
+            Some(outcome) => outcome.to_string(),
+            None => "no client could make an offer".into(),
+        };
         format!("no answer from {}: {why}", self.server())
     }
 
