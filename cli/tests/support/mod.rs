@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "no test needs all of it")]
 
+pub(crate) mod alpn;
+
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
