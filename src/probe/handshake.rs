@@ -83,8 +83,7 @@ where
     S: AsyncReadRent + AsyncWriteRent,
 {
     let mut heard = http2::Heard::default();
-    let authority = target.name.authority();
-    let spoken = http2::get(stream, &authority, &mut heard);
+    let spoken = http2::get(stream, &target.name, &mut heard);
     match timeout_at(deadline.into(), spoken).await {
         Ok(Ok(status)) => Http2::Served(status),
         Ok(Err(what)) => Http2::NotServed(what),

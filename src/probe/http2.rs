@@ -8,6 +8,7 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     io,
+    net::IpAddr,
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll, Waker},
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::wire::shown;
+use super::{options::ServerName, wire::shown};
 
 /// The most that is read before the answer's status, bytes: SETTINGS, a window and one header
 /// list. It is also HTTP/2's first window (RFC 9113 section 6.9.2), so a body does not fill it.
@@ -61,7 +62,7 @@ impl Heard {
 /// Exchanges SETTINGS and asks for `/`; the status, or what came instead of it.
 pub(super) async fn get<S>(
     stream: &mut S,
-    authority: &str,
+    name: &ServerName,
     heard: &mut Heard,
 ) -> Result<u16, String>
 where
@@ -73,7 +74,7 @@ where
         .handshake::<_, Bytes>(queues.clone())
         .await
         .map_err(|error| error.to_string())?;
-    let request = http::Request::get(format!("https://{authority}/"))
+    let request = http::Request::get(format!("https://{}/", authority(name)))
         .header("user-agent", "corelane")
         .body(())
         .map_err(|error| error.to_string())?;
@@ -130,6 +131,14 @@ where
         if heard.bytes.len() > MOST {
             return Err(format!("no answer to a GET within {MOST} bytes"));
         }
+    }
+}
+
+/// RFC 3986 section 3.2.2.
+fn authority(name: &ServerName) -> String {
+    match name {
+        ServerName::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
+        other => other.host(),
     }
 }
 

@@ -88,19 +88,11 @@ impl ServerName {
         Ok(Self::Dns(name.to_owned()))
     }
 
-    /// As TLS libraries take it.
+    /// As TLS libraries take it: an IPv6 address without brackets.
     pub(super) fn host(&self) -> String {
         match self {
             Self::Dns(name) => name.clone(),
             Self::Ip(ip) => ip.to_string(),
-        }
-    }
-
-    /// As `:authority` wants it (RFC 3986 section 3.2.2).
-    pub(super) fn authority(&self) -> String {
-        match self {
-            Self::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
-            other => other.host(),
         }
     }
 }
@@ -111,18 +103,14 @@ mod tests {
 
     #[test]
     fn names_of_servers() {
-        for (name, host, authority) in [
-            ("example.org", "example.org", "example.org"),
-            ("a_b-c.example", "a_b-c.example", "a_b-c.example"),
-            ("127.0.0.1", "127.0.0.1", "127.0.0.1"),
-            ("::1", "::1", "[::1]"),
-            ("[::1]", "::1", "[::1]"),
+        for (name, host) in [
+            ("example.org", "example.org"),
+            ("a_b-c.example", "a_b-c.example"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("::1", "::1"),
+            ("[::1]", "::1"),
         ] {
-            let name = ServerName::new(name).expect("a name");
-            assert_eq!(
-                (name.host(), name.authority()),
-                (host.into(), authority.into())
-            );
+            assert_eq!(ServerName::new(name).expect("a name").host(), host);
         }
         for name in [
             "",

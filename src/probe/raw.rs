@@ -64,8 +64,9 @@ async fn ask(target: &Target, malformed: Malformed, versions: Versions, begun: I
             cipher_suite: Some(hello.cipher_suite),
             http2: None,
         },
+        Said::Nothing if recording.ended() => Outcome::Closed,
         Said::Nothing if exchanged.is_err() => Outcome::TimedOut,
-        Said::Nothing => Outcome::Closed,
+        Said::Nothing => Outcome::Invalid(format!("no answer within {MOST} bytes")),
     })
 }
 

@@ -66,11 +66,11 @@ pub async fn probe(
                 time,
             });
             if found_nobody(&rows) {
-                return Ok(report(addr, server_name, rows));
+                return Ok(report(&target, rows));
             }
         }
     }
-    Ok(report(addr, server_name, rows))
+    Ok(report(&target, rows))
 }
 
 /// The same for those who have no monoio runtime: it gets one of its own, on epoll, on a thread of
@@ -99,11 +99,11 @@ pub fn probe_blocking(
     })
 }
 
-fn report(addr: SocketAddr, server_name: &str, mut rows: Vec<Row>) -> Report {
+fn report(target: &Target, mut rows: Vec<Row>) -> Report {
     verdict::judge(&mut rows);
     Report {
-        addr,
-        server_name: server_name.to_owned(),
+        addr: target.addr,
+        server_name: target.name.host(),
         rows,
     }
 }

@@ -3,8 +3,8 @@
 use std::{error::Error as StdError, io, sync::Arc};
 
 use ::rustls::{
-    ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
-    SupportedProtocolVersion,
+    ClientConfig, DigitallySignedStruct, Error as TlsError, PeerMisbehaved, RootCertStore,
+    SignatureScheme, SupportedProtocolVersion,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -101,7 +101,6 @@ impl Rustls {
             .iter()
             .map(|name| name.as_bytes().to_vec())
             .collect();
-        // rustls by itself refuses a protocol that was not offered: then there is no handshake.
         Ok(config)
     }
 }
@@ -143,7 +142,12 @@ fn failed(error: monoio_rustls::TlsError) -> Failed {
             _ => None,
         },
         untrusted: matches!(error, TlsError::InvalidCertificate(_)),
-        message: error.to_string(),
+        message: match error {
+            TlsError::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol) => {
+                "chose a protocol that was not offered (RFC 7301 section 3.1)".into()
+            }
+            other => other.to_string(),
+        },
     }
 }
 
