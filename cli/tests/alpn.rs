@@ -257,6 +257,13 @@ fn one_client_alone() {
         let rows = report["rows"].as_array().expect("rows");
         assert!(!rows.is_empty());
         assert!(rows.iter().all(|row| row["client"] == client), "{rows:?}");
+        // What it cannot offer does not count.
+        let made = rows
+            .iter()
+            .filter(|row| row["outcome"]["kind"] != "unsupported");
+        let made = made.count();
+        let table = served.asked(&["--client", client]);
+        table.prints(&format!("\n{made} of {made} answers conform to the RFCs\n"));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use clap::builder::styling::{AnsiColor, Style};
-use corelane::probe::{Row, Verdict};
+use corelane::probe::{Outcome, Row, Verdict};
 
 use super::judged::{Judged, Result};
 
@@ -75,14 +75,16 @@ fn write_line(
 
 /// `13 of 15 answers conform to the RFCs, 2 violate them; 2 of 3 rules hold`.
 fn summary(judged: &Judged) -> String {
-    let rows = &judged.report.rows;
-    let count = |is: fn(&Verdict) -> bool| rows.iter().filter(|row| is(&row.verdict)).count();
+    let made = |row: &&Row| !matches!(row.outcome, Outcome::Unsupported(_));
+    let rows = judged.report.rows.iter().filter(made);
+    let count = |is: fn(&Verdict) -> bool| rows.clone().filter(|row| is(&row.verdict)).count();
+    let all = rows.clone().count();
     let conform = count(|verdict| *verdict == Verdict::Conforms);
     let violate = count(|verdict| matches!(verdict, Verdict::Violates(_)));
-    let mut text = format!("{conform} of {} answers conform to the RFCs", rows.len());
+    let mut text = format!("{conform} of {all} answers conform to the RFCs");
     for (number, what) in [
         (violate, "violate them"),
-        (rows.len() - conform - violate, "could not be judged"),
+        (all - conform - violate, "could not be judged"),
     ] {
         if number > 0 {
             text.push_str(&format!(", {number} {what}"));
