@@ -264,6 +264,35 @@ fn certificates_are_looked_at(backend: Backend) {
     assert!(holds(&ask("other.example", Trust::Any), "h2"));
 }
 
+/// What the system trusts is said by SSL_CERT_FILE, to a process of its own.
+#[test]
+fn the_systems_certificates_are_trusted() {
+    const SERVER: &str = "CORELANE_TEST_SERVER";
+    if let Ok(addr) = std::env::var(SERVER) {
+        let mut options = options(Trust::System);
+        options.offers = vec![Offer::defaults().remove(0)];
+        let addr = addr.parse().expect("an address");
+        let report = probe_blocking(addr, "localhost", &options).expect("a report");
+        assert!(holds(&report, "h2"), "{report}");
+        return;
+    }
+    let server = start(RUSTLS);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), &CERTIFICATE.pem).expect("written");
+    let output = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args([
+            "--exact",
+            "the_systems_certificates_are_trusted",
+            "--nocapture",
+        ])
+        .env(SERVER, server.addr.to_string())
+        .env("SSL_CERT_FILE", file.path())
+        .env_remove("SSL_CERT_DIR")
+        .output()
+        .expect("run again");
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[test]
 fn what_is_wrong_with_the_question_is_an_error() {
     let addr = SocketAddr::from(([127, 0, 0, 1], 1));
