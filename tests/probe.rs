@@ -264,6 +264,38 @@ fn certificates_are_looked_at(backend: Backend) {
     assert!(holds(&ask("other.example", Trust::Any), "h2"));
 }
 
+/// As `openssl req -x509` makes them by default: no client is to be stricter than the other.
+#[test]
+fn a_given_certificate_with_the_mark_of_an_authority_is_trusted() {
+    let made = |until: i32| {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let certificate = params.self_signed(&key).expect("a certificate");
+        (certificate.pem(), key.serialize_pem())
+    };
+    for (until, name, trusted) in [
+        (4096, "localhost", true),
+        (4096, "other.example", false),
+        (2001, "localhost", false),
+    ] {
+        let (pem, key) = made(until);
+        let identity = corelane::tls::Identity::from_pem(pem.as_str(), key.as_str());
+        let config = corelane::tls::TlsConfig::new(identity.expect("PEM"));
+        let acceptor = (RUSTLS.make)(&config).expect("an acceptor");
+        let server = TestServer::start(acceptor, Driver::Epoll, |_| service_fn(never));
+        let mut options = options(Trust::Pem(pem.into()));
+        options.offers = vec![Offer::defaults().remove(0)];
+        let report = probe_blocking(server.addr, name, &options).expect("a report");
+        for row in &report.rows {
+            let untrusted = matches!(row.outcome, Outcome::Untrusted(_));
+            assert_eq!(untrusted, !trusted, "{report}");
+        }
+        assert_eq!(holds(&report, "h2"), trusted, "{report}");
+    }
+}
+
 /// What the system trusts is said by SSL_CERT_FILE, to a process of its own.
 #[test]
 fn the_systems_certificates_are_trusted() {
@@ -441,6 +473,17 @@ fn a_server_without_alpn_conforms() {
     }
     assert!(holds(&report, "h2=none"));
     assert!(!holds(&report, "none=h2"));
+}
+
+/// HTTP/2 that nobody promised is not waited for.
+#[test]
+fn a_server_of_something_else_is_not_waited_for() {
+    let server = Faulty::tls(None, servers::wait);
+    let report = report(server.addr);
+    for row in rows(&report, "none") {
+        assert_eq!(row.verdict, Verdict::Conforms);
+        assert!(row.time < Duration::from_secs(4), "{:?}", row.time);
+    }
 }
 
 #[test]

@@ -5,7 +5,10 @@
 //! streams panic when the peer makes the library answer while a write is under way ("buffer mut
 //! expected" in monoio-io-wrapper's `safe_io.rs`). So h2 never sees them: see [`super::http2`].
 
-use std::{future::Future, time::Instant};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use monoio::{
     io::{AsyncReadRent, AsyncWriteRent},
@@ -32,6 +35,10 @@ pub(super) struct Failed {
     pub(super) message: String,
 }
 
+/// How long is waited for HTTP/2 that nobody promised. Servers of something else that do not
+/// understand the question may say nothing at all; it is no reason to wait for them for long.
+const PRIOR_KNOWLEDGE: Duration = Duration::from_secs(1);
+
 /// Connects, lets `handshake` do its part and speaks HTTP/2 where that was agreed on.
 pub(super) async fn run<S, F>(
     target: &Target,
@@ -55,14 +62,16 @@ where
     };
     let protocol = protocol.and_then(|name| ProtocolName::new(name).ok());
     let http2 = match &protocol {
-        Some(name) if *name == ProtocolName::H2 => true,
+        Some(name) if *name == ProtocolName::H2 => {
+            Some(speak(&mut stream, target, deadline, target.timeout).await)
+        }
         // Does it serve HTTP/2 to those who know beforehand (RFC 9113 section 3.3)?
-        None => offer.protocols().is_empty(),
-        Some(_) => false,
-    };
-    let http2 = match http2 {
-        true => Some(speak(&mut stream, target, deadline).await),
-        false => None,
+        None if offer.protocols().is_empty() => {
+            let patience = PRIOR_KNOWLEDGE.min(target.timeout);
+            let deadline = deadline.min(Instant::now() + patience);
+            Some(speak(&mut stream, target, deadline, patience).await)
+        }
+        _ => None,
     };
     // The goodbye is a courtesy: nothing is learned from it.
     let _ = timeout_at(deadline.into(), stream.shutdown()).await;
@@ -78,7 +87,7 @@ where
     }
 }
 
-async fn speak<S>(stream: &mut S, target: &Target, deadline: Instant) -> Http2
+async fn speak<S>(stream: &mut S, target: &Target, deadline: Instant, patience: Duration) -> Http2
 where
     S: AsyncReadRent + AsyncWriteRent,
 {
@@ -87,7 +96,7 @@ where
     match timeout_at(deadline.into(), spoken).await {
         Ok(Ok(status)) => Http2::Served(status),
         Ok(Err(what)) => Http2::NotServed(what),
-        Err(_) => Http2::NotServed(format!("{} within {:?}", heard.so_far(), target.timeout)),
+        Err(_) => Http2::NotServed(format!("{} within {:?}", heard.so_far(), patience)),
     }
 }
 

@@ -47,7 +47,7 @@ pub enum Trust {
     /// Those that the system trusts.
     #[default]
     System,
-    /// Those that these, PEM, vouch for; none of the system's.
+    /// These, PEM, and those that they vouch for; none of the system's.
     Pem(Vec<u8>),
     /// Any. Nothing of worth is sent, and what is asked is how the server negotiates.
     Any,

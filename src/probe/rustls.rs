@@ -3,14 +3,16 @@
 use std::{error::Error as StdError, io, sync::Arc};
 
 use ::rustls::{
-    ClientConfig, DigitallySignedStruct, Error as TlsError, PeerMisbehaved, RootCertStore,
-    SignatureScheme, SupportedProtocolVersion,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, PeerMisbehaved,
+    RootCertStore, SignatureScheme, SupportedProtocolVersion,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
     },
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    server::ParsedCertificate,
     version::{TLS12, TLS13},
 };
 
@@ -30,7 +32,8 @@ pub(super) struct Rustls {
 }
 
 enum Trusted {
-    Roots(Arc<RootCertStore>),
+    /// And, of these, the certificates that were given.
+    Roots(Arc<RootCertStore>, Vec<CertificateDer<'static>>),
     Any,
 }
 
@@ -46,13 +49,15 @@ impl Rustls {
                     tracing::debug!(%error, "the system's trusted certificates");
                 }
                 roots.add_parsable_certificates(found.certs);
-                Trusted::Roots(Arc::new(roots))
+                Trusted::Roots(Arc::new(roots), Vec::new())
             }
             Trust::Pem(pem) => {
+                let mut given = Vec::new();
                 for certificate in CertificateDer::pem_slice_iter(pem) {
                     certificate
                         .map_err(|error| not_trustable().with(error))
                         .and_then(|certificate| {
+                            given.push(certificate.clone());
                             let added = roots.add(certificate);
                             added.map_err(|error| not_trustable().with(error))
                         })?;
@@ -60,7 +65,7 @@ impl Rustls {
                 if roots.is_empty() {
                     return Err(not_trustable());
                 }
-                Trusted::Roots(Arc::new(roots))
+                Trusted::Roots(Arc::new(roots), given)
             }
         };
         Ok(Self {
@@ -81,13 +86,18 @@ impl Rustls {
         };
         let verifier: Arc<dyn ServerCertVerifier> = match &self.trust {
             Trusted::Any => Arc::new(AnyCertificate(Arc::clone(provider))),
-            Trusted::Roots(roots) if roots.is_empty() => {
+            Trusted::Roots(roots, _) if roots.is_empty() => {
                 return Err("the system trusts no certificate".into());
             }
-            Trusted::Roots(roots) => {
-                WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), provider.clone())
+            Trusted::Roots(roots, given) => {
+                let (roots, provider) = (Arc::clone(roots), Arc::clone(provider));
+                let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider)
                     .build()
-                    .map_err(|error| error.to_string())?
+                    .map_err(|error| error.to_string())?;
+                Arc::new(Given {
+                    webpki,
+                    given: given.clone(),
+                })
             }
         };
         let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
@@ -159,6 +169,70 @@ fn other(error: &io::Error) -> Failed {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         },
+    }
+}
+
+/// Those that the roots vouch for, and those that were given, self-signed ones with the mark of an
+/// authority too: `openssl req -x509` makes such by default, OpenSSL takes them, webpki does not.
+#[derive(Debug)]
+struct Given {
+    webpki: Arc<WebPkiServerVerifier>,
+    given: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Given {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        let webpki = &self.webpki;
+        let error = match webpki.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        ) {
+            Err(error) if self.given.contains(end_entity) => error,
+            result => return result,
+        };
+        // rustls has this reason of webpki's in words only. webpki gives it when the certificate
+        // is neither too old nor too new; what is left to look at is the name.
+        match &error {
+            TlsError::InvalidCertificate(CertificateError::Other(other))
+                if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            _ => Err(error),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.webpki.verify_tls12_signature(message, cert, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.webpki.verify_tls13_signature(message, cert, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.webpki.supported_verify_schemes()
     }
 }
 
