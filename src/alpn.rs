@@ -31,6 +31,19 @@ impl ProtocolName {
         }
     }
 
+    /// A name that is known when the program is built.
+    ///
+    /// # Panics
+    ///
+    /// When it is empty or longer than 255 bytes: in a constant that is an error of the compiler.
+    pub const fn from_static(name: &'static [u8]) -> Self {
+        assert!(
+            !name.is_empty() && name.len() <= 255,
+            "an ALPN protocol name has 1 to 255 bytes"
+        );
+        Self(Cow::Borrowed(name))
+    }
+
     /// The bytes as they are on the wire.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

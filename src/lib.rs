@@ -17,6 +17,8 @@ mod error;
 mod http2;
 mod io;
 mod negotiated;
+#[cfg(feature = "probe")]
+pub mod probe;
 mod server;
 mod service;
 mod time;

@@ -2,8 +2,10 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use corelane::{AlpnMissing, Driver};
+
+use crate::alpn::AlpnArgs;
 
 /// HTTP/2 over TLS, one server per core.
 ///
@@ -11,8 +13,11 @@ use corelane::{AlpnMissing, Driver};
 /// and /drain (length and SHA-256 of the request's body). SIGINT and SIGTERM let requests in
 /// flight finish for up to 30 s; a second signal ends at once.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Address and port to listen on, for instance 0.0.0.0:443 or [::]:443; repeatable. Port 0
     /// takes a free one. [default: 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
     #[arg(long, value_name = "ADDR")]
@@ -61,6 +66,12 @@ pub(crate) struct Args {
     /// Say more: -v handshakes that failed, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// What to do other than to serve.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Alpn(AlpnArgs),
 }
 
 #[derive(Clone, Copy, Debug)]

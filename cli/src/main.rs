@@ -1,8 +1,13 @@
-//! The `corelane` command: an HTTP/2 server over TLS, one worker per core.
+//! The `corelane` command: an HTTP/2 server over TLS, one worker per core, and a prober of what
+//! any server makes of ALPN.
 
 #![forbid(unsafe_code)]
-#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
+mod alpn;
 mod args;
 mod digest;
 mod routes;
@@ -28,18 +33,19 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::args::Args;
+use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
     let args = Args::parse();
     log(args.verbose);
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "corelane: {}", Chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    let (ended, failure) = match &args.command {
+        Some(Command::Alpn(args)) => (alpn::run(args), ExitCode::from(alpn::UNREACHABLE)),
+        None => (run(&args).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
+    };
+    ended.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "corelane: {}", Chain(&*error));
+        failure
+    })
 }
 
 /// To standard error; what the libraries below have to say only from -vvv on.

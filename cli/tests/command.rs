@@ -1,88 +1,14 @@
 //! The command as a user has it: what it prints, answers, refuses, and how it ends.
 
-use std::{
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    process::{Child, Command, ExitStatus, Stdio},
-    time::{Duration, Instant},
-};
+mod support;
+
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
-const DEADLINE: Duration = Duration::from_secs(60);
-
-struct Corelane {
-    child: Child,
-    /// What it printed before the line that says how to try it, and that line.
-    introduction: Vec<String>,
-}
-
-impl Corelane {
-    fn start(args: &[&str]) -> Self {
-        let mut child = command(args)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the command starts");
-        let mut introduction = Vec::new();
-        let out = child.stdout.take().expect("piped");
-        for line in BufReader::new(out).lines() {
-            introduction.push(line.expect("text"));
-            if introduction
-                .last()
-                .is_some_and(|line| line.starts_with("try: "))
-            {
-                break;
-            }
-        }
-        Self {
-            child,
-            introduction,
-        }
-    }
-
-    fn addr(&self) -> SocketAddr {
-        let line = &self.introduction[0];
-        let (_, addr) = line.split_once("://").expect("an address");
-        addr.parse().expect("an address")
-    }
-
-    fn says(&self, text: &str) {
-        let said = self.introduction.join("\n");
-        assert!(said.contains(text), "{text:?} is not in:\n{said}");
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status();
-        assert!(sent.expect("kill").success());
-    }
-
-    fn wait(&mut self) -> ExitStatus {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                return status;
-            }
-            assert!(begun.elapsed() < DEADLINE, "it does not end");
-            std::thread::yield_now();
-        }
-    }
-}
-
-impl Drop for Corelane {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
-    command.args(args);
-    command
-}
+use support::{Corelane, DEADLINE, command};
 
 /// What a command that cannot start says.
 fn refusal(args: &[&str]) -> String {

@@ -16,11 +16,22 @@ cfg_if::cfg_if! {
 }
 
 cfg_if::cfg_if! {
+    if #[cfg(feature = "probe-rustls")] {
+        pub(crate) use self::rustls::crypto_provider;
+    }
+}
+
+cfg_if::cfg_if! {
     if #[cfg(feature = "native-tls")] {
         mod native_tls;
         mod pipe;
-        mod server_hello;
         pub use self::native_tls::NativeTlsAcceptor;
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(any(feature = "native-tls", feature = "probe"))] {
+        pub(crate) mod server_hello;
     }
 }
 

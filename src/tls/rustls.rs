@@ -119,6 +119,12 @@ fn compiled_in() -> Option<(CryptoProvider, MakeTicketer)> {
     }
 }
 
+/// The provider that was compiled in, for the prober.
+#[cfg(feature = "probe-rustls")]
+pub(crate) fn crypto_provider() -> Option<Arc<CryptoProvider>> {
+    compiled_in().map(|(provider, _)| Arc::new(provider))
+}
+
 fn server_config(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<ServerConfig, Error> {
     let Source::Pem { chain, key } = &config.identity.0 else {
         return Err(Error::unsupported(

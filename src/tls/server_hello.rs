@@ -1,23 +1,30 @@
-//! The ServerHello on its way out, read for what native-tls does not tell: version, cipher suite
-//! and whether a session was resumed.
+//! The ServerHello as it is on the wire, read for what native-tls does not tell: version, cipher
+//! suite and whether a session was resumed; and by the prober.
 
 use tls_parser::{
     TlsExtension, TlsMessageHandshake, parse_tls_extensions, parse_tls_handshake_msg_server_hello,
     parse_tls_record_header,
 };
 
-use crate::negotiated::{CipherSuite, TlsVersion};
+use crate::{
+    alpn::ProtocolName,
+    negotiated::{CipherSuite, TlsVersion},
+};
 
-pub(super) struct ServerHello {
-    pub(super) version: TlsVersion,
-    pub(super) cipher_suite: CipherSuite,
-    pub(super) session_id: Vec<u8>,
+/// What its readers look at. None of them looks at all of it.
+#[allow(dead_code)]
+pub(crate) struct ServerHello {
+    pub(crate) version: TlsVersion,
+    pub(crate) cipher_suite: CipherSuite,
+    pub(crate) session_id: Vec<u8>,
+    /// Only below TLS 1.3, which has it in the EncryptedExtensions.
+    pub(crate) alpn_protocol: Option<ProtocolName>,
 }
 
 const SERVER_HELLO: u8 = 2;
 
 /// Reads the ServerHello that `flight`, the first bytes of a server, begins with.
-pub(super) fn parse(flight: &[u8]) -> Option<ServerHello> {
+pub(crate) fn parse(flight: &[u8]) -> Option<ServerHello> {
     let (record, _) = parse_tls_record_header(flight).ok()?;
     let [SERVER_HELLO, a, b, c, message @ ..] = record else {
         return None;
@@ -30,18 +37,24 @@ pub(super) fn parse(flight: &[u8]) -> Option<ServerHello> {
     };
     let extensions = hello.ext.unwrap_or_default();
     // TLS 1.3 says its version in an extension (RFC 8446 section 4.2.1).
-    let selected = parse_tls_extensions(extensions)
-        .ok()
-        .and_then(|(_, list)| {
-            list.into_iter().find_map(|extension| match extension {
-                TlsExtension::SupportedVersions(versions) => versions.first().copied(),
-                _ => None,
-            })
-        })
-        .unwrap_or(hello.version);
+    let mut version = hello.version;
+    let mut alpn_protocol = None;
+    for extension in parse_tls_extensions(extensions).map_or_else(|_| Vec::new(), |(_, list)| list)
+    {
+        match extension {
+            TlsExtension::SupportedVersions(versions) => {
+                version = versions.first().copied().unwrap_or(version);
+            }
+            TlsExtension::ALPN(names) => {
+                alpn_protocol = names.first().and_then(|name| ProtocolName::new(*name).ok());
+            }
+            _ => {}
+        }
+    }
     Some(ServerHello {
-        version: TlsVersion(selected.0),
+        version: TlsVersion(version.0),
         cipher_suite: CipherSuite(hello.cipher.0),
         session_id: hello.session_id.unwrap_or_default().to_vec(),
+        alpn_protocol,
     })
 }

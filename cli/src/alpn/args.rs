@@ -1,0 +1,233 @@
+//! The command line of `corelane alpn`.
+
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use clap::{Parser, ValueEnum};
+use corelane::probe::{Client, Expectation};
+
+/// Offers ALPN to a server, any server, and says what it chose and whether it should have.
+///
+/// Each client that is compiled in (rustls, native-tls, and one that sends what no library would)
+/// makes every offer. Where h2 is negotiated it is also spoken.
+///
+/// Exit status: 0 when every rule given by --expect holds or, without one, when no answer violates
+/// RFC 7301 or RFC 9113; 1 when one falls short; 2 when the server cannot be reached or the command
+/// line is wrong.
+#[derive(Debug, Parser)]
+pub(crate) struct AlpnArgs {
+    /// The server; the port is 443 unless given, an IPv6 address goes in brackets.
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) target: Target,
+
+    /// What has to be, OFFER=ANSWER, for instance h2=h2 or http/1.1=alert:120; repeatable.
+    ///
+    /// OFFER is protocols (h2,http/1.1), none (no ALPN) or malformed; with " (TLS 1.2)" or
+    /// " (TLS 1.3)" behind it, the offer under that version only. ANSWER is the protocol to be
+    /// chosen, and h2 has to be served too; none; alert, any; alert:120, this one; or close. A
+    /// protocol alone, h2, is short for h2=h2.
+    #[arg(long, value_name = "RULE")]
+    pub(crate) expect: Vec<Expectation>,
+
+    /// How to print the report.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) format: Format,
+
+    /// Connect to this host or address, with another port if one is given, instead of HOST:PORT.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) connect: Option<Target>,
+
+    /// The name to ask for (SNI) and to find in the certificate. [default: HOST]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) servername: Option<String>,
+
+    /// Trust these certificates, PEM, instead of the system's.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub(crate) cacert: Option<PathBuf>,
+
+    /// Trust any certificate.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    /// How long one connection may take, up to the answer to the GET. [default: 5]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Try again for so long, until the server is up.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) wait: Option<Duration>,
+
+    /// Connect by IPv4 only.
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    pub(crate) ipv4: bool,
+
+    /// Connect by IPv6 only.
+    #[arg(short = '6', long)]
+    pub(crate) ipv6: bool,
+
+    /// Who makes the offers; repeatable. [default: all that are compiled in]
+    #[arg(long, value_enum, value_name = "CLIENT")]
+    pub(crate) client: Vec<ClientArg>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// By the schema cli/schema/alpn-report.json.
+    Json,
+    /// JUnit's XML.
+    Junit,
+    /// The Test Anything Protocol, version 14.
+    Tap,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClientArg {
+    Rustls,
+    NativeTls,
+    /// ClientHellos made by hand.
+    Raw,
+}
+
+impl From<ClientArg> for Client {
+    fn from(arg: ClientArg) -> Self {
+        match arg {
+            ClientArg::Rustls => Self::Rustls,
+            ClientArg::NativeTls => Self::NativeTls,
+            ClientArg::Raw => Self::Raw,
+        }
+    }
+}
+
+/// A host, by name or address, and a port if one was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Without brackets.
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const SHAPE: &str = "expected HOST:PORT, for instance example.org:443 or [::1]:8443";
+        if text.contains("://") || text.contains('/') {
+            return Err(format!("{SHAPE}; a URL is too much"));
+        }
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, port) = rest
+                    .split_once(']')
+                    .ok_or_else(|| format!("{SHAPE}; the bracket is not closed"))?;
+                if !matches!(host.parse(), Ok(IpAddr::V6(_))) {
+                    return Err(format!("{SHAPE}; {host:?} is not an IPv6 address"));
+                }
+                match port {
+                    "" => (host, None),
+                    port => match port.strip_prefix(':') {
+                        Some(port) => (host, Some(port)),
+                        None => return Err(SHAPE.into()),
+                    },
+                }
+            }
+            None if text.matches(':').count() > 1 => {
+                return Err(format!("{SHAPE}; an IPv6 address goes in brackets"));
+            }
+            None => match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            },
+        };
+        if host.is_empty() || host.contains(char::is_whitespace) {
+            return Err(format!("{SHAPE}; there is no host in it"));
+        }
+        let port = match port.map(str::parse) {
+            None => None,
+            Some(Ok(0)) | Some(Err(_)) => {
+                return Err(format!("{SHAPE}; a port is a number from 1 to 65535"));
+            }
+            Some(Ok(port)) => Some(port),
+        };
+        Ok(Self {
+            host: host.into(),
+            port,
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]", self.host)?,
+            false => f.write_str(&self.host)?,
+        }
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// More than none and less than a day.
+fn seconds(text: &str) -> Result<Duration, String> {
+    const MOST: f64 = 86_400.0;
+    match text.parse() {
+        Ok(seconds) if seconds > 0.0 && seconds <= MOST => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("expected a number of seconds, more than 0 and at most 86400".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_ports() {
+        for (text, host, port) in [
+            ("example.org:443", "example.org", Some(443)),
+            ("example.org", "example.org", None),
+            ("192.0.2.1:8443", "192.0.2.1", Some(8443)),
+            ("[::1]:8443", "::1", Some(8443)),
+            ("[2001:db8::1]", "2001:db8::1", None),
+        ] {
+            let target: Target = text.parse().expect(text);
+            assert_eq!((&*target.host, target.port), (host, port), "{text}");
+            assert_eq!(target.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_neither_is_explained() {
+        for (text, advice) in [
+            ("https://example.org", "URL"),
+            ("example.org:https", "1 to 65535"),
+            ("example.org:", "1 to 65535"),
+            ("example.org:0", "1 to 65535"),
+            ("example.org:65536", "1 to 65535"),
+            ("::1", "brackets"),
+            ("[::1", "not closed"),
+            ("[::1]443", "HOST:PORT"),
+            ("[example.org]:443", "not an IPv6 address"),
+            (":443", "no host"),
+            ("", "no host"),
+            ("two words:443", "no host"),
+        ] {
+            let error = text.parse::<Target>().expect_err(text);
+            assert!(error.contains(advice), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_time_out_is_as_the_help_says() {
+        assert_eq!(corelane::probe::TIMEOUT, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn seconds_may_be_a_fraction() {
+        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
+        for text in ["0", "-1", "NaN", "inf", "1e9", "soon", ""] {
+            assert!(seconds(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The report as JSON, by the schema cli/schema/alpn-report.json.
+
+use std::io::{self, Write};
+
+use corelane::probe::{Http2, Malformed, Offer, Outcome, Row, Verdict, alert_name};
+use serde::Serialize;
+
+use super::judged::{Judged, Result, Rule};
+
+/// Raised when a field is renamed, removed or gets another meaning.
+const VERSION: u32 = 1;
+
+pub(super) fn write(judged: &Judged, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &JsonReport::new(judged))?;
+    writeln!(out)
+}
+
+#[derive(Serialize)]
+struct JsonReport {
+    version: u32,
+    address: String,
+    server_name: String,
+    result: &'static str,
+    rows: Vec<JsonRow>,
+    expectations: Vec<JsonRule>,
+}
+
+#[derive(Serialize)]
+struct JsonRow {
+    client: String,
+    offer: JsonOffer,
+    outcome: JsonOutcome,
+    verdict: JsonVerdict,
+    time_ms: f64,
+}
+
+#[derive(Serialize)]
+struct JsonOffer {
+    text: String,
+    protocols: Vec<String>,
+    malformed: Option<&'static str>,
+    tls_version: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum JsonOutcome {
+    Negotiated {
+        alpn_protocol: Option<String>,
+        tls_version: Option<String>,
+        cipher_suite: Option<String>,
+        http2: Option<JsonHttp2>,
+    },
+    Alert {
+        number: u8,
+        name: Option<&'static str>,
+    },
+    EncryptedAlert,
+    Closed,
+    Invalid {
+        reason: String,
+    },
+    Untrusted {
+        reason: String,
+    },
+    TimedOut,
+    Unreachable {
+        reason: String,
+    },
+    Unsupported {
+        reason: String,
+    },
+    /// What this command does not know yet.
+    Other {
+        reason: String,
+    },
+}
+
+#[derive(Serialize)]
+struct JsonHttp2 {
+    served: bool,
+    status: Option<u16>,
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum JsonVerdict {
+    Conforms,
+    Violates { reason: String },
+    NotJudged,
+}
+
+#[derive(Serialize)]
+struct JsonRule {
+    rule: String,
+    holds: bool,
+    broken: Vec<JsonBroken>,
+}
+
+#[derive(Serialize)]
+struct JsonBroken {
+    row: Option<usize>,
+    reason: String,
+}
+
+impl JsonReport {
+    fn new(judged: &Judged) -> Self {
+        let report = &judged.report;
+        Self {
+            version: VERSION,
+            address: report.addr.to_string(),
+            server_name: report.server_name.clone(),
+            result: match judged.result() {
+                Result::Holds => "holds",
+                Result::FallsShort => "falls-short",
+                Result::Unreachable => "unreachable",
+            },
+            rows: report.rows.iter().map(JsonRow::from).collect(),
+            expectations: judged.rules.iter().map(JsonRule::from).collect(),
+        }
+    }
+}
+
+impl From<&Row> for JsonRow {
+    fn from(row: &Row) -> Self {
+        Self {
+            client: row.client.to_string(),
+            offer: (&row.offer).into(),
+            outcome: (&row.outcome).into(),
+            verdict: match &row.verdict {
+                Verdict::Conforms => JsonVerdict::Conforms,
+                Verdict::Violates(reason) => JsonVerdict::Violates {
+                    reason: reason.clone(),
+                },
+                _ => JsonVerdict::NotJudged,
+            },
+            time_ms: (row.time.as_secs_f64() * 1e6).round() / 1e3,
+        }
+    }
+}
+
+impl From<&Offer> for JsonOffer {
+    fn from(offer: &Offer) -> Self {
+        Self {
+            text: offer.to_string(),
+            protocols: offer.protocols().iter().map(ToString::to_string).collect(),
+            malformed: offer.as_malformed().map(|malformed| match malformed {
+                Malformed::EmptyList => "empty-list",
+                Malformed::EmptyName => "empty-name",
+                Malformed::LyingLength => "lying-length",
+                Malformed::DuplicateExtension => "duplicate-extension",
+                Malformed::TrailingBytes => "trailing-bytes",
+                _ => "other",
+            }),
+            tls_version: offer.version().map(|version| version.to_string()),
+        }
+    }
+}
+
+impl From<&Outcome> for JsonOutcome {
+    fn from(outcome: &Outcome) -> Self {
+        fn text(value: &Option<impl ToString>) -> Option<String> {
+            value.as_ref().map(ToString::to_string)
+        }
+        match outcome {
+            Outcome::Negotiated {
+                alpn_protocol,
+                tls_version,
+                cipher_suite,
+                http2,
+                ..
+            } => Self::Negotiated {
+                alpn_protocol: text(alpn_protocol),
+                tls_version: text(tls_version),
+                cipher_suite: text(cipher_suite),
+                http2: http2.as_ref().map(JsonHttp2::from),
+            },
+            Outcome::Alert(number) => Self::Alert {
+                number: *number,
+                name: alert_name(*number),
+            },
+            Outcome::EncryptedAlert => Self::EncryptedAlert,
+            Outcome::Closed => Self::Closed,
+            Outcome::Invalid(reason) => Self::Invalid {
+                reason: reason.clone(),
+            },
+            Outcome::Untrusted(reason) => Self::Untrusted {
+                reason: reason.clone(),
+            },
+            Outcome::TimedOut => Self::TimedOut,
+            Outcome::Unreachable(reason) => Self::Unreachable {
+                reason: reason.clone(),
+            },
+            Outcome::Unsupported(reason) => Self::Unsupported {
+                reason: reason.clone(),
+            },
+            other => Self::Other {
+                reason: other.to_string(),
+            },
+        }
+    }
+}
+
+impl From<&Http2> for JsonHttp2 {
+    fn from(http2: &Http2) -> Self {
+        match http2 {
+            Http2::Served(status) => Self {
+                served: true,
+                status: Some(*status),
+                reason: None,
+            },
+            Http2::NotServed(reason) => Self {
+                served: false,
+                status: None,
+                reason: Some(reason.clone()),
+            },
+            _ => Self {
+                served: false,
+                status: None,
+                reason: None,
+            },
+        }
+    }
+}
+
+impl From<&Rule> for JsonRule {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            rule: rule.rule.to_string(),
+            holds: rule.broken.is_empty(),
+            broken: rule
+                .broken
+                .iter()
+                .map(|broken| JsonBroken {
+                    row: broken.row,
+                    reason: broken.why.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn outcome_schema() -> jsonschema::Validator {
+        let whole = include_str!("../../schema/alpn-report.json");
+        let whole: Value = serde_json::from_str(whole).expect("JSON");
+        let part = json!({ "$ref": "#/$defs/outcome", "$defs": whole["$defs"] });
+        jsonschema::validator_for(&part).expect("a JSON Schema")
+    }
+
+    #[test]
+    fn every_outcome_is_by_the_schema() {
+        let schema = outcome_schema();
+        for (outcome, kind) in [
+            (Outcome::Alert(120), "alert"),
+            (Outcome::Alert(255), "alert"),
+            (Outcome::EncryptedAlert, "encrypted-alert"),
+            (Outcome::Closed, "closed"),
+            (Outcome::Invalid("no TLS".into()), "invalid"),
+            (Outcome::Untrusted("self-signed".into()), "untrusted"),
+            (Outcome::TimedOut, "timed-out"),
+            (Outcome::Unreachable("refused".into()), "unreachable"),
+            (Outcome::Unsupported("no".into()), "unsupported"),
+        ] {
+            let value = serde_json::to_value(JsonOutcome::from(&outcome)).expect("JSON");
+            assert_eq!(value["kind"], kind);
+            assert!(schema.is_valid(&value), "{value}");
+        }
+        let alert = JsonOutcome::from(&Outcome::Alert(120));
+        let alert = serde_json::to_value(alert).expect("JSON");
+        let name = "no_application_protocol";
+        assert_eq!(
+            alert,
+            json!({ "kind": "alert", "number": 120, "name": name })
+        );
+    }
+
+    #[test]
+    fn what_came_of_http2_is_by_the_schema() {
+        let schema = outcome_schema();
+        for http2 in [Http2::Served(200), Http2::NotServed("HTTP/1.1".into())] {
+            let value = serde_json::to_value(JsonOutcome::Negotiated {
+                alpn_protocol: Some("h2".into()),
+                tls_version: None,
+                cipher_suite: None,
+                http2: Some(JsonHttp2::from(&http2)),
+            });
+            let value = value.expect("JSON");
+            assert!(schema.is_valid(&value), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_schema_refuses_what_is_not_so() {
+        let schema = outcome_schema();
+        for value in [
+            json!({}),
+            json!({ "kind": "odd" }),
+            json!({ "kind": "alert" }),
+            json!({ "kind": "alert", "number": 256, "name": null }),
+            json!({ "kind": "invalid" }),
+            json!({ "kind": "negotiated", "alpn_protocol": "h2" }),
+        ] {
+            assert!(!schema.is_valid(&value), "{value}");
+        }
+    }
+}

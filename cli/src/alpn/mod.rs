@@ -1,0 +1,149 @@
+//! `corelane alpn`: asks a server what it makes of offers by ALPN.
+
+mod args;
+mod format_json;
+mod format_junit;
+mod format_table;
+mod format_tap;
+mod judged;
+mod reach;
+
+use std::{
+    error::Error,
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use corelane::probe::{Client, Outcome, ProbeOptions, Report, Trust, probe_blocking};
+
+pub(crate) use self::args::AlpnArgs;
+use self::{
+    args::Format,
+    judged::{Judged, Result as Judgement},
+};
+
+const FALLS_SHORT: u8 = 1;
+/// As clap ends on a command line that it cannot read.
+pub(crate) const UNREACHABLE: u8 = 2;
+
+/// Between two tries of `--wait`.
+const PAUSE: Duration = Duration::from_millis(200);
+
+pub(crate) fn run(args: &AlpnArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let options = options(args)?;
+    let judged = Judged::new(ask_until_up(args, &options)?, args.expect.clone());
+    match write(&judged, args.format) {
+        // Whoever has read enough still gets the exit status.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
+    advise(args, &judged.report);
+    Ok(match judged.result() {
+        Judgement::Holds => ExitCode::SUCCESS,
+        Judgement::FallsShort => ExitCode::from(FALLS_SHORT),
+        Judgement::Unreachable => return Err(judged.unreachable().into()),
+    })
+}
+
+fn options(args: &AlpnArgs) -> Result<ProbeOptions, Box<dyn Error>> {
+    let mut options = ProbeOptions::default();
+    if !args.client.is_empty() {
+        let mut clients: Vec<Client> = args.client.iter().map(|&client| client.into()).collect();
+        clients.dedup();
+        if let Some(client) = clients.iter().find(|it| !options.clients.contains(it)) {
+            return Err(format!(
+                "the client {client} is not compiled in (build with `--features {client}`)"
+            )
+            .into());
+        }
+        options.clients = clients;
+    }
+    for rule in &args.expect {
+        if !options.offers.iter().any(|offer| rule.concerns(offer)) {
+            options.offers.extend(rule.offer());
+        }
+    }
+    if let Some(timeout) = args.timeout {
+        options.timeout = timeout;
+    }
+    if args.insecure {
+        options.trust = Trust::Any;
+    } else if let Some(file) = &args.cacert {
+        let pem = std::fs::read(file)
+            .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        options.trust = Trust::Pem(pem);
+    }
+    Ok(options)
+}
+
+/// Asks once or, with `--wait`, until every connection has come about.
+fn ask_until_up(args: &AlpnArgs, options: &ProbeOptions) -> Result<Report, Box<dyn Error>> {
+    let begun = Instant::now();
+    let server_name = args.servername.as_ref().unwrap_or(&args.target.host);
+    loop {
+        let left = args
+            .wait
+            .and_then(|wait| wait.checked_sub(begun.elapsed()))
+            .filter(|left| !left.is_zero());
+        match reach::address(args, options.timeout) {
+            Ok(addr) => {
+                let report = probe_blocking(addr, server_name, options)?;
+                if left.is_none() || is_up(&report) {
+                    return Ok(report);
+                }
+            }
+            Err(error) if left.is_none() => return Err(error.into()),
+            Err(_) => {}
+        }
+        std::thread::sleep(left.map_or(PAUSE, |left| left.min(PAUSE)));
+    }
+}
+
+/// A server that came up in between has rows that say nothing about it; one that takes connections
+/// only to close them may be a proxy whose server is not up.
+fn is_up(report: &Report) -> bool {
+    let mut outcomes = report.rows.iter().map(|row| &row.outcome);
+    let closed = |it| matches!(it, &Outcome::Closed | &Outcome::Unsupported(_));
+    report.is_reachable()
+        && !outcomes
+            .clone()
+            .any(|it| matches!(it, Outcome::Unreachable(_)))
+        && !outcomes.all(closed)
+}
+
+fn write(judged: &Judged, format: Format) -> io::Result<()> {
+    let stdout = io::stdout();
+    let coloured =
+        stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    let mut out = io::BufWriter::new(stdout.lock());
+    match format {
+        Format::Table => format_table::write(judged, coloured, &mut out)?,
+        Format::Json => format_json::write(judged, &mut out)?,
+        Format::Junit => format_junit::write(judged, &mut out)?,
+        Format::Tap => format_tap::write(judged, &mut out)?,
+    }
+    out.flush()
+}
+
+/// What to do where the certificate was in the way.
+fn advise(args: &AlpnArgs, report: &Report) {
+    let untrusted = report.rows.iter().find_map(|row| match &row.outcome {
+        Outcome::Untrusted(why) => Some(why),
+        _ => None,
+    });
+    if let Some(why) = untrusted {
+        let advice = match &args.cacert {
+            None => "give its CA by --cacert FILE, or ask regardless by --insecure".into(),
+            Some(file) => format!(
+                "{} does not vouch for it; give another by --cacert, the name in the certificate \
+                 by --servername, or ask regardless by --insecure",
+                file.display()
+            ),
+        };
+        let _ = writeln!(
+            io::stderr(),
+            "corelane: the server's certificate is not trusted ({why}): {advice}"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! `corelane alpn` where there is no server, none that speaks TLS, or none to be made out of the
+//! command line.
+
+mod support;
+
+use std::{
+    io::Write,
+    net::TcpListener,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use support::{
+    DEADLINE,
+    alpn::{alpn, free_port, valid},
+    command,
+};
+
+#[test]
+fn a_server_that_is_not_there() {
+    let addr = free_port().to_string();
+    alpn(&[&addr]).ends_with(2).complains(&addr);
+    alpn(&["localhost", "--connect", &addr])
+        .ends_with(2)
+        .complains("refused");
+
+    let json = alpn(&[&addr, "--format", "json"]).ends_with(2);
+    assert_eq!(valid(&json.out)["result"], "unreachable");
+    alpn(&[&addr, "--format", "tap"])
+        .ends_with(2)
+        .prints("Bail out! ");
+    let junit = alpn(&[&addr, "--format", "junit"]).ends_with(2);
+    let junit = quick_junit::Report::deserialize_from_str(&junit.out).expect("JUnit");
+    assert_eq!(junit.errors, 1, "it is not asked again and again");
+    assert_eq!(junit.failures, 0);
+}
+
+#[test]
+fn a_server_that_never_answers() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("bound").to_string();
+    let asked = alpn(&[&addr, "--timeout", "0.5"])
+        .ends_with(2)
+        .complains(&addr);
+    assert!(asked.took < Duration::from_secs(10), "{:?}", asked.took);
+}
+
+/// A server that is none: sends these bytes to whoever has sent something, and closes.
+fn sends(bytes: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let _ = std::io::Read::read(&mut stream, &mut [0; 16 * 1024]);
+            let _ = stream.write_all(bytes);
+        }
+    });
+    addr
+}
+
+#[test]
+fn a_server_that_closes_proves_nothing() {
+    alpn(&[&sends(b"")]).ends_with(1).prints("closed");
+}
+
+#[test]
+fn a_server_without_tls() {
+    let addr = sends(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    alpn(&[&addr]).ends_with(1).prints("VIOLATES");
+    alpn(&[&addr, "--expect", "malformed=alert"])
+        .ends_with(1)
+        .prints("malformed=alert does not hold:");
+}
+
+#[test]
+fn a_rule_that_no_client_can_try_does_not_hold() {
+    let addr = sends(b"\x15\x03\x03\0\x02\x02\x32");
+    let args = [&addr, "--client", "raw", "--expect", "malformed=alert:50"];
+    alpn(&args).ends_with(0).prints("1 of 1 rules hold");
+    let args = [&addr, "--client", "raw", "--expect", "h2"];
+    alpn(&args).ends_with(1).prints("no client");
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let addr = sends(b"");
+    let line = format!("{} alpn {addr}", env!("CARGO_BIN_EXE_corelane"));
+    let on_terminal = |no_colour: &str| {
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", &line, "/dev/null"])
+            .stdin(Stdio::null());
+        // There is none on this host.
+        let output = script.env("NO_COLOR", no_colour).output().ok()?;
+        assert_eq!(output.status.code(), Some(1));
+        Some(output.stdout.contains(&0x1b))
+    };
+    assert_ne!(on_terminal(""), Some(false));
+    assert_ne!(on_terminal("1"), Some(true));
+    assert!(!alpn(&[&addr]).out.contains('\x1b'));
+}
+
+#[test]
+fn waiting_in_vain_ends() {
+    let addr = free_port().to_string();
+    let asked = alpn(&[&addr, "--wait", "0.5"])
+        .ends_with(2)
+        .complains(&addr);
+    assert!(asked.took >= Duration::from_millis(500), "{:?}", asked.took);
+    assert!(asked.took < DEADLINE);
+    let nowhere = ["nowhere.invalid", "--wait", "0.5"];
+    let asked = alpn(&nowhere).ends_with(2).complains("nowhere.invalid");
+    assert!(asked.took >= Duration::from_millis(500), "{:?}", asked.took);
+}
+
+#[test]
+fn mistakes_are_explained() {
+    for (args, advice) in [
+        (&["https://example.org/"][..], "HOST:PORT"),
+        (&["example.org:https"], "1 to 65535"),
+        (&["::1"], "brackets"),
+        (&[], "HOST:PORT"),
+        (&["localhost:1", "--expect", "h2=alert:many"], "--expect"),
+        (&["localhost:1", "--timeout", "0"], "seconds"),
+        (&["localhost:1", "--connect", "a b"], "no host"),
+        (&["localhost:1", "--client", "schannel"], "native-tls"),
+        (&["localhost:1", "--insecure", "--cacert", "x"], "--cacert"),
+        (&["localhost:1", "-4", "-6"], "--ipv6"),
+        (&["127.0.0.1:1", "-6"], "no IPv6 address"),
+        (&["[::1]:1", "-4"], "no IPv4 address"),
+        (&["nowhere.invalid"], "nowhere.invalid"),
+        (
+            &["localhost:1", "--cacert", "/nonexistent/ca.pem"],
+            "/nonexistent/ca.pem",
+        ),
+    ] {
+        alpn(args).ends_with(2).complains(advice);
+    }
+    // An option of the server is none of this.
+    let output = command(&["--workers", "2", "alpn", "localhost"]).output();
+    assert_eq!(output.expect("runs").status.code(), Some(2));
+}
+
+#[test]
+fn a_client_that_is_not_compiled_in_is_named_with_its_feature() {
+    for (client, compiled_in) in [
+        ("rustls", cfg!(feature = "rustls")),
+        ("native-tls", cfg!(feature = "native-tls")),
+    ] {
+        if !compiled_in {
+            alpn(&["localhost:1", "--client", client])
+                .ends_with(2)
+                .complains(&format!("--features {client}"));
+        }
+    }
+}

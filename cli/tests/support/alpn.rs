@@ -1,0 +1,75 @@
+//! `corelane alpn`, run to its end.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::command;
+
+/// How `corelane alpn` ended and what it said.
+pub(crate) struct Asked {
+    pub(crate) status: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) took: Duration,
+}
+
+pub(crate) fn alpn(args: &[&str]) -> Asked {
+    let begun = Instant::now();
+    let output = command(&["alpn"]).args(args).output();
+    let output = output.expect("the command runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    let asked = Asked {
+        status: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+        took: begun.elapsed(),
+    };
+    assert!(!asked.err.contains("panicked"), "{}", asked.err);
+    asked
+}
+
+impl Asked {
+    #[track_caller]
+    pub(crate) fn ends_with(self, status: i32) -> Self {
+        let Self { out, err, .. } = &self;
+        assert_eq!(self.status, Some(status), "out:\n{out}\nerr:\n{err}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn prints(self, text: &str) -> Self {
+        assert!(self.out.contains(text), "{text:?} is not in:\n{}", self.out);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn complains(self, text: &str) -> Self {
+        assert!(self.err.contains(text), "{text:?} is not in:\n{}", self.err);
+        self
+    }
+}
+
+/// A report as JSON, by its schema.
+pub(crate) fn valid(text: &str) -> Value {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../schema/alpn-report.json")).expect("JSON");
+    jsonschema::meta::validate(&schema).expect("a JSON Schema");
+    let validator = jsonschema::validator_for(&schema).expect("a JSON Schema");
+    let report: Value = serde_json::from_str(text).expect("JSON");
+    let errors: Vec<_> = validator
+        .iter_errors(&report)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}\n{text}");
+    report
+}
+
+/// A port on which nobody listens.
+pub(crate) fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("bound")
+}

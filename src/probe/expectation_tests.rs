@@ -1,0 +1,172 @@
+use std::time::Duration;
+
+use super::*;
+use crate::probe::{Client, Verdict};
+
+fn rule(text: &str) -> Expectation {
+    text.parse().expect(text)
+}
+
+fn row(offer: Offer, outcome: Outcome) -> Row {
+    Row {
+        client: Client::Rustls,
+        offer,
+        outcome,
+        verdict: Verdict::NotJudged,
+        time: Duration::ZERO,
+    }
+}
+
+fn chose(name: Option<&str>, http2: Option<Http2>) -> Outcome {
+    Outcome::Negotiated {
+        alpn_protocol: name.map(|name| ProtocolName::new(name).expect("a name")),
+        tls_version: None,
+        cipher_suite: None,
+        http2,
+    }
+}
+
+fn outcomes() -> [(&'static str, Outcome); 9] {
+    let served = || Some(Http2::Served(200));
+    let not_served = || Some(Http2::NotServed("HTTP/1.1".into()));
+    [
+        ("h2", chose(Some("h2"), served())),
+        ("h2 not served", chose(Some("h2"), not_served())),
+        ("http/1.1", chose(Some("http/1.1"), None)),
+        ("none", chose(None, None)),
+        ("none, h2 served", chose(None, served())),
+        ("120", Outcome::Alert(120)),
+        ("40", Outcome::Alert(40)),
+        ("closed", Outcome::Closed),
+        ("timed out", Outcome::TimedOut),
+    ]
+}
+
+#[test]
+fn answers() {
+    for (text, met_by) in [
+        ("h2", &["h2"][..]),
+        ("h2=h2", &["h2"]),
+        ("h2=http/1.1", &["http/1.1"]),
+        ("http/1.1", &["http/1.1"]),
+        ("none=none", &["none", "none, h2 served"]),
+        ("none=h2", &["h2", "none, h2 served"]),
+        ("h2=none", &["none", "none, h2 served"]),
+        ("x-unknown=alert", &["120", "40"]),
+        ("x-unknown=alert:120", &["120"]),
+        ("x-unknown=close", &["closed"]),
+        ("malformed=alert:40", &["40"]),
+    ] {
+        let rule = rule(text);
+        let offer = rule.offer();
+        let offer = offer.unwrap_or_else(|| Offer::malformed(Malformed::EmptyName));
+        for (name, outcome) in outcomes() {
+            let row = row(offer.clone(), outcome);
+            let met = rule.check(&row).is_ok();
+            assert_eq!(met, met_by.contains(&name), "{text} and {name}");
+        }
+        let unsupported = row(offer, Outcome::Unsupported(String::new()));
+        assert_eq!(rule.check(&unsupported), Ok(()));
+    }
+}
+
+#[test]
+fn offers() {
+    let h2 = || Offer::new([ProtocolName::H2]);
+    let both = || Offer::new([ProtocolName::H2, ProtocolName::HTTP_1_1]);
+    for (text, offer) in [
+        ("h2", h2()),
+        (" h2 = h2 ", h2()),
+        ("h2,http/1.1=h2", both()),
+        ("h2, http/1.1=h2", both()),
+        ("none=alert:120", Offer::none()),
+        ("h2 (TLS 1.2)=h2", h2().only(TlsVersion::TLS_1_2)),
+        (
+            "malformed: empty list=alert:50",
+            Offer::malformed(Malformed::EmptyList),
+        ),
+    ] {
+        assert_eq!(rule(text).offer(), Some(offer.clone()), "{text}");
+        assert!(rule(text).concerns(&offer), "{text}");
+    }
+    let of = |text: &str| {
+        let mut offers = Offer::defaults();
+        offers.retain(|offer| rule(text).concerns(offer));
+        offers.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(of("h2"), ["h2"]);
+    assert_eq!(of("h2 (TLS 1.3)=h2"), ["h2 (TLS 1.3)"]);
+    assert_eq!(of("malformed=alert").len(), Malformed::ALL.len());
+    assert_eq!(rule("malformed=alert").offer(), None);
+}
+
+#[test]
+fn they_are_shown_as_they_are_read() {
+    for text in [
+        "h2=h2",
+        "h2,http/1.1=http/1.1",
+        "none=none",
+        "none=close",
+        "malformed=alert",
+        "malformed: lying length=alert:50",
+        "h2 (TLS 1.2)=alert:70",
+    ] {
+        assert_eq!(rule(text).to_string(), text);
+        assert_eq!(rule(&rule(text).to_string()), rule(text));
+    }
+    // Every offer that is made by default can be named.
+    for offer in Offer::defaults() {
+        let text = format!("{offer}=alert");
+        assert_eq!(rule(&text).offer(), Some(offer), "{text}");
+    }
+    let strange = Offer::new([ProtocolName::from_static(b"a\xff\x00z")]);
+    assert_eq!(rule(&format!("{strange}=alert")).offer(), Some(strange));
+    let backslash = Offer::new([ProtocolName::from_static(br"\xq\x")]);
+    assert_eq!(rule(r"\xq\x=alert").offer(), Some(backslash));
+}
+
+#[test]
+fn what_is_no_rule_is_told_what_is() {
+    for text in [
+        "",
+        "=h2",
+        "h2=",
+        "none",
+        "malformed",
+        "h2,http/1.1",
+        "h2=alert:",
+        "h2=alert:256",
+        "h2=alert:no_application_protocol",
+        "h2,,http/1.1=h2",
+        "malformed: something=alert",
+    ] {
+        let error = text.parse::<Expectation>().expect_err(text);
+        assert!(error.is_config());
+        assert!(error.to_string().contains("alert:NUMBER"), "{error}");
+    }
+}
+
+#[test]
+fn a_report_is_held_against_a_rule() {
+    let h2 = || Offer::new([ProtocolName::H2]);
+    let mut report = Report {
+        addr: ([127, 0, 0, 1], 443).into(),
+        server_name: "localhost".into(),
+        rows: vec![
+            row(h2(), chose(Some("h2"), Some(Http2::Served(200)))),
+            row(h2(), Outcome::Alert(120)),
+        ],
+    };
+    let wrong = rule("h2").check_report(&report);
+    assert_eq!(
+        wrong,
+        ["h2 offered by rustls: expected h2 to be served, got alert 120 no_application_protocol"]
+    );
+    report.rows.pop();
+    assert!(rule("h2").check_report(&report).is_empty());
+    // Nobody made that offer, or nobody could.
+    let missing = rule("none=alert").check_report(&report);
+    assert_eq!(missing, ["none=alert: no such offer was made"]);
+    report.rows = vec![row(h2(), Outcome::Unsupported(String::new()))];
+    assert_eq!(rule("h2").check_report(&report).len(), 1);
+}

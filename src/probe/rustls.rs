@@ -1,0 +1,278 @@
+//! Offers by rustls, through monoio-rustls.
+
+use std::{error::Error as StdError, io, sync::Arc};
+
+use ::rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, PeerMisbehaved,
+    RootCertStore, SignatureScheme, SupportedProtocolVersion,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
+    },
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    server::ParsedCertificate,
+    version::{TLS12, TLS13},
+};
+
+use super::{
+    Offer,
+    connect::{Answer, Library},
+    handshake::{self, Failed},
+    options::{Target, Trust},
+    recorder::Recorder,
+};
+use crate::{error::Error, negotiated::TlsVersion, tls::crypto_provider};
+
+pub(super) struct Rustls {
+    /// `None` where this crate was built without one.
+    provider: Option<Arc<CryptoProvider>>,
+    trust: Trusted,
+}
+
+enum Trusted {
+    /// And, of these, the certificates that were given.
+    Roots(Arc<RootCertStore>, Vec<CertificateDer<'static>>),
+    Any,
+}
+
+impl Rustls {
+    pub(super) fn new(trust: &Trust) -> Result<Self, Error> {
+        let mut roots = RootCertStore::empty();
+        let trust = match trust {
+            Trust::Any => Trusted::Any,
+            Trust::System => {
+                // With none there nothing is trusted, and the report says so.
+                let found = rustls_native_certs::load_native_certs();
+                for error in &found.errors {
+                    tracing::debug!(%error, "the system's trusted certificates");
+                }
+                roots.add_parsable_certificates(found.certs);
+                Trusted::Roots(Arc::new(roots), Vec::new())
+            }
+            Trust::Pem(pem) => {
+                let mut given = Vec::new();
+                for certificate in CertificateDer::pem_slice_iter(pem) {
+                    certificate
+                        .map_err(|error| not_trustable().with(error))
+                        .and_then(|certificate| {
+                            given.push(certificate.clone());
+                            let added = roots.add(certificate);
+                            added.map_err(|error| not_trustable().with(error))
+                        })?;
+                }
+                if roots.is_empty() {
+                    return Err(not_trustable());
+                }
+                Trusted::Roots(Arc::new(roots), given)
+            }
+        };
+        Ok(Self {
+            provider: crypto_provider(),
+            trust,
+        })
+    }
+
+    fn config(&self, offer: &Offer) -> Result<ClientConfig, String> {
+        let Some(provider) = &self.provider else {
+            return Err("built without a crypto provider: aws-lc-rs or ring".into());
+        };
+        let versions: &[&SupportedProtocolVersion] = match offer.version() {
+            None => &[&TLS13, &TLS12],
+            Some(TlsVersion::TLS_1_2) => &[&TLS12],
+            Some(TlsVersion::TLS_1_3) => &[&TLS13],
+            Some(other) => return Err(format!("rustls has no {other}")),
+        };
+        let verifier: Arc<dyn ServerCertVerifier> = match &self.trust {
+            Trusted::Any => Arc::new(AnyCertificate(Arc::clone(provider))),
+            Trusted::Roots(roots, _) if roots.is_empty() => {
+                return Err("the system trusts no certificate".into());
+            }
+            Trusted::Roots(roots, given) => {
+                let (roots, provider) = (Arc::clone(roots), Arc::clone(provider));
+                let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider)
+                    .build()
+                    .map_err(|error| error.to_string())?;
+                Arc::new(Given {
+                    webpki,
+                    given: given.clone(),
+                })
+            }
+        };
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
+            .with_protocol_versions(versions)
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        config.alpn_protocols = offer
+            .protocols()
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        Ok(config)
+    }
+}
+
+fn not_trustable() -> Error {
+    Error::config("the certificates to trust are not valid PEM")
+}
+
+impl Library for Rustls {
+    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Result<Answer<'a>, String> {
+        if offer.as_malformed().is_some() {
+            return Err("rustls makes well-formed offers only".into());
+        }
+        let connector = monoio_rustls::TlsConnector::from(self.config(offer)?);
+        let name = ServerName::try_from(target.name.host()).map_err(|error| error.to_string())?;
+        Ok(Box::pin(async move {
+            let handshake = |socket: Recorder| async move {
+                let stream = connector.connect(name, socket).await.map_err(failed)?;
+                let protocol = stream.alpn_protocol();
+                Ok((stream, protocol))
+            };
+            handshake::run(target, offer, handshake).await
+        }))
+    }
+}
+
+/// An alert may be encrypted under TLS 1.3: then it is known from here only.
+fn failed(error: monoio_rustls::TlsError) -> Failed {
+    let error = match error {
+        monoio_rustls::TlsError::Rustls(error) => error,
+        monoio_rustls::TlsError::Io(error) => match error.downcast::<TlsError>() {
+            Ok(error) => error,
+            Err(error) => return other(&error),
+        },
+    };
+    Failed {
+        alert: match error {
+            TlsError::AlertReceived(alert) => Some(alert.into()),
+            _ => None,
+        },
+        untrusted: matches!(error, TlsError::InvalidCertificate(_)),
+        message: match error {
+            TlsError::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol) => {
+                "chose a protocol that was not offered (RFC 7301 section 3.1)".into()
+            }
+            other => other.to_string(),
+        },
+    }
+}
+
+fn other(error: &io::Error) -> Failed {
+    Failed {
+        alert: None,
+        untrusted: false,
+        message: match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        },
+    }
+}
+
+/// Those that the roots vouch for, and those that were given, self-signed ones with the mark of an
+/// authority too: `openssl req -x509` makes such by default, OpenSSL takes them, webpki does not.
+#[derive(Debug)]
+struct Given {
+    webpki: Arc<WebPkiServerVerifier>,
+    given: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Given {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        let webpki = &self.webpki;
+        let error = match webpki.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        ) {
+            Err(error) if self.given.contains(end_entity) => error,
+            result => return result,
+        };
+        // rustls has this reason of webpki's in words only. webpki gives it when the certificate
+        // is neither too old nor too new; what is left to look at is the name.
+        match &error {
+            TlsError::InvalidCertificate(CertificateError::Other(other))
+                if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            _ => Err(error),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.webpki.verify_tls12_signature(message, cert, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.webpki.verify_tls13_signature(message, cert, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.webpki.supported_verify_schemes()
+    }
+}
+
+/// [`Trust::Any`]: the certificate is not looked at, the signature made with it is.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,93 @@
+//! A report as people read it.
+
+use std::fmt;
+
+use super::{Http2, Outcome, Report, Verdict, alerts};
+
+/// `h2, TLS 1.3, TLS_AES_128_GCM_SHA256, GET 200`, `alert 120 no_application_protocol`, `closed`.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Negotiated {
+                alpn_protocol,
+                tls_version,
+                cipher_suite,
+                http2,
+            } => {
+                match alpn_protocol {
+                    Some(name) => write!(f, "{name}")?,
+                    None => f.write_str("no ALPN")?,
+                }
+                if let Some(version) = tls_version {
+                    write!(f, ", {version}")?;
+                }
+                if let Some(suite) = cipher_suite {
+                    write!(f, ", {suite}")?;
+                }
+                match (http2, alpn_protocol) {
+                    (Some(Http2::Served(status)), Some(_)) => write!(f, ", GET {status}"),
+                    (Some(Http2::Served(status)), None) => {
+                        write!(f, ", HTTP/2 all the same: GET {status}")
+                    }
+                    (Some(Http2::NotServed(what)), Some(_)) => {
+                        write!(f, ", HTTP/2 NOT SERVED: {what}")
+                    }
+                    // Nobody said that there would be HTTP/2.
+                    (Some(Http2::NotServed(_)), None) | (None, _) => Ok(()),
+                }
+            }
+            Self::Alert(description) => write!(f, "alert {}", alerts::Shown(*description)),
+            Self::EncryptedAlert => f.write_str("an encrypted alert"),
+            Self::Closed => f.write_str("closed"),
+            Self::Invalid(what) => write!(f, "invalid: {what}"),
+            Self::Untrusted(why) => write!(f, "untrusted: {why}"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Unreachable(why) => write!(f, "unreachable: {why}"),
+            Self::Unsupported(why) => write!(f, "not offered: {why}"),
+        }
+    }
+}
+
+/// `conforms`, `VIOLATES: ` and the rule, `not judged`.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conforms => f.write_str("conforms"),
+            Self::Violates(rule) => write!(f, "VIOLATES: {rule}"),
+            Self::NotJudged => f.write_str("not judged"),
+        }
+    }
+}
+
+/// The table, one line for each row behind two of heading, and below it the [note](Report::note)
+/// if there is one.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let heading = ["client", "offer", "answer", "time", "verdict"].map(str::to_owned);
+        let mut lines = vec![heading];
+        for row in &self.rows {
+            lines.push([
+                row.client.to_string(),
+                row.offer.to_string(),
+                row.outcome.to_string(),
+                format!("{:.1} ms", row.time.as_secs_f64() * 1000.0),
+                row.verdict.to_string(),
+            ]);
+        }
+        let mut widths = [0; 4];
+        for line in &lines {
+            for (width, cell) in widths.iter_mut().zip(line) {
+                *width = cell.chars().count().max(*width);
+            }
+        }
+        let [client, offer, answer, time] = widths;
+        writeln!(f, "{} as {}", self.addr, self.server_name)?;
+        for [a, b, c, d, e] in &lines {
+            writeln!(f, "{a:client$}  {b:offer$}  {c:answer$}  {d:>time$}  {e}")?;
+        }
+        match self.note() {
+            Some(note) => writeln!(f, "{note}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What RFC 7301, RFC 8446 and RFC 9113 say to an answer, in the light of the others.
+
+use super::{Http2, Offer, Outcome, Row, Verdict, alerts};
+use crate::{alpn::ProtocolName, negotiated::TlsVersion};
+
+/// Judges every row.
+pub(super) fn judge(rows: &mut [Row]) {
+    let server = Server::seen_in(rows);
+    for row in rows {
+        row.verdict = server.verdict(&row.offer, &row.outcome);
+    }
+}
+
+/// What the report says about the server as a whole.
+struct Server {
+    /// The protocols that it chose, in whichever row.
+    chosen: Vec<ProtocolName>,
+    /// Whether it answered anything.
+    answers: bool,
+}
+
+impl Server {
+    fn seen_in(rows: &[Row]) -> Self {
+        Self {
+            chosen: rows.iter().filter_map(Row::chosen).cloned().collect(),
+            answers: rows.iter().any(|row| row.outcome.is_answer()),
+        }
+    }
+
+    /// Whether it takes part in ALPN: RFC 7301 leaves that to a server, but what it wants of one
+    /// that does, it wants of every answer.
+    fn supports_alpn(&self) -> bool {
+        !self.chosen.is_empty()
+    }
+
+    fn shares_a_protocol_with(&self, offer: &Offer) -> bool {
+        let mut names = offer.protocols().iter();
+        names.any(|name| self.chosen.contains(name))
+    }
+
+    fn verdict(&self, offer: &Offer, outcome: &Outcome) -> Verdict {
+        match outcome {
+            Outcome::Unreachable(_) | Outcome::Untrusted(_) | Outcome::Unsupported(_) => {
+                Verdict::NotJudged
+            }
+            Outcome::Invalid(_) if offer.as_malformed().is_none() => {
+                violates("the answer is none that a client may accept (RFC 8446 section 4)")
+            }
+            _ if offer.as_malformed().is_some() => self.to_malformed(outcome),
+            Outcome::Negotiated {
+                alpn_protocol: Some(chosen),
+                tls_version,
+                http2,
+                ..
+            } => chose(offer, chosen, *tls_version, http2.as_ref()),
+            Outcome::Negotiated {
+                alpn_protocol: None,
+                ..
+            } => self.chose_none(offer),
+            Outcome::Alert(alert) => self.alerted(offer, *alert),
+            Outcome::Closed if self.wants_alert(offer) => violates(
+                "closed without the alert no_application_protocol (120) where no protocol is in \
+                 common (RFC 7301 section 3.2)",
+            ),
+            _ => Verdict::NotJudged,
+        }
+    }
+
+    /// RFC 8446 section 6.2: what cannot be parsed is answered by decode_error, what can but is
+    /// not allowed by illegal_parameter. A server that drops what is wrong and finds nothing that
+    /// it likes may come to no_application_protocol.
+    fn to_malformed(&self, outcome: &Outcome) -> Verdict {
+        let wanted = "an alert, decode_error (50) or illegal_parameter (47) (RFC 8446 section 6.2)";
+        match outcome {
+            Outcome::Alert(
+                alerts::DECODE_ERROR | alerts::ILLEGAL_PARAMETER | alerts::NO_APPLICATION_PROTOCOL,
+            ) => Verdict::Conforms,
+            Outcome::Alert(alert) => violates(format!(
+                "alert {} to a malformed offer, which wants {wanted}",
+                alerts::Shown(*alert)
+            )),
+            Outcome::Negotiated { .. } => violates(format!(
+                "negotiated on a malformed offer, which wants {wanted}"
+            )),
+            Outcome::Closed => {
+                violates(format!("closed on a malformed offer, which wants {wanted}"))
+            }
+            Outcome::Invalid(_) => violates(format!(
+                "no TLS in answer to a malformed offer, which wants {wanted}"
+            )),
+            Outcome::TimedOut if self.answers => violates(format!(
+                "no answer to a malformed offer, which wants {wanted}"
+            )),
+            // Its number cannot be read.
+            _ => Verdict::NotJudged,
+        }
+    }
+
+    fn chose_none(&self, offer: &Offer) -> Verdict {
+        if offer.protocols().is_empty() || !self.supports_alpn() {
+            return Verdict::Conforms;
+        }
+        violates(match self.shares_a_protocol_with(offer) {
+            false => {
+                "fell back to no protocol without a word where none is in common: the alert \
+                 no_application_protocol (120) is wanted (RFC 7301 section 3.2)"
+            }
+            true => {
+                "chose no protocol, though it chose one of those offered in another row (RFC 7301 \
+                 section 3.2)"
+            }
+        })
+    }
+
+    fn alerted(&self, offer: &Offer, alert: u8) -> Verdict {
+        let limited = offer.version().is_some();
+        match alert {
+            // Not every server has every version (RFC 8446 section 4.2.1).
+            alerts::PROTOCOL_VERSION if limited => Verdict::Conforms,
+            alerts::NO_APPLICATION_PROTOCOL if !limited && self.shares_a_protocol_with(offer) => {
+                violates(
+                    "no_application_protocol (120), though it chose a protocol of those offered \
+                     in another row (RFC 7301 section 3.2)",
+                )
+            }
+            alerts::NO_APPLICATION_PROTOCOL => Verdict::Conforms,
+            other if self.wants_alert(offer) => violates(format!(
+                "alert {} where no protocol is in common: no_application_protocol (120) is wanted \
+                 (RFC 7301 section 3.2)",
+                alerts::Shown(other)
+            )),
+            // The handshake failed over something else than ALPN.
+            _ => Verdict::NotJudged,
+        }
+    }
+
+    /// Whether the alert 120 is the one answer.
+    fn wants_alert(&self, offer: &Offer) -> bool {
+        let offered = !offer.protocols().is_empty();
+        offered && self.supports_alpn() && !self.shares_a_protocol_with(offer)
+    }
+}
+
+fn chose(
+    offer: &Offer,
+    chosen: &ProtocolName,
+    version: Option<TlsVersion>,
+    http2: Option<&Http2>,
+) -> Verdict {
+    if !offer.protocols().contains(chosen) {
+        return violates(format!(
+            "chose {chosen}, which was not offered (RFC 7301 section 3.1)"
+        ));
+    }
+    if *chosen != ProtocolName::H2 {
+        return Verdict::Conforms;
+    }
+    if let Some(version) = version
+        && version < TlsVersion::TLS_1_2
+    {
+        return violates(format!(
+            "h2 under {version}: it needs TLS 1.2 (RFC 9113 section 9.2)"
+        ));
+    }
+    match http2 {
+        Some(Http2::NotServed(_)) => {
+            violates("negotiated h2 and did not serve it (RFC 9113 sections 3.2 and 3.4)")
+        }
+        _ => Verdict::Conforms,
+    }
+}
+
+fn violates(rule: impl Into<String>) -> Verdict {
+    Verdict::Violates(rule.into())
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

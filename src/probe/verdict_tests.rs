@@ -1,0 +1,204 @@
+use std::time::Duration;
+
+use super::*;
+use crate::probe::{Client, Malformed};
+
+fn offer(names: &[&str]) -> Offer {
+    Offer::new(
+        names
+            .iter()
+            .map(|name| ProtocolName::new(*name).expect("a name")),
+    )
+}
+
+fn chose(name: Option<&str>) -> Outcome {
+    let served = name == Some("h2");
+    under(
+        TlsVersion::TLS_1_3,
+        name,
+        served.then_some(Http2::Served(200)),
+    )
+}
+
+fn under(version: TlsVersion, name: Option<&str>, http2: Option<Http2>) -> Outcome {
+    Outcome::Negotiated {
+        alpn_protocol: name.map(|name| ProtocolName::new(name).expect("a name")),
+        tls_version: Some(version),
+        cipher_suite: None,
+        http2,
+    }
+}
+
+/// The verdicts on a server that answered so.
+fn verdicts(answers: &[(Offer, Outcome)]) -> Vec<Verdict> {
+    let mut rows: Vec<_> = answers
+        .iter()
+        .map(|(offer, outcome)| Row {
+            client: Client::Raw,
+            offer: offer.clone(),
+            outcome: outcome.clone(),
+            verdict: Verdict::NotJudged,
+            time: Duration::ZERO,
+        })
+        .collect();
+    judge(&mut rows);
+    rows.into_iter().map(|row| row.verdict).collect()
+}
+
+/// The verdict on one answer of a server that chose h2 when that was offered alone.
+fn of_an_h2_server(offer: Offer, outcome: Outcome) -> Verdict {
+    let h2 = (self::offer(&["h2"]), chose(Some("h2")));
+    let [first, verdict] = &verdicts(&[h2, (offer, outcome)])[..] else {
+        panic!("two rows");
+    };
+    assert_eq!(*first, Verdict::Conforms);
+    verdict.clone()
+}
+
+/// The same on one of a server of which nothing else is known.
+fn alone(offer: Offer, outcome: Outcome) -> Verdict {
+    verdicts(&[(offer, outcome)]).remove(0)
+}
+
+#[track_caller]
+fn violates(verdict: Verdict, section: &str) {
+    match verdict {
+        Verdict::Violates(rule) => assert!(rule.contains(section), "{rule}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_protocol_that_was_offered_may_be_chosen() {
+    for names in [&["h2"][..], &["h2", "http/1.1"], &["http/1.1", "h2"]] {
+        assert_eq!(alone(offer(names), chose(Some("h2"))), Verdict::Conforms);
+    }
+    let verdict = alone(offer(&["http/1.1"]), chose(Some("http/1.1")));
+    assert_eq!(verdict, Verdict::Conforms);
+}
+
+#[test]
+fn one_that_was_not_may_not() {
+    violates(
+        alone(offer(&["http/1.1"]), chose(Some("h2"))),
+        "RFC 7301 section 3.1",
+    );
+    violates(alone(Offer::none(), chose(Some("h2"))), "RFC 7301");
+}
+
+#[test]
+fn h2_has_to_be_served() {
+    let said = Http2::NotServed("HTTP/1.1 400 Bad Request".into());
+    let outcome = under(TlsVersion::TLS_1_3, Some("h2"), Some(said));
+    violates(alone(offer(&["h2"]), outcome), "RFC 9113");
+    // Nobody said that there would be any.
+    let said = Http2::NotServed("HTTP/1.1 400 Bad Request".into());
+    let outcome = under(TlsVersion::TLS_1_3, None, Some(said));
+    assert_eq!(alone(Offer::none(), outcome), Verdict::Conforms);
+}
+
+#[test]
+fn h2_needs_tls_1_2() {
+    for (version, conforms) in [
+        (TlsVersion(0x0302), false),
+        (TlsVersion::TLS_1_2, true),
+        (TlsVersion::TLS_1_3, true),
+    ] {
+        let outcome = under(version, Some("h2"), Some(Http2::Served(200)));
+        match conforms {
+            true => assert_eq!(alone(offer(&["h2"]), outcome), Verdict::Conforms),
+            false => violates(alone(offer(&["h2"]), outcome), "RFC 9113 section 9.2"),
+        }
+    }
+}
+
+#[test]
+fn nothing_in_common_wants_alert_120() {
+    let unknown = || offer(&["x-unknown"]);
+    let conforms = of_an_h2_server(unknown(), Outcome::Alert(120));
+    assert_eq!(conforms, Verdict::Conforms);
+    for outcome in [chose(None), Outcome::Alert(40), Outcome::Closed] {
+        violates(of_an_h2_server(unknown(), outcome), "RFC 7301 section 3.2");
+    }
+    let timed_out = of_an_h2_server(unknown(), Outcome::TimedOut);
+    assert_eq!(timed_out, Verdict::NotJudged);
+}
+
+#[test]
+fn a_server_without_alpn_conforms() {
+    let answers = [
+        (offer(&["h2"]), chose(None)),
+        (offer(&["x-unknown"]), chose(None)),
+        (Offer::none(), chose(None)),
+    ];
+    assert_eq!(verdicts(&answers), [(); 3].map(|()| Verdict::Conforms));
+}
+
+#[test]
+fn what_is_chosen_once_is_not_refused_another_time() {
+    let both = || offer(&["http/1.1", "h2"]);
+    violates(of_an_h2_server(both(), Outcome::Alert(120)), "RFC 7301");
+    violates(of_an_h2_server(both(), chose(None)), "RFC 7301");
+    // That failed over something else.
+    let failed = of_an_h2_server(both(), Outcome::Alert(40));
+    assert_eq!(failed, Verdict::NotJudged);
+}
+
+#[test]
+fn not_every_server_has_every_version() {
+    let only = || offer(&["h2"]).only(TlsVersion::TLS_1_3);
+    for alert in [70, 120] {
+        let verdict = of_an_h2_server(only(), Outcome::Alert(alert));
+        assert_eq!(verdict, Verdict::Conforms);
+    }
+}
+
+#[test]
+fn no_offer_may_be_served_or_refused() {
+    for outcome in [chose(None), Outcome::Alert(120)] {
+        assert_eq!(of_an_h2_server(Offer::none(), outcome), Verdict::Conforms);
+    }
+    let failed = of_an_h2_server(Offer::none(), Outcome::Alert(40));
+    assert_eq!(failed, Verdict::NotJudged);
+}
+
+#[test]
+fn what_is_malformed_wants_an_alert() {
+    for malformed in Malformed::ALL {
+        let offer = || Offer::malformed(malformed);
+        for alert in [47, 50, 120] {
+            let verdict = of_an_h2_server(offer(), Outcome::Alert(alert));
+            assert_eq!(verdict, Verdict::Conforms);
+        }
+        for outcome in [
+            Outcome::Alert(40),
+            Outcome::Alert(10),
+            Outcome::Closed,
+            Outcome::TimedOut,
+            Outcome::Invalid("HTTP/1.1 400".into()),
+            chose(None),
+            chose(Some("h2")),
+        ] {
+            violates(of_an_h2_server(offer(), outcome), "RFC 8446 section 6.2");
+        }
+        // Refused, but by which alert is not known; and nobody there.
+        let encrypted = of_an_h2_server(offer(), Outcome::EncryptedAlert);
+        assert_eq!(encrypted, Verdict::NotJudged);
+        assert_eq!(alone(offer(), Outcome::TimedOut), Verdict::NotJudged);
+    }
+}
+
+#[test]
+fn what_is_no_answer_is_not_judged() {
+    for outcome in [
+        Outcome::TimedOut,
+        Outcome::Closed,
+        Outcome::Unreachable(String::new()),
+        Outcome::Untrusted(String::new()),
+        Outcome::Unsupported(String::new()),
+    ] {
+        assert_eq!(alone(offer(&["h2"]), outcome), Verdict::NotJudged);
+    }
+    let garbage = Outcome::Invalid("SSH-2.0".into());
+    violates(alone(offer(&["h2"]), garbage), "RFC 8446");
+}

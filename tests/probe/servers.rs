@@ -1,0 +1,197 @@
+//! Servers that misbehave, each named for how.
+
+use std::{
+    io::{self, Read, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use openssl::{
+    pkey::PKey,
+    ssl::{AlpnError, SslAcceptor, SslMethod, SslRef, SslVersion, select_next_proto},
+    x509::X509,
+};
+
+use crate::common::{certs::CERTIFICATE, client::DEADLINE};
+
+/// A listener on loopback with a thread for each connection.
+pub struct Faulty {
+    pub addr: SocketAddr,
+    ended: Arc<AtomicBool>,
+}
+
+impl Faulty {
+    pub fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        Self::on(Ipv4Addr::LOCALHOST.into(), serve).expect("loopback")
+    }
+
+    pub fn on(ip: IpAddr, serve: impl Fn(TcpStream) + Send + Sync + 'static) -> io::Result<Self> {
+        let listener = TcpListener::bind((ip, 0))?;
+        let addr = listener.local_addr()?;
+        let ended = Arc::new(AtomicBool::new(false));
+        let (serve, stop) = (Arc::new(serve), Arc::clone(&ended));
+        thread::spawn(move || {
+            for socket in listener.incoming() {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                let socket = socket.expect("a connection");
+                socket.set_read_timeout(Some(DEADLINE)).expect("a limit");
+                let serve = Arc::clone(&serve);
+                thread::spawn(move || serve(socket));
+            }
+        });
+        Ok(Self { addr, ended })
+    }
+
+    /// OpenSSL with this choice of protocols; what is sealed with it is up to `serve`.
+    pub fn tls(
+        choose: Option<Choose>,
+        serve: impl Fn(&mut dyn Stream) + Send + Sync + 'static,
+    ) -> Self {
+        let acceptor = acceptor(choose, None);
+        Self::start(move |socket| {
+            if let Ok(mut stream) = acceptor.accept(socket) {
+                serve(&mut stream);
+            }
+        })
+    }
+}
+
+impl Drop for Faulty {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        // The listener waits for a connection.
+        let _ = TcpStream::connect(self.addr);
+    }
+}
+
+pub trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
+
+pub type Choose = for<'a> fn(&mut SslRef, &'a [u8]) -> Result<&'a [u8], AlpnError>;
+
+pub fn acceptor(choose: Option<Choose>, most: Option<SslVersion>) -> SslAcceptor {
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).expect("OpenSSL");
+    let certificate = X509::from_pem(CERTIFICATE.pem.as_bytes()).expect("PEM");
+    let key = PKey::private_key_from_pem(CERTIFICATE.key.as_bytes()).expect("PEM");
+    acceptor.set_certificate(&certificate).expect("certificate");
+    acceptor.set_private_key(&key).expect("its key");
+    acceptor.set_max_proto_version(most).expect("a version");
+    if let Some(choose) = choose {
+        acceptor.set_alpn_select_callback(choose);
+    }
+    acceptor.build()
+}
+
+/// As RFC 7301 wants it.
+pub fn h2_or_alert<'a>(_: &mut SslRef, offered: &'a [u8]) -> Result<&'a [u8], AlpnError> {
+    select_next_proto(b"\x02h2", offered).ok_or(AlpnError::ALERT_FATAL)
+}
+
+/// The silent fallback.
+pub fn h2_or_nothing<'a>(_: &mut SslRef, offered: &'a [u8]) -> Result<&'a [u8], AlpnError> {
+    select_next_proto(b"\x02h2", offered).ok_or(AlpnError::NOACK)
+}
+
+pub fn always_http_1_1<'a>(_: &mut SslRef, _offered: &'a [u8]) -> Result<&'a [u8], AlpnError> {
+    Ok(b"http/1.1")
+}
+
+const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+const SETTINGS_ACK: &[u8] = b"\0\0\0\x04\x01\0\0\0\0";
+/// END_STREAM and END_HEADERS on stream 1; `:status: 200` from the static table.
+const HEADERS_200: &[u8] = b"\0\0\x01\x01\x05\0\0\0\x01\x88";
+/// INADEQUATE_SECURITY.
+const GOAWAY: &[u8] = b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0c";
+
+/// What the client says at once.
+fn hear(stream: &mut dyn Stream) {
+    let _ = stream.read(&mut [0; 4096]);
+}
+
+/// Until the client closes.
+pub fn wait(stream: &mut dyn Stream) {
+    while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {}
+}
+
+fn say(stream: &mut dyn Stream, what: &[u8]) {
+    let _ = stream.write_all(what);
+    let _ = stream.flush();
+}
+
+/// As much HTTP/2 as one GET needs.
+pub fn h2(stream: &mut dyn Stream) {
+    say(stream, SETTINGS);
+    hear(stream);
+    say(stream, SETTINGS_ACK);
+    say(stream, HEADERS_200);
+    wait(stream);
+}
+
+pub fn http_1_1(stream: &mut dyn Stream) {
+    hear(stream);
+    say(
+        stream,
+        b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n",
+    );
+}
+
+pub fn only_settings(stream: &mut dyn Stream) {
+    say(stream, SETTINGS);
+    wait(stream);
+}
+
+pub fn goaway(stream: &mut dyn Stream) {
+    hear(stream);
+    say(stream, GOAWAY);
+    wait(stream);
+}
+
+pub fn close(stream: &mut dyn Stream) {
+    hear(stream);
+}
+
+/// More than anyone reads.
+pub fn flood(stream: &mut dyn Stream) {
+    say(stream, SETTINGS);
+    // PING with an acknowledgement that nobody asked for.
+    let ping = b"\0\0\x08\x06\x01\0\0\0\0corelane".repeat(1000);
+    while stream.write_all(&ping).is_ok() {}
+}
+
+/// A ClientHello that was made by hand.
+pub fn is_by_hand(hello: &[u8]) -> bool {
+    const RANDOM: &[u8] = b"corelane probes your ALPN answer";
+    hello.windows(RANDOM.len()).any(|bytes| bytes == RANDOM)
+}
+
+/// Whether supported_versions holds TLS 1.3.
+pub fn offers_tls_1_3(hello: &[u8]) -> bool {
+    const EXTENSION: &[u8] = b"\0\x2b\0\x05\x04\x03\x04\x03\x03";
+    hello
+        .windows(EXTENSION.len())
+        .any(|bytes| bytes == EXTENSION)
+}
+
+/// A ServerHello that nothing follows, of TLS 1.3 or of TLS 1.2 with `h2`.
+pub fn server_hello(tls_1_3: bool) -> Vec<u8> {
+    let extension: &[u8] = match tls_1_3 {
+        true => b"\0\x2b\0\x02\x03\x04",
+        false => b"\0\x10\0\x05\0\x03\x02h2",
+    };
+    let length = |n: usize| u8::try_from(n).expect("short");
+    let mut message = vec![3, 3];
+    message.extend([7; 32]);
+    message.extend([0, 0x13, 0x01, 0, 0, length(extension.len())]);
+    message.extend(extension);
+    let mut record = vec![22, 3, 3, 0, length(message.len() + 4)];
+    record.extend([2, 0, 0, length(message.len())]);
+    record.extend(message);
+    record
+}
