@@ -232,12 +232,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
             // write reports it.
             let _ = this.poll_sealed_sent(cx);
         }
-        if let Poll::Ready(Ok(0)) = result {
-            this.ended = true;
-        }
-        if let Poll::Ready(Err(error)) = &result {
-            this.ended = error.kind() == io::ErrorKind::UnexpectedEof;
-        }
+        this.ended |= match &result {
+            Poll::Ready(Ok(appended)) => *appended == 0,
+            Poll::Ready(Err(error)) => error.kind() == io::ErrorKind::UnexpectedEof,
+            Poll::Pending => false,
+        };
         result.map_ok(|_appended| ())
     }
 }
