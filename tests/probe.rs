@@ -615,6 +615,35 @@ fn an_encrypted_alert_is_asked_for_again_under_tls_1_2() {
     }
 }
 
+/// A HelloRetryRequest says nothing of ALPN, and there is no second ClientHello made by hand.
+#[test]
+fn a_server_that_wants_another_key_share_is_asked_under_tls_1_2() {
+    for (below, judged) in [(50, true), (70, false)] {
+        let server = Faulty::start(move |mut socket| {
+            let mut hello = [0; 4096];
+            let n = socket.read(&mut hello).unwrap_or(0);
+            let _ = socket.write_all(&match servers::offers_tls_1_3(&hello[..n]) {
+                true => servers::hello_retry_request(),
+                false => vec![21, 3, 3, 0, 2, 2, below],
+            });
+            servers::wait(&mut socket);
+        });
+        let mut options = options(Trust::Any);
+        options.clients = vec![Client::Raw];
+        let report = probe_blocking(server.addr, "localhost", &options).expect("a report");
+        for row in malformed_rows(&report) {
+            match &row.outcome {
+                Outcome::Alert(50) if judged => assert_eq!(row.verdict, Verdict::Conforms),
+                Outcome::Unsupported(why) if !judged => {
+                    assert!(why.contains("HelloRetryRequest"), "{report}");
+                    assert_eq!(row.verdict, Verdict::NotJudged);
+                }
+                _ => panic!("{report}"),
+            }
+        }
+    }
+}
+
 #[test]
 fn a_server_that_never_answers_is_left_in_time() {
     let server = Faulty::start(|mut socket| servers::wait(&mut socket));

@@ -24,6 +24,10 @@ const SIGNATURE_ALGORITHMS: [u16; 10] = [
 
 const X25519: u16 = 0x001d;
 const SECP256R1: u16 = 0x0017;
+/// Without a key share: a server that wants one of these asks for it, and is asked under TLS 1.2.
+const SECP384R1: u16 = 0x0018;
+const SECP521R1: u16 = 0x0019;
+const GROUPS: [u16; 4] = [X25519, SECP256R1, SECP384R1, SECP521R1];
 
 /// The public keys are the base points of their curves: valid ones, and nothing is ever encrypted
 /// with them, as the handshake ends with the server's first answer.
@@ -86,7 +90,7 @@ fn client_hello(name: &ServerName, alpn: &[u8], versions: Versions) -> Option<Ve
         host_name.extend(list(name.as_bytes()));
         extensions.extend(extension(0, &list(&host_name))); // server_name
     }
-    extensions.extend(extension(10, &list(&numbers(&[X25519, SECP256R1])))); // supported_groups
+    extensions.extend(extension(10, &list(&numbers(&GROUPS)))); // supported_groups
     extensions.extend(extension(11, &[1, 0])); // ec_point_formats: uncompressed
     extensions.extend(extension(13, &list(&numbers(&SIGNATURE_ALGORITHMS))));
     extensions.extend(extension(23, &[])); // extended_master_secret

@@ -8,7 +8,7 @@ use monoio::{
 };
 
 use super::{
-    Malformed, Offer, Outcome,
+    Malformed, Offer, Outcome, alerts,
     connect::{Answer, Library, connect},
     hello::{self, Versions},
     options::Target,
@@ -27,21 +27,21 @@ impl Library for Raw {
             let begun = Instant::now();
             let outcome = ask(target, malformed, Versions::Both, begun).await;
             // An alert behind a ServerHello of TLS 1.3 can be read by those only who have the
-            // keys. Under TLS 1.2 it comes in the clear.
-            if outcome != Outcome::EncryptedAlert {
+            // keys, and a server that wants another ClientHello has decided nothing yet. Under
+            // TLS 1.2 neither is in the way.
+            if !matches!(outcome, Outcome::EncryptedAlert | Outcome::Unsupported(_)) {
                 return outcome;
             }
             match ask(target, malformed, Versions::Tls12, begun).await {
-                Outcome::Alert(PROTOCOL_VERSION) => outcome,
+                // It has TLS 1.3 only.
+                Outcome::Alert(alerts::PROTOCOL_VERSION) => outcome,
                 alert @ Outcome::Alert(_) => alert,
+                other if outcome != Outcome::EncryptedAlert => other,
                 _ => outcome,
             }
         }))
     }
 }
-
-/// A server that has TLS 1.3 only.
-const PROTOCOL_VERSION: u8 = 70;
 
 async fn ask(target: &Target, malformed: Malformed, versions: Versions, begun: Instant) -> Outcome {
     let Some(hello) = hello::malformed(&target.name, malformed, versions) else {
@@ -58,6 +58,9 @@ async fn ask(target: &Target, malformed: Malformed, versions: Versions, begun: I
         Said::Alert(description) => Outcome::Alert(description),
         Said::NotTls(what) => Outcome::Invalid(what),
         Said::Hello(_) if wire::is_encrypted_alert(received) => Outcome::EncryptedAlert,
+        Said::Hello(hello) if hello.is_retry => {
+            Outcome::Unsupported("the server wants a second ClientHello (HelloRetryRequest)".into())
+        }
         Said::Hello(hello) => Outcome::Negotiated {
             alpn_protocol: hello.alpn_protocol,
             tls_version: Some(hello.version),

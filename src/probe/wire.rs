@@ -66,7 +66,8 @@ pub(super) fn is_decided(received: &[u8]) -> bool {
         Said::Nothing => false,
         Said::Alert(_) | Said::NotTls(_) => true,
         Said::Hello(hello) => {
-            hello.version < crate::negotiated::TlsVersion::TLS_1_3
+            hello.is_retry
+                || hello.version < crate::negotiated::TlsVersion::TLS_1_3
                 || Records::of(received).any(|(_, kind, _)| kind == APPLICATION_DATA)
         }
     }

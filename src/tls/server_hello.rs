@@ -19,9 +19,17 @@ pub(crate) struct ServerHello {
     pub(crate) session_id: Vec<u8>,
     /// Only below TLS 1.3, which has it in the EncryptedExtensions.
     pub(crate) alpn_protocol: Option<ProtocolName>,
+    /// A HelloRetryRequest: the server wants another ClientHello.
+    pub(crate) is_retry: bool,
 }
 
 const SERVER_HELLO: u8 = 2;
+
+/// In the place of `random`: the SHA-256 of "HelloRetryRequest" (RFC 8446 section 4.1.3).
+const RETRY: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
 
 /// Reads the ServerHello that `flight`, the first bytes of a server, begins with.
 pub(crate) fn parse(flight: &[u8]) -> Option<ServerHello> {
@@ -56,5 +64,6 @@ pub(crate) fn parse(flight: &[u8]) -> Option<ServerHello> {
         cipher_suite: CipherSuite(hello.cipher.0),
         session_id: hello.session_id.unwrap_or_default().to_vec(),
         alpn_protocol,
+        is_retry: hello.random == RETRY,
     })
 }

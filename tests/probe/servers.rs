@@ -15,6 +15,7 @@ use openssl::{
     ssl::{AlpnError, SslAcceptor, SslMethod, SslRef, SslVersion, select_next_proto},
     x509::X509,
 };
+use sha2::Digest;
 
 use crate::common::{certs::CERTIFICATE, client::DEADLINE};
 
@@ -185,11 +186,21 @@ pub fn server_hello(tls_1_3: bool) -> Vec<u8> {
         true => b"\0\x2b\0\x02\x03\x04",
         false => b"\0\x10\0\x05\0\x03\x02h2",
     };
+    hello_with([7; 32], extension)
+}
+
+/// RFC 8446 section 4.1.4: a ServerHello with this in the place of `random`.
+pub fn hello_retry_request() -> Vec<u8> {
+    let random = sha2::Sha256::digest(b"HelloRetryRequest");
+    hello_with(random.into(), b"\0\x2b\0\x02\x03\x04\0\x33\0\x02\0\x18")
+}
+
+fn hello_with(random: [u8; 32], extensions: &[u8]) -> Vec<u8> {
     let length = |n: usize| u8::try_from(n).expect("short");
     let mut message = vec![3, 3];
-    message.extend([7; 32]);
-    message.extend([0, 0x13, 0x01, 0, 0, length(extension.len())]);
-    message.extend(extension);
+    message.extend(random);
+    message.extend([0, 0x13, 0x01, 0, 0, length(extensions.len())]);
+    message.extend(extensions);
     let mut record = vec![22, 3, 3, 0, length(message.len() + 4)];
     record.extend([2, 0, 0, length(message.len())]);
     record.extend(message);
