@@ -1,7 +1,12 @@
 //! What RFC 7301, RFC 8446 and RFC 9113 say to an answer, in the light of the others.
 
+use tls_parser::{TlsCipherKx, TlsCipherMac, TlsCipherSuite};
+
 use super::{Http2, Offer, Outcome, Row, Verdict, alerts};
-use crate::{alpn::ProtocolName, negotiated::TlsVersion};
+use crate::{
+    alpn::ProtocolName,
+    negotiated::{CipherSuite, TlsVersion},
+};
 
 /// Judges every row.
 pub(super) fn judge(rows: &mut [Row]) {
@@ -50,9 +55,9 @@ impl Server {
             Outcome::Negotiated {
                 alpn_protocol: Some(chosen),
                 tls_version,
+                cipher_suite,
                 http2,
-                ..
-            } => chose(offer, chosen, *tls_version, http2.as_ref()),
+            } => chose(offer, chosen, *tls_version, *cipher_suite, http2.as_ref()),
             Outcome::Negotiated {
                 alpn_protocol: None,
                 ..
@@ -145,6 +150,7 @@ fn chose(
     offer: &Offer,
     chosen: &ProtocolName,
     version: Option<TlsVersion>,
+    suite: Option<CipherSuite>,
     http2: Option<&Http2>,
 ) -> Verdict {
     if !offer.protocols().contains(chosen) {
@@ -162,12 +168,26 @@ fn chose(
             "h2 under {version}: it needs TLS 1.2 (RFC 9113 section 9.2)"
         ));
     }
-    match http2 {
-        Some(Http2::NotServed(_)) => {
-            violates("negotiated h2 and did not serve it (RFC 9113 sections 3.2 and 3.4)")
-        }
-        _ => Verdict::Conforms,
+    if let Some(Http2::NotServed(_)) = http2 {
+        return violates("negotiated h2 and did not serve it (RFC 9113 sections 3.2 and 3.4)");
     }
+    match suite.filter(|suite| is_prohibited(*suite)) {
+        Some(suite) => violates(format!(
+            "h2 with {suite}, which clients may refuse (RFC 9113 section 9.2.2)"
+        )),
+        None => Verdict::Conforms,
+    }
+}
+
+/// RFC 9113 appendix A lists the suites of TLS 1.2 that have no ephemeral key exchange or no AEAD.
+fn is_prohibited(suite: CipherSuite) -> bool {
+    TlsCipherSuite::from_id(suite.0).is_some_and(|suite| {
+        let ephemeral = matches!(
+            suite.kx,
+            TlsCipherKx::Dhe | TlsCipherKx::Ecdhe | TlsCipherKx::Eccpwd | TlsCipherKx::Tls13
+        );
+        !ephemeral || suite.mac != TlsCipherMac::Aead
+    })
 }
 
 fn violates(rule: impl Into<String>) -> Verdict {

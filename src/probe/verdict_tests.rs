@@ -202,3 +202,24 @@ fn what_is_no_answer_is_not_judged() {
     let garbage = Outcome::Invalid("SSH-2.0".into());
     violates(alone(offer(&["h2"]), garbage), "RFC 8446");
 }
+
+#[test]
+fn h2_needs_a_suite_that_it_does_not_prohibit() {
+    let with = |suite| Outcome::Negotiated {
+        alpn_protocol: Some(ProtocolName::H2),
+        tls_version: Some(TlsVersion::TLS_1_2),
+        cipher_suite: Some(CipherSuite(suite)),
+        http2: Some(Http2::Served(200)),
+    };
+    // RSA key exchange; CBC; no authentication; static Diffie-Hellman.
+    for prohibited in [0x009c, 0xc013, 0x00a6, 0xc02d] {
+        violates(alone(offer(&["h2"]), with(prohibited)), "section 9.2.2");
+    }
+    // AES-GCM, ChaCha20-Poly1305, CCM; those of TLS 1.3; one that nobody knows.
+    for fine in [
+        0xc02b, 0xc030, 0x009e, 0xcca8, 0xc0ac, 0x1301, 0x1303, 0xfefe,
+    ] {
+        let verdict = alone(offer(&["h2"]), with(fine));
+        assert_eq!(verdict, Verdict::Conforms, "{fine:#06x}");
+    }
+}
