@@ -59,10 +59,25 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The table, one line for each row behind two of heading, and below it the [note](Report::note)
-/// if there is one.
+/// The table, one line for each row behind two of heading; below it the rules that were broken,
+/// each once, and the [note](Report::note) if there is one.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut broken: Vec<&str> = Vec::new();
+        for row in &self.rows {
+            if let Verdict::Violates(rule) = &row.verdict
+                && !broken.contains(&&**rule)
+            {
+                broken.push(rule);
+            }
+        }
+        let shown = |verdict: &Verdict| match verdict {
+            Verdict::Violates(rule) => {
+                let index = broken.iter().position(|other| other == rule);
+                format!("VIOLATES [{}]", index.unwrap_or_default() + 1)
+            }
+            other => other.to_string(),
+        };
         let heading = ["client", "offer", "answer", "time", "verdict"].map(str::to_owned);
         let mut lines = vec![heading];
         for row in &self.rows {
@@ -71,7 +86,7 @@ impl fmt::Display for Report {
                 row.offer.to_string(),
                 row.outcome.to_string(),
                 format!("{:.1} ms", row.time.as_secs_f64() * 1000.0),
-                row.verdict.to_string(),
+                shown(&row.verdict),
             ]);
         }
         let mut widths = [0; 4];
@@ -84,6 +99,9 @@ impl fmt::Display for Report {
         writeln!(f, "{} as {}", self.addr, self.server_name)?;
         for [a, b, c, d, e] in &lines {
             writeln!(f, "{a:client$}  {b:offer$}  {c:answer$}  {d:>time$}  {e}")?;
+        }
+        for (index, rule) in broken.iter().enumerate() {
+            writeln!(f, "[{}] {rule}", index + 1)?;
         }
         match self.note() {
             Some(note) => writeln!(f, "{note}"),

@@ -64,11 +64,11 @@ fn write_line(
             Verdict::Violates(_) => colours.bad,
             _ => return None,
         };
-        let verdict = row.verdict.to_string();
-        Some((line.strip_suffix(&*verdict)?, verdict, style))
+        let (rest, verdict) = line.rsplit_once("  ")?;
+        Some((rest, verdict, style))
     });
     match coloured {
-        Some((rest, verdict, style)) => writeln!(out, "{rest}{style}{verdict}{style:#}"),
+        Some((rest, verdict, style)) => writeln!(out, "{rest}  {style}{verdict}{style:#}"),
         None => writeln!(out, "{line}"),
     }
 }
