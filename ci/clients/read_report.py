@@ -25,15 +25,14 @@ def from_json(text):
     for rule in report["expectations"]:
         yield "passed" if rule["holds"] else "failed"
     for row in report["rows"]:
-        kind = row["outcome"]["kind"]
-        if kind == "unsupported":
-            yield "skipped"
-        elif row["verdict"]["kind"] == "conforms":
+        kind, verdict = row["outcome"]["kind"], row["verdict"]["kind"]
+        if verdict == "conforms":
             yield "passed"
-        elif kind in ("timed-out", "unreachable") or not report["expectations"]:
-            yield "failed"
-        else:  # a fault that no rule is about
-            yield "skipped"
+        elif verdict == "violates" or kind == "untrusted":
+            # With rules, a fault that none of them is about does not count.
+            yield "skipped" if report["expectations"] else "failed"
+        else:
+            yield "failed" if kind in ("timed-out", "unreachable") else "skipped"
 
 
 def from_junit(text):

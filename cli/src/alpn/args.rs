@@ -77,7 +77,7 @@ pub(crate) enum Format {
     Json,
     /// JUnit's XML.
     Junit,
-    /// The Test Anything Protocol, version 14.
+    /// The Test Anything Protocol, version 13.
     Tap,
 }
 
