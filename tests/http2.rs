@@ -319,7 +319,7 @@ fn a_panic_costs_its_own_stream(backend: Backend) {
                 for (path, reason) in [
                     ("/panic", Reason::INTERNAL_ERROR),
                     ("/panic-in-body", Reason::INTERNAL_ERROR),
-                    ("/panic-in-size-hint", Reason::CANCEL),
+                    ("/panic-in-size-hint", Reason::INTERNAL_ERROR),
                 ] {
                     let error = send(&requests, get(path), None).await.expect_err("reset");
                     assert_eq!(error.reason(), Some(reason), "{path}");

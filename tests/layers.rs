@@ -75,6 +75,7 @@ const LAYERS: &[Layer] = &[
             "httpdate",
             "futures_util",
             "futures_channel",
+            "pin_project_lite",
             "tokio",
         ],
     },
@@ -104,6 +105,7 @@ const LAYERS: &[Layer] = &[
             "rlimit",
             "procfs",
             "io_uring",
+            "nix",
         ],
     },
     // The leaves.

@@ -12,8 +12,9 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
+    headers::ContentLength,
     lazy_flush::{Flusher, LazyFlush, lazy_flush},
-    respond::respond,
+    respond::Respond,
     send::{Chunk, SendBuffer},
 };
 use crate::{
@@ -38,6 +39,7 @@ pub(crate) struct Scope {
     pub(super) timer: Timer,
     pub(super) counters: Arc<Counters>,
     pub(super) send_buffer: Rc<SendBuffer>,
+    pub(super) content_length: ContentLength,
 }
 
 impl Scope {
@@ -54,6 +56,7 @@ impl Scope {
             timer,
             counters: Arc::clone(counters),
             send_buffer: Rc::new(SendBuffer::new(config.max_send_buffer_size)),
+            content_length: ContentLength::default(),
         }
     }
 }
@@ -81,6 +84,7 @@ where
         .max_send_buffer_size(config.max_send_buffer_size)
         .handshake(io);
     let h2 = poll_fn(|cx| {
+        flusher.begin_turn();
         let result = Pin::new(&mut handshake).poll(cx);
         if result.is_pending()
             && let Poll::Ready(Err(error)) = flusher.poll(cx)
@@ -111,6 +115,7 @@ where
     let mut in_flight = FuturesUnordered::new();
     let mut idle = Deadline::new(scope.timer, scope.limits.idle);
     poll_fn(|cx| {
+        flusher.begin_turn();
         if closed == Closed::ByPeer && shutdown.as_mut().poll(cx).is_ready() {
             closed = Closed::Shutdown;
             h2.graceful_shutdown();
@@ -124,7 +129,7 @@ where
                     Some(Ok((request, sender))) => {
                         scope.counters.requests.add();
                         let scope = Rc::clone(&scope);
-                        in_flight.push(respond(service.clone(), request, sender, scope));
+                        in_flight.push(Respond::new(service.clone(), request, sender, scope));
                         idle.progress();
                     }
                     Some(Err(error)) => {

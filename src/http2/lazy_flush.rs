@@ -24,6 +24,8 @@ pub(super) struct Flusher<IO>(Rc<Shared<IO>>);
 struct Shared<IO> {
     io: RefCell<IO>,
     wanted: Cell<bool>,
+    /// Nothing more is there to be read in this turn, and the task will be woken when there is.
+    drained: Cell<bool>,
 }
 
 /// Both ends on one transport.
@@ -31,11 +33,17 @@ pub(super) fn lazy_flush<IO>(io: IO) -> (LazyFlush<IO>, Flusher<IO>) {
     let shared = Rc::new(Shared {
         io: RefCell::new(io),
         wanted: Cell::new(false),
+        drained: Cell::new(false),
     });
     (LazyFlush(Rc::clone(&shared)), Flusher(shared))
 }
 
 impl<IO: AsyncWrite + Unpin> Flusher<IO> {
+    /// The connection's task was woken: there may be something to read.
+    pub(super) fn begin_turn(&self) {
+        self.0.drained.set(false);
+    }
+
     /// Flushes if that was asked for; ready when nothing is left to do.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.0.wanted.get() {
@@ -52,7 +60,12 @@ impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.io.borrow_mut()).poll_read(cx, buf)
+        if self.0.drained.get() {
+            return Poll::Pending;
+        }
+        let read = Pin::new(&mut *self.0.io.borrow_mut()).poll_read(cx, buf);
+        self.0.drained.set(read.is_pending());
+        read
     }
 }
 

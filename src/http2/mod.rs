@@ -5,6 +5,7 @@
 mod body;
 mod connection;
 mod date;
+mod headers;
 mod lazy_flush;
 mod respond;
 mod send;

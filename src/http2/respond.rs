@@ -2,148 +2,250 @@
 
 use std::{
     any::Any,
-    future::poll_fn,
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Buf;
 use futures_util::FutureExt;
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{
-        CONNECTION, CONTENT_LENGTH, DATE, EXPECT, HeaderName, TE, TRANSFER_ENCODING, UPGRADE,
-    },
+    Method, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, EXPECT},
 };
-use http_body::{Body as _, Frame};
+use http_body::Body as _;
+use pin_project_lite::pin_project;
 
 use super::{
     body::Body,
     connection::Scope,
-    date,
-    send::{Chunk, Stopped, send_data},
+    headers,
+    send::{Chunk, Outgoing, Stopped},
 };
 use crate::{
     error::{BoxError, Chain},
     service::HttpService,
 };
 
-/// Answers one request. Whatever the service does, its panics included, ends here.
-pub(super) fn respond<S: HttpService>(
-    service: S,
-    request: Request<RecvStream>,
-    respond: SendResponse<Chunk>,
-    scope: Rc<Scope>,
-) -> impl Future<Output = ()> {
-    let counted = Rc::clone(&scope);
-    // Panics of the service and of `poll_frame` are answered where they happen. This is for what
-    // else is the service's code, as a body's `size_hint`: h2 resets the stream that is dropped.
-    let answer = AssertUnwindSafe(answer(service, request, respond, scope)).catch_unwind();
-    answer.map(move |result| {
-        if let Err(panic) = result {
-            report_panic(panic, &counted);
-        }
-    })
-}
-
-async fn answer<S: HttpService>(
-    service: S,
-    request: Request<RecvStream>,
-    mut respond: SendResponse<Chunk>,
-    scope: Rc<Scope>,
-) {
-    let is_head = request.method() == Method::HEAD;
-    let response = match call(service, request, &mut respond, &scope).await {
-        Called::Response(response) => response,
-        Called::Failed => return respond.send_reset(Reason::INTERNAL_ERROR),
-        Called::Gone => return,
-    };
-    let (mut head, body) = response.into_parts();
-    if head.status.is_informational() {
-        scope.counters.handler_errors.add();
-        tracing::error!(status = %head.status, "a handler answered with an informational status");
-        return respond.send_reset(Reason::INTERNAL_ERROR);
-    }
-    let has_body = !is_head && may_have_body(head.status) && !body.is_end_stream();
-    complete_headers(&mut head.headers, head.status, is_head, &body);
-    let mut stream = match respond.send_response(Response::from_parts(head, ()), !has_body) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::debug!(error = %Chain(&error), "a response could not be sent");
-            return;
-        }
-    };
-    if !has_body {
-        return;
-    }
-    match send_body(&mut stream, body, &scope).await {
-        Ok(()) | Err(Ended::Stopped(Stopped::Gone)) => {}
-        Err(Ended::Failed) => stream.send_reset(Reason::INTERNAL_ERROR),
-        Err(Ended::Stopped(Stopped::Stalled)) => {
-            scope.counters.streams_stalled.add();
-            tracing::debug!(limit = ?scope.limits.write, "a peer granted a stream no window");
-            stream.send_reset(Reason::CANCEL);
-        }
+pin_project! {
+    /// Answers one request. Whatever the service does, its panics included, ends here.
+    ///
+    /// Written out, as an `async fn` would keep each of its values two or three times over, and
+    /// there is one of these for every request in flight.
+    pub(super) struct Respond<S: HttpService> {
+        scope: Rc<Scope>,
+        respond: SendResponse<Chunk>,
+        is_head: bool,
+        on_body_polled: Option<BodyPolled>,
+        #[pin]
+        state: State<S>,
     }
 }
 
-enum Called<B> {
-    Response(Response<B>),
-    /// The service failed or panicked.
-    Failed,
-    /// The peer reset the stream, or the connection ended.
-    Gone,
-}
-
-async fn call<S: HttpService>(
-    mut service: S,
-    request: Request<RecvStream>,
-    respond: &mut SendResponse<Chunk>,
-    scope: &Scope,
-) -> Called<S::ResponseBody> {
-    let (request, mut on_body_polled) = with_body(request, scope);
-    let answer = async move {
-        poll_fn(|cx| service.poll_ready(cx)).await?;
-        service.call(request).await
-    };
-    let mut answer = pin!(AssertUnwindSafe(answer).catch_unwind());
-    poll_fn(|cx| {
-        if let Poll::Ready(result) = answer.as_mut().poll(cx) {
-            return Poll::Ready(match result {
-                Ok(Ok(response)) => Called::Response(response),
-                Ok(Err(error)) => {
-                    report_error(error.into(), scope);
-                    Called::Failed
-                }
-                Err(panic) => {
-                    report_panic(panic, scope);
-                    Called::Failed
-                }
-            });
-        }
-        if let Some(polled) = &mut on_body_polled
-            && let Poll::Ready(polled) = polled.poll_unpin(cx)
-        {
-            on_body_polled = None;
-            let mut go_on = Response::new(());
-            *go_on.status_mut() = StatusCode::CONTINUE;
-            if polled.is_ok() && respond.send_informational(go_on).is_err() {
-                return Poll::Ready(Called::Gone);
-            }
-        }
-        respond.poll_reset(cx).map(|_reason| Called::Gone)
-    })
-    .await
+pin_project! {
+    #[project = StateProjection]
+    enum State<S: HttpService> {
+        Asked {
+            service: S,
+            request: Option<Request<Body>>,
+        },
+        Called {
+            #[pin]
+            answer: S::Future,
+        },
+        Sending {
+            stream: SendStream<Chunk>,
+            outgoing: Option<Outgoing>,
+            #[pin]
+            body: S::ResponseBody,
+        },
+    }
 }
 
 type BodyPolled = futures_channel::oneshot::Receiver<()>;
 
-/// Gives the request its body, and whoever waits for `100 Continue` a sign when it is polled (RFC
-/// 9110 section 10.1.1).
+/// Why a stream is over before its response is.
+enum Ended {
+    /// The service failed or panicked.
+    Failed,
+    Stopped(Stopped),
+}
+
+impl From<Stopped> for Ended {
+    fn from(stopped: Stopped) -> Self {
+        Self::Stopped(stopped)
+    }
+}
+
+impl From<h2::Error> for Ended {
+    fn from(error: h2::Error) -> Self {
+        Self::Stopped(error.into())
+    }
+}
+
+impl<S: HttpService> Respond<S> {
+    pub(super) fn new(
+        service: S,
+        request: Request<RecvStream>,
+        respond: SendResponse<Chunk>,
+        scope: Rc<Scope>,
+    ) -> Self {
+        let is_head = request.method() == Method::HEAD;
+        let (request, on_body_polled) = with_body(request, &scope);
+        Self {
+            scope,
+            respond,
+            is_head,
+            on_body_polled,
+            state: State::Asked {
+                service,
+                request: Some(request),
+            },
+        }
+    }
+}
+
+impl<S: HttpService> Future for Respond<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let result = match catch_unwind(AssertUnwindSafe(|| self.as_mut().poll_answer(cx))) {
+            Ok(poll) => ready!(poll),
+            Err(panic) => {
+                report_panic(panic, &self.scope);
+                Err(Ended::Failed)
+            }
+        };
+        let this = self.project();
+        let reason = match result {
+            Ok(()) | Err(Ended::Stopped(Stopped::Gone)) => return Poll::Ready(()),
+            Err(Ended::Failed) => Reason::INTERNAL_ERROR,
+            Err(Ended::Stopped(Stopped::Stalled)) => {
+                this.scope.counters.streams_stalled.add();
+                tracing::debug!(limit = ?this.scope.limits.write, "a peer granted a stream no window");
+                Reason::CANCEL
+            }
+        };
+        match this.state.project() {
+            StateProjection::Sending { stream, .. } => stream.send_reset(reason),
+            _ => this.respond.send_reset(reason),
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: HttpService> Respond<S> {
+    fn poll_answer(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        loop {
+            let mut this = self.as_mut().project();
+            match this.state.as_mut().project() {
+                StateProjection::Asked { service, request } => {
+                    match service.poll_ready(cx) {
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(error)) => return failed(error, this.scope),
+                        Poll::Pending => return poll_gone(this.respond.poll_reset(cx)),
+                    }
+                    // It is there: it is taken here only, and then this state is over.
+                    let Some(request) = request.take() else {
+                        return Poll::Ready(Err(Ended::Failed));
+                    };
+                    let answer = service.call(request);
+                    this.state.set(State::Called { answer });
+                }
+                StateProjection::Called { answer } => match answer.poll(cx) {
+                    Poll::Ready(Ok(response)) => {
+                        if !self.as_mut().begin(response)? {
+                            return Poll::Ready(Ok(()));
+                        }
+                    }
+                    Poll::Ready(Err(error)) => return failed(error, this.scope),
+                    Poll::Pending => {
+                        go_on(this.on_body_polled, this.respond, cx)?;
+                        return poll_gone(this.respond.poll_reset(cx));
+                    }
+                },
+                StateProjection::Sending {
+                    stream,
+                    outgoing,
+                    body,
+                } => return poll_body(body, stream, outgoing, this.scope, cx),
+            }
+        }
+    }
+
+    /// Sends the response's head; whether its body is to follow.
+    fn begin(self: Pin<&mut Self>, response: Response<S::ResponseBody>) -> Result<bool, Ended> {
+        let mut this = self.project();
+        let (mut head, body) = response.into_parts();
+        if head.status.is_informational() {
+            this.scope.counters.handler_errors.add();
+            tracing::error!(status = %head.status, "a handler answered with an informational status");
+            return Err(Ended::Failed);
+        }
+        let has_body =
+            !*this.is_head && headers::may_have_body(head.status) && !body.is_end_stream();
+        headers::complete(
+            &mut head.headers,
+            head.status,
+            *this.is_head,
+            &body,
+            &this.scope.content_length,
+        );
+        let response = Response::from_parts(head, ());
+        let stream = match this.respond.send_response(response, !has_body) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(error = %Chain(&error), "a response could not be sent");
+                return Err(error.into());
+            }
+        };
+        if has_body {
+            this.state.set(State::Sending {
+                stream,
+                outgoing: None,
+                body,
+            });
+        }
+        Ok(has_body)
+    }
+}
+
+fn failed<T>(error: impl Into<BoxError>, scope: &Scope) -> Poll<Result<T, Ended>> {
+    scope.counters.handler_errors.add();
+    tracing::error!(error = %Chain(&*error.into()), "a handler failed");
+    Poll::Ready(Err(Ended::Failed))
+}
+
+/// Whether the peer has reset the stream, or the connection has ended, meanwhile.
+fn poll_gone<T>(reset: Poll<Result<Reason, h2::Error>>) -> Poll<Result<T, Ended>> {
+    reset.map(|_reason| Err(Stopped::Gone.into()))
+}
+
+/// Tells whoever waits for `100 Continue` to go on, once the body is polled (RFC 9110 section
+/// 10.1.1).
+fn go_on(
+    on_body_polled: &mut Option<BodyPolled>,
+    respond: &mut SendResponse<Chunk>,
+    cx: &mut Context<'_>,
+) -> Result<(), Ended> {
+    if let Some(polled) = on_body_polled
+        && let Poll::Ready(polled) = polled.poll_unpin(cx)
+    {
+        *on_body_polled = None;
+        let mut go_on = Response::new(());
+        *go_on.status_mut() = StatusCode::CONTINUE;
+        if polled.is_ok() {
+            respond.send_informational(go_on)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the request its body, and whoever waits for `100 Continue` a sign when it is polled.
 fn with_body(request: Request<RecvStream>, scope: &Scope) -> (Request<Body>, Option<BodyPolled>) {
     let (head, recv) = request.into_parts();
     let content_length = head
@@ -166,119 +268,48 @@ fn with_body(request: Request<RecvStream>, scope: &Scope) -> (Request<Body>, Opt
     (Request::from_parts(head, body), receiver)
 }
 
-enum Ended {
-    Stopped(Stopped),
-    /// The body failed or panicked.
-    Failed,
-}
-
-async fn send_body<B>(stream: &mut SendStream<Chunk>, body: B, scope: &Scope) -> Result<(), Ended>
+/// Sends the body, frame by frame.
+fn poll_body<B>(
+    mut body: Pin<&mut B>,
+    stream: &mut SendStream<Chunk>,
+    outgoing: &mut Option<Outgoing>,
+    scope: &Scope,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Ended>>
 where
     B: http_body::Body<Error: Into<BoxError>>,
 {
-    let mut body = pin!(body);
     loop {
-        let frame = poll_fn(|cx| match poll_frame(body.as_mut(), cx, scope) {
-            Poll::Pending => stream
-                .poll_reset(cx)
-                .map(|_reason| Err(Ended::Stopped(Stopped::Gone))),
-            ready => ready,
-        })
-        .await?;
-        let Some(frame) = frame else {
-            return send_data(stream, bytes::Bytes::new(), true, scope)
-                .await
-                .map_err(Ended::Stopped);
+        if let Some(data) = outgoing {
+            let ended = ready!(data.poll(stream, cx))?;
+            *outgoing = None;
+            if ended {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let frame = match body.as_mut().poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => frame,
+            Poll::Ready(Some(Err(error))) => return failed(error, scope),
+            Poll::Ready(None) => {
+                *outgoing = Some(Outgoing::new(bytes::Bytes::new(), true, scope));
+                continue;
+            }
+            Poll::Pending => return poll_gone(stream.poll_reset(cx)),
         };
         match frame.into_data() {
             Ok(mut data) => {
                 let last = body.is_end_stream();
                 let data = data.copy_to_bytes(data.remaining());
-                send_data(stream, data, last, scope)
-                    .await
-                    .map_err(Ended::Stopped)?;
-                if last {
-                    return Ok(());
-                }
+                *outgoing = Some(Outgoing::new(data, last, scope));
             }
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
-                    let _ = stream.send_trailers(trailers);
-                    return Ok(());
+                    stream.send_trailers(trailers)?;
+                    return Poll::Ready(Ok(()));
                 }
             }
         }
     }
-}
-
-fn poll_frame<B>(
-    body: Pin<&mut B>,
-    cx: &mut Context<'_>,
-    scope: &Scope,
-) -> Poll<Result<Option<Frame<B::Data>>, Ended>>
-where
-    B: http_body::Body<Error: Into<BoxError>>,
-{
-    match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(Some(Err(error)))) => {
-            report_error(error.into(), scope);
-            Poll::Ready(Err(Ended::Failed))
-        }
-        Ok(Poll::Ready(Some(Ok(frame)))) => Poll::Ready(Ok(Some(frame))),
-        Ok(Poll::Ready(None)) => Poll::Ready(Ok(None)),
-        Err(panic) => {
-            report_panic(panic, scope);
-            Poll::Ready(Err(Ended::Failed))
-        }
-    }
-}
-
-/// RFC 9110 sections 15.3.5 and 15.4.5.
-fn may_have_body(status: StatusCode) -> bool {
-    status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
-}
-
-/// Adds `date` and `content-length` where they are missing, and takes out what HTTP/2 forbids
-/// (RFC 9113 section 8.2.2).
-fn complete_headers(
-    headers: &mut HeaderMap,
-    status: StatusCode,
-    is_head: bool,
-    body: &impl http_body::Body,
-) {
-    const FORBIDDEN: [HeaderName; 6] = [
-        CONNECTION,
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy-connection"),
-        TRANSFER_ENCODING,
-        UPGRADE,
-        TE,
-    ];
-    // To look is cheaper than to remove what is hardly ever there.
-    if headers.keys().any(|name| FORBIDDEN.contains(name)) {
-        for name in FORBIDDEN {
-            headers.remove(name);
-        }
-    }
-    if may_have_body(status)
-        && !headers.contains_key(CONTENT_LENGTH)
-        && let Some(length) = body.size_hint().exact()
-        // To HEAD, 0 usually means that the service left the body out, not that there is none.
-        && (length > 0 || !is_head)
-    {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    if !headers.contains_key(DATE)
-        && let Some(date) = date::now()
-    {
-        headers.insert(DATE, date);
-    }
-}
-
-fn report_error(error: BoxError, scope: &Scope) {
-    scope.counters.handler_errors.add();
-    tracing::error!(error = %Chain(&*error), "a handler failed");
 }
 
 fn report_panic(panic: Box<dyn Any + Send>, scope: &Scope) {

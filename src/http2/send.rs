@@ -3,9 +3,8 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    future::poll_fn,
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Buf, Bytes};
@@ -67,12 +66,12 @@ impl SendBuffer {
 }
 
 /// A stream's place in the queue for the buffer.
-struct Turn<'a> {
-    buffer: &'a SendBuffer,
+struct Turn {
+    buffer: Rc<SendBuffer>,
     ticket: Option<u64>,
 }
 
-impl Turn<'_> {
+impl Turn {
     /// Ready when the stream may send one piece; for the next one it waits behind the others.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut queue = self.buffer.queue.borrow_mut();
@@ -104,7 +103,7 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             let mut queue = self.buffer.queue.borrow_mut();
@@ -181,67 +180,78 @@ impl From<h2::Error> for Stopped {
     }
 }
 
-/// Sends all of `data`, as the peer's windows and the connection's buffer allow.
-pub(super) async fn send_data(
-    stream: &mut SendStream<Chunk>,
-    mut data: Bytes,
+/// Data on its way to h2, as the peer's windows and the connection's buffer allow.
+pub(super) struct Outgoing {
+    data: Bytes,
     end_of_stream: bool,
-    scope: &Scope,
-) -> Result<(), Stopped> {
-    if data.is_empty() {
-        if end_of_stream {
-            stream.send_data(Chunk::empty(), true)?;
-        }
-        return Ok(());
-    }
-    let mut stall = Deadline::new(scope.timer, scope.limits.write);
-    let mut turn = Turn {
-        buffer: &scope.send_buffer,
-        ticket: None,
-    };
-    while !data.is_empty() {
-        let granted =
-            poll_fn(|cx| poll_window(stream, data.len(), &mut turn, &mut stall, cx)).await?;
-        stall.progress();
-        let piece = data.split_to(granted.min(data.len()));
-        let last = end_of_stream && data.is_empty();
-        stream.send_data(Chunk::new(piece, &scope.send_buffer), last)?;
-    }
-    Ok(())
+    turn: Turn,
+    stall: Deadline,
 }
 
-/// How much may be sent now. The connection's own buffer is asked first: a stream that waits for
-/// it must not sit on window that another one could use.
-fn poll_window(
-    stream: &mut SendStream<Chunk>,
-    wanted: usize,
-    turn: &mut Turn<'_>,
-    stall: &mut Deadline,
-    cx: &mut Context<'_>,
-) -> Poll<Result<usize, Stopped>> {
-    let mut stalled = false;
-    if turn.poll(cx).is_pending() {
-        // That is not the peer's window: whether the connection moves is looked at below it.
-        stall.progress();
-    } else {
-        stream.reserve_capacity(wanted.min(PIECE));
-        loop {
-            // `poll_capacity` tells of changes only, so what is there already is asked for first.
-            let capacity = stream.capacity();
-            if capacity > 0 {
-                return Poll::Ready(Ok(capacity.min(PIECE)));
-            }
-            match stream.poll_capacity(cx) {
-                Poll::Pending => break,
-                Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(Stopped::Gone)),
-            }
+impl Outgoing {
+    pub(super) fn new(data: Bytes, end_of_stream: bool, scope: &Scope) -> Self {
+        Self {
+            data,
+            end_of_stream,
+            turn: Turn {
+                buffer: Rc::clone(&scope.send_buffer),
+                ticket: None,
+            },
+            stall: Deadline::new(scope.timer, scope.limits.write),
         }
-        stalled = stall.poll_waiting(cx).is_ready();
     }
-    match stream.poll_reset(cx) {
-        Poll::Ready(_reset) => Poll::Ready(Err(Stopped::Gone)),
-        Poll::Pending if stalled => Poll::Ready(Err(Stopped::Stalled)),
-        Poll::Pending => Poll::Pending,
+
+    /// Ready when h2 has all of it; then whether the stream has ended with it.
+    pub(super) fn poll(
+        &mut self,
+        stream: &mut SendStream<Chunk>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool, Stopped>> {
+        if self.data.is_empty() && self.end_of_stream {
+            stream.send_data(Chunk::empty(), true)?;
+        }
+        while !self.data.is_empty() {
+            let granted = ready!(self.poll_window(stream, cx))?;
+            self.stall.progress();
+            let piece = self.data.split_to(granted.min(self.data.len()));
+            let last = self.end_of_stream && self.data.is_empty();
+            stream.send_data(Chunk::new(piece, &self.turn.buffer), last)?;
+        }
+        Poll::Ready(Ok(self.end_of_stream))
+    }
+
+    /// How much may be sent now. The connection's own buffer is asked first: a stream that waits
+    /// for it must not sit on window that another one could use.
+    fn poll_window(
+        &mut self,
+        stream: &mut SendStream<Chunk>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, Stopped>> {
+        let mut stalled = false;
+        if self.turn.poll(cx).is_pending() {
+            // That is not the peer's window: whether the connection moves is looked at below it.
+            self.stall.progress();
+        } else {
+            stream.reserve_capacity(self.data.len().min(PIECE));
+            loop {
+                // `poll_capacity` tells of changes only, so what is there already is asked for
+                // first.
+                let capacity = stream.capacity();
+                if capacity > 0 {
+                    return Poll::Ready(Ok(capacity.min(PIECE)));
+                }
+                match stream.poll_capacity(cx) {
+                    Poll::Pending => break,
+                    Poll::Ready(Some(Ok(_))) => {}
+                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(Stopped::Gone)),
+                }
+            }
+            stalled = self.stall.poll_waiting(cx).is_ready();
+        }
+        match stream.poll_reset(cx) {
+            Poll::Ready(_reset) => Poll::Ready(Err(Stopped::Gone)),
+            Poll::Pending if stalled => Poll::Ready(Err(Stopped::Stalled)),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }

@@ -11,12 +11,12 @@ use std::{
 };
 
 use monoio::{
-    io::IntoPollIo,
-    net::{TcpStream, tcp::stream_poll::TcpStreamPoll},
+    net::TcpStream,
     time::{timeout, timeout_at},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::socket::Socket;
 use crate::{
     alpn::{AlpnMissing, ProtocolName},
     config::{Http2Config, Limits},
@@ -142,7 +142,7 @@ impl Setup<'_> {
 
     async fn serve<S: HttpService>(
         &self,
-        mut stream: TlsStream<TcpStreamPoll>,
+        mut stream: TlsStream<Socket>,
         info: ConnectionInfo,
         begun: Instant,
         service: S,
@@ -170,10 +170,10 @@ impl Setup<'_> {
 
     async fn handshake(
         &self,
-        socket: TcpStreamPoll,
+        socket: Socket,
         peer: SocketAddr,
         begun: Instant,
-    ) -> Result<Accepted<TcpStreamPoll>, Error> {
+    ) -> Result<Accepted<Socket>, Error> {
         let limit = self.options.limits.handshake;
         let accept = io::accept(socket, self.acceptor, self.options.alpn_missing);
         let error = match timeout_at((begun + limit).into(), accept).await {
@@ -200,7 +200,7 @@ impl Setup<'_> {
         Err(error)
     }
 
-    fn handshake_done(&self, accepted: &Accepted<TcpStreamPoll>, peer: SocketAddr, begun: Instant) {
+    fn handshake_done(&self, accepted: &Accepted<Socket>, peer: SocketAddr, begun: Instant) {
         self.counters.handshakes_completed.add();
         let negotiated = &accepted.negotiated;
         if negotiated.resumed == Some(true) {
@@ -221,10 +221,10 @@ impl Setup<'_> {
 
 /// Makes the socket ready for HTTP/2, which makes its own batches: waiting for more to send only
 /// delays them.
-fn prepare(stream: TcpStream) -> Result<(TcpStreamPoll, SocketAddr), Error> {
+fn prepare(stream: TcpStream) -> Result<(Socket, SocketAddr), Error> {
     let local_addr = stream.local_addr()?;
     stream.set_nodelay(true)?;
-    Ok((stream.into_poll_io()?, local_addr))
+    Ok((Socket::new(stream)?, local_addr))
 }
 
 /// How much a peer may still send after the last word to it, and how long it may be silent.
@@ -233,7 +233,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Ends the sending side and reads what the peer is still sending, for `limit` at most: to close a
 /// socket with unread bytes makes the kernel send a reset, which overtakes what was sent before.
-async fn linger(mut socket: TcpStreamPoll, limit: Duration) {
+async fn linger(mut socket: Socket, limit: Duration) {
     let drain = async {
         if poll_fn(|cx| Pin::new(&mut socket).poll_shutdown(cx))
             .await

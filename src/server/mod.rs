@@ -6,6 +6,10 @@ mod connection;
 mod handle;
 mod listener;
 mod runtime;
+mod socket;
+
+#[cfg(target_os = "linux")]
+mod ring_socket;
 mod worker;
 
 pub use self::{

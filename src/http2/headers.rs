@@ -1,0 +1,84 @@
+//! What the server does to the headers of a response.
+
+use std::cell::RefCell;
+
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TE, TRANSFER_ENCODING, UPGRADE},
+};
+
+use super::date;
+
+/// RFC 9110 sections 15.3.5 and 15.4.5.
+pub(super) fn may_have_body(status: StatusCode) -> bool {
+    status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
+}
+
+/// Adds `date` and `content-length` where they are missing, and takes out what HTTP/2 forbids
+/// (RFC 9113 section 8.2.2).
+pub(super) fn complete(
+    headers: &mut HeaderMap,
+    status: StatusCode,
+    is_head: bool,
+    body: &impl http_body::Body,
+    lengths: &ContentLength,
+) {
+    const FORBIDDEN: [HeaderName; 6] = [
+        CONNECTION,
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
+        TRANSFER_ENCODING,
+        UPGRADE,
+        TE,
+    ];
+    // One look at what is there, mostly little, is cheaper than to ask for each.
+    let (mut forbidden, mut has_length, mut has_date) = (false, false, false);
+    for name in headers.keys() {
+        has_length |= *name == CONTENT_LENGTH;
+        has_date |= *name == DATE;
+        forbidden |= FORBIDDEN.contains(name);
+    }
+    if forbidden {
+        for name in FORBIDDEN {
+            headers.remove(name);
+        }
+    }
+    if may_have_body(status)
+        && !has_length
+        && let Some(length) = body.size_hint().exact()
+        // To HEAD, 0 usually means that the service left the body out, not that there is none.
+        && (length > 0 || !is_head)
+    {
+        headers.insert(CONTENT_LENGTH, lengths.value(length));
+    }
+    if !has_date && let Some(date) = date::now() {
+        headers.insert(DATE, date);
+    }
+}
+
+/// Makes the values of `content-length`, and keeps the last: one is often like the one before it.
+#[derive(Default)]
+pub(super) struct ContentLength(RefCell<Option<(u64, HeaderValue)>>);
+
+impl ContentLength {
+    fn value(&self, length: u64) -> HeaderValue {
+        let mut last = self.0.borrow_mut();
+        match &*last {
+            Some((known, value)) if *known == length => value.clone(),
+            _ => last.insert((length, HeaderValue::from(length))).1.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_is_its_own() {
+        let lengths = ContentLength::default();
+        for length in [7, 7, 8, 7, 0, u64::MAX] {
+            assert_eq!(lengths.value(length), length.to_string());
+        }
+    }
+}

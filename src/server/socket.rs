@@ -1,0 +1,97 @@
+//! A connection's socket: by the ring itself on io_uring, by readiness on epoll.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use monoio::{
+    io::IntoPollIo,
+    net::{TcpStream, tcp::stream_poll::TcpStreamPoll},
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+cfg_if::cfg_if! {
+    if #[cfg(target_os = "linux")] {
+        use super::ring_socket::RingSocket;
+    } else {
+        /// There is no ring.
+        type RingSocket = TcpStreamPoll;
+    }
+}
+
+pub(super) enum Socket {
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    Ring(RingSocket),
+    /// With monoio's nested epoll this would work on io_uring too, at the price of one more system
+    /// call per wake-up and one more per read.
+    Readiness(TcpStreamPoll),
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        if !monoio::utils::is_legacy() {
+            return Ok(Self::Ring(RingSocket::new(stream)));
+        }
+        Ok(Self::Readiness(stream.into_poll_io()?))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Ring(socket) => Pin::new(socket).poll_read(cx, buf),
+            Self::Readiness(socket) => Pin::new(socket).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Ring(socket) => Pin::new(socket).poll_write(cx, buf),
+            Self::Readiness(socket) => Pin::new(socket).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match (self.get_mut(), bufs) {
+            (Self::Ring(socket), _) => Pin::new(socket).poll_write_vectored(cx, bufs),
+            // One buffer is cheaper to send than a list of one.
+            (Self::Readiness(socket), [one]) => Pin::new(socket).poll_write(cx, one),
+            (Self::Readiness(socket), _) => Pin::new(socket).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Ring(socket) => Pin::new(socket).poll_flush(cx),
+            Self::Readiness(socket) => Pin::new(socket).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Ring(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Readiness(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}
