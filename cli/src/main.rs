@@ -35,6 +35,12 @@ use tracing_subscriber::{
 
 use crate::args::{Args, Command};
 
+/// A worker allocates and frees several times per request, in sizes that glibc returns to the kernel
+/// and takes again.
+#[cfg(all(feature = "jemalloc", target_os = "linux"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     log(args.verbose);
