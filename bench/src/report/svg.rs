@@ -1,0 +1,3 @@
+pub fn picture(_run: &crate::results::Run) -> String {
+    String::new()
+}
