@@ -21,7 +21,7 @@ pub fn check(target: &Target, resource: Resource) -> anyhow::Result<Negotiated> 
         .build()?;
     runtime.block_on(async {
         let all = async {
-            let mut connection = Connection::open(target, Arc::new(target.tls()?)).await?;
+            let connection = Connection::open(target, Arc::new(target.tls()?)).await?;
             target.terms.verify(&connection.negotiated)?;
             for _ in 0..2 {
                 connection.ask(resource).await?;

@@ -40,9 +40,13 @@ impl Contender {
 
     /// Why it is not measured in this shape.
     fn excuse(&self, shape: &Shape) -> Option<&'static str> {
-        match (self.server, shape.resource()) {
-            (Server::Nginx, Resource::Upload) => {
+        let resumed = matches!(shape.load, Load::Handshakes { resumed: true, .. });
+        match self.server {
+            Server::Nginx if shape.resource() == Resource::Upload => {
                 Some("nothing in nginx itself reads a request's body without writing it somewhere")
+            }
+            Server::H2o if resumed && self.group == Group::Tls13 => {
+                Some("it gives no new ticket to who resumes, and the client uses each only once")
             }
             _ => None,
         }

@@ -1,6 +1,6 @@
 //! h2load: how it is started, and what it reports.
 
-use std::{fs, net::SocketAddr, path::Path, str::FromStr};
+use std::{net::SocketAddr, str::FromStr};
 
 use anyhow::{Context, bail, ensure};
 
@@ -14,26 +14,14 @@ use crate::{
 /// Windows of 16 MiB, so that responses do not wait for the client.
 const WINDOW_BITS: &str = "24";
 
-/// Requests per second, and with `rate` how long each took.
-#[derive(Debug)]
-pub struct Outcome {
-    pub rate: f64,
-    /// Microseconds.
-    pub latencies: Vec<f64>,
-}
-
-/// Runs it. With `rate` it sends that many requests per second and no more. An error where not all
-/// was as it should be.
+/// Runs it: how many requests per second were answered. An error where not all was as it should be.
 pub fn run(
     load: Requests,
-    rate: Option<f64>,
     addr: SocketAddr,
     terms: Terms,
     fixtures: &Fixtures,
     cores: Cores,
-) -> anyhow::Result<Outcome> {
-    let scratch = fixtures.scratch()?;
-    let log = scratch.path().join("requests");
+) -> anyhow::Result<f64> {
     let groups: Vec<_> = terms.groups().iter().map(|group| group.name()).collect();
     let mut command = pinned(&[cores.client], "h2load");
     command
@@ -50,14 +38,6 @@ pub fn run(
     }
     if load.resource == Resource::Upload {
         command.arg("-d").arg(fixtures.body(Resource::M1));
-    }
-    if let Some(rate) = rate {
-        let per_connection = rate / f64::from(load.connections);
-        command
-            .arg("--rps")
-            .arg(format!("{per_connection:.3}"))
-            .arg("--log-file")
-            .arg(&log);
     }
     command.arg(format!("https://{addr}/{}", load.resource.name()));
     let output = command.output().context("cannot run h2load")?;
@@ -76,15 +56,7 @@ pub fn run(
         load.resource.body().len() as u64,
         terms,
     )?;
-    let latencies = if rate.is_some() {
-        latencies(&log, load.requests)?
-    } else {
-        Vec::new()
-    };
-    Ok(Outcome {
-        rate: report.rate,
-        latencies,
-    })
+    Ok(report.rate)
 }
 
 /// What h2load prints, as far as it is needed.
@@ -165,23 +137,6 @@ impl FromStr for Report {
             shown: format!("{requests}; {status}"),
         })
     }
-}
-
-/// From the file that h2load writes a line to for each request: when it began, its status, how many
-/// microseconds it took.
-fn latencies(log: &Path, requests: u32) -> anyhow::Result<Vec<f64>> {
-    let text = fs::read_to_string(log).context("h2load wrote no log of its requests")?;
-    let took: Vec<f64> = text
-        .lines()
-        .map(|line| line.split('\t').nth(2)?.trim().parse().ok())
-        .collect::<Option<_>>()
-        .context("h2load's log of its requests is not understood")?;
-    ensure!(
-        took.len() == requests as usize,
-        "h2load logged {} requests of {requests}",
-        took.len()
-    );
-    Ok(took)
 }
 
 #[cfg(test)]

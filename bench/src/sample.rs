@@ -55,7 +55,6 @@ impl Subject<'_> {
                         requests: few,
                         ..load
                     },
-                    None,
                     running,
                 )
                 .map(drop)
@@ -73,18 +72,18 @@ impl Subject<'_> {
 
     /// As many requests per second as it can answer.
     pub fn saturated_rate(&self, load: Requests, running: &Running) -> anyhow::Result<f64> {
-        Ok(self.h2load(self.planned(load), None, running)?.rate)
+        self.h2load(self.planned(load), running)
     }
 
     /// CPU per request, of any load that h2load can make.
     pub fn requests(&self, load: Requests, running: &mut Running) -> anyhow::Result<Sample> {
         let load = self.planned(load);
         let before = running.processes()?.cpu_time_at_rest()?;
-        let outcome = self.h2load(load, None, running)?;
+        let rate = self.h2load(load, running)?;
         let used = running.processes()?.cpu_time_at_rest()?.since(&before)?;
         Ok(Sample {
             figure: used.as_secs_f64() * 1e6 / f64::from(load.requests),
-            aside: Some(outcome.rate),
+            aside: Some(rate),
         })
     }
 
@@ -98,7 +97,7 @@ impl Subject<'_> {
         let count = count / self.site.plan.divisor;
         let mut client = self.client(Task::Handshakes { count, resumed }, running)?;
         let before = running.processes()?.cpu_time_at_rest()?;
-        let seconds = client.go()?;
+        let seconds = client.go()?.seconds;
         let used = running.processes()?.cpu_time_at_rest()?.since(&before)?;
         Ok(Sample {
             figure: used.as_secs_f64() * 1e6 / f64::from(count),
@@ -124,9 +123,20 @@ impl Subject<'_> {
 
     /// Percentiles at so many requests per second.
     pub fn latency(&self, load: Requests, rate: f64, running: &Running) -> anyhow::Result<Sample> {
-        let mut took = self
-            .h2load(self.planned(load), Some(rate), running)?
-            .latencies;
+        let Requests {
+            requests,
+            connections,
+            ..
+        } = self.planned(load);
+        let mut client = self.client(
+            Task::Paced {
+                requests,
+                connections,
+                rate,
+            },
+            running,
+        )?;
+        let mut took = client.go()?.took;
         took.sort_by(f64::total_cmp);
         Ok(Sample {
             figure: quantile(&took, 0.99).context("no requests")?,
@@ -143,21 +153,9 @@ impl Subject<'_> {
         }
     }
 
-    fn h2load(
-        &self,
-        load: Requests,
-        rate: Option<f64>,
-        running: &Running,
-    ) -> anyhow::Result<h2load::Outcome> {
+    fn h2load(&self, load: Requests, running: &Running) -> anyhow::Result<f64> {
         let Target { addr, terms, .. } = self.target(running);
-        h2load::run(
-            load,
-            rate,
-            addr,
-            terms,
-            &self.site.fixtures,
-            self.site.cores,
-        )
+        h2load::run(load, addr, terms, &self.site.fixtures, self.site.cores)
     }
 
     fn client(&self, task: Task, running: &Running) -> anyhow::Result<Client> {

@@ -20,8 +20,8 @@ pub enum Load {
     Handshakes { count: u32, resumed: bool },
     /// Own client: the server's memory per connection.
     Idle { connections: u32 },
-    /// h2load: how long requests take that come at half of the rate that the server's core could
-    /// bear; the requests are those that find out that rate.
+    /// Own client: how long requests take that come at a steady rate, half of what the slowest server
+    /// of the group can answer. h2load finds out that rate, by the same requests.
     Latency(Requests),
 }
 
@@ -127,7 +127,7 @@ pub static SHAPES: [Shape; 13] = [
     ),
     shape(
         "latency",
-        "tiny-x1-64 at half of the rate that the slowest server of the group can bear",
+        "13 bytes, 64 connections, at half of the rate that the slowest server of the group can bear",
         Load::Latency(requests(Resource::Tiny, 50_000, 64, 1)),
     ),
 ];
@@ -150,6 +150,11 @@ impl Shape {
             Load::Idle { .. } => None,
             Load::Latency(_) => Some("µs, median"),
         }
+    }
+
+    /// A fifth of its requests would measure little but the handshakes of its 500 connections.
+    pub fn is_quick(&self) -> bool {
+        self.name != "tiny-x1-500"
     }
 
     pub fn resource(&self) -> Resource {

@@ -52,7 +52,7 @@ impl Connection {
     }
 
     /// Asks, and compares the response to the last byte.
-    pub async fn ask(&mut self, resource: Resource) -> anyhow::Result<()> {
+    pub async fn ask(&self, resource: Resource) -> anyhow::Result<()> {
         let method = match resource {
             Resource::Upload => Method::POST,
             _ => Method::GET,

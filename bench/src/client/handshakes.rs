@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use rustls::{ClientConfig, client::Resumption};
 use tokio::{runtime::Runtime, task::JoinSet, time::timeout};
 
-use super::{DEADLINE, connection::Connection, target::Target};
+use super::{DEADLINE, Done, connection::Connection, target::Target};
 use crate::{fixtures::Resource, terms::Group};
 
 /// Connections at once: enough for the server to be busy whenever it can be.
@@ -21,7 +21,7 @@ pub fn run(
     count: u32,
     resumed: bool,
     ready: &mut dyn FnMut() -> anyhow::Result<()>,
-) -> anyhow::Result<f64> {
+) -> anyhow::Result<Done> {
     let tls = target.tls()?;
     // Sessions are a lane's own: under TLS 1.3 each can be used once only.
     let mut lanes: Vec<_> = (0..LANES).map(|_| forgetful(&tls)).collect();
@@ -54,7 +54,10 @@ pub fn run(
         }
         anyhow::Ok(())
     })?;
-    Ok(begin.elapsed().as_secs_f64())
+    Ok(Done {
+        seconds: begin.elapsed().as_secs_f64(),
+        ..Done::default()
+    })
 }
 
 /// The same configuration with no sessions yet. It takes tickets even where it will never use them,

@@ -6,19 +6,19 @@ use anyhow::Context;
 use rustls::client::Resumption;
 use tokio::{runtime::Runtime, task::JoinSet, time::timeout};
 
-use super::{DEADLINE, connection::Connection, target::Target};
+use super::{DEADLINE, Done, connection::Connection, target::Target};
 use crate::fixtures::Resource;
 
 /// Connections that are made at once.
 const LANES: usize = 16;
 
-/// How many seconds it took, and what has to be kept to keep them open.
+/// What became of it, and what has to be kept to keep them open.
 pub fn run(
     runtime: &Runtime,
     target: &Target,
     connections: u32,
     ready: &mut dyn FnMut() -> anyhow::Result<()>,
-) -> anyhow::Result<(f64, Vec<Connection>)> {
+) -> anyhow::Result<(Done, Vec<Connection>)> {
     let mut tls = target.tls()?;
     tls.resumption = Resumption::disabled();
     let tls = Arc::new(tls);
@@ -34,7 +34,7 @@ pub fn run(
             let (target, tls) = (target.clone(), Arc::clone(&tls));
             tasks.spawn(async move {
                 timeout(DEADLINE, async {
-                    let mut connection = Connection::open(&target, tls).await?;
+                    let connection = Connection::open(&target, tls).await?;
                     target.terms.verify(&connection.negotiated)?;
                     connection.ask(Resource::Tiny).await?;
                     anyhow::Ok(connection)
@@ -48,5 +48,9 @@ pub fn run(
         }
         anyhow::Ok(open)
     })?;
-    Ok((begin.elapsed().as_secs_f64(), open))
+    let done = Done {
+        seconds: begin.elapsed().as_secs_f64(),
+        ..Done::default()
+    };
+    Ok((done, open))
 }

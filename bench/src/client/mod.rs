@@ -7,6 +7,7 @@
 pub mod connection;
 mod handshakes;
 mod idle;
+mod paced;
 mod target;
 
 use std::{
@@ -36,12 +37,26 @@ pub enum Task {
     Handshakes { count: u32, resumed: bool },
     /// Connects, asks once and stays.
     Idle { connections: u32 },
+    /// Asks at this many requests per second.
+    Paced {
+        requests: u32,
+        connections: u32,
+        rate: f64,
+    },
+}
+
+/// What became of it.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Done {
+    pub seconds: f64,
+    /// Microseconds that each request took, where that was the question.
+    pub took: Vec<f64>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
 enum Answer {
     Ready,
-    Done { seconds: f64 },
+    Done(Done),
     Failed(String),
 }
 
@@ -78,12 +93,12 @@ impl Client {
         }
     }
 
-    /// Lets it go, and waits until it is done: how many seconds it took. Connections that are to
-    /// stay open do so until this is dropped.
-    pub fn go(&mut self) -> anyhow::Result<f64> {
+    /// Lets it go, and waits until it is done. Connections that are to stay open do so until this is
+    /// dropped.
+    pub fn go(&mut self) -> anyhow::Result<Done> {
         self.say("go")?;
         match self.answer()? {
-            Answer::Done { seconds } => Ok(seconds),
+            Answer::Done(done) => Ok(done),
             other => bail!("the client is not done: {other:?}"),
         }
     }
@@ -126,16 +141,26 @@ pub fn run() -> anyhow::Result<()> {
         answer(&Answer::Ready)?;
         order().map(drop)
     };
-    let outcome = match job.task {
+    let (target, mut open) = (&job.target, Vec::new());
+    let done = match job.task {
         Task::Handshakes { count, resumed } => {
-            handshakes::run(&runtime, &job.target, count, resumed, &mut ready).map(|it| (it, None))
+            handshakes::run(&runtime, target, count, resumed, &mut ready)
         }
-        Task::Idle { connections } => idle::run(&runtime, &job.target, connections, &mut ready)
-            .map(|(seconds, open)| (seconds, Some(open))),
+        Task::Idle { connections } => {
+            idle::run(&runtime, target, connections, &mut ready).map(|(done, connections)| {
+                open = connections;
+                done
+            })
+        }
+        Task::Paced {
+            requests,
+            connections,
+            rate,
+        } => paced::run(&runtime, target, requests, connections, rate, &mut ready),
     };
-    match outcome {
-        Ok((seconds, open)) => {
-            answer(&Answer::Done { seconds })?;
+    match done {
+        Ok(done) => {
+            answer(&Answer::Done(done))?;
             // Nothing comes any more; until the pipe is closed the connections stay.
             let _ = order();
             drop(open);
