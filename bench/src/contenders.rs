@@ -90,7 +90,7 @@ fn all(quick: bool) -> Vec<(Server, Group)> {
     let mut all = vec![
         (Server::Corelane(Backend::Rustls), Group::Tls13),
         (Server::Hyper(Backend::Rustls), Group::Tls13),
-        (Server::AxumServer, Group::Tls13),
+        (Server::Axum, Group::Tls13),
         (Server::Nginx, Group::Tls13),
         (Server::H2o, Group::Tls13),
         (Server::Nghttpd, Group::Tls13),

@@ -107,3 +107,72 @@ impl Goal {
         Some((Some(to.name.clone()), of.ratio_to(to)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::{
+        contenders::Contender, results::ContenderResult, sample::Sample, shapes::SHAPES,
+        terms::Group,
+    };
+
+    fn measured(server: Server, figures: &[f64], error: Option<&str>) -> ContenderResult {
+        let contender = Contender {
+            server,
+            group: Group::Tls13,
+            workers: 1,
+        };
+        let samples = figures.iter().map(|&figure| Sample {
+            figure,
+            aside: None,
+        });
+        ContenderResult {
+            name: contender.name(),
+            contender,
+            negotiated: None,
+            samples: samples.collect(),
+            error: error.map(str::to_owned),
+        }
+    }
+
+    fn tiny_x32(servers: Vec<ContenderResult>) -> ShapeResult {
+        ShapeResult::new(&SHAPES[0], servers, Vec::new(), HashMap::new())
+    }
+
+    #[test]
+    fn goals_are_judged_by_the_rounds() {
+        let shape = tiny_x32(vec![
+            measured(Server::Corelane(Backend::Rustls), &[1.0, 2.0, 1.5], None),
+            measured(Server::Hyper(Backend::Rustls), &[2.0, 4.0, 3.0], None),
+            measured(Server::Nghttpd, &[2.0, 2.0, 1.5], None),
+            measured(Server::Nginx, &[3.0, 3.0, 3.0], None),
+        ]);
+        let judged = judge(&[shape]);
+        let verdicts: Vec<_> = judged
+            .iter()
+            .map(|it| (it.measured.median, it.verdict))
+            .collect();
+        assert_eq!(
+            verdicts,
+            [
+                (0.5, Verdict::Met),       // by hyper, at most 0.70
+                (1.0, Verdict::Undecided), // by nghttpd, at most 0.85: 0.5, 1.0, 1.0
+                (0.5, Verdict::Missed),    // by nginx, at most 0.25
+            ]
+        );
+    }
+
+    #[test]
+    fn who_erred_has_no_figure_and_is_no_best_peer() {
+        let shape = tiny_x32(vec![
+            measured(Server::Corelane(Backend::Rustls), &[1.0], None),
+            measured(Server::Hyper(Backend::Rustls), &[2.0], None),
+            measured(Server::Nghttpd, &[0.1], Some("answered 404")),
+        ]);
+        let group = shape.group(Group::Tls13).expect("it has servers");
+        assert_eq!(group.best_peer.as_deref(), Some("hyper + tokio-rustls"));
+        assert_eq!(judge(&[shape]).len(), 1);
+    }
+}

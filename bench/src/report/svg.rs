@@ -19,8 +19,8 @@ const BARS_AT: f64 = 128.0;
 const BAR_LENGTH: f64 = 110.0;
 const BAR_HEIGHT: f64 = 11.0;
 const LINE: f64 = 16.0;
-/// Title and unit above the bars.
-const PANEL_HEAD: f64 = 36.0;
+/// Title, unit and ratio above the bars.
+const PANEL_HEAD: f64 = 37.0;
 const PANEL_GAP: f64 = 14.0;
 
 /// Colours that go on white, and others where the page is dark.
@@ -111,7 +111,7 @@ fn legend(out: &mut String, y: f64) -> std::fmt::Result {
     whisker(out, x, x + 18.0, y - 4.0)?;
     text(out, x + 24.0, y, "", "half of the rounds lie within")?;
     let short_is_good =
-        "shorter is better; beside the title: corelane by the best peer, round by round";
+        "shorter is better; below the title: corelane by the best peer, round by round";
     text(out, x + 190.0, y, "", short_is_good)
 }
 
@@ -196,15 +196,15 @@ fn text(out: &mut String, x: f64, y: f64, class: &str, text: &str) -> std::fmt::
     )
 }
 
-/// ": 0.82 × nginx", or that the rounds do not agree.
+/// "0.82 × nginx", or that the rounds do not agree.
 fn ratio(group: &GroupResult) -> String {
     match (&group.best_peer, group.ratio_to_best_peer) {
         (Some(peer), Some(ratio)) => {
             let unsure = match ratio.against(1.0) {
-                Verdict::Undecided => " (undecided)",
+                Verdict::Undecided => ", undecided",
                 Verdict::Met | Verdict::Missed => "",
             };
-            format!(": {:.2} × {}{unsure}", ratio.median, plain(peer))
+            format!("{:.2} × {}{unsure}", ratio.median, plain(peer))
         }
         _ => String::new(),
     }
@@ -216,5 +216,5 @@ fn plain(name: &str) -> String {
 }
 
 fn label(server: &ContenderResult) -> String {
-    plain(&server.name).replace(" workers", "")
+    plain(&server.name).replace(", 2 workers", " ×2")
 }

@@ -33,7 +33,7 @@ pub enum Backend {
 pub enum Server {
     Corelane(Backend),
     Hyper(Backend),
-    AxumServer,
+    Axum,
     Nginx,
     H2o,
     Nghttpd,
@@ -46,7 +46,7 @@ impl Server {
             Self::Corelane(Backend::NativeTls) => "corelane native-tls",
             Self::Hyper(Backend::Rustls) => "hyper + tokio-rustls",
             Self::Hyper(Backend::NativeTls) => "hyper + tokio-native-tls",
-            Self::AxumServer => "axum-server",
+            Self::Axum => "axum-server",
             Self::Nginx => "nginx",
             Self::H2o => "h2o",
             Self::Nghttpd => "nghttpd",
@@ -66,7 +66,7 @@ impl Server {
         match self {
             Self::Corelane(backend) => Ok(rust::corelane(launch, backend)),
             Self::Hyper(backend) => Ok(rust::hyper(launch, backend)),
-            Self::AxumServer => Ok(rust::axum_server(launch)),
+            Self::Axum => Ok(rust::axum(launch)),
             Self::Nginx => nginx::command(launch),
             Self::H2o => h2o::command(launch),
             Self::Nghttpd => Ok(nghttpd::command(launch)),

@@ -16,7 +16,7 @@ pub fn hyper(launch: &Launch, backend: Backend) -> Command {
     program(launch, "hyper", backend)
 }
 
-pub fn axum_server(launch: &Launch) -> Command {
+pub fn axum(launch: &Launch) -> Command {
     program(launch, "axum-server", Backend::Rustls)
 }
 
