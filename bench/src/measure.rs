@@ -70,8 +70,9 @@ pub fn measure(
         for lane in &mut lanes {
             interrupt::check()?;
             progress.round(shape.name, &lane.subject.contender, round);
-            lane.attempt(progress, |lane| lane.take_sample(&rates));
-            progress.took(lane.samples.last());
+            let sample = lane.attempt(progress, |lane| lane.take_sample(&rates));
+            progress.took(sample);
+            lane.samples.extend(sample);
         }
     }
     for lane in &mut lanes {
@@ -133,24 +134,20 @@ impl Lane<'_> {
         Ok(())
     }
 
-    fn take_sample(&mut self, rates: &HashMap<Group, f64>) -> anyhow::Result<()> {
+    fn take_sample(&mut self, rates: &HashMap<Group, f64>) -> anyhow::Result<Sample> {
         let (subject, running) = (&self.subject, self.running.as_mut());
         let running = || running.context("the server was started before");
-        let sample = match subject.shape.load {
-            Load::Requests(load) | Load::Workers(load) => subject.requests(load, running()?)?,
-            Load::Handshakes { count, resumed } => {
-                subject.handshakes(count, resumed, running()?)?
-            }
-            Load::Idle { connections } => subject.idle(connections)?,
+        match subject.shape.load {
+            Load::Requests(load) | Load::Workers(load) => subject.requests(load, running()?),
+            Load::Handshakes { count, resumed } => subject.handshakes(count, resumed, running()?),
+            Load::Idle { connections } => subject.idle(connections),
             Load::Latency(load) => {
                 let rate = rates
                     .get(&subject.contender.group)
                     .context("no rate was found")?;
-                subject.latency(load, *rate, running()?)?
+                subject.latency(load, *rate, running()?)
             }
-        };
-        self.samples.push(sample);
-        Ok(())
+        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Progress {
         );
     }
 
-    pub fn took(&self, sample: Option<&Sample>) {
+    pub fn took(&self, sample: Option<Sample>) {
         match sample {
             Some(sample) => eprintln!("{:9.2}", sample.figure),
             None => eprintln!("        -"),

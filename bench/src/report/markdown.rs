@@ -1,6 +1,9 @@
 //! The figures as tables, for people.
 
-use std::fmt::Write;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use super::short;
 use crate::{
@@ -18,6 +21,7 @@ pub fn markdown(run: &Run) -> String {
 
 fn write_run(out: &mut String, run: &Run) -> std::fmt::Result {
     write_machine(out, &run.machine)?;
+    write_negotiated(out, run)?;
     write_errors(out, run)?;
     write_goals(out, run)?;
     for shape in &run.shapes {
@@ -57,6 +61,24 @@ fn write_machine(out: &mut String, machine: &Machine) -> std::fmt::Result {
         .iter()
         .map(|(name, version)| format!("{name} {version}"));
     writeln!(out, "{}.\n", versions.collect::<Vec<_>>().join(", "))
+}
+
+/// Who agreed on what, over all shapes.
+fn write_negotiated(out: &mut String, run: &Run) -> std::fmt::Result {
+    let mut negotiated: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    let groups = run.shapes.iter().flat_map(|shape| &shape.groups);
+    for server in groups.flat_map(|group| &group.servers) {
+        if let Some(it) = &server.negotiated {
+            let servers = negotiated.entry(it.to_string()).or_default();
+            servers.insert(server.contender.server.name());
+        }
+    }
+    writeln!(out, "Negotiated:\n")?;
+    for (negotiated, servers) in negotiated {
+        let servers: Vec<_> = servers.into_iter().collect();
+        writeln!(out, "- {negotiated}: {}", servers.join(", "))?;
+    }
+    writeln!(out)
 }
 
 fn write_errors(out: &mut String, run: &Run) -> std::fmt::Result {
