@@ -5,6 +5,7 @@ use serde::Serialize;
 /// Five numbers that tell where the rounds lie.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
+    pub rounds: usize,
     pub median: f64,
     pub lower_quartile: f64,
     pub upper_quartile: f64,
@@ -18,6 +19,7 @@ impl Spread {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         Some(Self {
+            rounds: sorted.len(),
             median: quantile(&sorted, 0.5)?,
             lower_quartile: quantile(&sorted, 0.25)?,
             upper_quartile: quantile(&sorted, 0.75)?,
@@ -33,7 +35,10 @@ impl Spread {
     }
 
     pub fn against(&self, limit: f64) -> Verdict {
-        if self.upper_quartile <= limit {
+        // One or two rounds tell nothing of how far they may lie apart.
+        if self.rounds < 3 {
+            Verdict::Undecided
+        } else if self.upper_quartile <= limit {
             Verdict::Met
         } else if self.lower_quartile > limit {
             Verdict::Missed
@@ -51,7 +56,7 @@ pub enum Verdict {
     Met,
     /// Less than in a quarter of the rounds.
     Missed,
-    /// The quartiles lie on both sides of the limit.
+    /// The quartiles lie on both sides of the limit, or there are fewer than three rounds.
     Undecided,
 }
 
@@ -89,6 +94,7 @@ mod tests {
     fn one_round_has_no_spread_and_none_has_nothing() {
         let one = Spread::of([7.0]).expect("one");
         assert_eq!((one.min, one.median, one.max), (7.0, 7.0, 7.0));
+        assert_eq!(one.against(8.0), Verdict::Undecided);
         assert_eq!(Spread::of([]), None);
         assert_eq!(quantile(&[], 0.5), None);
     }
