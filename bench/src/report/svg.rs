@@ -122,14 +122,15 @@ fn panel(
     shape: &ShapeResult,
     group: &GroupResult,
 ) -> std::fmt::Result {
-    text(
+    writeln!(
         out,
-        x,
+        "<text x=\"{x}\" y=\"{}\"><tspan class=\"title\">{}</tspan>\
+         <tspan class=\"small\" dx=\"6\">{}</tspan></text>",
         y + 14.0,
-        "title",
-        &format!("{}{}", shape.name, ratio(group)),
+        shape.name,
+        shape.unit
     )?;
-    text(out, x, y + 28.0, "small", shape.unit)?;
+    text(out, x, y + 29.0, "", &ratio(group))?;
     let figures = group.servers.iter().filter_map(ContenderResult::figure);
     // The longest bar and its whisker fit; a round that fell far out is cut off.
     let (mut median, mut quartile) = (0.0_f64, 0.0_f64);
