@@ -1,0 +1,34 @@
+//! corelane, on either of its TLS backends.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use bench_peers::{Args, Backend, Bodies, answer, native_tls_acceptor, rustls_config};
+use clap::Parser;
+use corelane::{
+    Driver, Server, service_fn,
+    tls::{NativeTlsAcceptor, RustlsAcceptor, TlsAcceptor},
+};
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let bodies = Bodies::read(&args.bodies)?;
+    let acceptor: Arc<dyn TlsAcceptor> = match args.tls {
+        Backend::Rustls => Arc::new(RustlsAcceptor::from(rustls_config(&args)?)),
+        Backend::NativeTls => Arc::new(NativeTlsAcceptor::from(native_tls_acceptor(&args)?)),
+    };
+    let driver = match args.driver.as_str() {
+        "auto" => Driver::Auto,
+        "io-uring" => Driver::IoUring,
+        "epoll" => Driver::Epoll,
+        other => anyhow::bail!("there is no driver {other:?}, only auto, io-uring and epoll"),
+    };
+    let handle = Server::builder(acceptor)
+        .listen(args.listen)
+        .workers(args.workers)
+        .driver(driver)
+        .bind()?
+        .serve(move |_worker| service_fn(move |request| answer(bodies, request)))?;
+    Ok(handle.wait()?)
+}

@@ -1,0 +1,67 @@
+//! hyper on tokio, with tokio-rustls or tokio-native-tls.
+
+#![forbid(unsafe_code)]
+
+use std::{error::Error, future::Future, net::TcpListener};
+
+use bench_peers::{
+    Args, Backend, Bodies, answer, native_tls_acceptor, on_each_worker, rustls_config,
+};
+use clap::Parser;
+use hyper::{server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let bodies = Bodies::read(&args.bodies)?;
+    match args.tls {
+        Backend::Rustls => {
+            let acceptor = tokio_rustls::TlsAcceptor::from(rustls_config(&args)?);
+            on_each_worker(&args, move |listener| {
+                let acceptor = acceptor.clone();
+                serve(listener, bodies, move |socket| acceptor.accept(socket))
+            })
+        }
+        Backend::NativeTls => {
+            let acceptor = tokio_native_tls::TlsAcceptor::from(native_tls_acceptor(&args)?);
+            on_each_worker(&args, move |listener| {
+                let acceptor = acceptor.clone();
+                serve(listener, bodies, move |socket| {
+                    let acceptor = acceptor.clone();
+                    async move { acceptor.accept(socket).await }
+                })
+            })
+        }
+    }
+}
+
+async fn serve<H, Fut, S, E>(
+    listener: TcpListener,
+    bodies: &'static Bodies,
+    handshake: H,
+) -> anyhow::Result<()>
+where
+    H: Fn(TcpStream) -> Fut,
+    Fut: Future<Output = Result<S, E>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    E: Error + Send + 'static,
+{
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    loop {
+        let (socket, _) = listener.accept().await?;
+        socket.set_nodelay(true)?;
+        let handshake = handshake(socket);
+        tokio::spawn(async move {
+            // A client that leaves is no event here; a failed request is one in the client.
+            let Ok(stream) = handshake.await else { return };
+            let service = service_fn(move |request| answer(bodies, request));
+            let _ = http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}

@@ -1,0 +1,17 @@
+//! What the servers written in Rust share, so that the library is the only difference between them.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod routes;
+mod tls;
+mod workers;
+
+pub use args::{Args, Backend};
+pub use routes::{Bodies, answer, octets, received};
+pub use tls::{native_tls_acceptor, rustls_config};
+pub use workers::on_each_worker;
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,0 +1,76 @@
+//! What is answered: the same bytes by the same code, whatever the server.
+
+use std::{convert::Infallible, fs, path::Path};
+
+use anyhow::Context;
+use bytes::{Buf, Bytes};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+
+/// The bodies of the responses. They live as long as the process, so that handing one out is a
+/// pointer and a length.
+#[derive(Debug)]
+pub struct Bodies {
+    pub tiny: Bytes,
+    pub k16: Bytes,
+    pub k64: Bytes,
+    pub m1: Bytes,
+}
+
+impl Bodies {
+    pub fn read(directory: &Path) -> anyhow::Result<&'static Self> {
+        let read = |name| {
+            let path = directory.join(name);
+            let bytes =
+                fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            anyhow::Ok(Bytes::from_static(bytes.leak()))
+        };
+        Ok(Box::leak(Box::new(Self {
+            tiny: read("tiny")?,
+            k16: read("16k")?,
+            k64: read("64k")?,
+            m1: read("1m")?,
+        })))
+    }
+}
+
+pub async fn answer<B: Body>(
+    bodies: &'static Bodies,
+    request: Request<B>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(match (request.method(), request.uri().path()) {
+        (&Method::GET, "/tiny") => octets(bodies.tiny.clone()),
+        (&Method::GET, "/16k") => octets(bodies.k16.clone()),
+        (&Method::GET, "/64k") => octets(bodies.k64.clone()),
+        (&Method::GET, "/1m") => octets(bodies.m1.clone()),
+        (&Method::POST, "/upload") => received(request.into_body()).await,
+        _ => status(StatusCode::NOT_FOUND),
+    })
+}
+
+/// Reads all of a request's body and tells its length.
+pub async fn received<B: Body>(body: B) -> Response<Full<Bytes>> {
+    let mut body = std::pin::pin!(body);
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => length += frame.data_ref().map_or(0, Buf::remaining),
+            Err(_) => return status(StatusCode::BAD_REQUEST),
+        }
+    }
+    octets(Bytes::from(format!("{length}\n")))
+}
+
+pub fn octets(body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    let octets = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(CONTENT_TYPE, octets);
+    response
+}
+
+fn status(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,41 @@
+//! TLS, configured once for all servers: they differ in what they do with it.
+
+use std::{fs, sync::Arc};
+
+use anyhow::Context;
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    version::{TLS12, TLS13},
+};
+
+use crate::Args;
+
+/// HTTP/2 only, rustls' defaults otherwise, and tickets as OpenSSL has them by default.
+pub fn rustls_config(args: &Args) -> anyhow::Result<Arc<ServerConfig>> {
+    let versions: &[_] = if args.tls12 {
+        &[&TLS12]
+    } else {
+        &[&TLS13, &TLS12]
+    };
+    let chain = CertificateDer::pem_file_iter(&args.cert)?.collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(&args.key)?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(versions)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .context("rustls does not take this certificate with this key")?;
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// HTTP/2 only, native-tls' defaults otherwise, but for the TLS versions that HTTP/2 rules out.
+pub fn native_tls_acceptor(args: &Args) -> anyhow::Result<native_tls::TlsAcceptor> {
+    let identity = native_tls::Identity::from_pkcs8(&fs::read(&args.cert)?, &fs::read(&args.key)?)?;
+    Ok(native_tls::TlsAcceptor::builder(identity)
+        .min_protocol_version(Some(native_tls::Protocol::Tlsv12))
+        .accept_alpn(&["h2"])
+        .build()?)
+}

@@ -1,0 +1,58 @@
+//! A thread per worker with a runtime of its own, for the servers on tokio.
+
+use std::{future::Future, net::TcpListener, thread};
+
+use anyhow::Context;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::Args;
+
+/// As many as corelane asks for.
+const BACKLOG: i32 = 4096;
+
+/// Runs `serve` on every worker: a thread, pinned as corelane pins its own (one to each of the CPUs
+/// that the process may use), with a listener of its own on the same port and a current-thread
+/// runtime. Comes back only with an error.
+pub fn on_each_worker<F, Fut>(args: &Args, serve: F) -> anyhow::Result<()>
+where
+    F: Fn(TcpListener) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let cpus = core_affinity::get_core_ids().unwrap_or_default();
+    let workers: Vec<_> = (0..args.workers.get())
+        .map(|index| {
+            let listener = listen(args)?;
+            let cpu = cpus.get(index).copied();
+            let serve = serve.clone();
+            anyhow::Ok(thread::spawn(move || {
+                cpu.map(core_affinity::set_for_current);
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()?
+                    .block_on(serve(listener))
+            }))
+        })
+        .collect::<Result<_, _>>()?;
+    for worker in workers {
+        worker
+            .join()
+            .map_err(|_| anyhow::anyhow!("a worker panicked"))??;
+    }
+    Ok(())
+}
+
+fn listen(args: &Args) -> anyhow::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(args.listen),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket
+        .bind(&args.listen.into())
+        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}

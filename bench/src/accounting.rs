@@ -1,0 +1,161 @@
+//! What a server used, by the kernel's account.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+use procfs::process::{Process, all_processes};
+use rustix::process::Pid;
+
+/// The processes of a server: nginx serves from a child of the one that was started.
+#[derive(Debug)]
+pub struct Processes(Vec<Process>);
+
+impl Processes {
+    pub fn of_group(group: Pid) -> anyhow::Result<Self> {
+        let group = group.as_raw_nonzero().get();
+        let processes: Vec<_> = all_processes()?
+            .flatten() // one that has just ended is none of ours
+            .filter(|process| process.stat().is_ok_and(|stat| stat.pgrp == group))
+            .collect();
+        ensure!(!processes.is_empty(), "the server has ended");
+        Ok(Self(processes))
+    }
+
+    /// CPU time so far, per thread, in nanoseconds.
+    pub fn cpu_time(&self) -> anyhow::Result<CpuTime> {
+        let mut threads = BTreeMap::new();
+        for process in &self.0 {
+            for task in process
+                .tasks()
+                .context("a process of the server has ended")?
+            {
+                let task = task?;
+                threads.insert(task.tid, task.schedstat()?.sum_exec_runtime);
+            }
+        }
+        Ok(CpuTime { threads })
+    }
+
+    /// The same when the server has come to rest: closing the last connections takes time too.
+    pub fn cpu_time_at_rest(&self) -> anyhow::Result<CpuTime> {
+        let between = Duration::from_millis(10);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let mut before = self.cpu_time()?;
+        loop {
+            std::thread::sleep(between);
+            let now = self.cpu_time()?;
+            // Timers may go off meanwhile; a hundredth of a core is rest.
+            if now.since(&before)? <= between / 100 {
+                return Ok(now);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the server is busy 5 s after its last request"
+            );
+            before = now;
+        }
+    }
+
+    /// Memory in bytes: what is this server's alone and its part of what is shared (Pss).
+    pub fn memory(&self) -> anyhow::Result<u64> {
+        let of = |process: &Process| {
+            let rollup = process
+                .smaps_rollup()
+                .context("a process of the server has ended")?;
+            let all = rollup
+                .memory_map_rollup
+                .0
+                .first()
+                .context("no memory map")?;
+            all.extension
+                .map
+                .get("Pss")
+                .copied()
+                .context("this kernel tells no Pss")
+        };
+        self.0.iter().map(of).sum()
+    }
+
+    /// The same when it no longer changes.
+    pub fn memory_at_rest(&self) -> anyhow::Result<u64> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let mut before = self.memory()?;
+        loop {
+            std::thread::sleep(Duration::from_millis(50));
+            let now = self.memory()?;
+            if now == before {
+                return Ok(now);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the server's memory still changes after 5 s"
+            );
+            before = now;
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct CpuTime {
+    threads: BTreeMap<i32, u64>,
+}
+
+impl CpuTime {
+    /// An error where a thread has ended meanwhile: the kernel forgets what it used.
+    pub fn since(&self, before: &Self) -> anyhow::Result<Duration> {
+        for thread in before.threads.keys() {
+            if !self.threads.contains_key(thread) {
+                bail!("a thread of the server has ended, and with it the account of its CPU time");
+            }
+        }
+        let sum = |time: &Self| Duration::from_nanos(time.threads.values().sum());
+        Ok(sum(self).saturating_sub(sum(before)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(threads: &[(i32, u64)]) -> CpuTime {
+        CpuTime {
+            threads: threads.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn all_threads_count_new_ones_too() {
+        let before = time(&[(1, 1_000), (2, 50)]);
+        let after = time(&[(1, 1_500), (2, 60), (3, 7)]);
+        assert_eq!(
+            after.since(&before).expect("none ended"),
+            Duration::from_nanos(517)
+        );
+    }
+
+    #[test]
+    fn a_thread_that_ended_is_an_error() {
+        assert!(time(&[(1, 2)]).since(&time(&[(1, 1), (2, 1)])).is_err());
+    }
+
+    #[test]
+    fn work_is_seen() {
+        let this = Processes(vec![Process::myself().expect("/proc")]);
+        let before = this.cpu_time().expect("schedstat");
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_millis(50) {
+            std::hint::black_box(0);
+        }
+        // The kernel brings the account up to date when the thread leaves the core.
+        std::thread::sleep(Duration::from_millis(1));
+        let used = this.cpu_time().expect("schedstat").since(&before);
+        // Other tests may have ended meanwhile, and their threads with them.
+        if let Ok(used) = used {
+            assert!(used >= Duration::from_millis(1), "{used:?}");
+        }
+        assert!(this.memory().expect("smaps_rollup") > 100_000);
+    }
+}

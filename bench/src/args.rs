@@ -1,0 +1,124 @@
+//! The command line.
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{
+    contenders,
+    shapes::{SHAPES, Shape},
+};
+
+/// Measures corelane against its peers, from the repository's root: installs and builds what is
+/// missing, runs every shape in rounds and writes bench/results/latest.{json,md,svg}.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// A fifth of the requests, three rounds, fewer servers under TLS 1.2, and not tiny-x1-500:
+    /// under three minutes.
+    #[arg(long)]
+    pub quick: bool,
+
+    /// How often the servers take turns. [default: 7, with --quick 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+
+    /// Only this shape; repeatable.
+    #[arg(long = "shape", value_name = "NAME", value_parser = shape)]
+    shapes: Vec<&'static Shape>,
+
+    /// Only these peers beside corelane; repeatable.
+    #[arg(long = "peer", value_name = "NAME", value_parser = peer)]
+    pub peers: Vec<String>,
+
+    /// List shapes and peers.
+    #[arg(long)]
+    pub list: bool,
+
+    /// Take the servers as they were built last.
+    #[arg(long)]
+    pub no_build: bool,
+
+    /// What corelane runs on. The peers have epoll only.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub driver: Driver,
+
+    /// The allocator of all servers written in Rust.
+    #[arg(long, value_enum, default_value = "system")]
+    pub allocator: Allocator,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Command {
+    /// What the harness starts on a core of its own: takes orders on standard input.
+    #[command(hide = true)]
+    Client,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Driver {
+    Auto,
+    IoUring,
+    Epoll,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Allocator {
+    System,
+    Mimalloc,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub rounds: u32,
+    /// By what the shapes' requests are divided.
+    pub divisor: u32,
+    pub quick: bool,
+}
+
+impl Args {
+    pub fn plan(&self) -> Plan {
+        let (rounds, divisor) = if self.quick { (3, 5) } else { (7, 1) };
+        Plan {
+            rounds: self.rounds.unwrap_or(rounds),
+            divisor,
+            quick: self.quick,
+        }
+    }
+
+    pub fn shapes(&self) -> Vec<&'static Shape> {
+        let wanted = |shape: &&Shape| match &self.shapes[..] {
+            [] => shape.is_quick() || !self.quick,
+            wanted => wanted.iter().any(|it| it.name == shape.name),
+        };
+        SHAPES.iter().filter(wanted).collect()
+    }
+}
+
+fn shape(name: &str) -> Result<&'static Shape, String> {
+    let names = || SHAPES.iter().map(|shape| shape.name).collect::<Vec<_>>();
+    SHAPES
+        .iter()
+        .find(|shape| shape.name == name)
+        .ok_or_else(|| format!("the shapes are {}", names().join(", ")))
+}
+
+fn peer(name: &str) -> Result<String, String> {
+    match contenders::PEERS.contains(&name) {
+        true => Ok(name.to_owned()),
+        false => Err(format!("the peers are {}", contenders::PEERS.join(", "))),
+    }
+}
+
+pub fn list() {
+    println!("shapes:");
+    for shape in &SHAPES {
+        println!("  {:16} {}", shape.name, shape.what);
+    }
+    println!("peers:");
+    for peer in contenders::PEERS {
+        println!("  {peer}");
+    }
+}

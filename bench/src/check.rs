@@ -1,0 +1,35 @@
+//! Whether a server does what it is measured for.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use tokio::time::timeout;
+
+use crate::{
+    client::{Target, connection::Connection},
+    fixtures::Resource,
+    terms::Negotiated,
+};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Connects, asks twice on the same connection and compares everything: what was negotiated, the
+/// status, the length and every byte of the body.
+pub fn check(target: &Target, resource: Resource) -> anyhow::Result<Negotiated> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let all = async {
+            let connection = Connection::open(target, Arc::new(target.tls()?)).await?;
+            target.terms.verify(&connection.negotiated)?;
+            for _ in 0..2 {
+                connection.ask(resource).await?;
+            }
+            let negotiated = connection.negotiated.clone();
+            connection.close().await?;
+            anyhow::Ok(negotiated)
+        };
+        timeout(DEADLINE, all).await.context("no answer for 30 s")?
+    })
+}

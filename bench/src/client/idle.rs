@@ -1,0 +1,56 @@
+//! Connections that ask once and stay.
+
+use std::{sync::Arc, time::Instant};
+
+use anyhow::Context;
+use rustls::client::Resumption;
+use tokio::{runtime::Runtime, task::JoinSet, time::timeout};
+
+use super::{DEADLINE, Done, connection::Connection, target::Target};
+use crate::fixtures::Resource;
+
+/// Connections that are made at once.
+const LANES: usize = 16;
+
+/// What became of it, and what has to be kept to keep them open.
+pub fn run(
+    runtime: &Runtime,
+    target: &Target,
+    connections: u32,
+    ready: &mut dyn FnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<(Done, Vec<Connection>)> {
+    let mut tls = target.tls()?;
+    tls.resumption = Resumption::disabled();
+    let tls = Arc::new(tls);
+    ready()?;
+    let begin = Instant::now();
+    let open = runtime.block_on(async {
+        let mut open = Vec::new();
+        let mut tasks = JoinSet::new();
+        for _ in 0..connections {
+            if tasks.len() == LANES {
+                open.extend(tasks.join_next().await.context("there are some")??);
+            }
+            let (target, tls) = (target.clone(), Arc::clone(&tls));
+            tasks.spawn(async move {
+                timeout(DEADLINE, async {
+                    let connection = Connection::open(&target, tls).await?;
+                    target.terms.verify(&connection.negotiated)?;
+                    connection.ask(Resource::Tiny).await?;
+                    anyhow::Ok(connection)
+                })
+                .await
+                .context("a connection took too long")?
+            });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            open.push(ended??);
+        }
+        anyhow::Ok(open)
+    })?;
+    let done = Done {
+        seconds: begin.elapsed().as_secs_f64(),
+        ..Done::default()
+    };
+    Ok((done, open))
+}

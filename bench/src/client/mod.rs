@@ -1,0 +1,176 @@
+//! A client of our own, for what h2load cannot do: resume sessions, tell a resumed handshake from a
+//! full one, and keep connections open. It runs as a process of its own, on the client's core.
+//!
+//! The order of things: a job on standard input, `"ready"` out, a line in, the outcome out, and the
+//! end of the input ends the process with its connections.
+
+pub mod connection;
+mod handshakes;
+mod idle;
+mod paced;
+mod target;
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::{Child, ChildStdin, ChildStdout, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+pub use self::target::Target;
+use crate::cores::{Cores, pinned};
+
+/// For one connection and its request, in a run of hundreds at once.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Job {
+    pub target: Target,
+    pub task: Task,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub enum Task {
+    /// Connects, asks once and closes, over and over.
+    Handshakes { count: u32, resumed: bool },
+    /// Connects, asks once and stays.
+    Idle { connections: u32 },
+    /// Asks at this many requests per second.
+    Paced {
+        requests: u32,
+        connections: u32,
+        rate: f64,
+    },
+}
+
+/// What became of it.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Done {
+    pub seconds: f64,
+    /// Microseconds that each request took, where that was the question.
+    pub took: Vec<f64>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+enum Answer {
+    Ready,
+    Done(Done),
+    Failed(String),
+}
+
+/// The client's process, as the harness sees it. Dropping it ends it.
+#[derive(Debug)]
+pub struct Client {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Client {
+    /// Started and ready to go.
+    pub fn start(job: &Job, cores: Cores) -> anyhow::Result<Self> {
+        let this = std::env::current_exe().context("cannot tell which program this is")?;
+        let mut child = pinned(&[cores.client], this)
+            .arg("client")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot run the client")?;
+        let (Some(orders), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            bail!("both are pipes by the lines above");
+        };
+        let mut client = Self {
+            child,
+            orders,
+            answers: BufReader::new(answers),
+        };
+        client.say(&serde_json::to_string(job)?)?;
+        match client.answer()? {
+            Answer::Ready => Ok(client),
+            other => bail!("the client is not ready: {other:?}"),
+        }
+    }
+
+    /// Lets it go, and waits until it is done. Connections that are to stay open do so until this is
+    /// dropped.
+    pub fn go(&mut self) -> anyhow::Result<Done> {
+        self.say("go")?;
+        match self.answer()? {
+            Answer::Done(done) => Ok(done),
+            other => bail!("the client is not done: {other:?}"),
+        }
+    }
+
+    fn say(&mut self, line: &str) -> anyhow::Result<()> {
+        writeln!(self.orders, "{line}").context("the client has ended")
+    }
+
+    fn answer(&mut self) -> anyhow::Result<Answer> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        match serde_json::from_str(&line).context("the client has ended")? {
+            Answer::Failed(why) => bail!(why),
+            answer => Ok(answer),
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the process does.
+pub fn run() -> anyhow::Result<()> {
+    let mut orders = std::io::stdin().lines();
+    let mut order = || {
+        orders
+            .next()
+            .context("no more orders")?
+            .context("cannot read orders")
+    };
+    let job: Job = serde_json::from_str(&order()?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut ready = || {
+        answer(&Answer::Ready)?;
+        order().map(drop)
+    };
+    let (target, mut open) = (&job.target, Vec::new());
+    let done = match job.task {
+        Task::Handshakes { count, resumed } => {
+            handshakes::run(&runtime, target, count, resumed, &mut ready)
+        }
+        Task::Idle { connections } => {
+            idle::run(&runtime, target, connections, &mut ready).map(|(done, connections)| {
+                open = connections;
+                done
+            })
+        }
+        Task::Paced {
+            requests,
+            connections,
+            rate,
+        } => paced::run(&runtime, target, requests, connections, rate, &mut ready),
+    };
+    match done {
+        Ok(done) => {
+            answer(&Answer::Done(done))?;
+            // Nothing comes any more; until the pipe is closed the connections stay.
+            let _ = order();
+            drop(open);
+            Ok(())
+        }
+        Err(error) => answer(&Answer::Failed(format!("{error:#}"))),
+    }
+}
+
+fn answer(answer: &Answer) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(answer)?);
+    Ok(())
+}

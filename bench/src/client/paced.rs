@@ -1,0 +1,60 @@
+//! Requests that come at a given rate, whatever becomes of those before them.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use tokio::{runtime::Runtime, task::JoinSet, time::timeout};
+
+use super::{DEADLINE, Done, connection::Connection, target::Target};
+use crate::fixtures::Resource;
+
+/// Tells how many microseconds each request took, from the moment it was due: one that had to wait for
+/// those before it is as late as it is.
+pub fn run(
+    runtime: &Runtime,
+    target: &Target,
+    requests: u32,
+    connections: u32,
+    rate: f64,
+    ready: &mut dyn FnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<Done> {
+    let tls = Arc::new(target.tls()?);
+    let open = runtime.block_on(async {
+        let mut open = Vec::new();
+        for _ in 0..connections {
+            let connection = Connection::open(target, Arc::clone(&tls));
+            open.push(Arc::new(timeout(DEADLINE, connection).await??));
+        }
+        anyhow::Ok(open)
+    })?;
+    ready()?;
+    runtime.block_on(async {
+        let begin = Instant::now();
+        let mut asked = JoinSet::new();
+        for (index, connection) in (0..requests).zip(open.iter().cycle()) {
+            let due = begin + Duration::from_secs_f64(f64::from(index) / rate);
+            // The core is this client's alone, and a timer would be a millisecond late.
+            while Instant::now() < due {
+                tokio::task::yield_now().await;
+            }
+            let connection = Arc::clone(connection);
+            asked.spawn(async move {
+                timeout(DEADLINE, connection.ask(Resource::Tiny))
+                    .await
+                    .context("a request took too long")??;
+                anyhow::Ok(due.elapsed().as_secs_f64() * 1e6)
+            });
+        }
+        let mut took = Vec::new();
+        while let Some(ended) = asked.join_next().await {
+            took.push(ended??);
+        }
+        Ok(Done {
+            seconds: begin.elapsed().as_secs_f64(),
+            took,
+        })
+    })
+}

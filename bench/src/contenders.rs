@@ -1,0 +1,110 @@
+//! Who is measured, in which shape, and who is excused.
+
+use crate::{
+    args::Args,
+    fixtures::Resource,
+    servers::{Backend, Server},
+    shapes::{Load, Shape},
+    terms::{Group, KeyExchange, Terms},
+};
+
+/// What `--peer` takes.
+pub const PEERS: [&str; 5] = ["hyper", "axum-server", "nginx", "h2o", "nghttpd"];
+
+/// A server in a group.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Contender {
+    pub server: Server,
+    pub group: Group,
+    pub workers: usize,
+}
+
+impl Contender {
+    pub fn name(&self) -> String {
+        match self.workers {
+            1 => self.server.name().into(),
+            workers => format!("{}, {workers} workers", self.server.name()),
+        }
+    }
+
+    pub fn terms(&self, shape: &Shape) -> Terms {
+        Terms {
+            group: self.group,
+            key_type: shape.key_type,
+            key_exchange: match self.server {
+                Server::Nghttpd => KeyExchange::P256,
+                _ => KeyExchange::X25519,
+            },
+        }
+    }
+
+    /// Why it is not measured in this shape.
+    fn excuse(&self, shape: &Shape) -> Option<&'static str> {
+        let resumed = matches!(shape.load, Load::Handshakes { resumed: true, .. });
+        match self.server {
+            Server::Nginx if shape.resource() == Resource::Upload => {
+                Some("nothing in nginx itself reads a request's body without writing it somewhere")
+            }
+            Server::H2o if resumed && self.group == Group::Tls13 => {
+                Some("it gives no new ticket to who resumes, and the client uses each only once")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Those of a shape, rivals beside each other, and those that are excused, with the reason.
+pub fn of(shape: &Shape, args: &Args) -> (Vec<Contender>, Vec<(Contender, &'static str)>) {
+    let one = all(args.quick).into_iter().filter(|(server, _)| {
+        let corelane = matches!(server, Server::Corelane(_));
+        corelane || args.peers.is_empty() || args.peers.iter().any(|it| it == server.family())
+    });
+    let contenders: Vec<_> = one
+        .flat_map(|(server, group)| {
+            let workers: &[usize] = match shape.load {
+                Load::Workers(_) if !matches!(server, Server::Corelane(_) | Server::Hyper(_)) => {
+                    &[]
+                }
+                Load::Workers(_) => &[1, 2],
+                _ => &[1],
+            };
+            workers.iter().map(move |&workers| Contender {
+                server,
+                group,
+                workers,
+            })
+        })
+        .collect();
+    let excused = contenders
+        .iter()
+        .filter_map(|it| Some((*it, it.excuse(shape)?)))
+        .collect();
+    let measured = contenders
+        .into_iter()
+        .filter(|it| it.excuse(shape).is_none())
+        .collect();
+    (measured, excused)
+}
+
+fn all(quick: bool) -> Vec<(Server, Group)> {
+    let mut all = vec![
+        (Server::Corelane(Backend::Rustls), Group::Tls13),
+        (Server::Hyper(Backend::Rustls), Group::Tls13),
+        (Server::Axum, Group::Tls13),
+        (Server::Nginx, Group::Tls13),
+        (Server::H2o, Group::Tls13),
+        (Server::Nghttpd, Group::Tls13),
+        (Server::Corelane(Backend::NativeTls), Group::Tls12),
+        (Server::Hyper(Backend::NativeTls), Group::Tls12),
+    ];
+    if !quick {
+        // nghttpd has no way to be held to TLS 1.2.
+        all.extend([
+            (Server::Corelane(Backend::Rustls), Group::Tls12),
+            (Server::Hyper(Backend::Rustls), Group::Tls12),
+            (Server::Nginx, Group::Tls12),
+            (Server::H2o, Group::Tls12),
+        ]);
+    }
+    all
+}

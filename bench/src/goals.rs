@@ -1,0 +1,178 @@
+//! What corelane wants to reach, and whether it did.
+
+use serde::Serialize;
+
+use crate::{
+    results::{GroupResult, ShapeResult},
+    servers::{Backend, Server},
+    statistics::{Spread, Verdict},
+    terms::Group,
+};
+
+struct Goal {
+    group: Group,
+    shape: &'static str,
+    against: Against,
+    limit: f64,
+}
+
+#[derive(Clone, Copy)]
+enum Against {
+    BestPeer,
+    Peer(Server),
+    /// The same server with one worker.
+    OneWorker,
+    /// Nothing: the figure itself has a limit.
+    Itself,
+}
+
+const HYPER_RUSTLS: Against = Against::Peer(Server::Hyper(Backend::Rustls));
+const HYPER_NATIVE: Against = Against::Peer(Server::Hyper(Backend::NativeTls));
+
+#[rustfmt::skip]
+const GOALS: [Goal; 24] = [
+    goal(Group::Tls13, "tiny-x32", HYPER_RUSTLS, 0.70),
+    goal(Group::Tls13, "tiny-x32", Against::Peer(Server::Nghttpd), 0.85),
+    goal(Group::Tls13, "tiny-x32", Against::Peer(Server::Nginx), 0.25),
+    goal(Group::Tls13, "tiny-x1-64", Against::BestPeer, 0.90),
+    goal(Group::Tls13, "tiny-x1-500", Against::BestPeer, 0.90),
+    goal(Group::Tls13, "16k", Against::BestPeer, 0.85),
+    goal(Group::Tls13, "1m", Against::BestPeer, 0.85),
+    goal(Group::Tls13, "upload-1m", Against::BestPeer, 0.90),
+    goal(Group::Tls13, "handshake-p256", Against::BestPeer, 0.95),
+    goal(Group::Tls13, "handshake-rsa2048", Against::BestPeer, 0.95),
+    goal(Group::Tls13, "resumed", Against::BestPeer, 0.90),
+    goal(Group::Tls13, "idle", Against::Itself, 16.0),
+    goal(Group::Tls13, "workers-2", Against::OneWorker, 1.05),
+    goal(Group::Tls12, "tiny-x32", HYPER_NATIVE, 0.65),
+    goal(Group::Tls12, "tiny-x1-64", HYPER_NATIVE, 0.90),
+    goal(Group::Tls12, "tiny-x1-500", HYPER_NATIVE, 0.90),
+    goal(Group::Tls12, "16k", HYPER_NATIVE, 0.60),
+    goal(Group::Tls12, "1m", HYPER_NATIVE, 0.85),
+    goal(Group::Tls12, "upload-1m", HYPER_NATIVE, 0.80),
+    goal(Group::Tls12, "handshake-p256", HYPER_NATIVE, 0.95),
+    goal(Group::Tls12, "handshake-rsa2048", HYPER_NATIVE, 0.95),
+    goal(Group::Tls12, "resumed", HYPER_NATIVE, 0.95),
+    goal(Group::Tls12, "idle", Against::Itself, 28.0),
+    goal(Group::Tls12, "workers-2", Against::OneWorker, 1.05),
+];
+
+const fn goal(group: Group, shape: &'static str, against: Against, limit: f64) -> Goal {
+    Goal {
+        group,
+        shape,
+        against,
+        limit,
+    }
+}
+
+/// A goal beside what was measured.
+#[derive(Debug, Serialize)]
+pub struct Judged {
+    pub group: Group,
+    pub shape: &'static str,
+    /// Whose figure corelane's is divided by; none where the figure itself has the limit.
+    pub against: Option<String>,
+    pub limit: f64,
+    pub measured: Spread,
+    pub verdict: Verdict,
+}
+
+/// Those goals that this run can tell of.
+pub fn judge(shapes: &[ShapeResult]) -> Vec<Judged> {
+    let judged = GOALS.iter().filter_map(|goal| {
+        let shape = shapes.iter().find(|shape| shape.name == goal.shape)?;
+        let (against, measured) = goal.measured(shape.group(goal.group)?)?;
+        Some(Judged {
+            group: goal.group,
+            shape: goal.shape,
+            against,
+            limit: goal.limit,
+            measured,
+            verdict: measured.against(goal.limit),
+        })
+    });
+    judged.collect()
+}
+
+impl Goal {
+    fn measured(&self, group: &GroupResult) -> Option<(Option<String>, Spread)> {
+        let one = group.subject(1)?;
+        let (of, to) = match self.against {
+            Against::Itself => return Some((None, one.figure()?)),
+            Against::BestPeer => (one, group.named(group.best_peer.as_deref()?)?),
+            Against::Peer(server) => (one, group.server(server, 1)?),
+            Against::OneWorker => (group.subject(2)?, one),
+        };
+        Some((Some(to.name.clone()), of.ratio_to(to)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::{
+        contenders::Contender, results::ContenderResult, sample::Sample, shapes::SHAPES,
+        terms::Group,
+    };
+
+    fn measured(server: Server, figures: &[f64], error: Option<&str>) -> ContenderResult {
+        let contender = Contender {
+            server,
+            group: Group::Tls13,
+            workers: 1,
+        };
+        let samples = figures.iter().map(|&figure| Sample {
+            figure,
+            aside: None,
+        });
+        ContenderResult {
+            name: contender.name(),
+            contender,
+            negotiated: None,
+            samples: samples.collect(),
+            error: error.map(str::to_owned),
+        }
+    }
+
+    fn tiny_x32(servers: Vec<ContenderResult>) -> ShapeResult {
+        ShapeResult::new(&SHAPES[0], servers, Vec::new(), HashMap::new())
+    }
+
+    #[test]
+    fn goals_are_judged_by_the_rounds() {
+        let shape = tiny_x32(vec![
+            measured(Server::Corelane(Backend::Rustls), &[1.0, 2.0, 1.5], None),
+            measured(Server::Hyper(Backend::Rustls), &[2.0, 4.0, 3.0], None),
+            measured(Server::Nghttpd, &[2.0, 2.0, 1.5], None),
+            measured(Server::Nginx, &[3.0, 3.0, 3.0], None),
+        ]);
+        let judged = judge(&[shape]);
+        let verdicts: Vec<_> = judged
+            .iter()
+            .map(|it| (it.measured.median, it.verdict))
+            .collect();
+        assert_eq!(
+            verdicts,
+            [
+                (0.5, Verdict::Met),       // by hyper, at most 0.70
+                (1.0, Verdict::Undecided), // by nghttpd, at most 0.85: 0.5, 1.0, 1.0
+                (0.5, Verdict::Missed),    // by nginx, at most 0.25
+            ]
+        );
+    }
+
+    #[test]
+    fn who_erred_has_no_figure_and_is_no_best_peer() {
+        let shape = tiny_x32(vec![
+            measured(Server::Corelane(Backend::Rustls), &[1.0], None),
+            measured(Server::Hyper(Backend::Rustls), &[2.0], None),
+            measured(Server::Nghttpd, &[0.1], Some("answered 404")),
+        ]);
+        let group = shape.group(Group::Tls13).expect("it has servers");
+        assert_eq!(group.best_peer.as_deref(), Some("hyper + tokio-rustls"));
+        assert_eq!(judge(&[shape]).len(), 1);
+    }
+}

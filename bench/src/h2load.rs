@@ -1,0 +1,222 @@
+//! h2load: how it is started, and what it reports.
+
+use std::{net::SocketAddr, str::FromStr};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::{
+    cores::{Cores, pinned},
+    fixtures::{Fixtures, Resource},
+    shapes::Requests,
+    terms::{Group, Negotiated, Terms},
+};
+
+/// Windows of 16 MiB, so that responses do not wait for the client.
+const WINDOW_BITS: &str = "24";
+
+/// Runs it: how many requests per second were answered. An error where not all was as it should be.
+pub fn run(
+    load: Requests,
+    addr: SocketAddr,
+    terms: Terms,
+    fixtures: &Fixtures,
+    cores: Cores,
+) -> anyhow::Result<f64> {
+    let groups: Vec<_> = terms.groups().iter().map(|group| group.name()).collect();
+    let mut command = pinned(&[cores.client], "h2load");
+    command
+        .args(["-n", &load.requests.to_string()])
+        .args(["-c", &load.connections.to_string()])
+        .args(["-m", &load.streams.to_string()])
+        .args(["--tls13-ciphers", terms.cipher_under(Group::Tls13)])
+        .args(["--ciphers", terms.cipher_under(Group::Tls12)])
+        .args(["--groups", &groups.join(":")])
+        // A server that no longer answers is an error and not the end of the run.
+        .args(["--connection-inactivity-timeout", "30s"]);
+    if load.resource != Resource::Tiny {
+        command.args(["-w", WINDOW_BITS, "-W", WINDOW_BITS]);
+    }
+    if load.resource == Resource::Upload {
+        command.arg("-d").arg(fixtures.body(Resource::M1));
+    }
+    command.arg(format!("https://{addr}/{}", load.resource.name()));
+    let output = command.output().context("cannot run h2load")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure!(
+        output.status.success(),
+        "h2load failed ({}): {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    let report: Report = text
+        .parse()
+        .with_context(|| format!("h2load says:\n{text}"))?;
+    report.verify(
+        load.requests.into(),
+        load.resource.body().len() as u64,
+        terms,
+    )?;
+    Ok(report.rate)
+}
+
+/// What h2load prints, as far as it is needed.
+#[derive(Debug)]
+struct Report {
+    negotiated: Negotiated,
+    rate: f64,
+    succeeded: u64,
+    status_2xx: u64,
+    body_bytes: u64,
+    /// The lines that tell of success and failure.
+    shown: String,
+}
+
+impl Report {
+    fn verify(&self, requests: u64, body: u64, terms: Terms) -> anyhow::Result<()> {
+        terms.verify(&self.negotiated)?;
+        ensure!(
+            self.succeeded == requests && self.status_2xx == requests,
+            "not all of {requests} requests succeeded: {}",
+            self.shown
+        );
+        let wanted = requests * body;
+        let got = self.body_bytes;
+        ensure!(
+            got == wanted,
+            "{got} bytes of bodies came back, not {wanted}"
+        );
+        Ok(())
+    }
+}
+
+impl FromStr for Report {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let line = |start: &str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(start))
+                .map(str::trim)
+                .with_context(|| format!("no line {start:?}"))
+        };
+        // Before a word, as in "200 succeeded, 0 failed".
+        let before = |line: &str, word: &str| -> anyhow::Result<u64> {
+            let item = line.split(", ").find_map(|item| item.strip_suffix(word));
+            item.and_then(|number| number.trim().parse().ok())
+                .with_context(|| format!("no number before {word:?} in {line:?}"))
+        };
+        let requests = line("requests:")?;
+        let status = line("status codes:")?;
+        // "253.91KB (260000) data"
+        let traffic = line("traffic:")?;
+        let data = traffic.split(", ").find(|item| item.ends_with(") data"));
+        let body_bytes = data
+            .and_then(|item| item.split(['(', ')']).nth(1)?.parse().ok())
+            .with_context(|| format!("no bytes of data in {traffic:?}"))?;
+        let finished = line("finished in")?;
+        let rate = finished
+            .split(", ")
+            .find_map(|item| item.strip_suffix(" req/s")?.parse().ok())
+            .with_context(|| format!("no rate in {finished:?}"))?;
+        let key_exchange = match line("Server Temp Key:")? {
+            key if key.starts_with("X25519 ") => "X25519",
+            key if key.starts_with("ECDH prime256v1 ") => "P-256",
+            other => bail!("key exchange {other:?}"),
+        };
+        Ok(Self {
+            negotiated: Negotiated {
+                version: line("TLS Protocol:")?.into(),
+                cipher: line("Cipher:")?.into(),
+                key_exchange: key_exchange.into(),
+                alpn: line("Application protocol:")?.into(),
+            },
+            rate,
+            succeeded: before(requests, "succeeded")?,
+            status_2xx: before(status, "2xx")?,
+            body_bytes,
+            shown: format!("{requests}; {status}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terms::{KeyExchange, KeyType};
+
+    const SAID: &str = "\
+starting benchmark...
+spawning thread #0: 10 total client(s). 20000 total requests
+TLS Protocol: TLSv1.3
+Cipher: TLS_AES_128_GCM_SHA256
+Server Temp Key: X25519 253 bits
+Application protocol: h2
+progress: 100% done
+
+finished in 91.99ms, 217410.21 req/s, 8.10MB/s
+requests: 20000 total, 20000 started, 20000 done, 19999 succeeded, 1 failed, 0 errored, 0 timeout
+status codes: 19999 2xx, 0 3xx, 1 4xx, 0 5xx
+traffic: 762.65KB (780950) total, 156.64KB (160400) headers (space savings 91.56%), 253.91KB (260000) data
+                     min         max         mean         sd        +/- sd
+time for request:      537us      5.41ms      1.28ms       497us    79.20%
+";
+
+    fn terms() -> Terms {
+        Terms {
+            group: Group::Tls13,
+            key_type: KeyType::P256,
+            key_exchange: KeyExchange::X25519,
+        }
+    }
+
+    #[test]
+    fn a_report_is_read() {
+        let report: Report = SAID.parse().expect("h2load's own");
+        assert_eq!(report.rate, 217_410.21);
+        assert_eq!(report.body_bytes, 260_000);
+        assert_eq!(
+            report.negotiated.to_string(),
+            "TLSv1.3 TLS_AES_128_GCM_SHA256 X25519 h2"
+        );
+    }
+
+    #[test]
+    fn one_failure_in_20000_is_an_error() {
+        let report: Report = SAID.parse().expect("h2load's own");
+        let error = report.verify(20_000, 13, terms()).expect_err("one failed");
+        assert!(error.to_string().contains("19999 2xx"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_byte_is_an_error() {
+        let good = SAID.replace("19999", "20000");
+        let report: Report = good.parse().expect("h2load's own");
+        report.verify(20_000, 13, terms()).expect("all is right");
+        let report: Report = good
+            .replace("260000", "259999")
+            .parse()
+            .expect("h2load's own");
+        report
+            .verify(20_000, 13, terms())
+            .expect_err("a byte is missing");
+    }
+
+    #[test]
+    fn another_cipher_is_an_error() {
+        let other = SAID
+            .replace("19999", "20000")
+            .replace("AES_128_GCM_SHA256", "AES_256_GCM_SHA384");
+        let report: Report = other.parse().expect("h2load's own");
+        let error = report
+            .verify(20_000, 13, terms())
+            .expect_err("not what was asked for");
+        assert!(error.to_string().contains("AES_256"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_report_is_an_error() {
+        "h2load: connection refused"
+            .parse::<Report>()
+            .expect_err("no report");
+    }
+}

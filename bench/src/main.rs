@@ -1,0 +1,84 @@
+//! Measures corelane against its peers. How and why: bench/README.md.
+
+#![forbid(unsafe_code)]
+
+mod accounting;
+mod args;
+mod check;
+mod client;
+mod contenders;
+mod cores;
+mod fixtures;
+mod goals;
+mod h2load;
+mod install;
+mod interrupt;
+mod machine;
+mod measure;
+mod progress;
+mod report;
+mod results;
+mod sample;
+mod servers;
+mod shapes;
+mod statistics;
+mod terms;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::{
+    args::{Args, Command},
+    measure::Site,
+    progress::Progress,
+};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let ended = match args.command {
+        Some(Command::Client) => client::run().map(|()| true),
+        None if args.list => {
+            args::list();
+            Ok(true)
+        }
+        None => run(&args),
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("corelane-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all servers did what they were asked; what they did is in the report.
+fn run(args: &Args) -> anyhow::Result<bool> {
+    interrupt::catch()?;
+    cores::raise_open_files()?;
+    let builds = install::Builds::new(args);
+    if !args.no_build {
+        builds.make()?;
+    }
+    let site = Site {
+        fixtures: fixtures::Fixtures::make()?,
+        cores: cores::Cores::choose()?,
+        builds,
+        plan: args.plan(),
+    };
+    let machine = machine::describe(&site)?;
+    let shapes = args.shapes();
+    let mut progress = Progress::new(&shapes, args, &site.plan);
+    let mut results = Vec::new();
+    for shape in shapes {
+        let contenders = contenders::of(shape, args);
+        results.push(measure::measure(shape, contenders, &site, &mut progress)?);
+    }
+    let run = results::Run::new(machine, results);
+    report::write(&run).context("cannot write the report")?;
+    print!("{}", report::markdown(&run));
+    Ok(run.errors().count() == 0)
+}

@@ -1,0 +1,73 @@
+//! What is told on standard error meanwhile.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    args::{Args, Plan},
+    contenders::{self, Contender},
+    sample::Sample,
+    shapes::Shape,
+};
+
+pub struct Progress {
+    begin: Instant,
+    steps: u32,
+    done: u32,
+}
+
+impl Progress {
+    pub fn new(shapes: &[&Shape], args: &Args, plan: &Plan) -> Self {
+        let servers = shapes
+            .iter()
+            .map(|shape| contenders::of(shape, args).0.len() as u32);
+        Self {
+            begin: Instant::now(),
+            steps: servers.sum::<u32>() * plan.rounds,
+            done: 0,
+        }
+    }
+
+    pub fn say(&self, shape: &str, contender: &Contender, what: &str) {
+        eprintln!(
+            "{shape:16} {} {}: {what}",
+            contender.group,
+            contender.name()
+        );
+    }
+
+    /// A round of one server begins.
+    pub fn round(&mut self, shape: &str, contender: &Contender, round: u32) {
+        let left = match self.done {
+            0 => "?".into(),
+            done => show(self.begin.elapsed() * (self.steps - done) / done),
+        };
+        self.done += 1;
+        eprint!(
+            "{shape:16} round {round}  [{:3}/{}, {left} left]  {} {:34}",
+            self.done,
+            self.steps,
+            contender.group,
+            contender.name(),
+        );
+    }
+
+    pub fn took(&self, sample: Option<Sample>) {
+        match sample {
+            Some(sample) => eprintln!("{:9.2}", sample.figure),
+            None => eprintln!("        -"),
+        }
+    }
+
+    pub fn failed(&self, contender: &Contender, error: &str) {
+        eprintln!(
+            "\nERROR: {} ({}): {error}",
+            contender.name(),
+            contender.group
+        );
+    }
+}
+
+fn show(time: Duration) -> String {
+    let seconds = time.as_secs();
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}

@@ -1,0 +1,61 @@
+//! h2o: static files, one thread per worker, nothing logged. Uploads are answered by three lines of
+//! mruby, its way to have a handler; h2o has read the whole body by then.
+
+use std::process::Command;
+
+use super::{Launch, is_root};
+use crate::terms::Group;
+
+/// h2o 2.2 has no setting for the newest version of TLS; OpenSSL's own has.
+const NO_TLS13: &str = "openssl_conf = start
+[start]
+ssl_conf = libraries
+[libraries]
+system_default = tls
+[tls]
+MaxProtocol = TLSv1.2
+";
+
+pub fn command(launch: &Launch) -> anyhow::Result<Command> {
+    // Workers that may read what the harness may.
+    let user = if is_root() { "user: root" } else { "" };
+    let text = format!(
+        r##"{user}
+num-threads: {workers}
+# It would stop accepting at 1,024.
+max-connections: 4096
+http2-idle-timeout: 86400
+listen:
+  host: {host}
+  port: {port}
+  ssl:
+    certificate-file: {certificate}
+    key-file: {key}
+    # A certificate of our own making has nobody to ask.
+    ocsp-update-interval: 0
+hosts:
+  default:
+    paths:
+      /upload:
+        mruby.handler: |
+          Proc.new do |env|
+            [200, {{"content-type" => "application/octet-stream"}}, ["#{{env["CONTENT_LENGTH"]}}\n"]]
+          end
+      /:
+        file.dir: {bodies}
+"##,
+        workers = launch.workers,
+        host = launch.addr.ip(),
+        port = launch.addr.port(),
+        certificate = launch.credentials.certificate.display(),
+        key = launch.credentials.key.display(),
+        bodies = launch.site.fixtures.bodies().display(),
+    );
+    let file = launch.write("h2o.conf", &text)?;
+    let mut command = launch.pinned("h2o");
+    command.arg("-c").arg(file);
+    if launch.group == Group::Tls12 {
+        command.env("OPENSSL_CONF", launch.write("openssl.cnf", NO_TLS13)?);
+    }
+    Ok(command)
+}

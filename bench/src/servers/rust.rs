@@ -1,0 +1,42 @@
+//! The servers in Rust, corelane's among them: programs of bench/peers, which take the same
+//! arguments.
+
+use std::process::Command;
+
+use super::{Backend, Launch};
+use crate::terms::Group;
+
+pub fn corelane(launch: &Launch, backend: Backend) -> Command {
+    let mut command = program(launch, "corelane", backend);
+    command.args(["--driver", launch.site.builds.driver]);
+    command
+}
+
+pub fn hyper(launch: &Launch, backend: Backend) -> Command {
+    program(launch, "hyper", backend)
+}
+
+pub fn axum(launch: &Launch) -> Command {
+    program(launch, "axum-server", Backend::Rustls)
+}
+
+fn program(launch: &Launch, name: &str, backend: Backend) -> Command {
+    let mut command = launch.pinned(launch.site.builds.program(name));
+    command
+        .args(["--listen", &launch.addr.to_string()])
+        .args(["--workers", &launch.workers.to_string()])
+        .arg("--cert")
+        .arg(&launch.credentials.certificate)
+        .arg("--key")
+        .arg(&launch.credentials.key)
+        .arg("--bodies")
+        .arg(launch.site.fixtures.bodies())
+        .args(match backend {
+            Backend::Rustls => ["--tls", "rustls"],
+            Backend::NativeTls => ["--tls", "native-tls"],
+        });
+    if launch.group == Group::Tls12 {
+        command.arg("--tls12");
+    }
+    command
+}

@@ -1,0 +1,166 @@
+//! What is measured.
+
+use crate::{fixtures::Resource, terms::KeyType};
+
+#[derive(Debug)]
+pub struct Shape {
+    pub name: &'static str,
+    pub what: &'static str,
+    pub load: Load,
+    pub key_type: KeyType,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Load {
+    /// h2load: server CPU per request.
+    Requests(Requests),
+    /// The same with one worker and with two.
+    Workers(Requests),
+    /// Own client: server CPU per connection, with one request on each.
+    Handshakes { count: u32, resumed: bool },
+    /// Own client: the server's memory per connection.
+    Idle { connections: u32 },
+    /// Own client: how long requests take that come at a steady rate, half of what the slowest server
+    /// of the group can answer. h2load finds out that rate, by the same requests.
+    Latency(Requests),
+}
+
+/// What h2load does in one round.
+#[derive(Clone, Copy, Debug)]
+pub struct Requests {
+    pub resource: Resource,
+    pub requests: u32,
+    pub connections: u32,
+    pub streams: u32,
+}
+
+const fn requests(resource: Resource, requests: u32, connections: u32, streams: u32) -> Requests {
+    Requests {
+        resource,
+        requests,
+        connections,
+        streams,
+    }
+}
+
+const fn shape(name: &'static str, what: &'static str, load: Load) -> Shape {
+    Shape {
+        name,
+        what,
+        load,
+        key_type: KeyType::P256,
+    }
+}
+
+pub static SHAPES: [Shape; 13] = [
+    shape(
+        "tiny-x32",
+        "13 bytes, 10 connections, 32 streams each",
+        Load::Requests(requests(Resource::Tiny, 200_000, 10, 32)),
+    ),
+    shape(
+        "tiny-x1-64",
+        "13 bytes, 64 connections, one stream at a time",
+        Load::Requests(requests(Resource::Tiny, 100_000, 64, 1)),
+    ),
+    shape(
+        "tiny-x1-500",
+        "13 bytes, 500 connections, one stream at a time",
+        Load::Requests(requests(Resource::Tiny, 100_000, 500, 1)),
+    ),
+    shape(
+        "16k",
+        "16 KiB, 10 connections, 8 streams each",
+        Load::Requests(requests(Resource::K16, 30_000, 10, 8)),
+    ),
+    shape(
+        "1m",
+        "1 MiB, 10 connections, 4 streams each",
+        Load::Requests(requests(Resource::M1, 1_500, 10, 4)),
+    ),
+    shape(
+        "upload-1m",
+        "POST of 1 MiB, 10 connections, 4 streams each",
+        Load::Requests(requests(Resource::Upload, 1_500, 10, 4)),
+    ),
+    shape(
+        "streams-100x64k",
+        "64 KiB, one connection, 100 streams",
+        Load::Requests(requests(Resource::K64, 10_000, 1, 100)),
+    ),
+    shape(
+        "handshake-p256",
+        "full handshakes, P-256 certificate, one request each",
+        Load::Handshakes {
+            count: 2_000,
+            resumed: false,
+        },
+    ),
+    Shape {
+        key_type: KeyType::Rsa2048,
+        ..shape(
+            "handshake-rsa2048",
+            "full handshakes, RSA-2048 certificate, one request each",
+            Load::Handshakes {
+                count: 1_000,
+                resumed: false,
+            },
+        )
+    },
+    shape(
+        "resumed",
+        "resumed handshakes, P-256 certificate, one request each",
+        Load::Handshakes {
+            count: 2_000,
+            resumed: true,
+        },
+    ),
+    shape(
+        "idle",
+        "memory of 1,000 connections that made one request each and stay open",
+        Load::Idle { connections: 1_000 },
+    ),
+    shape(
+        "workers-2",
+        "tiny-x32 with one worker and with two",
+        Load::Workers(requests(Resource::Tiny, 200_000, 10, 32)),
+    ),
+    shape(
+        "latency",
+        "13 bytes, 64 connections, at half of the rate that the slowest server of the group can bear",
+        Load::Latency(requests(Resource::Tiny, 50_000, 64, 1)),
+    ),
+];
+
+impl Shape {
+    pub fn unit(&self) -> &'static str {
+        match self.load {
+            Load::Requests(_) | Load::Workers(_) => "µs of server CPU per request",
+            Load::Handshakes { .. } => "µs of server CPU per connection",
+            Load::Idle { .. } => "KiB of server memory per connection",
+            Load::Latency(_) => "µs until the response, 99th percentile",
+        }
+    }
+
+    /// What is told beside the figure.
+    pub fn aside(&self) -> Option<&'static str> {
+        match self.load {
+            Load::Requests(_) | Load::Workers(_) => Some("requests/s"),
+            Load::Handshakes { .. } => Some("connections/s"),
+            Load::Idle { .. } => None,
+            Load::Latency(_) => Some("µs, median"),
+        }
+    }
+
+    /// A fifth of its requests would measure little but the handshakes of its 500 connections.
+    pub fn is_quick(&self) -> bool {
+        self.name != "tiny-x1-500"
+    }
+
+    pub fn resource(&self) -> Resource {
+        match self.load {
+            Load::Requests(it) | Load::Workers(it) | Load::Latency(it) => it.resource,
+            Load::Handshakes { .. } | Load::Idle { .. } => Resource::Tiny,
+        }
+    }
+}

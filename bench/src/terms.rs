@@ -1,0 +1,129 @@
+//! What a client offers in the TLS handshake, and what therefore has to come out of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Servers that are compared with each other: those that speak the same version of TLS.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Group {
+    #[serde(rename = "TLS 1.3")]
+    Tls13,
+    #[serde(rename = "TLS 1.2")]
+    Tls12,
+}
+
+impl Group {
+    pub const ALL: [Self; 2] = [Self::Tls13, Self::Tls12];
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tls13 => "TLS 1.3",
+            Self::Tls12 => "TLS 1.2",
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum KeyType {
+    P256,
+    Rsa2048,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum KeyExchange {
+    X25519,
+    /// For nghttpd, which has no other.
+    P256,
+}
+
+impl KeyExchange {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::X25519 => "X25519",
+            Self::P256 => "P-256",
+        }
+    }
+}
+
+/// One version, one cipher suite, one key exchange that comes first: the server has next to nothing to choose.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Terms {
+    pub group: Group,
+    pub key_type: KeyType,
+    pub key_exchange: KeyExchange,
+}
+
+/// What was negotiated, by OpenSSL's names.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Negotiated {
+    pub version: String,
+    pub cipher: String,
+    pub key_exchange: String,
+    pub alpn: String,
+}
+
+impl Terms {
+    pub fn cipher(&self) -> &'static str {
+        self.cipher_under(self.group)
+    }
+
+    /// AES-128-GCM under either version: all servers have it, and left to themselves they differ.
+    pub fn cipher_under(&self, version: Group) -> &'static str {
+        match (version, self.key_type) {
+            (Group::Tls13, _) => "TLS_AES_128_GCM_SHA256",
+            (Group::Tls12, KeyType::P256) => "ECDHE-ECDSA-AES128-GCM-SHA256",
+            (Group::Tls12, KeyType::Rsa2048) => "ECDHE-RSA-AES128-GCM-SHA256",
+        }
+    }
+
+    pub fn version(&self) -> &'static str {
+        match self.group {
+            Group::Tls13 => "TLSv1.3",
+            Group::Tls12 => "TLSv1.2",
+        }
+    }
+
+    /// What has to be chosen.
+    pub fn key_exchange(&self) -> &'static str {
+        self.key_exchange.name()
+    }
+
+    /// What is offered, the first one preferred. P-256 has to be there under TLS 1.2: the list speaks
+    /// of certificates too.
+    pub fn groups(&self) -> &'static [KeyExchange] {
+        match self.key_exchange {
+            KeyExchange::X25519 => &[KeyExchange::X25519, KeyExchange::P256],
+            KeyExchange::P256 => &[KeyExchange::P256],
+        }
+    }
+
+    /// An error where something else was negotiated.
+    pub fn verify(&self, negotiated: &Negotiated) -> anyhow::Result<()> {
+        let wanted = Negotiated {
+            version: self.version().into(),
+            cipher: self.cipher().into(),
+            key_exchange: self.key_exchange().into(),
+            alpn: "h2".into(),
+        };
+        anyhow::ensure!(
+            *negotiated == wanted,
+            "negotiated {negotiated}, not {wanted}"
+        );
+        Ok(())
+    }
+}
+
+impl fmt::Display for Negotiated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            version,
+            cipher,
+            key_exchange,
+            alpn,
+        } = self;
+        write!(f, "{version} {cipher} {key_exchange} {alpn}")
+    }
+}
