@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
     sync::Arc,
     task::Poll,
@@ -99,24 +99,25 @@ where
 
 /// Serves a connection until it ends. When `shutdown` is ready the peer is told to go elsewhere
 /// (GOAWAY, RFC 9113 section 6.8) and what it has asked for by then is answered.
-pub(crate) async fn serve<IO, S>(
+///
+/// Not an `async fn`, which would hold the connection twice for as long as it is idle.
+pub(crate) fn serve<IO, S>(
     connection: Connection<IO>,
     service: S,
     scope: Rc<Scope>,
-    shutdown: impl Future<Output = ()>,
-) -> Result<Closed, Error>
+    mut shutdown: impl Future<Output = ()> + Unpin,
+) -> impl Future<Output = Result<Closed, Error>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
 {
     let Connection { mut h2, flusher } = connection;
-    let mut shutdown = pin!(shutdown);
     let mut closed = Closed::ByPeer;
     let mut in_flight = FuturesUnordered::new();
     let mut idle = Deadline::new(scope.timer, scope.limits.idle);
-    poll_fn(|cx| {
+    poll_fn(move |cx| {
         flusher.begin_turn();
-        if closed == Closed::ByPeer && shutdown.as_mut().poll(cx).is_ready() {
+        if closed == Closed::ByPeer && Pin::new(&mut shutdown).poll(cx).is_ready() {
             closed = Closed::Shutdown;
             h2.graceful_shutdown();
             idle = Deadline::new(scope.timer, scope.limits.write);
@@ -156,7 +157,6 @@ where
             idle = Deadline::new(scope.timer, scope.limits.write);
         }
     })
-    .await
 }
 
 /// What an error means: a peer that was told to go and went may not have said goodbye.

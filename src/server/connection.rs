@@ -118,7 +118,9 @@ impl Setup<'_> {
         let begun = Instant::now();
         let (socket, local_addr) =
             prepare(stream).map_err(|error| self.failed(peer_addr, error))?;
-        let Accepted { stream, negotiated } = self.handshake(socket, peer_addr, begun).await?;
+        // Boxed, so that a connection does not go on holding the memory of its handshake.
+        let handshake = Box::pin(self.handshake(socket, peer_addr, begun));
+        let Accepted { stream, negotiated } = handshake.await?;
         let info = ConnectionInfo {
             peer_addr,
             local_addr,
@@ -159,7 +161,7 @@ impl Setup<'_> {
             )
             .await
             .map_err(|_| Error::timeout("the HTTP/2 preface", limits.handshake))??;
-            http2::serve(connection, service, Rc::new(scope), shutdown).await
+            http2::serve(connection, service, Rc::new(scope), Box::pin(shutdown)).await
         }
         .await;
         if !stream.has_ended() {
@@ -242,7 +244,8 @@ async fn linger(mut socket: Socket, limit: Duration) {
             return;
         }
         let mut left = LINGER_BYTES;
-        let mut scrap = [0; 4096];
+        // Not in the future, whose memory a connection holds all its life.
+        let mut scrap = vec![0; 4096];
         while left > 0 {
             let mut buf = ReadBuf::new(&mut scrap);
             let read = poll_fn(|cx| Pin::new(&mut socket).poll_read(cx, &mut buf));

@@ -27,9 +27,9 @@ use nix::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What the ring receives into, bytes: a burst of requests, as a connection holds it while it
-/// waits. What is more is read directly.
-const RECEIVED_AT_ONCE: usize = 4096;
+/// What the ring receives into, bytes: a burst of requests. A connection holds it while it waits,
+/// so it is no more than that; what comes beyond is read directly.
+const RECEIVED_AT_ONCE: usize = 2048;
 
 /// What the ring sends when the socket is full, bytes: enough to wake up for, little to copy.
 const SENT_AT_ONCE: usize = 16 * 1024;
