@@ -65,12 +65,46 @@ fn a_server_that_closes_proves_nothing() {
 }
 
 #[test]
-fn a_server_without_tls() {
-    let addr = sends(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-    alpn(&[&addr]).ends_with(1).prints("VIOLATES");
+fn a_port_without_tls() {
+    let addr = sends(b"220 mail ESMTP\x1b[2J\r\n");
+    let said = "it answered `220 mail ESMTP\\x1b[2J`";
+    alpn(&[&addr]).ends_with(2).complains(said);
     alpn(&[&addr, "--expect", "malformed=alert"])
-        .ends_with(1)
-        .prints("malformed=alert does not hold:");
+        .ends_with(2)
+        .complains("STARTTLS is not supported");
+    let json = alpn(&[&addr, "--format", "json"]).ends_with(2);
+    let json = valid(&json.out);
+    assert_eq!(json["result"], "unreachable");
+    assert_eq!(json["rows"][0]["outcome"]["kind"], "not-tls");
+    assert_eq!(json["rows"][0]["verdict"]["kind"], "not-judged");
+    let tap = alpn(&[&addr, "--format", "tap"]).ends_with(2);
+    tap.prints("Bail out! ").prints(said);
+    let junit = alpn(&[&addr, "--format", "junit"]).ends_with(2);
+    let junit = quick_junit::Report::deserialize_from_str(&junit.out).expect("JUnit");
+    assert_eq!((junit.errors, junit.failures), (junit.tests, 0));
+}
+
+/// Without rules it is a failure when nothing at all was negotiated.
+#[test]
+fn a_server_that_takes_nothing() {
+    for (alert, note) in [
+        (120, "is `h2` or `http/1.1` configured?"),
+        (112, "knows no name 127.0.0.1: give another (--servername)"),
+        (40, "got through"),
+    ] {
+        let bytes: &'static [u8] = vec![21, 3, 3, 0, 2, 2, alert].leak();
+        let addr = sends(bytes);
+        alpn(&[&addr]).ends_with(1).prints(note);
+        let json = alpn(&[&addr, "--format", "json"]).ends_with(1);
+        let json = valid(&json.out);
+        let clients = json["without_handshake"].as_array().expect("clients").len();
+        assert!(clients > 0 && json["note"].as_str().expect("a note").contains(note));
+        let junit = alpn(&[&addr, "--format", "junit"]).ends_with(1);
+        let junit = quick_junit::Report::deserialize_from_str(&junit.out).expect("JUnit");
+        assert_eq!(junit.failures, clients);
+        // With rules, they decide.
+        alpn(&[&addr, "--expect", "h2=alert"]).ends_with(0);
+    }
 }
 
 #[test]

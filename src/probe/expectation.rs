@@ -106,7 +106,7 @@ impl Answer {
         match (&row.outcome, self) {
             (Outcome::Unsupported(_), _)
             | (Outcome::Closed, Self::Close)
-            | (Outcome::Alert(_) | Outcome::EncryptedAlert, Self::Alert(None)) => true,
+            | (Outcome::Alert(_), Self::Alert(None)) => true,
             (Outcome::Alert(alert), Self::Alert(Some(wanted))) => alert == wanted,
             (
                 Outcome::Negotiated {

@@ -26,7 +26,7 @@ fn chose(name: Option<&str>, http2: Option<Http2>) -> Outcome {
     }
 }
 
-fn outcomes() -> [(&'static str, Outcome); 9] {
+fn outcomes() -> [(&'static str, Outcome); 11] {
     let served = || Some(Http2::Served(200));
     let not_served = || Some(Http2::NotServed("HTTP/1.1".into()));
     [
@@ -39,6 +39,11 @@ fn outcomes() -> [(&'static str, Outcome); 9] {
         ("40", Outcome::Alert(40)),
         ("closed", Outcome::Closed),
         ("timed out", Outcome::TimedOut),
+        (
+            "h2, slow",
+            chose(Some("h2"), Some(Http2::Spoken("slow".into()))),
+        ),
+        ("encrypted", Outcome::Encrypted),
     ]
 }
 

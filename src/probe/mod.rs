@@ -29,6 +29,7 @@ mod expectation;
 mod hello;
 mod offer;
 mod options;
+mod peer_text;
 mod raw;
 mod recorder;
 mod report;

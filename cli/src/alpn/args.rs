@@ -8,11 +8,13 @@ use corelane::probe::{Client, Expectation};
 /// Offers ALPN to a server, any server, and says what it chose and whether it should have.
 ///
 /// Each client that is compiled in (rustls, native-tls, and one that sends what no library would)
-/// makes every offer. Where h2 is negotiated it is also spoken.
+/// makes every offer. Where h2 is negotiated it is also spoken: some 23 connections, and a GET of /
+/// on many of them. Certificates of clients and STARTTLS are not supported.
 ///
 /// Exit status: 0 when every rule given by --expect holds or, without one, when no answer violates
-/// RFC 7301 or RFC 9113; 1 when one falls short; 2 when the server cannot be reached or the command
-/// line is wrong.
+/// RFC 7301 or RFC 9113 and every TLS client got a handshake through; 1 when one falls short or,
+/// without a rule, when an answer is missing or a certificate is not trusted; 2 when the server
+/// cannot be reached or does not speak TLS, or the command line is wrong.
 #[derive(Debug, Parser)]
 pub(crate) struct AlpnArgs {
     /// The server; the port is 443 unless given, an IPv6 address goes in brackets.

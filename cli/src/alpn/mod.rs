@@ -105,11 +105,8 @@ fn ask_until_up(args: &AlpnArgs, options: &ProbeOptions) -> Result<Report, Box<d
 fn is_up(report: &Report) -> bool {
     let mut outcomes = report.rows.iter().map(|row| &row.outcome);
     let closed = |it| matches!(it, &Outcome::Closed | &Outcome::Unsupported(_));
-    report.is_reachable()
-        && !outcomes
-            .clone()
-            .any(|it| matches!(it, Outcome::Unreachable(_)))
-        && !outcomes.all(closed)
+    let nobody = |it| matches!(it, &Outcome::Unreachable(_));
+    report.is_reachable() && !outcomes.clone().any(nobody) && !outcomes.all(closed)
 }
 
 fn write(judged: &Judged, format: Format) -> io::Result<()> {
@@ -132,18 +129,31 @@ fn advise(args: &AlpnArgs, report: &Report) {
         Outcome::Untrusted(why) => Some(why),
         _ => None,
     });
-    if let Some(why) = untrusted {
-        let advice = match &args.cacert {
-            None => "give its CA by --cacert FILE, or ask regardless by --insecure".into(),
+    let Some(why) = untrusted else { return };
+    // In the words of rustls and of OpenSSL.
+    let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    let mut advice = if says(&["expired", "not valid yet", "not yet valid"]) {
+        "its dates are not right, or this machine's clock is not".to_owned()
+    } else if says(&[
+        "not valid for name",
+        "hostname mismatch",
+        "IP address mismatch",
+    ]) {
+        "give the name in the certificate by --servername".to_owned()
+    } else {
+        match &args.cacert {
+            None => "give its CA by --cacert FILE".into(),
             Some(file) => format!(
-                "{} does not vouch for it; give another by --cacert, the name in the certificate \
-                 by --servername, or ask regardless by --insecure",
+                "{} does not vouch for it; give another by --cacert",
                 file.display()
             ),
-        };
-        let _ = writeln!(
-            io::stderr(),
-            "corelane: the server's certificate is not trusted ({why}): {advice}"
-        );
+        }
+    };
+    if !args.insecure {
+        advice.push_str(", or ask regardless by --insecure");
     }
+    let _ = writeln!(
+        io::stderr(),
+        "corelane: the server's certificate is not trusted ({why}): {advice}"
+    );
 }
