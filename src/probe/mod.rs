@@ -33,6 +33,7 @@ mod peer_text;
 mod raw;
 mod recorder;
 mod report;
+mod rule_text;
 mod run;
 mod table;
 mod verdict;
