@@ -113,7 +113,15 @@ fn a_rule_that_no_client_can_try_does_not_hold() {
     let args = [&addr, "--client", "raw", "--expect", "malformed=alert:50"];
     alpn(&args).ends_with(0).prints("1 of 1 rules hold");
     let args = [&addr, "--client", "raw", "--expect", "h2"];
-    alpn(&args).ends_with(1).prints("no client");
+    alpn(&args)
+        .ends_with(1)
+        .prints("no client")
+        .prints("add --client rustls");
+    // What it cannot offer is not listed, and twice is once.
+    let args = [&addr, "--client", "raw", "--client", "raw"];
+    let asked = alpn(&args);
+    assert!(!asked.out.contains("not offered"), "{}", asked.out);
+    assert_eq!(asked.out.matches("malformed: empty list").count(), 1);
 }
 
 #[test]
@@ -143,6 +151,16 @@ fn waiting_in_vain_ends() {
         .complains(&addr);
     assert!(asked.took >= Duration::from_millis(500), "{:?}", asked.took);
     assert!(asked.took < DEADLINE);
+    // One that takes connections and never answers gets no more than is left, either.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = listener.local_addr().expect("bound").to_string();
+    let asked = alpn(&[&silent, "--wait", "0.5"]).ends_with(2);
+    assert!(asked.took < Duration::from_secs(4), "{:?}", asked.took);
+    // One that closes is not up, but is reported in the end.
+    let closing = sends(b"");
+    let asked = alpn(&[&closing, "--wait", "0.5"]).ends_with(1);
+    assert!(asked.took >= Duration::from_millis(500), "{:?}", asked.took);
+    asked.prints("malformed: empty list");
     let nowhere = ["nowhere.invalid", "--wait", "0.5"];
     let asked = alpn(&nowhere).ends_with(2).complains("nowhere.invalid");
     assert!(asked.took >= Duration::from_millis(500), "{:?}", asked.took);
@@ -156,6 +174,11 @@ fn mistakes_are_explained() {
         (&["::1"], "brackets"),
         (&[], "HOST:PORT"),
         (&["localhost:1", "--expect", "h2=alert:many"], "--expect"),
+        (
+            &["localhost:1", "--expect", "h2", "--expect", "h2=alert"],
+            "contradict",
+        ),
+        (&["localhost:1", "--expect", "http1.1=alert"], "http/1.1?"),
         (&["localhost:1", "--timeout", "0"], "seconds"),
         (&["localhost:1", "--connect", "a b"], "no host"),
         (&["localhost:1", "--client", "schannel"], "native-tls"),

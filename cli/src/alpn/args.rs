@@ -24,9 +24,9 @@ pub(crate) struct AlpnArgs {
     /// What has to be, OFFER=ANSWER, for instance h2=h2 or http/1.1=alert:120; repeatable.
     ///
     /// OFFER is protocols (h2,http/1.1), none (no ALPN) or malformed; with " (TLS 1.2)" or
-    /// " (TLS 1.3)" behind it, the offer under that version only. ANSWER is the protocol to be
-    /// chosen, and h2 has to be served too; none; alert, any; alert:120, this one; or close. A
-    /// protocol alone, h2, is short for h2=h2.
+    /// " (TLS 1.3)" behind it, the offer under that version only. ANSWER is the protocol of the offer
+    /// to be chosen, and h2 has to be served too; none; alert, any; alert:120 or
+    /// alert:no_application_protocol, this one; or close. A protocol alone, h2, is short for h2=h2.
     #[arg(long, value_name = "RULE")]
     pub(crate) expect: Vec<Expectation>,
 

@@ -194,7 +194,13 @@ fn broken(rule: &Expectation, report: &Report) -> Vec<Broken> {
     if !shown {
         broken.push(Broken {
             row: None,
-            why: "no client could make this offer".into(),
+            why: format!(
+                "no client could make this offer: add --client {}",
+                match rule.offer() {
+                    Some(offer) if offer.as_malformed().is_none() => "rustls or native-tls",
+                    _ => "raw",
+                }
+            ),
         });
     }
     broken

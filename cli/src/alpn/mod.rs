@@ -6,6 +6,7 @@ mod format_junit;
 mod format_table;
 mod format_tap;
 mod judged;
+mod known_protocols;
 mod reach;
 
 use std::{
@@ -49,17 +50,37 @@ pub(crate) fn run(args: &AlpnArgs) -> Result<ExitCode, Box<dyn Error>> {
 fn options(args: &AlpnArgs) -> Result<ProbeOptions, Box<dyn Error>> {
     let mut options = ProbeOptions::default();
     if !args.client.is_empty() {
-        let mut clients: Vec<Client> = args.client.iter().map(|&client| client.into()).collect();
-        clients.dedup();
-        if let Some(client) = clients.iter().find(|it| !options.clients.contains(it)) {
-            return Err(format!(
-                "the client {client} is not compiled in (build with `--features {client}`)"
-            )
-            .into());
+        let mut clients: Vec<Client> = Vec::new();
+        for client in args.client.iter().map(|&client| client.into()) {
+            if !options.clients.contains(&client) {
+                return Err(format!(
+                    "the client {client} is not compiled in (build with `--features {client}`)"
+                )
+                .into());
+            }
+            if !clients.contains(&client) {
+                clients.push(client);
+            }
         }
+        // What none of them can offer is not worth a line.
+        let by_hand = clients.contains(&Client::Raw);
+        let by_library = clients.iter().any(|client| *client != Client::Raw);
+        options
+            .offers
+            .retain(|offer| match offer.as_malformed().is_some() {
+                true => by_hand,
+                false => by_library,
+            });
         options.clients = clients;
     }
-    for rule in &args.expect {
+    for (index, rule) in args.expect.iter().enumerate() {
+        let before = &args.expect[..index];
+        if let Some(other) = before.iter().find(|other| rule.contradicts(other)) {
+            return Err(format!("the rules {other} and {rule} contradict each other").into());
+        }
+        for doubt in known_protocols::doubts(rule) {
+            let _ = writeln!(io::stderr(), "corelane: {doubt}");
+        }
         if !options.offers.iter().any(|offer| rule.concerns(offer)) {
             options.offers.extend(rule.offer());
         }
@@ -77,26 +98,40 @@ fn options(args: &AlpnArgs) -> Result<ProbeOptions, Box<dyn Error>> {
     Ok(options)
 }
 
-/// Asks once or, with `--wait`, until every connection has come about.
+/// Asks once or, with `--wait`, until every connection has come about. As long as is waited, one offer
+/// has to tell whether the server is up, and has no more time than is left.
 fn ask_until_up(args: &AlpnArgs, options: &ProbeOptions) -> Result<Report, Box<dyn Error>> {
     let begun = Instant::now();
     let server_name = args.servername.as_ref().unwrap_or(&args.target.host);
+    let Some(wait) = args.wait else {
+        let addr = reach::address(args, options.timeout)?;
+        return Ok(probe_blocking(addr, server_name, options)?);
+    };
     loop {
-        let left = args
-            .wait
-            .and_then(|wait| wait.checked_sub(begun.elapsed()))
-            .filter(|left| !left.is_zero());
-        match reach::address(args, options.timeout) {
+        let left = || wait.saturating_sub(begun.elapsed());
+        let mut first = options.clone();
+        first.offers.truncate(1);
+        first.timeout = options.timeout.min(left().max(PAUSE));
+        match reach::address(args, first.timeout) {
             Ok(addr) => {
-                let report = probe_blocking(addr, server_name, options)?;
-                if left.is_none() || is_up(&report) {
-                    return Ok(report);
+                let whole = || probe_blocking(addr, server_name, options);
+                let report = probe_blocking(addr, server_name, &first)?;
+                if is_up(&report) {
+                    let report = whole()?;
+                    if is_up(&report) || left().is_zero() {
+                        return Ok(report);
+                    }
+                } else if left().is_zero() {
+                    return Ok(match report.is_reachable() {
+                        true => whole()?,
+                        false => report,
+                    });
                 }
             }
-            Err(error) if left.is_none() => return Err(error.into()),
+            Err(error) if left().is_zero() => return Err(error.into()),
             Err(_) => {}
         }
-        std::thread::sleep(left.map_or(PAUSE, |left| left.min(PAUSE)));
+        std::thread::sleep(left().min(PAUSE));
     }
 }
 
