@@ -21,7 +21,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{
     Http2,
     options::ServerName,
-    peer_text::{first_line, one_line, shortened},
+    peer_text::{one_line, shortened},
+    wire::first_line,
 };
 
 /// The most that is read before the answer's status, bytes: SETTINGS, a window and one header

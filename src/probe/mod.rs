@@ -29,7 +29,6 @@ mod expectation;
 mod hello;
 mod offer;
 mod options;
-mod peer_text;
 mod raw;
 mod recorder;
 mod report;
@@ -43,6 +42,7 @@ cfg_if::cfg_if! {
     if #[cfg(any(feature = "probe-rustls", feature = "probe-native-tls"))] {
         mod handshake;
         mod http2;
+        mod peer_text;
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a server, or a library about it, says in its own words, made fit for one line of a report.
-//! Certificates, GOAWAY frames and answers that are no TLS hold what the server likes, be it
-//! control sequences of terminals or lines that look like ours.
+//! Certificates and GOAWAY frames hold what the server likes, be it control sequences of terminals or
+//! lines that look like ours.
 
 /// The most that is shown, characters before any of them is escaped: a sentence.
 const SHOWN: usize = 200;
@@ -26,22 +26,6 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
     shown
 }
 
-/// The most of an unwanted answer that is shown, bytes: a status line.
-const FIRST_LINE: usize = 60;
-
-/// The first line of what came instead of what was wanted.
-pub(super) fn first_line(bytes: &[u8]) -> String {
-    let line = bytes.split(|&b| b == b'\r' || b == b'\n').next();
-    let line = line.filter(|line| !line.is_empty()).unwrap_or(bytes);
-    let text = line[..line.len().min(FIRST_LINE)]
-        .escape_ascii()
-        .to_string();
-    match line.len() > FIRST_LINE {
-        true => format!("{text}..."),
-        false => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,20 +48,5 @@ mod tests {
             format!("{}...", "a".repeat(200))
         );
         assert_eq!(shortened("abc", 2), "ab...");
-    }
-
-    #[test]
-    fn the_first_line_of_bytes() {
-        for (bytes, shown) in [
-            (
-                &b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n"[..],
-                "HTTP/1.1 400 Bad Request",
-            ),
-            (b"\0\xff\x1b[31m", "\\x00\\xff\\x1b[31m"),
-            (b"\r\nhello", "\\r\\nhello"),
-        ] {
-            assert_eq!(first_line(bytes), shown);
-        }
-        assert_eq!(first_line(&[b'a'; 100]), format!("{}...", "a".repeat(60)));
     }
 }

@@ -3,7 +3,7 @@
 
 use tls_parser::parse_tls_record_header;
 
-use super::{alerts, peer_text::first_line};
+use super::alerts;
 use crate::{
     negotiated::TlsVersion,
     tls::server_hello::{self, ServerHello},
@@ -160,6 +160,22 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
+/// The most of an unwanted answer that is shown, bytes: a status line.
+const FIRST_LINE: usize = 60;
+
+/// The first line of what came instead of what was wanted.
+pub(super) fn first_line(bytes: &[u8]) -> String {
+    let line = bytes.split(|&b| b == b'\r' || b == b'\n').next();
+    let line = line.filter(|line| !line.is_empty()).unwrap_or(bytes);
+    let text = line[..line.len().min(FIRST_LINE)]
+        .escape_ascii()
+        .to_string();
+    match line.len() > FIRST_LINE {
+        true => format!("{text}..."),
+        false => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,5 +276,20 @@ mod tests {
         assert_eq!(said(b"220 mail\r\n"), "220 mail");
         assert_eq!(said(&[22, 4, 0]), "\\x16\\x04\\x00");
         assert_eq!(said(b""), "nothing");
+    }
+
+    #[test]
+    fn the_first_line_of_bytes() {
+        for (bytes, shown) in [
+            (
+                &b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n"[..],
+                "HTTP/1.1 400 Bad Request",
+            ),
+            (b"\0\xff\x1b[31m", "\\x00\\xff\\x1b[31m"),
+            (b"\r\nhello", "\\r\\nhello"),
+        ] {
+            assert_eq!(first_line(bytes), shown);
+        }
+        assert_eq!(first_line(&[b'a'; 100]), format!("{}...", "a".repeat(60)));
     }
 }

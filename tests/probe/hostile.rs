@@ -298,7 +298,7 @@ fn a_connection_that_is_dropped_once_is_made_again() {
         if !servers::is_by_hand(&hello[..n]) {
             let accepted = acceptor.accept(socket);
             drop(accepted.map(|mut stream| servers::h2(&mut stream)));
-        } else if asked.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+        } else if asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
             reset(socket);
         } else {
             let _ = socket.write_all(&[21, 3, 3, 0, 2, 2, 50]);
