@@ -128,18 +128,23 @@ fn a_rule_that_no_client_can_try_does_not_hold() {
 fn colours_are_for_terminals() {
     let addr = sends(b"");
     let line = format!("{} alpn {addr}", env!("CARGO_BIN_EXE_corelane"));
-    let on_terminal = |no_colour: &str| {
+    let on_terminal = |no_colour: &str, term: &str| {
         let mut script = Command::new("script");
         script
             .args(["-qec", &line, "/dev/null"])
             .stdin(Stdio::null());
         // There is none on this host.
-        let output = script.env("NO_COLOR", no_colour).output().ok()?;
+        let output = script
+            .env("NO_COLOR", no_colour)
+            .env("TERM", term)
+            .output()
+            .ok()?;
         assert_eq!(output.status.code(), Some(1));
         Some(output.stdout.contains(&0x1b))
     };
-    assert_ne!(on_terminal(""), Some(false));
-    assert_ne!(on_terminal("1"), Some(true));
+    assert_ne!(on_terminal("", "xterm"), Some(false));
+    assert_ne!(on_terminal("1", "xterm"), Some(true));
+    assert_ne!(on_terminal("", "dumb"), Some(true));
     assert!(!alpn(&[&addr]).out.contains('\x1b'));
 }
 
@@ -190,6 +195,10 @@ fn mistakes_are_explained() {
         (
             &["localhost:1", "--cacert", "/nonexistent/ca.pem"],
             "/nonexistent/ca.pem",
+        ),
+        (
+            &["localhost:1", "--cacert", "/dev/null"],
+            "no certificate in /dev/null",
         ),
     ] {
         alpn(args).ends_with(2).complains(advice);

@@ -34,8 +34,9 @@ pub(crate) struct AlpnArgs {
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: Format,
 
-    /// Connect to this host or address, with another port if one is given, instead of HOST:PORT.
-    #[arg(long, value_name = "ADDR")]
+    /// Connect to this host or address, with another port if one is given, instead of HOST:PORT; or to
+    /// another port only, :PORT.
+    #[arg(long, value_name = "ADDR", value_parser = connect)]
     pub(crate) connect: Option<Target>,
 
     /// The name to ask for (SNI) and to find in the certificate. [default: HOST]
@@ -122,7 +123,7 @@ impl FromStr for Target {
                 let (host, port) = rest
                     .split_once(']')
                     .ok_or_else(|| format!("{SHAPE}; the bracket is not closed"))?;
-                if !matches!(host.parse(), Ok(IpAddr::V6(_))) {
+                if !matches!(without_scope(host).parse(), Ok(IpAddr::V6(_))) {
                     return Err(format!("{SHAPE}; {host:?} is not an IPv6 address"));
                 }
                 match port {
@@ -171,6 +172,35 @@ impl fmt::Display for Target {
     }
 }
 
+impl Target {
+    /// As a server may be asked by it.
+    pub(crate) fn server_name(&self) -> &str {
+        match self.host.contains(':') {
+            true => without_scope(&self.host),
+            false => &self.host,
+        }
+    }
+}
+
+/// Which of this machine's networks an address is on is nothing to the server (RFC 4007 section 11).
+fn without_scope(address: &str) -> &str {
+    address
+        .split_once('%')
+        .map_or(address, |(address, _)| address)
+}
+
+/// A target, or a port alone.
+fn connect(text: &str) -> Result<Target, String> {
+    match text.strip_prefix(':') {
+        Some(port) => {
+            let mut target: Target = format!("localhost:{port}").parse()?;
+            target.host.clear();
+            Ok(target)
+        }
+        None => text.parse(),
+    }
+}
+
 /// More than none and less than a day.
 fn seconds(text: &str) -> Result<Duration, String> {
     const MOST: f64 = 86_400.0;
@@ -192,6 +222,7 @@ mod tests {
             ("192.0.2.1:8443", "192.0.2.1", Some(8443)),
             ("[::1]:8443", "::1", Some(8443)),
             ("[2001:db8::1]", "2001:db8::1", None),
+            ("[fe80::1%lo]:443", "fe80::1%lo", Some(443)),
         ] {
             let target: Target = text.parse().expect(text);
             assert_eq!((&*target.host, target.port), (host, port), "{text}");
@@ -218,6 +249,25 @@ mod tests {
             let error = text.parse::<Target>().expect_err(text);
             assert!(error.contains(advice), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn a_server_is_not_asked_by_the_network_it_is_on() {
+        for (text, name) in [
+            ("[fe80::1%lo]:443", "fe80::1"),
+            ("[::1]", "::1"),
+            ("example.org", "example.org"),
+        ] {
+            assert_eq!(text.parse::<Target>().expect(text).server_name(), name);
+        }
+    }
+
+    #[test]
+    fn a_port_alone_will_do_to_connect() {
+        let target = connect(":9005").expect("a port");
+        assert_eq!((&*target.host, target.port), ("", Some(9005)));
+        assert!(connect(":").is_err() && connect(":0").is_err());
+        assert_eq!(connect("a:1"), "a:1".parse());
     }
 
     #[test]

@@ -93,6 +93,10 @@ fn options(args: &AlpnArgs) -> Result<ProbeOptions, Box<dyn Error>> {
     } else if let Some(file) = &args.cacert {
         let pem = std::fs::read(file)
             .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+        if !pem.windows(BEGIN.len()).any(|bytes| bytes == BEGIN) {
+            return Err(format!("there is no certificate in {}, in PEM", file.display()).into());
+        }
         options.trust = Trust::Pem(pem);
     }
     Ok(options)
@@ -102,7 +106,10 @@ fn options(args: &AlpnArgs) -> Result<ProbeOptions, Box<dyn Error>> {
 /// has to tell whether the server is up, and has no more time than is left.
 fn ask_until_up(args: &AlpnArgs, options: &ProbeOptions) -> Result<Report, Box<dyn Error>> {
     let begun = Instant::now();
-    let server_name = args.servername.as_ref().unwrap_or(&args.target.host);
+    let server_name = match &args.servername {
+        Some(name) => name,
+        None => args.target.server_name(),
+    };
     let Some(wait) = args.wait else {
         let addr = reach::address(args, options.timeout)?;
         return Ok(probe_blocking(addr, server_name, options)?);
@@ -146,8 +153,9 @@ fn is_up(report: &Report) -> bool {
 
 fn write(judged: &Judged, format: Format) -> io::Result<()> {
     let stdout = io::stdout();
-    let coloured =
-        stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    let coloured = stdout.is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+        && std::env::var_os("TERM").is_none_or(|it| it != "dumb");
     let mut out = io::BufWriter::new(stdout.lock());
     match format {
         Format::Table => format_table::write(judged, coloured, &mut out)?,
