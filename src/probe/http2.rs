@@ -173,7 +173,13 @@ where
         match read {
             Ok(1..) => {}
             Err(error) if heard.bytes.is_empty() => return Err(error),
-            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+            // Without a goodbye of TLS's, or with bytes of ours that it did not read.
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+                ) =>
+            {
                 return Ok(heard.no_more(&error.to_string()));
             }
             _ => return Ok(heard.no_more("the connection was closed")),

@@ -15,6 +15,7 @@ use super::{
     recorder::{End, Recorder, Recording},
     wire::{self, Behind, Said},
 };
+use crate::negotiated::TlsVersion;
 
 pub(super) struct Raw;
 
@@ -63,6 +64,9 @@ async fn ask(target: &Target, malformed: Malformed, versions: Versions, begun: I
     recording.look(|received| match wire::read(received) {
         Said::Alert(description) => Outcome::Alert(description),
         Said::NotTls(what) => Outcome::NotTls(what),
+        Said::Hello(hello, _) if hello.version < TlsVersion::TLS_1_2 => {
+            Outcome::below_tls_1_2(hello.version)
+        }
         Said::Hello(hello, _) if hello.is_retry => {
             Outcome::Unsupported("the server wants a second ClientHello (HelloRetryRequest)".into())
         }

@@ -207,6 +207,13 @@ impl Row {
 }
 
 impl Outcome {
+    /// The server answered by a version that no client here has.
+    pub(super) fn below_tls_1_2(version: TlsVersion) -> Self {
+        Self::Incompatible(format!(
+            "the server has {version} only, this client TLS 1.2"
+        ))
+    }
+
     /// Whether the server answered by TLS, be it badly.
     pub(super) fn is_tls(&self) -> bool {
         !matches!(

@@ -133,7 +133,10 @@ pub(super) fn is_decided(received: &[u8]) -> bool {
             let sealed = Behind::Sealed {
                 like_an_alert: true,
             };
-            hello.is_retry || behind == Behind::Flight || behind == sealed
+            hello.is_retry
+                || hello.version < TlsVersion::TLS_1_2
+                || behind == Behind::Flight
+                || behind == sealed
         }
     }
 }
