@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use super::{Offer, alerts};
+use super::{Offer, alerts, run::is_stalled};
 use crate::{
     alpn::ProtocolName,
     negotiated::{CipherSuite, TlsVersion},
@@ -162,6 +162,9 @@ impl Report {
         }
         if !self.is_reachable() {
             return Some("Nobody answers.".into());
+        }
+        if is_stalled(&self.rows) {
+            return Some("The server stopped answering: no more offers were made.".into());
         }
         let clients = self.without_handshake();
         if !clients.is_empty() {

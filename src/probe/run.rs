@@ -156,7 +156,8 @@ fn found_nobody(rows: &[Row]) -> bool {
 /// that stalls would cost the time-out with every row.
 const STALLED: usize = 3;
 
-fn is_stalled(rows: &[Row]) -> bool {
+/// Whether no more offers were made for that.
+pub(super) fn is_stalled(rows: &[Row]) -> bool {
     let well_formed = rows
         .iter()
         .rev()

@@ -396,4 +396,5 @@ fn a_server_that_stalls_is_not_asked_for_ever() {
     let report = hasty_report(server.addr);
     assert!(report.is_reachable());
     assert_eq!(report.rows.len(), 4, "{report}");
+    assert!(report.note().is_some_and(|note| note.contains("stopped")));
 }
