@@ -86,6 +86,7 @@ fn a_port_without_tls() {
 
 /// Without rules it is a failure when nothing at all was negotiated.
 #[test]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn a_server_that_takes_nothing() {
     for (alert, note) in [
         (120, "is `h2` or `http/1.1` configured?"),

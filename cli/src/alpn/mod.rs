@@ -62,17 +62,17 @@ fn options(args: &AlpnArgs) -> Result<ProbeOptions, Box<dyn Error>> {
                 clients.push(client);
             }
         }
-        // What none of them can offer is not worth a line.
-        let by_hand = clients.contains(&Client::Raw);
-        let by_library = clients.iter().any(|client| *client != Client::Raw);
-        options
-            .offers
-            .retain(|offer| match offer.as_malformed().is_some() {
-                true => by_hand,
-                false => by_library,
-            });
         options.clients = clients;
     }
+    // What none of them can offer is not worth a line.
+    let by_hand = options.clients.contains(&Client::Raw);
+    let by_library = options.clients.iter().any(|it| *it != Client::Raw);
+    options
+        .offers
+        .retain(|offer| match offer.as_malformed().is_some() {
+            true => by_hand,
+            false => by_library,
+        });
     for (index, rule) in args.expect.iter().enumerate() {
         let before = &args.expect[..index];
         if let Some(other) = before.iter().find(|other| rule.contradicts(other)) {
