@@ -18,6 +18,9 @@ impl TlsVersion {
 impl fmt::Display for TlsVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            // Nothing here speaks these two, but there are servers that do.
+            Self(0x0301) => f.write_str("TLS 1.0"),
+            Self(0x0302) => f.write_str("TLS 1.1"),
             Self::TLS_1_2 => f.write_str("TLS 1.2"),
             Self::TLS_1_3 => f.write_str("TLS 1.3"),
             Self(other) => write!(f, "TLS version {other:#06x}"),

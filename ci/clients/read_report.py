@@ -32,7 +32,9 @@ def from_json(text):
             # With rules, a fault that none of them is about does not count.
             yield "skipped" if report["expectations"] else "failed"
         else:
-            yield "failed" if kind in ("timed-out", "unreachable") else "skipped"
+            yield "failed" if kind in ("timed-out", "unreachable", "not-tls") else "skipped"
+    for _ in report["without_handshake"] if not report["expectations"] else []:
+        yield "failed"
 
 
 def from_junit(text):

@@ -230,6 +230,17 @@ fn the_address_itself_may_be_asked() {
     alpn(&[&name, "--cacert", &cert]).ends_with(0);
     alpn(&[&name, "--cacert", &cert, "-4"]).ends_with(0);
     alpn(&[&name, "--cacert", &cert, "-6"]).ends_with(2);
+    // Another port, and the name with its dot.
+    let other_port = format!(":{port}");
+    let dotted = [
+        "localhost",
+        "--connect",
+        &other_port,
+        "--servername",
+        "localhost.",
+    ];
+    let dotted = [&dotted[..], &["--cacert", &cert]].concat();
+    alpn(&dotted).ends_with(0);
 }
 
 #[test]

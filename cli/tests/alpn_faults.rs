@@ -65,12 +65,47 @@ fn a_server_that_closes_proves_nothing() {
 }
 
 #[test]
-fn a_server_without_tls() {
-    let addr = sends(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-    alpn(&[&addr]).ends_with(1).prints("VIOLATES");
+fn a_port_without_tls() {
+    let addr = sends(b"220 mail ESMTP\x1b[2J\r\n");
+    let said = "it answered `220 mail ESMTP\\x1b[2J`";
+    alpn(&[&addr]).ends_with(2).complains(said);
     alpn(&[&addr, "--expect", "malformed=alert"])
-        .ends_with(1)
-        .prints("malformed=alert does not hold:");
+        .ends_with(2)
+        .complains("STARTTLS is not supported");
+    let json = alpn(&[&addr, "--format", "json"]).ends_with(2);
+    let json = valid(&json.out);
+    assert_eq!(json["result"], "unreachable");
+    assert_eq!(json["rows"][0]["outcome"]["kind"], "not-tls");
+    assert_eq!(json["rows"][0]["verdict"]["kind"], "not-judged");
+    let tap = alpn(&[&addr, "--format", "tap"]).ends_with(2);
+    tap.prints("Bail out! ").prints(said);
+    let junit = alpn(&[&addr, "--format", "junit"]).ends_with(2);
+    let junit = quick_junit::Report::deserialize_from_str(&junit.out).expect("JUnit");
+    assert_eq!((junit.errors, junit.failures), (junit.tests, 0));
+}
+
+/// Without rules it is a failure when nothing at all was negotiated.
+#[test]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn a_server_that_takes_nothing() {
+    for (alert, note) in [
+        (120, "is `h2` or `http/1.1` configured?"),
+        (112, "knows no name 127.0.0.1: give another (--servername)"),
+        (40, "got through"),
+    ] {
+        let bytes: &'static [u8] = vec![21, 3, 3, 0, 2, 2, alert].leak();
+        let addr = sends(bytes);
+        alpn(&[&addr]).ends_with(1).prints(note);
+        let json = alpn(&[&addr, "--format", "json"]).ends_with(1);
+        let json = valid(&json.out);
+        let clients = json["without_handshake"].as_array().expect("clients").len();
+        assert!(clients > 0 && json["note"].as_str().expect("a note").contains(note));
+        let junit = alpn(&[&addr, "--format", "junit"]).ends_with(1);
+        let junit = quick_junit::Report::deserialize_from_str(&junit.out).expect("JUnit");
+        assert_eq!(junit.failures, clients);
+        // With rules, they decide.
+        alpn(&[&addr, "--expect", "h2=alert"]).ends_with(0);
+    }
 }
 
 #[test]
@@ -79,25 +114,38 @@ fn a_rule_that_no_client_can_try_does_not_hold() {
     let args = [&addr, "--client", "raw", "--expect", "malformed=alert:50"];
     alpn(&args).ends_with(0).prints("1 of 1 rules hold");
     let args = [&addr, "--client", "raw", "--expect", "h2"];
-    alpn(&args).ends_with(1).prints("no client");
+    alpn(&args)
+        .ends_with(1)
+        .prints("no client")
+        .prints("add --client rustls");
+    // What it cannot offer is not listed, and twice is once.
+    let args = [&addr, "--client", "raw", "--client", "raw"];
+    let asked = alpn(&args);
+    assert!(!asked.out.contains("not offered"), "{}", asked.out);
+    assert_eq!(asked.out.matches("malformed: empty list").count(), 1);
 }
 
 #[test]
 fn colours_are_for_terminals() {
     let addr = sends(b"");
     let line = format!("{} alpn {addr}", env!("CARGO_BIN_EXE_corelane"));
-    let on_terminal = |no_colour: &str| {
+    let on_terminal = |no_colour: &str, term: &str| {
         let mut script = Command::new("script");
         script
             .args(["-qec", &line, "/dev/null"])
             .stdin(Stdio::null());
         // There is none on this host.
-        let output = script.env("NO_COLOR", no_colour).output().ok()?;
+        let output = script
+            .env("NO_COLOR", no_colour)
+            .env("TERM", term)
+            .output()
+            .ok()?;
         assert_eq!(output.status.code(), Some(1));
         Some(output.stdout.contains(&0x1b))
     };
-    assert_ne!(on_terminal(""), Some(false));
-    assert_ne!(on_terminal("1"), Some(true));
+    assert_ne!(on_terminal("", "xterm"), Some(false));
+    assert_ne!(on_terminal("1", "xterm"), Some(true));
+    assert_ne!(on_terminal("", "dumb"), Some(true));
     assert!(!alpn(&[&addr]).out.contains('\x1b'));
 }
 
@@ -109,6 +157,16 @@ fn waiting_in_vain_ends() {
         .complains(&addr);
     assert!(asked.took >= Duration::from_millis(500), "{:?}", asked.took);
     assert!(asked.took < DEADLINE);
+    // One that takes connections and never answers gets no more than is left, either.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = listener.local_addr().expect("bound").to_string();
+    let asked = alpn(&[&silent, "--wait", "0.5"]).ends_with(2);
+    assert!(asked.took < Duration::from_secs(4), "{:?}", asked.took);
+    // One that closes is not up, but is reported in the end.
+    let closing = sends(b"");
+    let asked = alpn(&[&closing, "--wait", "0.5"]).ends_with(1);
+    assert!(asked.took >= Duration::from_millis(500), "{:?}", asked.took);
+    asked.prints("malformed: empty list");
     let nowhere = ["nowhere.invalid", "--wait", "0.5"];
     let asked = alpn(&nowhere).ends_with(2).complains("nowhere.invalid");
     assert!(asked.took >= Duration::from_millis(500), "{:?}", asked.took);
@@ -122,6 +180,11 @@ fn mistakes_are_explained() {
         (&["::1"], "brackets"),
         (&[], "HOST:PORT"),
         (&["localhost:1", "--expect", "h2=alert:many"], "--expect"),
+        (
+            &["localhost:1", "--expect", "h2", "--expect", "h2=alert"],
+            "contradict",
+        ),
+        (&["localhost:1", "--expect", "http1.1=alert"], "http/1.1?"),
         (&["localhost:1", "--timeout", "0"], "seconds"),
         (&["localhost:1", "--connect", "a b"], "no host"),
         (&["localhost:1", "--client", "schannel"], "native-tls"),
@@ -133,6 +196,10 @@ fn mistakes_are_explained() {
         (
             &["localhost:1", "--cacert", "/nonexistent/ca.pem"],
             "/nonexistent/ca.pem",
+        ),
+        (
+            &["localhost:1", "--cacert", "/dev/null"],
+            "no certificate in /dev/null",
         ),
     ] {
         alpn(args).ends_with(2).complains(advice);

@@ -2,9 +2,13 @@
 
 use std::fmt;
 
+pub(super) const HANDSHAKE_FAILURE: u8 = 40;
 pub(super) const ILLEGAL_PARAMETER: u8 = 47;
 pub(super) const DECODE_ERROR: u8 = 50;
 pub(super) const PROTOCOL_VERSION: u8 = 70;
+pub(super) const INTERNAL_ERROR: u8 = 80;
+pub(super) const UNRECOGNIZED_NAME: u8 = 112;
+pub(super) const CERTIFICATE_REQUIRED: u8 = 116;
 pub(super) const NO_APPLICATION_PROTOCOL: u8 = 120;
 
 /// The name of an alert in IANA's registry, for example `no_application_protocol` for 120.
@@ -16,7 +20,7 @@ pub fn alert_name(description: u8) -> Option<&'static str> {
         21 => "decryption_failed",
         22 => "record_overflow",
         30 => "decompression_failure",
-        40 => "handshake_failure",
+        HANDSHAKE_FAILURE => "handshake_failure",
         41 => "no_certificate",
         42 => "bad_certificate",
         43 => "unsupported_certificate",
@@ -32,23 +36,39 @@ pub fn alert_name(description: u8) -> Option<&'static str> {
         60 => "export_restriction",
         PROTOCOL_VERSION => "protocol_version",
         71 => "insufficient_security",
-        80 => "internal_error",
+        INTERNAL_ERROR => "internal_error",
         86 => "inappropriate_fallback",
         90 => "user_canceled",
         100 => "no_renegotiation",
         109 => "missing_extension",
         110 => "unsupported_extension",
         111 => "certificate_unobtainable",
-        112 => "unrecognized_name",
+        UNRECOGNIZED_NAME => "unrecognized_name",
         113 => "bad_certificate_status_response",
         114 => "bad_certificate_hash_value",
         115 => "unknown_psk_identity",
-        116 => "certificate_required",
+        CERTIFICATE_REQUIRED => "certificate_required",
         117 => "general_error",
         NO_APPLICATION_PROTOCOL => "no_application_protocol",
         121 => "ech_required",
         _ => return None,
     })
+}
+
+/// Alerts that are never sent for want of a protocol: about versions, names and certificates.
+pub(super) fn is_about_something_else(description: u8) -> bool {
+    matches!(
+        description,
+        41..=46
+            | 48
+            | 49
+            | PROTOCOL_VERSION
+            | 71
+            | 86
+            | UNRECOGNIZED_NAME
+            | CERTIFICATE_REQUIRED
+            | 121
+    )
 }
 
 /// `120 no_application_protocol`.

@@ -1,6 +1,6 @@
 //! Rules that a report is held against.
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{fmt, net::SocketAddr};
 
 use super::{
     Http2, Malformed, Offer, Outcome, ProbeOptions, Report, Row, Trust, alerts, probe_blocking,
@@ -23,29 +23,30 @@ use crate::{
 /// Without that it means the one that leaves the version to the server.
 ///
 /// ANSWER is
-/// - a protocol, which is to be negotiated; `h2` has to be served, too. With `none=h2` no protocol
-///   is negotiated but HTTP/2 is served;
+/// - a protocol of the offer, which is to be negotiated; `h2` has to be served, too. With `none=h2`
+///   no protocol is negotiated but HTTP/2 is served;
 /// - `none`: the handshake is done, without ALPN;
-/// - `alert`, any fatal alert, or `alert:120`, this one;
+/// - `alert`, any fatal alert, or this one, `alert:120` or `alert:no_application_protocol`;
 /// - `close`: the connection is closed without an alert.
 ///
-/// A rule of one protocol only, `h2`, is short for `h2=h2`.
+/// A rule of one protocol only, `h2` or `h2 (TLS 1.2)`, wants that it is chosen. In names of protocols
+/// a byte may be written `\x20`; spaces, brackets, commas and what is not ASCII have to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expectation {
-    offer: Matched,
-    version: Option<TlsVersion>,
-    answer: Answer,
+    pub(super) offer: Matched,
+    pub(super) version: Option<TlsVersion>,
+    pub(super) answer: Answer,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Matched {
+pub(super) enum Matched {
     Protocols(Vec<ProtocolName>),
     None,
     Malformed(Option<Malformed>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Answer {
+pub(super) enum Answer {
     Protocol(ProtocolName),
     None,
     Alert(Option<u8>),
@@ -73,6 +74,28 @@ impl Expectation {
             Some(own) => own == *offer,
             None => offer.as_malformed().is_some() && offer.version() == self.version,
         }
+    }
+
+    /// Whether no answer can be as both want it.
+    pub fn contradicts(&self, other: &Self) -> bool {
+        let about_the_same = match (self.offer(), other.offer()) {
+            (Some(own), Some(others)) => own == others,
+            (Some(one), None) | (None, Some(one)) => one.as_malformed().is_some(),
+            (None, None) => true,
+        };
+        let none_of_both = match (&self.answer, &other.answer) {
+            (Answer::Alert(None), Answer::Alert(_)) | (Answer::Alert(_), Answer::Alert(None)) => {
+                false
+            }
+            // Without ALPN HTTP/2 may be served all the same.
+            (Answer::None, Answer::Protocol(_)) | (Answer::Protocol(_), Answer::None)
+                if self.offer == Matched::None =>
+            {
+                false
+            }
+            (one, another) => one != another,
+        };
+        about_the_same && none_of_both
     }
 
     /// Whether this row is as it should be, if the rule is about it; if not, what is wrong. A row
@@ -106,7 +129,7 @@ impl Answer {
         match (&row.outcome, self) {
             (Outcome::Unsupported(_), _)
             | (Outcome::Closed, Self::Close)
-            | (Outcome::Alert(_) | Outcome::EncryptedAlert, Self::Alert(None)) => true,
+            | (Outcome::Alert(_), Self::Alert(None)) => true,
             (Outcome::Alert(alert), Self::Alert(Some(wanted))) => alert == wanted,
             (
                 Outcome::Negotiated {
@@ -129,111 +152,6 @@ impl Answer {
                 }
             }
             _ => false,
-        }
-    }
-}
-
-impl FromStr for Expectation {
-    type Err = Error;
-
-    fn from_str(rule: &str) -> Result<Self, Error> {
-        let wrong = |what: &str| {
-            Error::config(format!(
-                "the rule {rule:?} {what}: a rule is OFFER=ANSWER, or a protocol that is to be \
-                 chosen when offered alone. OFFER is protocols (h2,http/1.1), none or malformed, \
-                 ANSWER a protocol, none, alert, alert:NUMBER or close"
-            ))
-        };
-        let (offer, answer) = match rule.split_once('=') {
-            Some((offer, answer)) => (offer.trim(), answer.trim()),
-            None if matches!(rule.trim(), "none" | "malformed") || rule.contains(',') => {
-                return Err(wrong("has no answer"));
-            }
-            None => (rule.trim(), rule.trim()),
-        };
-        let mut version = None;
-        let mut matched = offer;
-        for known in [TlsVersion::TLS_1_2, TlsVersion::TLS_1_3] {
-            if let Some(rest) = offer.strip_suffix(&format!("({known})")) {
-                (matched, version) = (rest.trim_end(), Some(known));
-            }
-        }
-        let malformed = |text| Malformed::ALL.into_iter().find(|m| m.to_string() == text);
-        let name = |name: &str| ProtocolName::new(unescaped(name.trim()));
-        let offer = match matched {
-            "none" => Matched::None,
-            "malformed" => Matched::Malformed(None),
-            text if text.starts_with("malformed:") => match malformed(text) {
-                None => return Err(wrong("names nothing that is offered malformed")),
-                known => Matched::Malformed(known),
-            },
-            names => Matched::Protocols(
-                names
-                    .split(',')
-                    .map(name)
-                    .collect::<Result<_, _>>()
-                    .map_err(|error| wrong("names no protocol to offer").with(error))?,
-            ),
-        };
-        let answer = match answer {
-            "none" => Answer::None,
-            "close" => Answer::Close,
-            "alert" => Answer::Alert(None),
-            other => match other.strip_prefix("alert:") {
-                Some(number) => {
-                    let number = number.trim().parse();
-                    Answer::Alert(Some(number.map_err(|error| {
-                        wrong("names an alert by no number from 0 to 255").with(error)
-                    })?))
-                }
-                None => Answer::Protocol(
-                    name(other).map_err(|error| wrong("names no answer").with(error))?,
-                ),
-            },
-        };
-        Ok(Self {
-            offer,
-            version,
-            answer,
-        })
-    }
-}
-
-/// Protocols are shown with what is not ASCII text escaped, `\x1a\x1a`, and are read the same way.
-fn unescaped(name: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut rest = name;
-    while let Some((before, behind)) = rest.split_once("\\x") {
-        bytes.extend_from_slice(before.as_bytes());
-        let byte = behind.get(..2).map(|digits| u8::from_str_radix(digits, 16));
-        match byte {
-            Some(Ok(byte)) => {
-                bytes.push(byte);
-                rest = &behind[2..];
-            }
-            _ => {
-                bytes.extend_from_slice(b"\\x");
-                rest = behind;
-            }
-        }
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    bytes
-}
-
-/// As it is read: `h2=h2`, `http/1.1=alert:120`.
-impl fmt::Display for Expectation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.offer() {
-            Some(offer) => write!(f, "{offer}=")?,
-            None => f.write_str("malformed=")?,
-        }
-        match &self.answer {
-            Answer::Protocol(name) => name.fmt(f),
-            Answer::None => f.write_str("none"),
-            Answer::Alert(None) => f.write_str("alert"),
-            Answer::Alert(Some(alert)) => write!(f, "alert:{alert}"),
-            Answer::Close => f.write_str("close"),
         }
     }
 }
@@ -275,6 +193,13 @@ fn check_alpn(addr: SocketAddr, server_name: &str, rules: &[&str]) -> Result<(),
         .map(|rule| rule.parse())
         .collect::<Result<Vec<Expectation>, _>>()
         .map_err(all)?;
+    for (index, rule) in rules.iter().enumerate() {
+        if let Some(other) = rules[..index].iter().find(|other| rule.contradicts(other)) {
+            return Err(format!(
+                "the rules {other} and {rule} contradict each other"
+            ));
+        }
+    }
     let mut options = ProbeOptions {
         trust: Trust::Any,
         ..ProbeOptions::default()

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use proptest::{collection::vec, prelude::*};
+
 use super::*;
 use crate::probe::{Client, Verdict};
 
@@ -26,7 +28,7 @@ fn chose(name: Option<&str>, http2: Option<Http2>) -> Outcome {
     }
 }
 
-fn outcomes() -> [(&'static str, Outcome); 9] {
+fn outcomes() -> [(&'static str, Outcome); 11] {
     let served = || Some(Http2::Served(200));
     let not_served = || Some(Http2::NotServed("HTTP/1.1".into()));
     [
@@ -39,6 +41,11 @@ fn outcomes() -> [(&'static str, Outcome); 9] {
         ("40", Outcome::Alert(40)),
         ("closed", Outcome::Closed),
         ("timed out", Outcome::TimedOut),
+        (
+            "h2, slow",
+            chose(Some("h2"), Some(Http2::Spoken("slow".into()))),
+        ),
+        ("encrypted", Outcome::Encrypted),
     ]
 }
 
@@ -47,13 +54,14 @@ fn answers() {
     for (text, met_by) in [
         ("h2", &["h2"][..]),
         ("h2=h2", &["h2"]),
-        ("h2=http/1.1", &["http/1.1"]),
+        ("h2 (TLS 1.2)", &["h2"]),
         ("http/1.1", &["http/1.1"]),
         ("none=none", &["none", "none, h2 served"]),
         ("none=h2", &["h2", "none, h2 served"]),
         ("h2=none", &["none", "none, h2 served"]),
         ("x-unknown=alert", &["120", "40"]),
         ("x-unknown=alert:120", &["120"]),
+        ("x-unknown=alert:no_application_protocol", &["120"]),
         ("x-unknown=close", &["closed"]),
         ("malformed=alert:40", &["40"]),
     ] {
@@ -81,6 +89,9 @@ fn offers() {
         ("h2, http/1.1=h2", both()),
         ("none=alert:120", Offer::none()),
         ("h2 (TLS 1.2)=h2", h2().only(TlsVersion::TLS_1_2)),
+        ("h2 (TLS 1.2)", h2().only(TlsVersion::TLS_1_2)),
+        ("h2(TLS1.2)=h2", h2().only(TlsVersion::TLS_1_2)),
+        ("h2 (tls 1.3)=alert", h2().only(TlsVersion::TLS_1_3)),
         (
             "malformed: empty list=alert:50",
             Offer::malformed(Malformed::EmptyList),
@@ -105,6 +116,7 @@ fn they_are_shown_as_they_are_read() {
     for text in [
         "h2=h2",
         "h2,http/1.1=http/1.1",
+        r"H\x202,\x6eone=\x6eone",
         "none=none",
         "none=close",
         "malformed=alert",
@@ -121,8 +133,61 @@ fn they_are_shown_as_they_are_read() {
     }
     let strange = Offer::new([ProtocolName::from_static(b"a\xff\x00z")]);
     assert_eq!(rule(&format!("{strange}=alert")).offer(), Some(strange));
-    let backslash = Offer::new([ProtocolName::from_static(br"\xq\x")]);
-    assert_eq!(rule(r"\xq\x=alert").offer(), Some(backslash));
+    let backslash = Offer::new([ProtocolName::from_static(br"\xq\x+f")]);
+    assert_eq!(rule(r"\xq\x+f=alert").offer(), Some(backslash));
+}
+
+proptest! {
+    /// Whatever the names are, words of the language and letters of its own among them.
+    #[test]
+    fn every_rule_is_read_as_it_is_shown(
+        names in vec(
+            prop_oneof![
+                vec(any::<u8>(), 1..6),
+                vec(proptest::sample::select(&b"\\x20=,()h: "[..]), 1..8),
+                proptest::sample::select(&[
+                    "none", "alert", "alert:1", "close", "malformed", "malformed: empty list", "H2",
+                    "HTTP/1.1",
+                ][..]).prop_map(|word| word.as_bytes().to_vec()),
+            ],
+            1..4,
+        ),
+        version in proptest::option::of(prop_oneof![
+            Just(TlsVersion::TLS_1_2), Just(TlsVersion::TLS_1_3)
+        ]),
+        answer in proptest::option::of(any::<u8>()),
+    ) {
+        let names: Vec<_> = names
+            .into_iter()
+            .map(|name| ProtocolName::new(name).expect("a name"))
+            .collect();
+        let rule = Expectation {
+            answer: answer.map_or(Answer::Protocol(names[0].clone()), |n| Answer::Alert(Some(n))),
+            offer: Matched::Protocols(names),
+            version,
+        };
+        prop_assert_eq!(rule.to_string().parse::<Expectation>().ok(), Some(rule));
+    }
+}
+
+#[test]
+fn what_contradicts() {
+    for (one, another, contradict) in [
+        ("h2", "h2=h2", false),
+        ("h2", "h2=alert", true),
+        ("h2", "h2 (TLS 1.2)=alert", false),
+        ("h2=alert", "h2=alert:120", false),
+        ("h2=alert:40", "h2=alert:120", true),
+        ("none=none", "none=h2", false),
+        ("none=none", "none=alert", true),
+        ("malformed=alert", "malformed: empty list=alert:50", false),
+        ("malformed=close", "malformed: empty list=alert:50", true),
+        ("malformed=close", "h2", false),
+    ] {
+        let (one, another) = (rule(one), rule(another));
+        assert_eq!(one.contradicts(&another), contradict, "{one} and {another}");
+        assert_eq!(another.contradicts(&one), contradict, "{another} and {one}");
+    }
 }
 
 #[test]
@@ -136,13 +201,40 @@ fn what_is_no_rule_is_told_what_is() {
         "h2,http/1.1",
         "h2=alert:",
         "h2=alert:256",
-        "h2=alert:no_application_protocol",
+        "h2=alert:no_such_alert",
         "h2,,http/1.1=h2",
+        "a b=alert",
+        "(h2=alert",
+        "h2 (TLS 1.1)",
+        "malformed (TLS 1.2)=alert",
+        "malformed=h2",
         "malformed: something=alert",
     ] {
         let error = text.parse::<Expectation>().expect_err(text);
         assert!(error.is_config());
         assert!(error.to_string().contains("alert:NUMBER"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_nearly_a_rule_is_told_the_nearest() {
+    for (text, advice) in [
+        ("h2=http/1.1", "only choose what was offered"),
+        ("none=http/1.1", "only choose what was offered"),
+        ("h2=alert120", "did you mean alert:120?"),
+        ("h2=120", "did you mean alert:120?"),
+        ("h2=no_application_protocol", "did you mean alert:120?"),
+        ("h2=closed", "did you mean close?"),
+        ("h2=any", "did you mean alert?"),
+        ("h2=reject", "did you mean alert?"),
+        ("h2==h2", "did you mean h2?"),
+        ("H2", "did you mean h2?"),
+        ("HTTP/1.1=alert", "did you mean http/1.1?"),
+        ("h2 (TLS 1.4)", "(TLS 1.2) or (TLS 1.3)"),
+        ("malformed (TLS 1.2)=alert", "malformed takes none"),
+    ] {
+        let error = text.parse::<Expectation>().expect_err(text).to_string();
+        assert!(error.contains(advice), "{error}");
     }
 }
 

@@ -18,7 +18,12 @@ use bytes::Bytes;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{options::ServerName, wire::shown};
+use super::{
+    Http2,
+    options::ServerName,
+    peer_text::{one_line, shortened},
+    wire::first_line,
+};
 
 /// The most that is read before the answer's status, bytes: SETTINGS, a window and one header
 /// list. It is also HTTP/2's first window (RFC 9113 section 6.9.2), so a body does not fill it.
@@ -28,43 +33,93 @@ const FRAME_HEADER: usize = 9;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
+/// Of a GOAWAY: the last stream and the reason.
+const GOAWAY_FIXED: usize = 8;
+/// HTTP_1_1_REQUIRED, the last of the reasons that have a name (RFC 9113 section 7).
+const LAST_KNOWN: u32 = 13;
+
+/// The most that is shown of what a GOAWAY says for the debugging of its sender, bytes.
+const DEBUG_DATA: usize = 60;
 
 /// How the server began to answer.
 #[derive(Default)]
 pub(super) struct Heard {
     /// What has come, all of it.
     bytes: Vec<u8>,
+    /// Whether it began as HTTP/2 does.
+    settings: bool,
 }
 
 impl Heard {
-    /// What there is to say when nothing more comes.
-    pub(super) fn so_far(&self) -> String {
-        match self.bytes.len() {
-            0 => "nothing came".into(),
-            1..FRAME_HEADER => shown(&self.bytes),
-            _ => "SETTINGS came, but no answer to a GET".into(),
+    /// What it comes to when nothing more is to be heard, and why that is.
+    pub(super) fn no_more(&self, why: &str) -> Http2 {
+        match (self.settings, &self.bytes[..]) {
+            (true, _) => Http2::Spoken(one_line(why)),
+            (false, []) => Http2::NotServed(one_line(why)),
+            (false, bytes) => Http2::NotServed(first_line(bytes)),
         }
     }
 
-    /// RFC 9113 section 3.4: the server begins with SETTINGS. What else it was that came.
-    fn first_frame(&self) -> Result<(), String> {
-        match self.bytes[..] {
-            [_, _, _, SETTINGS, flags, 0, 0, 0, 0, ..] if flags & ACK == 0 => Ok(()),
-            [_, _, _, GOAWAY, _, 0, 0, 0, 0, _, _, _, _, a, b, c, d, ..] => {
-                let reason = h2::Reason::from(u32::from_be_bytes([a, b, c, d]));
-                Err(format!("GOAWAY: {}", reason.description()))
+    /// RFC 9113 section 3.4: the server begins with SETTINGS. Or what else it was that came; `None`
+    /// until that can be said.
+    fn first_frame(&self) -> Option<Result<(), String>> {
+        match &self.bytes[..] {
+            [_, _, _, SETTINGS, flags, 0, 0, 0, 0, ..] if flags & ACK == 0 => Some(Ok(())),
+            [a, b, c, GOAWAY, _, 0, 0, 0, 0, payload @ ..] => {
+                let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+                let wanted = length.min(GOAWAY_FIXED + DEBUG_DATA + 1);
+                match payload.get(..wanted)? {
+                    [_, _, _, _, a, b, c, d, debug_data @ ..] => {
+                        let reason = u32::from_be_bytes([*a, *b, *c, *d]).into();
+                        Some(Err(code(
+                            "GOAWAY",
+                            reason,
+                            &debug_data.escape_ascii().to_string(),
+                        )))
+                    }
+                    _ => Some(Err("a GOAWAY without a reason".into())),
+                }
             }
-            _ => Err(shown(&self.bytes)),
+            bytes if bytes.len() < FRAME_HEADER => None,
+            bytes => Some(Err(first_line(bytes))),
         }
     }
 }
 
-/// Exchanges SETTINGS and asks for `/`; the status, or what came instead of it.
+/// `GOAWAY 12 INADEQUATE_SECURITY (what its sender adds)`.
+fn code(frame: &str, reason: h2::Reason, debug_data: &str) -> String {
+    let number = u32::from(reason);
+    let name = match number <= LAST_KNOWN {
+        true => format!(" {reason:?}"),
+        false => String::new(),
+    };
+    match debug_data {
+        "" => format!("{frame} {number}{name}"),
+        text => format!("{frame} {number}{name} ({})", shortened(text, DEBUG_DATA)),
+    }
+}
+
+/// What h2 made of what came.
+fn error(error: &h2::Error) -> String {
+    let text = error.to_string();
+    match error.reason() {
+        Some(reason) if error.is_remote() && error.is_go_away() => {
+            // There is no other way to the debug data.
+            let debug_data = text.split_once(" (b\"").map(|(_, data)| data);
+            let debug_data = debug_data.map(|data| data.trim_end_matches("\")"));
+            code("GOAWAY", reason, debug_data.unwrap_or_default())
+        }
+        Some(reason) if error.is_remote() && error.is_reset() => code("RST_STREAM", reason, ""),
+        _ => text,
+    }
+}
+
+/// Exchanges SETTINGS and asks for `/`. An error where the stream failed before any of it came.
 pub(super) async fn get<S>(
     stream: &mut S,
     name: &ServerName,
     heard: &mut Heard,
-) -> Result<u16, String>
+) -> io::Result<Http2>
 where
     S: AsyncReadRent + AsyncWriteRent,
 {
@@ -73,14 +128,14 @@ where
         .enable_push(false)
         .handshake::<_, Bytes>(queues.clone())
         .await
-        .map_err(|error| error.to_string())?;
+        .map_err(io::Error::other)?;
     let request = http::Request::get(format!("https://{}/", authority(name)))
         .header("user-agent", "corelane")
         .body(())
-        .map_err(|error| error.to_string())?;
+        .map_err(io::Error::other)?;
     let (response, _) = requests
         .send_request(request, true)
-        .map_err(|error| error.to_string())?;
+        .map_err(io::Error::other)?;
     let (mut connection, mut response) = (pin!(connection), pin!(response));
     // Nobody is woken: both are polled again whenever something has come.
     let cx = &mut Context::from_waker(Waker::noop());
@@ -89,47 +144,61 @@ where
             let said = queues.outgoing();
             let driven = connection.as_mut().poll(cx);
             match response.as_mut().poll(cx) {
-                Poll::Ready(Ok(response)) => return Ok(response.status().as_u16()),
-                Poll::Ready(Err(error)) => return Err(error.to_string()),
+                Poll::Ready(Ok(response)) => {
+                    return Ok(match response.status().as_u16() {
+                        status @ 100..=599 => Http2::Served(status),
+                        odd => {
+                            heard.no_more(&format!("the status {odd}, which HTTP does not have"))
+                        }
+                    });
+                }
+                Poll::Ready(Err(why)) => return Ok(heard.no_more(&error(&why))),
                 Poll::Pending => {}
             }
             match driven {
-                Poll::Ready(Ok(())) => return Err("the connection was closed".into()),
-                Poll::Ready(Err(error)) => return Err(error.to_string()),
+                Poll::Ready(Ok(())) => return Ok(heard.no_more("the connection was closed")),
+                Poll::Ready(Err(why)) => return Ok(heard.no_more(&error(&why))),
                 Poll::Pending if queues.outgoing() == said => break,
                 Poll::Pending => {}
             }
         }
         let outgoing = queues.take_outgoing();
         if !outgoing.is_empty() {
-            // Who closes early may have said why: it is read even if writing fails.
+            // Who refuses to read may have said why: it is read even if writing fails.
             if stream.write_all(outgoing).await.0.is_ok() {
                 let _ = stream.flush().await;
             }
         }
-        let begun = heard.bytes.len() >= FRAME_HEADER;
         let (read, bytes) = stream.read(Vec::with_capacity(MOST)).await;
-        let ended = match read {
-            Ok(0) => Some("the connection was closed".to_owned()),
-            Ok(_) => None,
-            Err(error) => Some(error.to_string()),
-        };
-        heard.bytes.extend_from_slice(&bytes);
-        if let Some(ended) = ended {
-            return Err(match heard.bytes.len() {
-                0 => ended,
-                1..FRAME_HEADER => shown(&heard.bytes),
-                _ => format!("{}: {ended}", heard.so_far()),
-            });
+        match read {
+            Ok(1..) => {}
+            Err(error) if heard.bytes.is_empty() => return Err(error),
+            // Without a goodbye of TLS's, or with bytes of ours that it did not read.
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+                ) =>
+            {
+                return Ok(heard.no_more(&error.to_string()));
+            }
+            _ => return Ok(heard.no_more("the connection was closed")),
         }
-        if !begun && heard.bytes.len() >= FRAME_HEADER {
-            heard.first_frame()?;
-            queues.put_incoming(&heard.bytes);
-        } else if begun {
+        heard.bytes.extend_from_slice(&bytes);
+        if heard.settings {
             queues.put_incoming(&bytes);
+        } else {
+            match heard.first_frame() {
+                None => {}
+                Some(Err(what)) => return Ok(Http2::NotServed(what)),
+                Some(Ok(())) => {
+                    heard.settings = true;
+                    queues.put_incoming(&heard.bytes);
+                }
+            }
         }
         if heard.bytes.len() > MOST {
-            return Err(format!("no answer to a GET within {MOST} bytes"));
+            return Ok(heard.no_more(&format!("no answer within {MOST} bytes")));
         }
     }
 }

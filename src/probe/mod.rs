@@ -32,6 +32,7 @@ mod options;
 mod raw;
 mod recorder;
 mod report;
+mod rule_text;
 mod run;
 mod table;
 mod verdict;
@@ -41,6 +42,7 @@ cfg_if::cfg_if! {
     if #[cfg(any(feature = "probe-rustls", feature = "probe-native-tls"))] {
         mod handshake;
         mod http2;
+        mod peer_text;
     }
 }
 

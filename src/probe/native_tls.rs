@@ -1,5 +1,7 @@
 //! Offers by native-tls, through monoio-native-tls.
 
+use std::io;
+
 use ::native_tls::{Certificate, Protocol, TlsConnector};
 
 use super::{
@@ -9,10 +11,7 @@ use super::{
     options::{Target, Trust},
     recorder::Recorder,
 };
-use crate::{
-    error::{Chain, Error},
-    negotiated::TlsVersion,
-};
+use crate::{error::Error, negotiated::TlsVersion};
 
 pub(super) struct NativeTls {
     trust: Trusted,
@@ -94,22 +93,89 @@ impl Library for NativeTls {
                 let protocol = stream.alpn_protocol();
                 Ok((stream, protocol))
             };
-            handshake::run(target, offer, handshake).await
+            handshake::run(target, offer, handshake, failed_io).await
         }))
     }
 }
 
+fn failed(error: monoio_native_tls::TlsError) -> Failed {
+    match error {
+        monoio_native_tls::TlsError::NativeTls(error) => complaint(&error.to_string()),
+        monoio_native_tls::TlsError::Io(error) => failed_io(&error),
+    }
+}
+
+fn failed_io(error: &io::Error) -> Failed {
+    complaint(&error.to_string())
+}
+
 /// native-tls tells the reason in words only, those of the library below. Where they are not
 /// OpenSSL's, an alert is still read from the wire, unless TLS 1.3 has encrypted it.
-fn failed(error: monoio_native_tls::TlsError) -> Failed {
-    let message = match &error {
-        monoio_native_tls::TlsError::NativeTls(error) => error.to_string(),
-        monoio_native_tls::TlsError::Io(error) => Chain(error).to_string(),
-    };
-    Failed {
-        alert: alert(&message),
-        untrusted: message.contains("certificate verify failed"),
-        message,
+fn complaint(message: &str) -> Failed {
+    let reasons = reasons(message);
+    let names = |known: &[&str]| known.iter().any(|known| reasons.contains(known));
+    if let Some(alert) = alert(message) {
+        return Failed::Alert(alert);
+    }
+    if names(&["unexpected EOF", "unexpected eof while reading"]) {
+        return Failed::Closed;
+    }
+    if names(&["certificate verify failed"]) {
+        return Failed::Untrusted(reasons);
+    }
+    if names(&FAULTS) {
+        return Failed::Rejected(reasons);
+    }
+    match message.starts_with("error:") {
+        true => Failed::Incompatible(reasons),
+        false => Failed::Unknown(reasons),
+    }
+}
+
+/// What OpenSSL says where the server is wrong; where it says something else, another client might
+/// have managed.
+const FAULTS: [&str; 22] = [
+    "bad change cipher spec",
+    "bad data",
+    "bad ecpoint",
+    "bad extension",
+    "bad handshake length",
+    "bad key share",
+    "bad length",
+    "bad packet",
+    "bad record type",
+    "bad signature",
+    "ccs received early",
+    "data length too long",
+    "decode error",
+    "decryption failed or bad record mac",
+    "encrypted length too long",
+    "excessive message size",
+    "length mismatch",
+    "length too short",
+    "record length mismatch",
+    "unexpected message",
+    "unexpected record",
+    "unsolicited extension",
+];
+
+/// Of OpenSSL's `error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE:DATA` the reasons, each once, and what
+/// it found wrong with a certificate, which native-tls puts behind it in brackets.
+fn reasons(message: &str) -> String {
+    let mut reasons: Vec<&str> = Vec::new();
+    for error in message.split("error:").skip(1) {
+        let reason = error.split(':').nth(3).unwrap_or(error).trim();
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    if reasons.is_empty() {
+        return message.into();
+    }
+    let found = message.rsplit_once(" (").filter(|_| message.ends_with(')'));
+    match found {
+        Some((_, found)) => format!("{} ({found}", reasons.join(", ")),
+        None => reasons.join(", "),
     }
 }
 
@@ -122,7 +188,7 @@ fn alert(message: &str) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::alert;
+    use super::*;
 
     #[test]
     fn the_alert_in_openssls_words() {
@@ -137,6 +203,41 @@ mod tests {
             "SSL alert number 999",
         ] {
             assert_eq!(alert(other), None);
+        }
+    }
+
+    #[test]
+    fn who_is_to_blame_in_openssls_words() {
+        let said = |message: &str| match complaint(message) {
+            Failed::Alert(alert) => format!("alert {alert}"),
+            Failed::Untrusted(why) => format!("untrusted: {why}"),
+            Failed::Rejected(why) => format!("rejected: {why}"),
+            Failed::Incompatible(why) => format!("incompatible: {why}"),
+            Failed::Closed => "closed".into(),
+            Failed::Unknown(why) => format!("unknown: {why}"),
+        };
+        for (message, wanted) in [
+            (
+                "error:0A000086:SSL routines:tls_post_process_server_certificate:certificate \
+                 verify failed:../ssl/statem/statem_clnt.c:1889: (certificate has expired)",
+                "untrusted: certificate verify failed (certificate has expired)",
+            ),
+            (
+                "error:0A00006E:SSL routines:tls_parse_stoc_alpn:bad extension:../ssl/x.c:1:",
+                "rejected: bad extension",
+            ),
+            (
+                "error:0A00018A:SSL routines:tls_process_ske_dhe:dh key too small:../ssl/x.c:1:",
+                "incompatible: dh key too small",
+            ),
+            (
+                "error:0A000126:SSL routines::unexpected eof while reading:../ssl/x.c:1:",
+                "closed",
+            ),
+            ("unexpected EOF", "closed"),
+            ("os error 3", "unknown: os error 3"),
+        ] {
+            assert_eq!(said(message), wanted);
         }
     }
 }

@@ -132,22 +132,3 @@ impl Offer {
         self.only
     }
 }
-
-/// `h2,http/1.1`, `none`, `h2 (TLS 1.2)`, `malformed: empty list`.
-impl fmt::Display for Offer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.what {
-            What::None => f.write_str("none")?,
-            What::Malformed(malformed) => malformed.fmt(f)?,
-            What::Protocols(protocols) => {
-                for (i, name) in protocols.iter().enumerate() {
-                    write!(f, "{}{name}", if i > 0 { "," } else { "" })?;
-                }
-            }
-        }
-        match self.only {
-            Some(version) => write!(f, " ({version})"),
-            None => Ok(()),
-        }
-    }
-}

@@ -73,6 +73,8 @@ impl ServerName {
         if let Ok(ip) = name.trim_matches(['[', ']']).parse() {
             return Ok(Self::Ip(ip));
         }
+        // The root's dot is none of SNI's (RFC 6066 section 3).
+        let name = name.strip_suffix('.').unwrap_or(name);
         let label = |label: &str| {
             (1..=63).contains(&label.len())
                 && label
@@ -81,8 +83,8 @@ impl ServerName {
         };
         if name.len() > 253 || !name.split('.').all(label) {
             return Err(Error::config(format!(
-                "{name:?} is no name of a server: a DNS name (in ASCII, as in the certificate, \
-                 without a port) or an IP address is wanted"
+                "{name:?} is no name of a server: a DNS name (in ASCII, as in the certificate: \
+                 xn--..., without a port) or an IP address is wanted"
             )));
         }
         Ok(Self::Dns(name.to_owned()))
@@ -106,6 +108,7 @@ mod tests {
         for (name, host) in [
             ("example.org", "example.org"),
             ("a_b-c.example", "a_b-c.example"),
+            ("example.org.", "example.org"),
             ("127.0.0.1", "127.0.0.1"),
             ("::1", "::1"),
             ("[::1]", "::1"),
@@ -116,6 +119,7 @@ mod tests {
             "",
             ".",
             "a..b",
+            "a..",
             "a b",
             "example.org:443",
             "ü.example",

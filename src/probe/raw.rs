@@ -12,9 +12,10 @@ use super::{
     connect::{Answer, Library, connect},
     hello::{self, Versions},
     options::Target,
-    recorder::{Recorder, Recording},
-    wire::{self, Said},
+    recorder::{End, Recorder, Recording},
+    wire::{self, Behind, Said},
 };
+use crate::negotiated::TlsVersion;
 
 pub(super) struct Raw;
 
@@ -25,21 +26,27 @@ impl Library for Raw {
         };
         Ok(Box::pin(async move {
             let begun = Instant::now();
-            let outcome = ask(target, malformed, Versions::Both, begun).await;
-            // An alert behind a ServerHello of TLS 1.3 can be read by those only who have the
-            // keys, and a server that wants another ClientHello has decided nothing yet. Under
-            // TLS 1.2 neither is in the way.
-            if !matches!(outcome, Outcome::EncryptedAlert | Outcome::Unsupported(_)) {
-                return outcome;
-            }
-            match ask(target, malformed, Versions::Tls12, begun).await {
-                // It has TLS 1.3 only.
-                Outcome::Alert(alerts::PROTOCOL_VERSION) => outcome,
-                alert @ Outcome::Alert(_) => alert,
-                other if outcome != Outcome::EncryptedAlert => other,
-                _ => outcome,
+            match answer(target, malformed, begun).await {
+                // Some servers drop a connection now and then, without being asked anything.
+                Outcome::Closed => answer(target, malformed, begun).await,
+                outcome => outcome,
             }
         }))
+    }
+}
+
+/// What TLS 1.3 has encrypted can be read by those only who have the keys, and a server that wants
+/// another ClientHello has decided nothing yet. Under TLS 1.2 neither is in the way.
+async fn answer(target: &Target, malformed: Malformed, begun: Instant) -> Outcome {
+    let outcome = ask(target, malformed, Versions::Both, begun).await;
+    if !matches!(outcome, Outcome::Encrypted | Outcome::Unsupported(_)) {
+        return outcome;
+    }
+    match ask(target, malformed, Versions::Tls12, begun).await {
+        // So do servers that have TLS 1.3 only.
+        Outcome::Alert(alerts::PROTOCOL_VERSION | alerts::HANDSHAKE_FAILURE) => outcome,
+        below @ (Outcome::Alert(_) | Outcome::Negotiated { .. }) => below,
+        _ => outcome,
     }
 }
 
@@ -52,24 +59,30 @@ async fn ask(target: &Target, malformed: Malformed, versions: Versions, begun: I
         Ok(socket) => socket,
         Err(outcome) => return outcome,
     };
-    let (mut socket, recording) = Recorder::new(socket);
+    let (mut socket, recording) = Recorder::new(socket, deadline);
     let exchanged = timeout_at(deadline.into(), exchange(&mut socket, &recording, hello)).await;
     recording.look(|received| match wire::read(received) {
         Said::Alert(description) => Outcome::Alert(description),
-        Said::NotTls(what) => Outcome::Invalid(what),
-        Said::Hello(_) if wire::is_encrypted_alert(received) => Outcome::EncryptedAlert,
-        Said::Hello(hello) if hello.is_retry => {
+        Said::NotTls(what) => Outcome::NotTls(what),
+        Said::Hello(hello, _) if hello.version < TlsVersion::TLS_1_2 => {
+            Outcome::below_tls_1_2(hello.version)
+        }
+        Said::Hello(hello, _) if hello.is_retry => {
             Outcome::Unsupported("the server wants a second ClientHello (HelloRetryRequest)".into())
         }
-        Said::Hello(hello) => Outcome::Negotiated {
+        Said::Hello(hello, Behind::Flight) => Outcome::Negotiated {
             alpn_protocol: hello.alpn_protocol,
             tls_version: Some(hello.version),
             cipher_suite: Some(hello.cipher_suite),
             http2: None,
         },
-        Said::Nothing if recording.ended() => Outcome::Closed,
-        Said::Nothing if exchanged.is_err() => Outcome::TimedOut,
-        Said::Nothing => Outcome::Invalid(format!("no answer within {MOST} bytes")),
+        Said::Hello(_, Behind::Sealed { .. }) => Outcome::Encrypted,
+        Said::Nothing | Said::Hello(_, Behind::Open) => match recording.end() {
+            Some(End::Closed) => Outcome::Closed,
+            Some(End::TimedOut) => Outcome::TimedOut,
+            None if exchanged.is_err() => Outcome::TimedOut,
+            _ => Outcome::Incompatible(format!("no answer within {MOST} bytes")),
+        },
     })
 }
 

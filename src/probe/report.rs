@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use super::Offer;
+use super::{Offer, alerts, run::is_stalled};
 use crate::{
     alpn::ProtocolName,
     negotiated::{CipherSuite, TlsVersion},
@@ -68,15 +68,19 @@ pub enum Outcome {
     },
     /// The server sent this fatal alert (RFC 8446 section 6.2).
     Alert(u8),
-    /// The server refused by an alert behind its ServerHello, which under TLS 1.3 is encrypted:
-    /// [`Client::Raw`] cannot read its number. It asks again under TLS 1.2, so that this is left
+    /// What the server answered behind its ServerHello is encrypted, as TLS 1.3 wants it, and may
+    /// be an alert: [`Client::Raw`] cannot tell. It asks again under TLS 1.2, so that this is left
     /// for servers that have TLS 1.3 only.
-    EncryptedAlert,
+    Encrypted,
     /// The server closed or reset the connection without an alert.
     Closed,
-    /// The answer was no TLS, or one that a client has to refuse: why.
+    /// The answer was no TLS: how it begins.
+    NotTls(String),
+    /// The answer is one that a client has to refuse: why.
     Invalid(String),
-    /// The server's certificate is not trusted: why. Ask again without verification.
+    /// This client cannot do what the server wants, and another could: why.
+    Incompatible(String),
+    /// The server's certificate is not trusted: why.
     Untrusted(String),
     /// No answer in time.
     TimedOut,
@@ -92,7 +96,9 @@ pub enum Outcome {
 pub enum Http2 {
     /// SETTINGS were exchanged and a GET answered with this status.
     Served(u16),
-    /// Advertised and not served: what came instead.
+    /// The server began with SETTINGS, but did not answer the GET: why.
+    Spoken(String),
+    /// Advertised and not served: what came instead of SETTINGS.
     NotServed(String),
 }
 
@@ -109,23 +115,87 @@ pub enum Verdict {
 }
 
 impl Report {
-    /// Whether there is a server: some connection got an answer, be it a refusal.
+    /// Whether there is a server of TLS: some connection got an answer, be it a refusal.
     pub fn is_reachable(&self) -> bool {
-        self.rows.iter().any(|row| row.outcome.is_answer())
+        let any = |is: fn(&Outcome) -> bool| self.rows.iter().any(|row| is(&row.outcome));
+        any(Outcome::is_tls) || any(|it| *it == Outcome::Closed) && self.not_tls().is_none()
+    }
+
+    /// What came where TLS was due, if it was never TLS.
+    fn not_tls(&self) -> Option<&str> {
+        if self.rows.iter().any(|row| row.outcome.is_tls()) {
+            return None;
+        }
+        self.rows.iter().find_map(|row| match &row.outcome {
+            Outcome::NotTls(what) => Some(&**what),
+            _ => None,
+        })
+    }
+
+    /// The TLS clients that made offers and got no handshake through, so that what they report says
+    /// little of what the server does with ALPN.
+    pub fn without_handshake(&self) -> Vec<Client> {
+        let mut clients = Vec::new();
+        for row in &self.rows {
+            let through = |other: &Row| {
+                other.client == row.client && matches!(other.outcome, Outcome::Negotiated { .. })
+            };
+            let made = !matches!(row.outcome, Outcome::Unsupported(_));
+            if made
+                && row.client != Client::Raw
+                && !clients.contains(&row.client)
+                && !self.rows.iter().any(through)
+            {
+                clients.push(row.client);
+            }
+        }
+        clients
     }
 
     /// What there is to say about the server as a whole.
-    pub fn note(&self) -> Option<&'static str> {
+    pub fn note(&self) -> Option<String> {
+        if let Some(what) = self.not_tls() {
+            return Some(format!(
+                "This port does not speak TLS (it answered `{what}`): is it the right one? \
+                 STARTTLS is not supported."
+            ));
+        }
         if !self.is_reachable() {
-            return Some("Nobody answers.");
+            return Some("Nobody answers.".into());
+        }
+        if is_stalled(&self.rows) {
+            return Some("The server stopped answering: no more offers were made.".into());
+        }
+        let clients = self.without_handshake();
+        if !clients.is_empty() {
+            return Some(self.why_no_handshake(&clients));
         }
         let mut offered = self.rows.iter().filter(|row| {
             !row.offer.protocols().is_empty() && matches!(row.outcome, Outcome::Negotiated { .. })
         });
         let ignored = offered.clone().all(|row| row.chosen().is_none());
-        (offered.next().is_some() && ignored).then_some(
-            "The server ignores ALPN. RFC 7301 allows that, but HTTP/2 cannot be negotiated.",
-        )
+        (offered.next().is_some() && ignored).then(|| {
+            "The server ignores ALPN. RFC 7301 allows that, but HTTP/2 cannot be negotiated.".into()
+        })
+    }
+
+    fn why_no_handshake(&self, clients: &[Client]) -> String {
+        let theirs = |row: &&Row| clients.contains(&row.client);
+        let mut outcomes = self.rows.iter().filter(theirs).map(|row| &row.outcome);
+        let all = |alert| outcomes.clone().all(|it| *it == Outcome::Alert(alert));
+        if all(alerts::NO_APPLICATION_PROTOCOL) {
+            return "No offer was taken: is `h2` or `http/1.1` configured?".into();
+        }
+        if all(alerts::UNRECOGNIZED_NAME) {
+            let name = &self.server_name;
+            return format!("The server knows no name {name}: give another (--servername).");
+        }
+        if outcomes.any(|it| *it == Outcome::Alert(alerts::CERTIFICATE_REQUIRED)) {
+            return "The server wants certificates of its clients, which is not supported.".into();
+        }
+        let names: Vec<_> = clients.iter().map(ToString::to_string).collect();
+        let names = names.join(" and ");
+        format!("No handshake of {names} got through: what that says of ALPN is little.")
     }
 }
 
@@ -140,11 +210,22 @@ impl Row {
 }
 
 impl Outcome {
-    /// Whether the server did something.
-    pub(super) fn is_answer(&self) -> bool {
+    /// The server answered by a version that no client here has.
+    pub(super) fn below_tls_1_2(version: TlsVersion) -> Self {
+        Self::Incompatible(format!(
+            "the server has {version} only, this client TLS 1.2"
+        ))
+    }
+
+    /// Whether the server answered by TLS, be it badly.
+    pub(super) fn is_tls(&self) -> bool {
         !matches!(
             self,
-            Self::TimedOut | Self::Unreachable(_) | Self::Unsupported(_)
+            Self::Closed
+                | Self::NotTls(_)
+                | Self::TimedOut
+                | Self::Unreachable(_)
+                | Self::Unsupported(_)
         )
     }
 }

@@ -24,7 +24,8 @@ use crate::error::{Error, Kind};
 /// is left out; an offer that none of them can make gets a row of [`Outcome::Unsupported`] by each.
 ///
 /// Where the first row finds nobody, refused or without an answer in time, it stays the only one:
-/// who waits for a server to come up asks again.
+/// who waits for a server to come up asks again. After three well-formed offers in a row without an
+/// answer in time no more are made.
 ///
 /// # Errors
 ///
@@ -65,7 +66,7 @@ pub async fn probe(
                 verdict: Verdict::NotJudged,
                 time,
             });
-            if found_nobody(&rows) {
+            if found_nobody(&rows) || is_stalled(&rows) {
                 return Ok(report(&target, rows));
             }
         }
@@ -140,6 +141,27 @@ fn asked<'a>(
 
 /// Whether it is known by now that there is nobody to ask.
 fn found_nobody(rows: &[Row]) -> bool {
-    let nobody = |row: &Row| matches!(row.outcome, Outcome::TimedOut | Outcome::Unreachable(_));
-    rows.last().is_some_and(nobody) && !rows.iter().any(|row| row.outcome.is_answer())
+    let nobody = |row: &Row| {
+        matches!(
+            row.outcome,
+            Outcome::TimedOut | Outcome::Unreachable(_) | Outcome::Unsupported(_)
+        )
+    };
+    rows.last()
+        .is_some_and(|row| nobody(row) && !matches!(row.outcome, Outcome::Unsupported(_)))
+        && rows.iter().all(nobody)
+}
+
+/// How many well-formed offers in a row may go without an answer before no more are made. A server
+/// that stalls would cost the time-out with every row.
+const STALLED: usize = 3;
+
+/// Whether no more offers were made for that.
+pub(super) fn is_stalled(rows: &[Row]) -> bool {
+    let well_formed = rows
+        .iter()
+        .rev()
+        .filter(|row| row.offer.as_malformed().is_none());
+    let last = well_formed.take(STALLED).map(|row| &row.outcome);
+    last.filter(|it| **it == Outcome::TimedOut).count() == STALLED
 }

@@ -1,6 +1,6 @@
 //! Offers by rustls, through monoio-rustls.
 
-use std::{error::Error as StdError, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use ::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, PeerMisbehaved,
@@ -10,7 +10,7 @@ use ::rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_name,
     },
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
     server::ParsedCertificate,
     version::{TLS12, TLS13},
@@ -132,43 +132,44 @@ impl Library for Rustls {
                 let protocol = stream.alpn_protocol();
                 Ok((stream, protocol))
             };
-            handshake::run(target, offer, handshake).await
+            handshake::run(target, offer, handshake, failed_io).await
         }))
     }
 }
 
-/// An alert may be encrypted under TLS 1.3: then it is known from here only.
 fn failed(error: monoio_rustls::TlsError) -> Failed {
-    let error = match error {
-        monoio_rustls::TlsError::Rustls(error) => error,
-        monoio_rustls::TlsError::Io(error) => match error.downcast::<TlsError>() {
-            Ok(error) => error,
-            Err(error) => return other(&error),
-        },
-    };
-    Failed {
-        alert: match error {
-            TlsError::AlertReceived(alert) => Some(alert.into()),
-            _ => None,
-        },
-        untrusted: matches!(error, TlsError::InvalidCertificate(_)),
-        message: match error {
-            TlsError::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol) => {
-                "chose a protocol that was not offered (RFC 7301 section 3.1)".into()
-            }
-            other => other.to_string(),
-        },
+    match error {
+        monoio_rustls::TlsError::Rustls(error) => complaint(&error),
+        monoio_rustls::TlsError::Io(error) => failed_io(&error),
     }
 }
 
-fn other(error: &io::Error) -> Failed {
-    Failed {
-        alert: None,
-        untrusted: false,
-        message: match error.source() {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        },
+fn failed_io(error: &io::Error) -> Failed {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(error) => complaint(error),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => Failed::Closed,
+        None => Failed::Unknown(error.to_string()),
+    }
+}
+
+/// An alert may be encrypted under TLS 1.3: then it is known from here only.
+fn complaint(error: &TlsError) -> Failed {
+    match error {
+        TlsError::AlertReceived(alert) => Failed::Alert((*alert).into()),
+        TlsError::InvalidCertificate(_) => Failed::Untrusted(error.to_string()),
+        TlsError::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol) => {
+            let what = "chose a protocol that was not offered (RFC 7301 section 3.1)";
+            Failed::Rejected(what.into())
+        }
+        TlsError::PeerMisbehaved(_)
+        | TlsError::InvalidMessage(_)
+        | TlsError::InappropriateMessage { .. }
+        | TlsError::InappropriateHandshakeMessage { .. }
+        | TlsError::PeerSentOversizedRecord
+        | TlsError::NoCertificatesPresented
+        | TlsError::DecryptError => Failed::Rejected(error.to_string()),
+        _ => Failed::Incompatible(error.to_string()),
     }
 }
 
@@ -236,7 +237,9 @@ impl ServerCertVerifier for Given {
     }
 }
 
-/// [`Trust::Any`]: the certificate is not looked at, the signature made with it is.
+/// [`Trust::Any`]: any certificate, and any signature. webpki reads no certificates of version 1 and
+/// takes no short keys, so it could not verify what is made with them; who impersonates the server
+/// learns nothing, as nothing secret is sent.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
@@ -254,22 +257,20 @@ impl ServerCertVerifier for AnyCertificate {
 
     fn verify_tls12_signature(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, signature, algorithms)
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn verify_tls13_signature(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, signature, algorithms)
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

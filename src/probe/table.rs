@@ -32,13 +32,21 @@ impl fmt::Display for Outcome {
                     (Some(Http2::NotServed(what)), Some(_)) => {
                         write!(f, ", HTTP/2 NOT SERVED: {what}")
                     }
+                    (Some(Http2::Spoken(why)), Some(_)) => {
+                        write!(f, ", HTTP/2 spoken, GET not answered: {why}")
+                    }
+                    (Some(Http2::Spoken(why)), None) => {
+                        write!(f, ", HTTP/2 all the same, GET not answered: {why}")
+                    }
                     // Nobody said that there would be HTTP/2.
                     (Some(Http2::NotServed(_)), None) | (None, _) => Ok(()),
                 }
             }
             Self::Alert(description) => write!(f, "alert {}", alerts::Shown(*description)),
-            Self::EncryptedAlert => f.write_str("an encrypted alert"),
+            Self::Encrypted => f.write_str("encrypted, perhaps an alert"),
             Self::Closed => f.write_str("closed"),
+            Self::NotTls(what) => write!(f, "no TLS: {what}"),
+            Self::Incompatible(why) => write!(f, "incompatible: {why}"),
             Self::Invalid(what) => write!(f, "invalid: {what}"),
             Self::Untrusted(why) => write!(f, "untrusted: {why}"),
             Self::TimedOut => f.write_str("timed out"),

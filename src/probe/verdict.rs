@@ -2,7 +2,7 @@
 
 use tls_parser::{TlsCipherKx, TlsCipherMac, TlsCipherSuite};
 
-use super::{Http2, Offer, Outcome, Row, Verdict, alerts};
+use super::{Client, Http2, Offer, Outcome, Row, Verdict, alerts};
 use crate::{
     alpn::ProtocolName,
     negotiated::{CipherSuite, TlsVersion},
@@ -12,7 +12,7 @@ use crate::{
 pub(super) fn judge(rows: &mut [Row]) {
     let server = Server::seen_in(rows);
     for row in rows {
-        row.verdict = server.verdict(&row.offer, &row.outcome);
+        row.verdict = server.verdict(row);
     }
 }
 
@@ -20,15 +20,36 @@ pub(super) fn judge(rows: &mut [Row]) {
 struct Server {
     /// The protocols that it chose, in whichever row.
     chosen: Vec<ProtocolName>,
-    /// Whether it answered anything.
-    answers: bool,
+    /// Who got a handshake through, and under which limit of the version.
+    got_through: Vec<(Client, Option<TlsVersion>)>,
+    /// How it refused well-formed offers of what servers have.
+    usual: Vec<Outcome>,
+    /// Whether it answered anything by TLS.
+    speaks_tls: bool,
 }
 
 impl Server {
     fn seen_in(rows: &[Row]) -> Self {
+        let got_through = |row: &&Row| matches!(row.outcome, Outcome::Negotiated { .. });
+        let of_the_usual = |row: &&Row| {
+            let usual = [ProtocolName::H2, ProtocolName::HTTP_1_1];
+            row.offer.version().is_none()
+                && !got_through(row)
+                && row.offer.protocols().iter().any(|it| usual.contains(it))
+        };
         Self {
             chosen: rows.iter().filter_map(Row::chosen).cloned().collect(),
-            answers: rows.iter().any(|row| row.outcome.is_answer()),
+            got_through: rows
+                .iter()
+                .filter(got_through)
+                .map(|row| (row.client, row.offer.version()))
+                .collect(),
+            usual: rows
+                .iter()
+                .filter(of_the_usual)
+                .map(|row| row.outcome.clone())
+                .collect(),
+            speaks_tls: rows.iter().any(|row| row.outcome.is_tls()),
         }
     }
 
@@ -43,15 +64,20 @@ impl Server {
         names.any(|name| self.chosen.contains(name))
     }
 
-    fn verdict(&self, offer: &Offer, outcome: &Outcome) -> Verdict {
-        match outcome {
-            Outcome::Unreachable(_) | Outcome::Untrusted(_) | Outcome::Unsupported(_) => {
-                Verdict::NotJudged
-            }
-            Outcome::Invalid(_) if offer.as_malformed().is_none() => {
+    fn verdict(&self, row: &Row) -> Verdict {
+        let offer = &row.offer;
+        match &row.outcome {
+            // What is said of a server wants one that speaks TLS.
+            _ if !self.speaks_tls => Verdict::NotJudged,
+            Outcome::Unreachable(_)
+            | Outcome::Untrusted(_)
+            | Outcome::Incompatible(_)
+            | Outcome::Unsupported(_) => Verdict::NotJudged,
+            outcome if offer.as_malformed().is_some() => self.to_malformed(outcome),
+            Outcome::Invalid(_) => {
                 violates("the answer is none that a client may accept (RFC 8446 section 4)")
             }
-            _ if offer.as_malformed().is_some() => self.to_malformed(outcome),
+            Outcome::NotTls(_) => violates("the answer is no TLS (RFC 8446 section 5.1)"),
             Outcome::Negotiated {
                 alpn_protocol: Some(chosen),
                 tls_version,
@@ -62,8 +88,8 @@ impl Server {
                 alpn_protocol: None,
                 ..
             } => self.chose_none(offer),
-            Outcome::Alert(alert) => self.alerted(offer, *alert),
-            Outcome::Closed if self.wants_alert(offer) => violates(
+            Outcome::Alert(alert) => self.alerted(row, *alert),
+            Outcome::Closed if self.wants_alert(row) => violates(
                 "closed without the alert no_application_protocol (120) where no protocol is in \
                  common (RFC 7301 section 3.2)",
             ),
@@ -80,6 +106,15 @@ impl Server {
             Outcome::Alert(
                 alerts::DECODE_ERROR | alerts::ILLEGAL_PARAMETER | alerts::NO_APPLICATION_PROTOCOL,
             ) => Verdict::Conforms,
+            // Not because it is malformed: what is well-formed gets the same, or the ClientHello
+            // made by hand lacks what this server wants.
+            same if self.usual.contains(same) => Verdict::NotJudged,
+            Outcome::Alert(
+                alerts::HANDSHAKE_FAILURE
+                | alerts::PROTOCOL_VERSION
+                | alerts::INTERNAL_ERROR
+                | alerts::UNRECOGNIZED_NAME,
+            ) => Verdict::NotJudged,
             Outcome::Alert(alert) => violates(format!(
                 "alert {} to a malformed offer, which wants {wanted}",
                 alerts::Shown(*alert)
@@ -90,10 +125,10 @@ impl Server {
             Outcome::Closed => {
                 violates(format!("closed on a malformed offer, which wants {wanted}"))
             }
-            Outcome::Invalid(_) => violates(format!(
+            Outcome::NotTls(_) => violates(format!(
                 "no TLS in answer to a malformed offer, which wants {wanted}"
             )),
-            Outcome::TimedOut if self.answers => violates(format!(
+            Outcome::TimedOut => violates(format!(
                 "no answer to a malformed offer, which wants {wanted}"
             )),
             // Its number cannot be read.
@@ -117,32 +152,40 @@ impl Server {
         })
     }
 
-    fn alerted(&self, offer: &Offer, alert: u8) -> Verdict {
-        let limited = offer.version().is_some();
+    fn alerted(&self, row: &Row, alert: u8) -> Verdict {
+        let limited = row.offer.version().is_some();
         match alert {
             // Not every server has every version (RFC 8446 section 4.2.1).
             alerts::PROTOCOL_VERSION if limited => Verdict::Conforms,
-            alerts::NO_APPLICATION_PROTOCOL if !limited && self.shares_a_protocol_with(offer) => {
+            alerts::NO_APPLICATION_PROTOCOL
+                if !limited && self.shares_a_protocol_with(&row.offer) =>
+            {
                 violates(
                     "no_application_protocol (120), though it chose a protocol of those offered \
                      in another row (RFC 7301 section 3.2)",
                 )
             }
             alerts::NO_APPLICATION_PROTOCOL => Verdict::Conforms,
-            other if self.wants_alert(offer) => violates(format!(
-                "alert {} where no protocol is in common: no_application_protocol (120) is wanted \
-                 (RFC 7301 section 3.2)",
-                alerts::Shown(other)
-            )),
+            other if self.wants_alert(row) && !alerts::is_about_something_else(other) => {
+                violates(format!(
+                    "alert {} where no protocol is in common: no_application_protocol (120) is \
+                     wanted (RFC 7301 section 3.2)",
+                    alerts::Shown(other)
+                ))
+            }
             // The handshake failed over something else than ALPN.
             _ => Verdict::NotJudged,
         }
     }
 
-    /// Whether the alert 120 is the one answer.
-    fn wants_alert(&self, offer: &Offer) -> bool {
-        let offered = !offer.protocols().is_empty();
-        offered && self.supports_alpn() && !self.shares_a_protocol_with(offer)
+    /// Whether the alert 120 is the one answer. Where this client got no handshake through under
+    /// the same versions, something else may be in the way: a cipher suite, a curve, the version.
+    fn wants_alert(&self, row: &Row) -> bool {
+        let offer = &row.offer;
+        !offer.protocols().is_empty()
+            && self.supports_alpn()
+            && !self.shares_a_protocol_with(offer)
+            && self.got_through.contains(&(row.client, offer.version()))
     }
 }
 
@@ -171,11 +214,13 @@ fn chose(
     if let Some(Http2::NotServed(_)) = http2 {
         return violates("negotiated h2 and did not serve it (RFC 9113 sections 3.2 and 3.4)");
     }
-    match suite.filter(|suite| is_prohibited(*suite)) {
-        Some(suite) => violates(format!(
-            "h2 with {suite}, which clients may refuse (RFC 9113 section 9.2.2)"
+    match (suite.filter(|suite| is_prohibited(*suite)), http2) {
+        (Some(suite), _) => violates(format!(
+            "h2 with {suite}, which RFC 9113 section 9.2.2 says not to use: clients may refuse it"
         )),
-        None => Verdict::Conforms,
+        // It speaks HTTP/2; why it has no answer is not for ALPN to say.
+        (None, Some(Http2::Spoken(_))) => Verdict::NotJudged,
+        (None, _) => Verdict::Conforms,
     }
 }
 

@@ -98,6 +98,58 @@ fn h2_has_to_be_served() {
 }
 
 #[test]
+fn a_get_without_an_answer_is_not_for_alpn_to_judge() {
+    let spoken = Http2::Spoken("RST_STREAM 7 REFUSED_STREAM".into());
+    let outcome = under(TlsVersion::TLS_1_3, Some("h2"), Some(spoken));
+    assert_eq!(alone(offer(&["h2"]), outcome), Verdict::NotJudged);
+}
+
+#[test]
+fn a_client_that_never_got_through_misses_no_alert() {
+    let by = |client, offer: Offer, outcome| Row {
+        client,
+        offer,
+        outcome,
+        verdict: Verdict::NotJudged,
+        time: Duration::ZERO,
+    };
+    let (rustls, native_tls) = (Client::Rustls, Client::NativeTls);
+    let tls_1_3 = || offer(&["h2"]).only(TlsVersion::TLS_1_3);
+    for outcome in [Outcome::Closed, Outcome::Alert(40), Outcome::Alert(80)] {
+        let mut rows = [
+            by(native_tls, offer(&["http/1.1"]), chose(Some("http/1.1"))),
+            // Something else is in its way: a cipher suite, say.
+            by(rustls, offer(&["h2"]), outcome.clone()),
+            // A server without TLS 1.3 that does not say so.
+            by(native_tls, tls_1_3(), outcome.clone()),
+            // It has nothing else to complain of.
+            by(native_tls, offer(&["h2"]), outcome),
+        ];
+        judge(&mut rows);
+        assert_eq!(rows[1].verdict, Verdict::NotJudged);
+        assert_eq!(rows[2].verdict, Verdict::NotJudged);
+        violates(rows[3].verdict.clone(), "RFC 7301 section 3.2");
+    }
+    // These are never for want of a protocol.
+    for alert in [42, 70, 112, 116] {
+        let unknown = of_an_h2_server(offer(&["x-unknown"]), Outcome::Alert(alert));
+        assert_eq!(unknown, Verdict::NotJudged, "{alert}");
+    }
+}
+
+#[test]
+fn what_well_formed_offers_get_is_no_answer_to_malformed_ones() {
+    for outcome in [Outcome::Closed, Outcome::Alert(10), Outcome::TimedOut] {
+        let answers = [
+            (offer(&["h2"]), chose(Some("h2"))),
+            (offer(&["http/1.1"]), outcome.clone()),
+            (Offer::malformed(Malformed::EmptyList), outcome),
+        ];
+        assert_eq!(verdicts(&answers)[2], Verdict::NotJudged);
+    }
+}
+
+#[test]
 fn h2_needs_tls_1_2() {
     for (version, conforms) in [
         (TlsVersion(0x0302), false),
@@ -171,19 +223,27 @@ fn what_is_malformed_wants_an_alert() {
             assert_eq!(verdict, Verdict::Conforms);
         }
         for outcome in [
-            Outcome::Alert(40),
             Outcome::Alert(10),
             Outcome::Closed,
             Outcome::TimedOut,
-            Outcome::Invalid("HTTP/1.1 400".into()),
+            Outcome::NotTls("HTTP/1.1 400".into()),
             chose(None),
             chose(Some("h2")),
         ] {
             violates(of_an_h2_server(offer(), outcome), "RFC 8446 section 6.2");
         }
-        // Refused, but by which alert is not known; and nobody there.
-        let encrypted = of_an_h2_server(offer(), Outcome::EncryptedAlert);
-        assert_eq!(encrypted, Verdict::NotJudged);
+        // What cannot be read, and what is said of other things than ALPN.
+        for outcome in [
+            Outcome::Encrypted,
+            Outcome::Alert(40),
+            Outcome::Alert(70),
+            Outcome::Alert(80),
+            Outcome::Alert(112),
+        ] {
+            let verdict = of_an_h2_server(offer(), outcome);
+            assert_eq!(verdict, Verdict::NotJudged);
+        }
+        // Nobody there.
         assert_eq!(alone(offer(), Outcome::TimedOut), Verdict::NotJudged);
     }
 }
@@ -196,9 +256,14 @@ fn what_is_no_answer_is_not_judged() {
         Outcome::Unreachable(String::new()),
         Outcome::Untrusted(String::new()),
         Outcome::Unsupported(String::new()),
+        Outcome::Incompatible(String::new()),
+        // No server of TLS.
+        Outcome::NotTls(String::new()),
     ] {
         assert_eq!(alone(offer(&["h2"]), outcome), Verdict::NotJudged);
     }
+    let garbage = Outcome::NotTls("HTTP/1.1 400".into());
+    violates(of_an_h2_server(offer(&["h2"]), garbage), "RFC 8446");
     let garbage = Outcome::Invalid("SSH-2.0".into());
     violates(alone(offer(&["h2"]), garbage), "RFC 8446");
 }

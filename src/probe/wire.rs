@@ -3,7 +3,11 @@
 
 use tls_parser::parse_tls_record_header;
 
-use crate::tls::server_hello::{self, ServerHello};
+use super::alerts;
+use crate::{
+    negotiated::TlsVersion,
+    tls::server_hello::{self, ServerHello},
+};
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
@@ -15,6 +19,16 @@ const RECORD_HEADER: usize = 5;
 const FATAL: u8 = 2;
 const CLOSE_NOTIFY: u8 = 0;
 
+const SERVER_HELLO_DONE: u8 = 14;
+
+/// What TLS 1.3 makes of an alert that is not padded, bytes: its two, the content type and a tag.
+/// No handshake message is as short as that (RFC 8446 section 5.2).
+const SEALED_ALERT: usize = 2 + 1 + 16;
+
+/// More than any alert is padded to, bytes: behind the ServerHello this can only be the rest of a
+/// handshake, with a certificate in it.
+const LONGEST_ALERT: usize = 512;
+
 /// What the server said in the clear.
 pub(super) enum Said {
     /// Nothing that is whole.
@@ -22,9 +36,23 @@ pub(super) enum Said {
     /// A fatal alert.
     Alert(u8),
     /// A ServerHello, and no alert that can be read.
-    Hello(ServerHello),
+    Hello(ServerHello, Behind),
     /// Something that is not TLS: how it begins.
     NotTls(String),
+}
+
+/// What came behind a ServerHello.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// Nothing that decides.
+    Open,
+    /// So much that the offer was taken: under TLS 1.2 everything up to the ServerHelloDone.
+    Flight,
+    /// Something encrypted that may be an alert.
+    Sealed {
+        /// It is as long as alerts are.
+        like_an_alert: bool,
+    },
 }
 
 /// Reads what came of a connection so far.
@@ -33,79 +61,119 @@ pub(super) fn read(received: &[u8]) -> Said {
         && (!(CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&first)
             || received.get(1).is_some_and(|&major| major != 3))
     {
-        return Said::NotTls(shown(received));
+        return Said::NotTls(first_line(received));
     }
-    let mut hello = None;
-    for (start, kind, body) in Records::of(received) {
-        match (kind, body) {
-            // Behind a ChangeCipherSpec everything is encrypted under TLS 1.2; what TLS 1.3
-            // encrypts is of type application_data.
-            (CHANGE_CIPHER_SPEC, _) | (APPLICATION_DATA, _) => break,
-            (ALERT, &[FATAL, description]) if description != CLOSE_NOTIFY => {
-                return Said::Alert(description);
+    let (mut handshake, mut alerts) = (Vec::new(), Vec::new());
+    let mut hello: Option<ServerHello> = None;
+    let (mut sealed, mut like_an_alert) = (0, false);
+    for (kind, body) in Records::of(received) {
+        let tls_1_2 = hello
+            .as_ref()
+            .is_some_and(|hello| hello.version < TlsVersion::TLS_1_3);
+        match kind {
+            // Everything behind it is encrypted. TLS 1.3 sends it for show only.
+            CHANGE_CIPHER_SPEC if tls_1_2 => break,
+            APPLICATION_DATA => {
+                like_an_alert |= sealed == 0 && body.len() == SEALED_ALERT;
+                sealed += body.len();
             }
-            (HANDSHAKE, _) if hello.is_none() => hello = server_hello::parse(&received[start..]),
+            _ if sealed > 0 => break,
+            // Below TLS 1.3 it may be cut in two (RFC 5246 section 6.2.1).
+            ALERT => alerts.extend_from_slice(body),
+            HANDSHAKE => {
+                handshake.extend_from_slice(body);
+                hello = hello.or_else(|| server_hello::parse_message(&handshake));
+            }
             _ => {}
         }
     }
-    hello.map_or(Said::Nothing, Said::Hello)
+    if let Some(alert) = alerts.chunks_exact(2).find_map(fatal) {
+        return Said::Alert(alert);
+    }
+    let Some(hello) = hello else {
+        return Said::Nothing;
+    };
+    let behind = match sealed {
+        0 if has_server_hello_done(&handshake) => Behind::Flight,
+        0 => Behind::Open,
+        1..=LONGEST_ALERT => Behind::Sealed { like_an_alert },
+        _ => Behind::Flight,
+    };
+    Said::Hello(hello, behind)
 }
 
-/// Whether TLS 1.3's ServerHello is followed by an encrypted alert. Two bytes, the content type
-/// and a tag of 16 bytes: no handshake message is as short as that (RFC 8446 section 5.2).
-pub(super) fn is_encrypted_alert(received: &[u8]) -> bool {
-    const SEALED_ALERT: usize = 2 + 1 + 16;
-    let mut sealed = Records::of(received).filter(|&(_, kind, _)| kind == APPLICATION_DATA);
-    matches!(sealed.next(), Some((_, _, body)) if body.len() == SEALED_ALERT)
+/// The alert, if it ends the connection. That there is no protocol always does, whatever level it
+/// comes with (RFC 7301 section 3.2).
+fn fatal(alert: &[u8]) -> Option<u8> {
+    match *alert {
+        [_, CLOSE_NOTIFY] => None,
+        [FATAL, description] => Some(description),
+        [_, description @ alerts::NO_APPLICATION_PROTOCOL] => Some(description),
+        _ => None,
+    }
 }
 
-/// Whether a whole record has come that decides what the outcome of a ClientHello is: an alert,
-/// or what follows the ServerHello.
+fn has_server_hello_done(mut messages: &[u8]) -> bool {
+    while let [kind, a, b, c, behind @ ..] = messages {
+        if *kind == SERVER_HELLO_DONE {
+            return true;
+        }
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        messages = behind.get(length..).unwrap_or_default();
+    }
+    false
+}
+
+/// Whether enough has come to know the outcome of a ClientHello.
 pub(super) fn is_decided(received: &[u8]) -> bool {
     match read(received) {
         Said::Nothing => false,
         Said::Alert(_) | Said::NotTls(_) => true,
-        Said::Hello(hello) => {
+        Said::Hello(hello, behind) => {
+            let sealed = Behind::Sealed {
+                like_an_alert: true,
+            };
             hello.is_retry
-                || hello.version < crate::negotiated::TlsVersion::TLS_1_3
-                || Records::of(received).any(|(_, kind, _)| kind == APPLICATION_DATA)
+                || hello.version < TlsVersion::TLS_1_2
+                || behind == Behind::Flight
+                || behind == sealed
         }
     }
 }
 
-/// The complete records: where each begins, its type, its body.
+/// The complete records: the type and the body of each.
 struct Records<'a> {
-    received: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
 }
 
 impl<'a> Records<'a> {
     fn of(received: &'a [u8]) -> Self {
-        Self { received, at: 0 }
+        Self { rest: received }
     }
 }
 
 impl<'a> Iterator for Records<'a> {
-    type Item = (usize, u8, &'a [u8]);
+    type Item = (u8, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (body, header) = parse_tls_record_header(self.received.get(self.at..)?).ok()?;
+        let (body, header) = parse_tls_record_header(self.rest).ok()?;
         let body = body.get(..usize::from(header.len))?;
-        let start = self.at;
-        self.at += RECORD_HEADER + body.len();
-        Some((start, header.record_type.0, body))
+        self.rest = self.rest.get(RECORD_HEADER + body.len()..)?;
+        Some((header.record_type.0, body))
     }
 }
 
 /// The most of an unwanted answer that is shown, bytes: a status line.
-const SHOWN: usize = 60;
+const FIRST_LINE: usize = 60;
 
-/// The first line of what came instead of what was wanted, escaped and shortened.
-pub(super) fn shown(bytes: &[u8]) -> String {
+/// The first line of what came instead of what was wanted.
+pub(super) fn first_line(bytes: &[u8]) -> String {
     let line = bytes.split(|&b| b == b'\r' || b == b'\n').next();
     let line = line.filter(|line| !line.is_empty()).unwrap_or(bytes);
-    let text = line[..line.len().min(SHOWN)].escape_ascii().to_string();
-    match line.len() > SHOWN {
+    let text = line[..line.len().min(FIRST_LINE)]
+        .escape_ascii()
+        .to_string();
+    match line.len() > FIRST_LINE {
         true => format!("{text}..."),
         false => text,
     }
@@ -134,26 +202,39 @@ mod tests {
         record
     }
 
+    const DONE: [u8; 9] = [22, 3, 3, 0, 4, 14, 0, 0, 0];
+    const CCS: [u8; 6] = [20, 3, 3, 0, 1, 1];
+
     fn said(bytes: &[u8]) -> String {
         match read(bytes) {
             Said::Nothing => "nothing".into(),
             Said::Alert(alert) => format!("alert {alert}"),
-            Said::Hello(hello) => format!("{} {:?}", hello.version, hello.alpn_protocol),
+            Said::Hello(hello, behind) => {
+                format!("{} {:?} {behind:?}", hello.version, hello.alpn_protocol)
+            }
             Said::NotTls(what) => what,
         }
     }
 
     #[test]
     fn alerts_and_hellos() {
-        let hello_1_2 = hello(TlsVersion::TLS_1_2);
+        let (hello_1_2, hello_1_3) = (hello(TlsVersion::TLS_1_2), hello(TlsVersion::TLS_1_3));
         assert_eq!(said(&ALERT_120), "alert 120");
-        assert_eq!(said(&hello_1_2), "TLS 1.2 Some(\"h2\")");
-        assert_eq!(said(&hello(TlsVersion::TLS_1_3)), "TLS 1.3 None");
+        assert_eq!(said(&hello_1_2), "TLS 1.2 Some(\"h2\") Open");
+        assert_eq!(said(&hello_1_3), "TLS 1.3 None Open");
         // An alert behind the ServerHello is what counts, unless it is encrypted.
         assert_eq!(said(&[&hello_1_2[..], &ALERT_120].concat()), "alert 120");
-        let sealed = [&hello_1_2[..], &[20, 3, 3, 0, 1, 1], &ALERT_120].concat();
-        assert_eq!(said(&sealed), "TLS 1.2 Some(\"h2\")");
-        // Warnings and close_notify say nothing.
+        let sealed = [&hello_1_2[..], &DONE, &CCS, &ALERT_120].concat();
+        assert_eq!(said(&sealed), "TLS 1.2 Some(\"h2\") Flight");
+        // Under TLS 1.3 nothing begins with this record.
+        let in_the_clear = [&hello_1_3[..], &CCS, &ALERT_120].concat();
+        assert_eq!(said(&in_the_clear), "alert 120");
+        // In two records.
+        let cut = [21, 3, 3, 0, 1, 2, 21, 3, 3, 0, 1, 120];
+        assert_eq!(said(&cut), "alert 120");
+        // As a warning it means the same.
+        assert_eq!(said(&[21, 3, 3, 0, 2, 1, 120]), "alert 120");
+        // Other warnings and close_notify say nothing.
         assert_eq!(said(&[21, 3, 3, 0, 2, 1, 112]), "nothing");
         assert_eq!(said(&[21, 3, 3, 0, 2, 2, 0]), "nothing");
     }
@@ -166,37 +247,52 @@ mod tests {
                 read(&flight[..n]),
                 Said::Alert(_) | Said::NotTls(_)
             ));
-            assert_eq!(
-                is_decided(&flight[..n]),
-                n >= flight.len() - ALERT_120.len()
-            );
+            assert!(!is_decided(&flight[..n]));
         }
         assert!(is_decided(&flight));
+        assert!(is_decided(
+            &[&hello(TlsVersion::TLS_1_2)[..], &DONE].concat()
+        ));
     }
 
     #[test]
-    fn an_encrypted_alert_is_known_by_its_length() {
-        for (length, is_alert) in [(19, true), (18, false), (23, false), (200, false)] {
-            let mut flight = hello(TlsVersion::TLS_1_3);
-            assert!(!is_decided(&flight));
-            flight.extend([20, 3, 3, 0, 1, 1, 23, 3, 3, 0, length]);
-            flight.extend(vec![0; usize::from(length)]);
-            assert!(is_decided(&flight));
-            assert_eq!(is_encrypted_alert(&flight), is_alert, "{length}");
+    fn what_is_encrypted_may_be_an_alert_unless_it_is_too_long() {
+        for (length, decided, flight) in [
+            (19_u16, true, false),
+            (18, false, false),
+            (512, false, false),
+            (513, true, true),
+        ] {
+            let mut bytes = hello(TlsVersion::TLS_1_3);
+            assert!(!is_decided(&bytes));
+            bytes.extend(CCS);
+            bytes.extend([23, 3, 3]);
+            bytes.extend(length.to_be_bytes());
+            bytes.extend(vec![0; usize::from(length)]);
+            assert_eq!(is_decided(&bytes), decided, "{length}");
+            assert_eq!(said(&bytes).ends_with("Flight"), flight, "{length}");
         }
-        assert!(!is_encrypted_alert(&ALERT_120));
     }
 
     #[test]
-    fn what_is_not_tls_is_shown_in_one_line() {
-        assert_eq!(
-            said(b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n"),
-            "HTTP/1.1 400 Bad Request"
-        );
-        assert_eq!(said(b"\0\xff\x1b[31m"), "\\x00\\xff\\x1b[31m");
-        assert_eq!(said(b"\r\nhello"), "\\r\\nhello");
-        assert_eq!(said(&[b'a'; 100]), format!("{}...", "a".repeat(60)));
+    fn what_is_not_tls_is_shown() {
+        assert_eq!(said(b"220 mail\r\n"), "220 mail");
         assert_eq!(said(&[22, 4, 0]), "\\x16\\x04\\x00");
         assert_eq!(said(b""), "nothing");
+    }
+
+    #[test]
+    fn the_first_line_of_bytes() {
+        for (bytes, shown) in [
+            (
+                &b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n"[..],
+                "HTTP/1.1 400 Bad Request",
+            ),
+            (b"\0\xff\x1b[31m", "\\x00\\xff\\x1b[31m"),
+            (b"\r\nhello", "\\r\\nhello"),
+        ] {
+            assert_eq!(first_line(bytes), shown);
+        }
+        assert_eq!(first_line(&[b'a'; 100]), format!("{}...", "a".repeat(60)));
     }
 }

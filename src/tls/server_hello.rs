@@ -2,8 +2,7 @@
 //! suite and whether a session was resumed; and by the prober.
 
 use tls_parser::{
-    TlsExtension, TlsMessageHandshake, parse_tls_extensions, parse_tls_handshake_msg_server_hello,
-    parse_tls_record_header,
+    TlsMessageHandshake, parse_tls_handshake_msg_server_hello, parse_tls_record_header,
 };
 
 use crate::{
@@ -25,16 +24,38 @@ pub(crate) struct ServerHello {
 
 const SERVER_HELLO: u8 = 2;
 
+const ALPN: u16 = 16;
+const SUPPORTED_VERSIONS: u16 = 43;
+
 /// In the place of `random`: the SHA-256 of "HelloRetryRequest" (RFC 8446 section 4.1.3).
 const RETRY: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
 
-/// Reads the ServerHello that `flight`, the first bytes of a server, begins with.
+/// Reads the ServerHello that `flight`, the first records of a server, begins with. It may be cut
+/// into several records (RFC 8446 section 5.1).
+#[allow(dead_code)] // The prober joins records itself.
 pub(crate) fn parse(flight: &[u8]) -> Option<ServerHello> {
-    let (record, _) = parse_tls_record_header(flight).ok()?;
-    let [SERVER_HELLO, a, b, c, message @ ..] = record else {
+    const HANDSHAKE: u8 = 22;
+    let mut message = Vec::new();
+    let mut rest = flight;
+    while let Ok((behind, header)) = parse_tls_record_header(rest)
+        && header.record_type.0 == HANDSHAKE
+        && let Some((body, next)) = behind.split_at_checked(usize::from(header.len))
+    {
+        message.extend_from_slice(body);
+        if let hello @ Some(_) = parse_message(&message) {
+            return hello;
+        }
+        rest = next;
+    }
+    None
+}
+
+/// Reads the ServerHello that these handshake messages begin with.
+pub(crate) fn parse_message(messages: &[u8]) -> Option<ServerHello> {
+    let [SERVER_HELLO, a, b, c, message @ ..] = messages else {
         return None;
     };
     let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
@@ -43,27 +64,76 @@ pub(crate) fn parse(flight: &[u8]) -> Option<ServerHello> {
     else {
         return None;
     };
-    let extensions = hello.ext.unwrap_or_default();
     // TLS 1.3 says its version in an extension (RFC 8446 section 4.2.1).
-    let mut version = hello.version;
+    let mut version = TlsVersion(hello.version.0);
     let mut alpn_protocol = None;
-    for extension in parse_tls_extensions(extensions).map_or_else(|_| Vec::new(), |(_, list)| list)
-    {
-        match extension {
-            TlsExtension::SupportedVersions(versions) => {
-                version = versions.first().copied().unwrap_or(version);
+    let mut extensions = hello.ext.unwrap_or_default();
+    // One by one: what is wrong with one of them must not hide the others.
+    while let [a, b, c, d, behind @ ..] = extensions {
+        let length = usize::from(u16::from_be_bytes([*c, *d]));
+        let (body, next) = behind.split_at_checked(length)?;
+        match (u16::from_be_bytes([*a, *b]), body) {
+            (SUPPORTED_VERSIONS, [high, low]) => {
+                version = TlsVersion(u16::from_be_bytes([*high, *low]));
             }
-            TlsExtension::ALPN(names) => {
-                alpn_protocol = names.first().and_then(|name| ProtocolName::new(*name).ok());
+            // A list of one name.
+            (ALPN, [_, _, length, name @ ..]) => {
+                let name = name.get(..usize::from(*length));
+                alpn_protocol = name.and_then(|name| ProtocolName::new(name).ok());
             }
             _ => {}
         }
+        extensions = next;
     }
     Some(ServerHello {
-        version: TlsVersion(version.0),
+        version,
         cipher_suite: CipherSuite(hello.cipher.0),
         session_id: hello.session_id.unwrap_or_default().to_vec(),
         alpn_protocol,
         is_retry: hello.random == RETRY,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(extensions: &[u8]) -> Vec<u8> {
+        let mut body = vec![3, 3];
+        body.extend([7; 32]);
+        body.extend([0, 0x13, 0x01, 0, 0, extensions.len() as u8]);
+        body.extend(extensions);
+        let mut message = vec![SERVER_HELLO, 0, 0, body.len() as u8];
+        message.extend(body);
+        message
+    }
+
+    fn record(body: &[u8]) -> Vec<u8> {
+        let mut record = vec![22, 3, 3, 0, body.len() as u8];
+        record.extend(body);
+        record
+    }
+
+    #[test]
+    fn cut_into_records_anywhere() {
+        let message = message(b"\0\x2b\0\x02\x03\x04");
+        for cut in 1..message.len() {
+            let (head, tail) = message.split_at(cut);
+            let flight = [record(head), record(tail)].concat();
+            let hello = parse(&flight).expect("a ServerHello");
+            assert_eq!(hello.version, TlsVersion::TLS_1_3);
+            assert!(parse(&record(head)).is_none());
+        }
+    }
+
+    #[test]
+    fn a_bad_extension_does_not_hide_the_next() {
+        // ALPN without a name, then supported_versions.
+        let bad = message(b"\0\x10\0\x01\xff\0\x2b\0\x02\x03\x04");
+        let hello = parse_message(&bad).expect("a ServerHello");
+        assert_eq!(hello.version, TlsVersion::TLS_1_3);
+        assert!(hello.alpn_protocol.is_none());
+        // One that is longer than what is there.
+        assert!(parse_message(&message(b"\0\x10\0\x09\xff")).is_none());
+    }
 }

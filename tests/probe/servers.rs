@@ -31,7 +31,25 @@ impl Faulty {
     }
 
     pub fn on(ip: IpAddr, serve: impl Fn(TcpStream) + Send + Sync + 'static) -> io::Result<Self> {
-        let listener = TcpListener::bind((ip, 0))?;
+        Self::at(TcpListener::bind((ip, 0))?, serve)
+    }
+
+    /// Takes next to nothing from who does not wait for it to be read.
+    pub fn with_small_windows(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        socket.set_recv_buffer_size(1).expect("a small buffer");
+        socket.set_tcp_mss(88).expect("small segments");
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        socket.bind(&any.into()).expect("loopback");
+        socket.listen(16).expect("a listener");
+        Self::at(socket.into(), serve).expect("loopback")
+    }
+
+    fn at(
+        listener: TcpListener,
+        serve: impl Fn(TcpStream) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let addr = listener.local_addr()?;
         let ended = Arc::new(AtomicBool::new(false));
         let (serve, stop) = (Arc::new(serve), Arc::clone(&ended));
@@ -108,8 +126,12 @@ const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
 const SETTINGS_ACK: &[u8] = b"\0\0\0\x04\x01\0\0\0\0";
 /// END_STREAM and END_HEADERS on stream 1; `:status: 200` from the static table.
 const HEADERS_200: &[u8] = b"\0\0\x01\x01\x05\0\0\0\x01\x88";
-/// INADEQUATE_SECURITY.
-const GOAWAY: &[u8] = b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0c";
+/// INADEQUATE_SECURITY, and what it says for debugging.
+const GOAWAY: &[u8] = b"\0\0\x0c\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0cbye\x1b";
+/// REFUSED_STREAM on stream 1.
+const RST_STREAM: &[u8] = b"\0\0\x04\x03\0\0\0\0\x01\0\0\0\x07";
+/// `:status: 999`, a literal.
+const HEADERS_999: &[u8] = b"\0\0\x05\x01\x05\0\0\0\x01\x08\x03999";
 
 /// What the client says at once.
 fn hear(stream: &mut dyn Stream) {
@@ -150,12 +172,52 @@ pub fn only_settings(stream: &mut dyn Stream) {
 
 pub fn goaway(stream: &mut dyn Stream) {
     hear(stream);
-    say(stream, GOAWAY);
+    // The header first.
+    say(stream, &GOAWAY[..9]);
+    say(stream, &GOAWAY[9..]);
+    wait(stream);
+}
+
+/// NO_ERROR, with more for debugging than anyone wants to read.
+pub fn settings_then_goaway(stream: &mut dyn Stream) {
+    say(stream, SETTINGS);
+    hear(stream);
+    let mut goaway = b"\0\x23\x30\x07\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec();
+    goaway.extend(b"later ".repeat(1501));
+    goaway.truncate(9 + 0x2330);
+    say(stream, &goaway);
+    wait(stream);
+}
+
+pub fn settings_then_reset(stream: &mut dyn Stream) {
+    say(stream, SETTINGS);
+    hear(stream);
+    say(stream, SETTINGS_ACK);
+    say(stream, RST_STREAM);
+    wait(stream);
+}
+
+pub fn settings_then_close(stream: &mut dyn Stream) {
+    say(stream, SETTINGS);
+    hear(stream);
+}
+
+pub fn odd_status(stream: &mut dyn Stream) {
+    say(stream, SETTINGS);
+    hear(stream);
+    say(stream, SETTINGS_ACK);
+    say(stream, HEADERS_999);
     wait(stream);
 }
 
 pub fn close(stream: &mut dyn Stream) {
     hear(stream);
+}
+
+/// Wants many answers and does not take them.
+pub fn pings(stream: &mut dyn Stream) {
+    say(stream, SETTINGS);
+    say(stream, &b"\0\0\x08\x06\0\0\0\0\0corelane".repeat(3700));
 }
 
 /// More than anyone reads.
@@ -179,6 +241,9 @@ pub fn offers_tls_1_3(hello: &[u8]) -> bool {
         .windows(EXTENSION.len())
         .any(|bytes| bytes == EXTENSION)
 }
+
+/// The end of a server's flight under TLS 1.2.
+pub const HELLO_DONE: &[u8] = &[22, 3, 3, 0, 4, 14, 0, 0, 0];
 
 /// A ServerHello that nothing follows, of TLS 1.3 or of TLS 1.2 with `h2`.
 pub fn server_hello(tls_1_3: bool) -> Vec<u8> {

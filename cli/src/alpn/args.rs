@@ -8,11 +8,13 @@ use corelane::probe::{Client, Expectation};
 /// Offers ALPN to a server, any server, and says what it chose and whether it should have.
 ///
 /// Each client that is compiled in (rustls, native-tls, and one that sends what no library would)
-/// makes every offer. Where h2 is negotiated it is also spoken.
+/// makes every offer. Where h2 is negotiated it is also spoken: some 23 connections, and a GET of /
+/// on many of them. Certificates of clients and STARTTLS are not supported.
 ///
 /// Exit status: 0 when every rule given by --expect holds or, without one, when no answer violates
-/// RFC 7301 or RFC 9113; 1 when one falls short; 2 when the server cannot be reached or the command
-/// line is wrong.
+/// RFC 7301 or RFC 9113 and every TLS client got a handshake through; 1 when one falls short or,
+/// without a rule, when an answer is missing or a certificate is not trusted; 2 when the server
+/// cannot be reached or does not speak TLS, or the command line is wrong.
 #[derive(Debug, Parser)]
 pub(crate) struct AlpnArgs {
     /// The server; the port is 443 unless given, an IPv6 address goes in brackets.
@@ -22,9 +24,9 @@ pub(crate) struct AlpnArgs {
     /// What has to be, OFFER=ANSWER, for instance h2=h2 or http/1.1=alert:120; repeatable.
     ///
     /// OFFER is protocols (h2,http/1.1), none (no ALPN) or malformed; with " (TLS 1.2)" or
-    /// " (TLS 1.3)" behind it, the offer under that version only. ANSWER is the protocol to be
-    /// chosen, and h2 has to be served too; none; alert, any; alert:120, this one; or close. A
-    /// protocol alone, h2, is short for h2=h2.
+    /// " (TLS 1.3)" behind it, the offer under that version only. ANSWER is the protocol of the offer
+    /// to be chosen, and h2 has to be served too; none; alert, any; alert:120 or
+    /// alert:no_application_protocol, this one; or close. A protocol alone, h2, is short for h2=h2.
     #[arg(long, value_name = "RULE")]
     pub(crate) expect: Vec<Expectation>,
 
@@ -32,8 +34,9 @@ pub(crate) struct AlpnArgs {
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: Format,
 
-    /// Connect to this host or address, with another port if one is given, instead of HOST:PORT.
-    #[arg(long, value_name = "ADDR")]
+    /// Connect to this host or address, with another port if one is given, instead of HOST:PORT; or to
+    /// another port only, :PORT.
+    #[arg(long, value_name = "ADDR", value_parser = connect)]
     pub(crate) connect: Option<Target>,
 
     /// The name to ask for (SNI) and to find in the certificate. [default: HOST]
@@ -120,7 +123,7 @@ impl FromStr for Target {
                 let (host, port) = rest
                     .split_once(']')
                     .ok_or_else(|| format!("{SHAPE}; the bracket is not closed"))?;
-                if !matches!(host.parse(), Ok(IpAddr::V6(_))) {
+                if !matches!(without_scope(host).parse(), Ok(IpAddr::V6(_))) {
                     return Err(format!("{SHAPE}; {host:?} is not an IPv6 address"));
                 }
                 match port {
@@ -169,6 +172,35 @@ impl fmt::Display for Target {
     }
 }
 
+impl Target {
+    /// As a server may be asked by it.
+    pub(crate) fn server_name(&self) -> &str {
+        match self.host.contains(':') {
+            true => without_scope(&self.host),
+            false => &self.host,
+        }
+    }
+}
+
+/// Which of this machine's networks an address is on is nothing to the server (RFC 4007 section 11).
+fn without_scope(address: &str) -> &str {
+    address
+        .split_once('%')
+        .map_or(address, |(address, _)| address)
+}
+
+/// A target, or a port alone.
+fn connect(text: &str) -> Result<Target, String> {
+    match text.strip_prefix(':') {
+        Some(port) => {
+            let mut target: Target = format!("localhost:{port}").parse()?;
+            target.host.clear();
+            Ok(target)
+        }
+        None => text.parse(),
+    }
+}
+
 /// More than none and less than a day.
 fn seconds(text: &str) -> Result<Duration, String> {
     const MOST: f64 = 86_400.0;
@@ -190,6 +222,7 @@ mod tests {
             ("192.0.2.1:8443", "192.0.2.1", Some(8443)),
             ("[::1]:8443", "::1", Some(8443)),
             ("[2001:db8::1]", "2001:db8::1", None),
+            ("[fe80::1%lo]:443", "fe80::1%lo", Some(443)),
         ] {
             let target: Target = text.parse().expect(text);
             assert_eq!((&*target.host, target.port), (host, port), "{text}");
@@ -216,6 +249,25 @@ mod tests {
             let error = text.parse::<Target>().expect_err(text);
             assert!(error.contains(advice), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn a_server_is_not_asked_by_the_network_it_is_on() {
+        for (text, name) in [
+            ("[fe80::1%lo]:443", "fe80::1"),
+            ("[::1]", "::1"),
+            ("example.org", "example.org"),
+        ] {
+            assert_eq!(text.parse::<Target>().expect(text).server_name(), name);
+        }
+    }
+
+    #[test]
+    fn a_port_alone_will_do_to_connect() {
+        let target = connect(":9005").expect("a port");
+        assert_eq!((&*target.host, target.port), ("", Some(9005)));
+        assert!(connect(":").is_err() && connect(":0").is_err());
+        assert_eq!(connect("a:1"), "a:1".parse());
     }
 
     #[test]

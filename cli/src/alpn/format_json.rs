@@ -21,6 +21,8 @@ struct JsonReport {
     address: String,
     server_name: String,
     result: &'static str,
+    note: Option<String>,
+    without_handshake: Vec<String>,
     rows: Vec<JsonRow>,
     expectations: Vec<JsonRule>,
 }
@@ -55,9 +57,15 @@ enum JsonOutcome {
         number: u8,
         name: Option<&'static str>,
     },
-    EncryptedAlert,
+    Encrypted,
     Closed,
+    NotTls {
+        reason: String,
+    },
     Invalid {
+        reason: String,
+    },
+    Incompatible {
         reason: String,
     },
     Untrusted {
@@ -78,6 +86,7 @@ enum JsonOutcome {
 
 #[derive(Serialize)]
 struct JsonHttp2 {
+    spoken: bool,
     served: bool,
     status: Option<u16>,
     reason: Option<String>,
@@ -116,6 +125,12 @@ impl JsonReport {
                 Result::FallsShort => "falls-short",
                 Result::Unreachable => "unreachable",
             },
+            note: report.note(),
+            without_handshake: judged
+                .without_handshake()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             rows: report.rows.iter().map(JsonRow::from).collect(),
             expectations: judged.rules.iter().map(JsonRule::from).collect(),
         }
@@ -180,8 +195,14 @@ impl From<&Outcome> for JsonOutcome {
                 number: *number,
                 name: alert_name(*number),
             },
-            Outcome::EncryptedAlert => Self::EncryptedAlert,
+            Outcome::Encrypted => Self::Encrypted,
             Outcome::Closed => Self::Closed,
+            Outcome::NotTls(reason) => Self::NotTls {
+                reason: reason.clone(),
+            },
+            Outcome::Incompatible(reason) => Self::Incompatible {
+                reason: reason.clone(),
+            },
             Outcome::Invalid(reason) => Self::Invalid {
                 reason: reason.clone(),
             },
@@ -204,22 +225,16 @@ impl From<&Outcome> for JsonOutcome {
 
 impl From<&Http2> for JsonHttp2 {
     fn from(http2: &Http2) -> Self {
-        match http2 {
-            Http2::Served(status) => Self {
-                served: true,
-                status: Some(*status),
-                reason: None,
-            },
-            Http2::NotServed(reason) => Self {
-                served: false,
-                status: None,
-                reason: Some(reason.clone()),
-            },
-            _ => Self {
-                served: false,
-                status: None,
-                reason: None,
-            },
+        let (status, reason) = match http2 {
+            Http2::Served(status) => (Some(*status), None),
+            Http2::Spoken(reason) | Http2::NotServed(reason) => (None, Some(reason.clone())),
+            _ => (None, None),
+        };
+        Self {
+            spoken: matches!(http2, Http2::Served(_) | Http2::Spoken(_)),
+            served: status.is_some(),
+            status,
+            reason,
         }
     }
 }
@@ -260,7 +275,9 @@ mod tests {
         for (outcome, kind) in [
             (Outcome::Alert(120), "alert"),
             (Outcome::Alert(255), "alert"),
-            (Outcome::EncryptedAlert, "encrypted-alert"),
+            (Outcome::Encrypted, "encrypted"),
+            (Outcome::NotTls("220 mail".into()), "not-tls"),
+            (Outcome::Incompatible("dh".into()), "incompatible"),
             (Outcome::Closed, "closed"),
             (Outcome::Invalid("no TLS".into()), "invalid"),
             (Outcome::Untrusted("self-signed".into()), "untrusted"),
@@ -284,7 +301,11 @@ mod tests {
     #[test]
     fn what_came_of_http2_is_by_the_schema() {
         let schema = outcome_schema();
-        for http2 in [Http2::Served(200), Http2::NotServed("HTTP/1.1".into())] {
+        for http2 in [
+            Http2::Served(200),
+            Http2::Spoken("slow".into()),
+            Http2::NotServed("HTTP/1.1".into()),
+        ] {
             let value = serde_json::to_value(JsonOutcome::Negotiated {
                 alpn_protocol: Some("h2".into()),
                 tls_version: None,

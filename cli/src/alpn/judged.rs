@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use corelane::probe::{Expectation, Outcome, Report, Row, Verdict};
+use corelane::probe::{Client, Expectation, Outcome, Report, Row, Verdict};
 
 pub(super) struct Judged {
     pub(super) report: Report,
@@ -61,7 +61,7 @@ impl Judged {
         Self { report, rules }
     }
 
-    /// With rules they decide; without, the RFCs.
+    /// With rules they decide; without, the RFCs, of a server that every client came to terms with.
     pub(super) fn result(&self) -> Result {
         let holds = if !self.report.is_reachable() {
             return Result::Unreachable;
@@ -69,6 +69,7 @@ impl Judged {
             let mut rows = self.report.rows.iter();
             rows.clone().all(|row| fault(row).is_none())
                 && rows.any(|row| row.verdict == Verdict::Conforms)
+                && self.without_handshake().is_empty()
         } else {
             self.rules.iter().all(|rule| rule.broken.is_empty())
         };
@@ -78,7 +79,15 @@ impl Judged {
         }
     }
 
-    /// Row by row, then rule by rule.
+    /// The clients that got no handshake through with a server that is there.
+    pub(super) fn without_handshake(&self) -> Vec<Client> {
+        match self.report.is_reachable() {
+            true => self.report.without_handshake(),
+            false => Vec::new(),
+        }
+    }
+
+    /// Row by row, then rule by rule; without rules, what else is wanted.
     pub(super) fn cases(&self) -> impl Iterator<Item = Case> {
         let rows = self.report.rows.iter().map(|row| Case {
             class: row.client.to_string(),
@@ -100,7 +109,19 @@ impl Judged {
                 }
             },
         });
-        rows.chain(rules)
+        let handshakes = match self.rules.is_empty() {
+            true => self.without_handshake(),
+            false => Vec::new(),
+        };
+        let note = self.report.note().unwrap_or_default();
+        let handshakes = handshakes.into_iter().map(move |client| Case {
+            class: client.to_string(),
+            name: "a handshake".into(),
+            answer: Some("none got through".into()),
+            time: None,
+            state: State::Failed(note.clone()),
+        });
+        rows.chain(rules).chain(handshakes)
     }
 
     /// `localhost (127.0.0.1:8443)`.
@@ -110,6 +131,14 @@ impl Judged {
 
     /// Why there is nothing to judge.
     pub(super) fn unreachable(&self) -> String {
+        let not_tls = |row: &Row| matches!(row.outcome, Outcome::NotTls(_));
+        if let Some(note) = self
+            .report
+            .note()
+            .filter(|_| self.report.rows.iter().any(not_tls))
+        {
+            return format!("{}: {note}", self.server());
+        }
         let mut outcomes = self.report.rows.iter().map(|row| &row.outcome);
         let why = match outcomes.find(|it| !matches!(it, Outcome::Unsupported(_))) {
             Some(outcome) => outcome.to_string(),
@@ -141,7 +170,10 @@ fn fault(row: &Row) -> Option<String> {
 }
 
 fn no_answer(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::TimedOut | Outcome::Unreachable(_))
+    matches!(
+        outcome,
+        Outcome::TimedOut | Outcome::Unreachable(_) | Outcome::NotTls(_)
+    )
 }
 
 fn broken(rule: &Expectation, report: &Report) -> Vec<Broken> {
@@ -162,7 +194,13 @@ fn broken(rule: &Expectation, report: &Report) -> Vec<Broken> {
     if !shown {
         broken.push(Broken {
             row: None,
-            why: "no client could make this offer".into(),
+            why: format!(
+                "no client could make this offer: add --client {}",
+                match rule.offer() {
+                    Some(offer) if offer.as_malformed().is_none() => "rustls or native-tls",
+                    _ => "raw",
+                }
+            ),
         });
     }
     broken

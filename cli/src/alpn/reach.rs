@@ -14,9 +14,13 @@ const HTTPS: u16 = 443;
 pub(super) fn address(args: &AlpnArgs, timeout: Duration) -> Result<SocketAddr, String> {
     let target = args.connect.as_ref().unwrap_or(&args.target);
     let port = target.port.or(args.target.port).unwrap_or(HTTPS);
-    let resolved = (&*target.host, port)
+    let host = match &*target.host {
+        "" => &args.target.host,
+        host => host,
+    };
+    let resolved = (host, port)
         .to_socket_addrs()
-        .map_err(|error| format!("cannot resolve {:?}: {error}", target.host))?;
+        .map_err(|error| format!("cannot resolve {host:?}: {error}"))?;
     let mut addrs = Vec::new();
     for addr in resolved {
         let asked_for = (addr.is_ipv4() || !args.ipv4) && (addr.is_ipv6() || !args.ipv6);
@@ -26,8 +30,7 @@ pub(super) fn address(args: &AlpnArgs, timeout: Duration) -> Result<SocketAddr, 
     }
     match addrs[..] {
         [] => Err(format!(
-            "{:?} has no {}address",
-            target.host,
+            "{host:?} has no {}address",
             match (args.ipv4, args.ipv6) {
                 (true, _) => "IPv4 ",
                 (_, true) => "IPv6 ",

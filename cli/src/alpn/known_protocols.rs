@@ -1,0 +1,102 @@
+//! Names of protocols that are registered, to notice one that is mistyped.
+
+use corelane::{ProtocolName, probe::Expectation};
+
+/// IANA's registry of ALPN protocol IDs; those of GREASE (RFC 8701) are written in escapes.
+const REGISTERED: [&str; 38] = [
+    "acme-tls/1",
+    "c-webrtc",
+    "co",
+    "coaps",
+    "coap",
+    "dicom",
+    "doq",
+    "dot",
+    "ftp",
+    "h2",
+    "h2c",
+    "h3",
+    "http/0.9",
+    "http/1.0",
+    "http/1.1",
+    "imap",
+    "irc",
+    "managesieve",
+    "mqtt",
+    "nnsp",
+    "nntp",
+    "ntske/1",
+    "pop3",
+    "postgresql",
+    "radius/1.0",
+    "radius/1.1",
+    "sip/2",
+    "smb",
+    "spdy/1",
+    "spdy/2",
+    "spdy/3",
+    "stun.nat-discovery",
+    "stun.turn",
+    "sunrpc",
+    "tds/8.0",
+    "webrtc",
+    "xmpp-client",
+    "xmpp-server",
+];
+
+/// What to say of the names in a rule that nobody knows. Those with a byte that is no printable
+/// ASCII, and those that begin with `x-`, are meant so.
+pub(super) fn doubts(rule: &Expectation) -> Vec<String> {
+    let offer = rule.offer();
+    let names = offer.iter().flat_map(|offer| offer.protocols());
+    names.filter_map(doubt).collect()
+}
+
+fn doubt(name: &ProtocolName) -> Option<String> {
+    let text = std::str::from_utf8(name.as_bytes()).ok()?;
+    let meant_so = text.starts_with("x-") || !text.bytes().all(|b| b.is_ascii_graphic());
+    if meant_so || REGISTERED.contains(&text) {
+        return None;
+    }
+    let plain = |text: &str| -> String {
+        let plain = text.chars().filter(char::is_ascii_alphanumeric);
+        plain.collect::<String>().to_ascii_lowercase()
+    };
+    let near = match &*plain(text) {
+        "http2" | "http20" => Some("h2"),
+        "http3" => Some("h3"),
+        "http" | "http1" => Some("http/1.1"),
+        other => REGISTERED.into_iter().find(|known| plain(known) == other),
+    };
+    let near = near.map(|near| format!("; did you mean {near}?"));
+    Some(format!(
+        "{name} is no registered protocol{}",
+        near.unwrap_or_default()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistyped_names_are_doubted() {
+        for (rule, doubt) in [
+            ("http1.1=alert", Some("http/1.1")),
+            ("http/2,h2=h2", Some("h2")),
+            ("acme-tls-1=alert", Some("acme-tls/1")),
+            ("spdy/4=alert", Some("spdy/4 is no registered protocol")),
+            ("h2,http/1.1=h2", None),
+            ("x-unknown=alert", None),
+            (r"\x1a\x1a,h2=h2", None),
+            ("none=none", None),
+            ("malformed=alert", None),
+        ] {
+            let said = doubts(&rule.parse().expect(rule)).join(", ");
+            match doubt {
+                Some(doubt) => assert!(said.contains(doubt), "{said}"),
+                None => assert_eq!(said, ""),
+            }
+        }
+    }
+}
