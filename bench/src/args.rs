@@ -66,7 +66,19 @@ pub enum Driver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Allocator {
     System,
+    Jemalloc,
     Mimalloc,
+}
+
+impl Allocator {
+    /// Also the feature of the servers that turns it on.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Jemalloc => "jemalloc",
+            Self::Mimalloc => "mimalloc",
+        }
+    }
 }
 
 /// How much is measured.

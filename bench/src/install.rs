@@ -20,10 +20,9 @@ pub struct Builds {
 impl Builds {
     pub fn new(args: &Args) -> Self {
         // A directory per allocator: neither is taken for the other with --no-build.
-        let target = root().join("target").join(match args.allocator {
-            Allocator::System => "bench-peers",
-            Allocator::Mimalloc => "bench-peers-mimalloc",
-        });
+        let target = root()
+            .join("target/bench-peers")
+            .join(args.allocator.name());
         Self {
             target,
             allocator: args.allocator,
@@ -45,8 +44,8 @@ impl Builds {
             .arg("--target-dir")
             .arg(&self.target)
             .current_dir(peers());
-        if self.allocator == Allocator::Mimalloc {
-            cargo.args(["--features", "mimalloc"]);
+        if self.allocator != Allocator::System {
+            cargo.args(["--features", self.allocator.name()]);
         }
         succeed(&mut cargo)
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, process::Command, time::SystemTime};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::{args::Allocator, install, measure::Site, servers::path_with_sbin};
+use crate::{install, measure::Site, servers::path_with_sbin};
 
 #[derive(Debug, Serialize)]
 pub struct Machine {
@@ -39,10 +39,7 @@ pub fn describe(site: &Site) -> anyhow::Result<Machine> {
             site.cores.server
         )),
         rustc: first_line("rustc", &["--version"]).unwrap_or_default(),
-        allocator: match site.builds.allocator {
-            Allocator::System => "system",
-            Allocator::Mimalloc => "mimalloc",
-        },
+        allocator: site.builds.allocator.name(),
         driver: site.builds.driver,
         rounds: site.plan.rounds,
         quick: site.plan.quick,
@@ -99,7 +96,7 @@ fn versions() -> anyhow::Result<BTreeMap<String, String>> {
         let line = first_line(program, &[flag]).unwrap_or_else(|| "not found".into());
         versions.insert(program.to_owned(), version(&line));
     }
-    const CRATES: [&str; 14] = [
+    const CRATES: [&str; 15] = [
         "axum",
         "axum-server",
         "corelane",
@@ -111,6 +108,7 @@ fn versions() -> anyhow::Result<BTreeMap<String, String>> {
         "monoio",
         "native-tls",
         "rustls",
+        "tikv-jemallocator",
         "tokio",
         "tokio-native-tls",
         "tokio-rustls",

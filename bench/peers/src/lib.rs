@@ -12,6 +12,10 @@ pub use routes::{Bodies, answer, octets, received};
 pub use tls::{native_tls_acceptor, rustls_config};
 pub use workers::on_each_worker;
 
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
