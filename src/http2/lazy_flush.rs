@@ -5,10 +5,13 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::turn::{Readable, Turn};
 
 /// The transport as h2 gets it: flushing only takes note.
 ///
@@ -24,26 +27,23 @@ pub(super) struct Flusher<IO>(Rc<Shared<IO>>);
 struct Shared<IO> {
     io: RefCell<IO>,
     wanted: Cell<bool>,
-    /// Nothing more is there to be read in this turn, and the task will be woken when there is.
-    drained: Cell<bool>,
+    readable: Arc<Readable>,
+    on_readable: Waker,
 }
 
 /// Both ends on one transport.
-pub(super) fn lazy_flush<IO>(io: IO) -> (LazyFlush<IO>, Flusher<IO>) {
+pub(super) fn lazy_flush<IO>(io: IO, turn: &Arc<Turn>) -> (LazyFlush<IO>, Flusher<IO>) {
+    let readable = Arc::new(Readable::new(turn));
     let shared = Rc::new(Shared {
         io: RefCell::new(io),
         wanted: Cell::new(false),
-        drained: Cell::new(false),
+        on_readable: Waker::from(Arc::clone(&readable)),
+        readable,
     });
     (LazyFlush(Rc::clone(&shared)), Flusher(shared))
 }
 
 impl<IO: AsyncWrite + Unpin> Flusher<IO> {
-    /// The connection's task was woken: there may be something to read.
-    pub(super) fn begin_turn(&self) {
-        self.0.drained.set(false);
-    }
-
     /// Flushes if that was asked for; ready when nothing is left to do.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.0.wanted.get() {
@@ -55,16 +55,26 @@ impl<IO: AsyncWrite + Unpin> Flusher<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
+    /// h2 asks once for each request: the transport is asked only where it may have something.
     fn poll_read(
         self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.0.drained.get() {
+        let Shared {
+            io,
+            readable,
+            on_readable,
+            ..
+        } = &*self.0;
+        if !readable.take() {
             return Poll::Pending;
         }
-        let read = Pin::new(&mut *self.0.io.borrow_mut()).poll_read(cx, buf);
-        self.0.drained.set(read.is_pending());
+        let cx = &mut Context::from_waker(on_readable);
+        let read = Pin::new(&mut *io.borrow_mut()).poll_read(cx, buf);
+        if read.is_ready() {
+            readable.set();
+        }
         read
     }
 }

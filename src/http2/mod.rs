@@ -6,12 +6,14 @@ mod body;
 mod connection;
 mod date;
 mod headers;
+mod in_flight;
 mod lazy_flush;
 mod respond;
 mod send;
+mod turn;
 
 pub use self::body::Body;
 pub(crate) use self::{
-    connection::{Closed, Scope, preface, serve},
+    connection::{Closed, Responder, Scope, preface, serve},
     respond::panic_message,
 };

@@ -248,6 +248,10 @@ fn go_on(
 /// Gives the request its body, and whoever waits for `100 Continue` a sign when it is polled.
 fn with_body(request: Request<RecvStream>, scope: &Scope) -> (Request<Body>, Option<BodyPolled>) {
     let (head, recv) = request.into_parts();
+    if recv.is_end_stream() {
+        let body = Body::new(recv, None, None, Arc::clone(&scope.info));
+        return (Request::from_parts(head, body), None);
+    }
     let content_length = head
         .headers
         .get(CONTENT_LENGTH)
@@ -255,8 +259,7 @@ fn with_body(request: Request<RecvStream>, scope: &Scope) -> (Request<Body>, Opt
     let expects_continue = head
         .headers
         .get(EXPECT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-        && !recv.is_end_stream();
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     let (sender, receiver) = match expects_continue {
         true => {
             let (sender, receiver) = futures_channel::oneshot::channel();
