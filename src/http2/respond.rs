@@ -23,6 +23,7 @@ use pin_project_lite::pin_project;
 use super::{
     body::Body,
     connection::Scope,
+    declared_length::DeclaredLength,
     headers,
     send::{Chunk, Outgoing, Stopped},
 };
@@ -60,6 +61,7 @@ pin_project! {
         Sending {
             stream: SendStream<Chunk>,
             outgoing: Option<Outgoing>,
+            declared: DeclaredLength,
             #[pin]
             body: S::ResponseBody,
         },
@@ -171,8 +173,9 @@ impl<S: HttpService> Respond<S> {
                 StateProjection::Sending {
                     stream,
                     outgoing,
+                    declared,
                     body,
-                } => return poll_body(body, stream, outgoing, this.scope, cx),
+                } => return poll_body(body, stream, outgoing, declared, this.scope, cx),
             }
         }
     }
@@ -188,13 +191,20 @@ impl<S: HttpService> Respond<S> {
         }
         let has_body =
             !*this.is_head && headers::may_have_body(head.status) && !body.is_end_stream();
-        headers::complete(
+        let declared = headers::complete(
             &mut head.headers,
             head.status,
             *this.is_head,
             &body,
             &this.scope.content_length,
         );
+        let declared = match declared {
+            Ok(declared) => declared,
+            Err(lie) => return Err(lied(lie, this.scope)),
+        };
+        if body.is_end_stream() && !*this.is_head && headers::may_have_body(head.status) {
+            declared.end().map_err(|lie| lied(lie, this.scope))?;
+        }
         let response = Response::from_parts(head, ());
         let stream = match this.respond.send_response(response, !has_body) {
             Ok(stream) => stream,
@@ -207,6 +217,7 @@ impl<S: HttpService> Respond<S> {
             this.state.set(State::Sending {
                 stream,
                 outgoing: None,
+                declared,
                 body,
             });
         }
@@ -218,6 +229,13 @@ fn failed<T>(error: impl Into<BoxError>, scope: &Scope) -> Poll<Result<T, Ended>
     scope.counters.handler_errors.add();
     tracing::error!(error = %Chain(&*error.into()), "a handler failed");
     Poll::Ready(Err(Ended::Failed))
+}
+
+/// A response that is not as long as it says.
+fn lied(lie: &'static str, scope: &Scope) -> Ended {
+    scope.counters.handler_errors.add();
+    tracing::error!(error = lie, "a handler made a malformed response");
+    Ended::Failed
 }
 
 /// Whether the peer has reset the stream, or the connection has ended, meanwhile.
@@ -276,6 +294,7 @@ fn poll_body<B>(
     mut body: Pin<&mut B>,
     stream: &mut SendStream<Chunk>,
     outgoing: &mut Option<Outgoing>,
+    declared: &mut DeclaredLength,
     scope: &Scope,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Ended>>
@@ -294,6 +313,7 @@ where
             Poll::Ready(Some(Ok(frame))) => frame,
             Poll::Ready(Some(Err(error))) => return failed(error, scope),
             Poll::Ready(None) => {
+                declared.end().map_err(|lie| lied(lie, scope))?;
                 *outgoing = Some(Outgoing::new(bytes::Bytes::new(), true, scope));
                 continue;
             }
@@ -303,10 +323,15 @@ where
             Ok(mut data) => {
                 let last = body.is_end_stream();
                 let data = data.copy_to_bytes(data.remaining());
+                declared.send(data.len()).map_err(|lie| lied(lie, scope))?;
+                if last {
+                    declared.end().map_err(|lie| lied(lie, scope))?;
+                }
                 *outgoing = Some(Outgoing::new(data, last, scope));
             }
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
+                    declared.end().map_err(|lie| lied(lie, scope))?;
                     stream.send_trailers(trailers)?;
                     return Poll::Ready(Ok(()));
                 }
