@@ -38,7 +38,7 @@ pub(crate) struct Scope {
     pub(super) limits: Limits,
     pub(super) timer: Timer,
     pub(super) counters: Arc<Counters>,
-    pub(super) send_buffer: Rc<SendBuffer>,
+    pub(crate) send_buffer: Rc<SendBuffer>,
     pub(super) content_length: ContentLength,
 }
 
@@ -167,3 +167,7 @@ fn failed(error: Error, closed: Closed, answered: bool) -> Result<Closed, Error>
         _ => Err(error),
     }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;
