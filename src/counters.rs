@@ -45,8 +45,13 @@ counters! {
     plain_http_refused,
     /// Handshakes that resumed an earlier session.
     sessions_resumed,
-    /// Requests given to the service.
+    /// Requests given to the service. Each ends as one of: answered, abandoned, a panic or an error
+    /// of its handler, a stalled stream.
     requests,
+    /// Requests whose response was given to HTTP/2 whole.
+    requests_answered,
+    /// Requests whose stream or connection ended before their response did.
+    requests_abandoned,
     /// Handlers that panicked; each cost its own stream only.
     handler_panics,
     /// Handlers or response bodies that failed.

@@ -42,8 +42,17 @@ pin_project! {
         respond: SendResponse<Chunk>,
         is_head: bool,
         on_body_polled: Option<BodyPolled>,
+        counted: bool,
         #[pin]
         state: State<S>,
+    }
+
+    impl<S: HttpService> PinnedDrop for Respond<S> {
+        fn drop(this: Pin<&mut Self>) {
+            if !this.counted {
+                this.scope.counters.requests_abandoned.add();
+            }
+        }
     }
 }
 
@@ -103,6 +112,7 @@ impl<S: HttpService> Respond<S> {
             respond,
             is_head,
             on_body_polled,
+            counted: false,
             state: State::Asked {
                 service,
                 request: Some(request),
@@ -123,8 +133,16 @@ impl<S: HttpService> Future for Respond<S> {
             }
         };
         let this = self.project();
+        *this.counted = true;
         let reason = match result {
-            Ok(()) | Err(Ended::Stopped(Stopped::Gone)) => return Poll::Ready(()),
+            Ok(()) => {
+                this.scope.counters.requests_answered.add();
+                return Poll::Ready(());
+            }
+            Err(Ended::Stopped(Stopped::Gone)) => {
+                this.scope.counters.requests_abandoned.add();
+                return Poll::Ready(());
+            }
             Err(Ended::Failed) => Reason::INTERNAL_ERROR,
             Err(Ended::Stopped(Stopped::Stalled)) => {
                 this.scope.counters.streams_stalled.add();
@@ -148,7 +166,9 @@ impl<S: HttpService> Respond<S> {
                 StateProjection::Asked { service, request } => {
                     match service.poll_ready(cx) {
                         Poll::Ready(Ok(())) => {}
-                        Poll::Ready(Err(error)) => return failed(error, this.scope),
+                        Poll::Ready(Err(error)) => {
+                            return failed(error, this.respond.poll_reset(cx), this.scope);
+                        }
                         Poll::Pending => return poll_gone(this.respond.poll_reset(cx)),
                     }
                     // It is there: it is taken here only, and then this state is over.
@@ -164,7 +184,9 @@ impl<S: HttpService> Respond<S> {
                             return Poll::Ready(Ok(()));
                         }
                     }
-                    Poll::Ready(Err(error)) => return failed(error, this.scope),
+                    Poll::Ready(Err(error)) => {
+                        return failed(error, this.respond.poll_reset(cx), this.scope);
+                    }
                     Poll::Pending => {
                         go_on(this.on_body_polled, this.respond, cx)?;
                         return poll_gone(this.respond.poll_reset(cx));
@@ -225,7 +247,15 @@ impl<S: HttpService> Respond<S> {
     }
 }
 
-fn failed<T>(error: impl Into<BoxError>, scope: &Scope) -> Poll<Result<T, Ended>> {
+/// A service that fails when its peer is gone mostly does so because of that.
+fn failed<T>(
+    error: impl Into<BoxError>,
+    reset: Poll<Result<Reason, h2::Error>>,
+    scope: &Scope,
+) -> Poll<Result<T, Ended>> {
+    if reset.is_ready() {
+        return Poll::Ready(Err(Stopped::Gone.into()));
+    }
     scope.counters.handler_errors.add();
     tracing::error!(error = %Chain(&*error.into()), "a handler failed");
     Poll::Ready(Err(Ended::Failed))
@@ -311,7 +341,7 @@ where
         }
         let frame = match body.as_mut().poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => frame,
-            Poll::Ready(Some(Err(error))) => return failed(error, scope),
+            Poll::Ready(Some(Err(error))) => return failed(error, stream.poll_reset(cx), scope),
             Poll::Ready(None) => {
                 declared.end().map_err(|lie| lied(lie, scope))?;
                 *outgoing = Some(Outgoing::new(bytes::Bytes::new(), true, scope));
