@@ -28,7 +28,7 @@ use crate::{
     connection_info::ConnectionInfo,
     counters::Counters,
     error::Error,
-    http2::{self, Body, Closed, Scope},
+    http2::{self, Body, Closed, Responder, Scope},
     io::{Accepted, accept},
     service::service_fn,
     time::Timer,
@@ -82,7 +82,8 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<u8> {
             let Accepted { mut stream, .. } = accepted.map_err(|failed| failed.error)?;
             let connection = http2::preface(&mut stream, &http2).await?;
             let stopped = Box::pin(async { stopped.await.unwrap_or_default() });
-            http2::serve(connection, service_fn(answer), scope, stopped).await
+            let responder = Responder::new(service_fn(answer));
+            http2::serve(connection, &responder, scope, stopped).await
         }
     };
     let mut task = Task::new(serve);
