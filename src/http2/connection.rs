@@ -55,7 +55,7 @@ pub(crate) struct Scope {
     pub(super) limits: Limits,
     pub(super) timer: Timer,
     pub(super) counters: Arc<Counters>,
-    pub(super) send_buffer: Rc<SendBuffer>,
+    pub(crate) send_buffer: Rc<SendBuffer>,
     pub(super) content_length: ContentLength,
 }
 
@@ -236,3 +236,7 @@ where
         }
     }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

@@ -148,3 +148,113 @@ impl<F: Future<Output = ()>> InFlight<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::Cell,
+        future::poll_fn,
+        task::{Poll, Wake},
+    };
+
+    use futures_util::task::noop_waker;
+
+    use super::*;
+
+    type Boxed = Pin<Box<dyn Future<Output = ()>>>;
+
+    fn in_flight() -> (Arc<Turn>, InFlight<Boxed>) {
+        let turn = Arc::new(Turn::default());
+        turn.begin(&noop_waker());
+        let in_flight = InFlight::new(&turn, Rc::new(Pool::new()));
+        (turn, in_flight)
+    }
+
+    /// Pending until `polls` is that many; says how often it was polled, and with what.
+    fn counting(polls: &Rc<Cell<u32>>, until: u32, waker: &Rc<RefCell<Option<Waker>>>) -> Boxed {
+        let (polls, waker) = (Rc::clone(polls), Rc::clone(waker));
+        Box::pin(poll_fn(move |cx| {
+            polls.set(polls.get() + 1);
+            *waker.borrow_mut() = Some(cx.waker().clone());
+            match polls.get() >= until {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        }))
+    }
+
+    #[test]
+    fn only_what_was_woken_is_polled_again() {
+        let (_turn, mut in_flight) = in_flight();
+        let (polls, waker) = <(Rc<Cell<u32>>, Rc<RefCell<Option<Waker>>>)>::default();
+        in_flight.push(counting(&polls, 2, &waker));
+        in_flight.poll();
+        in_flight.poll();
+        assert_eq!(polls.get(), 1);
+        for _ in 0..3 {
+            waker.borrow().as_ref().expect("polled").wake_by_ref();
+        }
+        in_flight.poll();
+        assert_eq!(polls.get(), 2);
+        assert!(in_flight.is_empty());
+    }
+
+    #[test]
+    fn a_waker_that_outlives_its_request_harms_nobody() {
+        let (_turn, mut in_flight) = in_flight();
+        let (polls, waker) = <(Rc<Cell<u32>>, Rc<RefCell<Option<Waker>>>)>::default();
+        for _ in 0..100 {
+            in_flight.push(counting(&polls, 1, &waker));
+        }
+        in_flight.poll();
+        let old = waker.take().expect("polled");
+        in_flight.shrink();
+        old.wake_by_ref();
+        in_flight.poll();
+        assert!(in_flight.is_empty());
+        assert_eq!(polls.get(), 100);
+    }
+
+    #[test]
+    fn memory_goes_from_one_to_the_next() {
+        let (_turn, mut in_flight) = in_flight();
+        let (polls, waker) = <(Rc<Cell<u32>>, Rc<RefCell<Option<Waker>>>)>::default();
+        for _ in 0..10_000 {
+            in_flight.push(counting(&polls, 1, &waker));
+            in_flight.poll();
+        }
+        assert_eq!(in_flight.places.len(), 1);
+        assert_eq!(in_flight.pool.0.borrow().len(), 1);
+        for _ in 0..2 * KEPT {
+            in_flight.push(counting(&polls, 1, &waker));
+        }
+        in_flight.poll();
+        in_flight.shrink();
+        assert_eq!(in_flight.places.len(), KEPT_PLACES);
+        assert_eq!(in_flight.pool.0.borrow().len(), KEPT);
+    }
+
+    #[test]
+    fn what_is_woken_in_a_turn_wakes_the_task_at_its_end() {
+        struct Count(std::sync::atomic::AtomicU32);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            }
+        }
+        let task = Arc::new(Count(0.into()));
+        let woken = || task.0.load(std::sync::atomic::Ordering::SeqCst);
+        let turn = Arc::new(Turn::default());
+        let waker = Waker::from(Arc::clone(&turn));
+        turn.begin(&Waker::from(Arc::clone(&task)));
+        waker.wake_by_ref();
+        assert_eq!(woken(), 0);
+        turn.end();
+        assert_eq!(woken(), 1);
+        turn.begin(&Waker::from(Arc::clone(&task)));
+        turn.end();
+        assert_eq!(woken(), 1, "nothing was woken in the second turn");
+        waker.wake_by_ref();
+        assert_eq!(woken(), 2);
+    }
+}

@@ -5,6 +5,7 @@
 mod body;
 mod connection;
 mod date;
+mod declared_length;
 mod headers;
 mod in_flight;
 mod lazy_flush;

@@ -23,6 +23,7 @@ use pin_project_lite::pin_project;
 use super::{
     body::Body,
     connection::Scope,
+    declared_length::DeclaredLength,
     headers,
     send::{Chunk, Outgoing, Stopped},
 };
@@ -41,8 +42,17 @@ pin_project! {
         respond: SendResponse<Chunk>,
         is_head: bool,
         on_body_polled: Option<BodyPolled>,
+        counted: bool,
         #[pin]
         state: State<S>,
+    }
+
+    impl<S: HttpService> PinnedDrop for Respond<S> {
+        fn drop(this: Pin<&mut Self>) {
+            if !this.counted {
+                this.scope.counters.requests_abandoned.add();
+            }
+        }
     }
 }
 
@@ -60,6 +70,7 @@ pin_project! {
         Sending {
             stream: SendStream<Chunk>,
             outgoing: Option<Outgoing>,
+            declared: DeclaredLength,
             #[pin]
             body: S::ResponseBody,
         },
@@ -101,6 +112,7 @@ impl<S: HttpService> Respond<S> {
             respond,
             is_head,
             on_body_polled,
+            counted: false,
             state: State::Asked {
                 service,
                 request: Some(request),
@@ -121,8 +133,16 @@ impl<S: HttpService> Future for Respond<S> {
             }
         };
         let this = self.project();
+        *this.counted = true;
         let reason = match result {
-            Ok(()) | Err(Ended::Stopped(Stopped::Gone)) => return Poll::Ready(()),
+            Ok(()) => {
+                this.scope.counters.requests_answered.add();
+                return Poll::Ready(());
+            }
+            Err(Ended::Stopped(Stopped::Gone)) => {
+                this.scope.counters.requests_abandoned.add();
+                return Poll::Ready(());
+            }
             Err(Ended::Failed) => Reason::INTERNAL_ERROR,
             Err(Ended::Stopped(Stopped::Stalled)) => {
                 this.scope.counters.streams_stalled.add();
@@ -146,7 +166,9 @@ impl<S: HttpService> Respond<S> {
                 StateProjection::Asked { service, request } => {
                     match service.poll_ready(cx) {
                         Poll::Ready(Ok(())) => {}
-                        Poll::Ready(Err(error)) => return failed(error, this.scope),
+                        Poll::Ready(Err(error)) => {
+                            return failed(error, this.respond.poll_reset(cx), this.scope);
+                        }
                         Poll::Pending => return poll_gone(this.respond.poll_reset(cx)),
                     }
                     // It is there: it is taken here only, and then this state is over.
@@ -162,7 +184,9 @@ impl<S: HttpService> Respond<S> {
                             return Poll::Ready(Ok(()));
                         }
                     }
-                    Poll::Ready(Err(error)) => return failed(error, this.scope),
+                    Poll::Ready(Err(error)) => {
+                        return failed(error, this.respond.poll_reset(cx), this.scope);
+                    }
                     Poll::Pending => {
                         go_on(this.on_body_polled, this.respond, cx)?;
                         return poll_gone(this.respond.poll_reset(cx));
@@ -171,8 +195,9 @@ impl<S: HttpService> Respond<S> {
                 StateProjection::Sending {
                     stream,
                     outgoing,
+                    declared,
                     body,
-                } => return poll_body(body, stream, outgoing, this.scope, cx),
+                } => return poll_body(body, stream, outgoing, declared, this.scope, cx),
             }
         }
     }
@@ -188,13 +213,20 @@ impl<S: HttpService> Respond<S> {
         }
         let has_body =
             !*this.is_head && headers::may_have_body(head.status) && !body.is_end_stream();
-        headers::complete(
+        let declared = headers::complete(
             &mut head.headers,
             head.status,
             *this.is_head,
             &body,
             &this.scope.content_length,
         );
+        let declared = match declared {
+            Ok(declared) => declared,
+            Err(lie) => return Err(lied(lie, this.scope)),
+        };
+        if body.is_end_stream() && !*this.is_head && headers::may_have_body(head.status) {
+            declared.end().map_err(|lie| lied(lie, this.scope))?;
+        }
         let response = Response::from_parts(head, ());
         let stream = match this.respond.send_response(response, !has_body) {
             Ok(stream) => stream,
@@ -207,6 +239,7 @@ impl<S: HttpService> Respond<S> {
             this.state.set(State::Sending {
                 stream,
                 outgoing: None,
+                declared,
                 body,
             });
         }
@@ -214,10 +247,25 @@ impl<S: HttpService> Respond<S> {
     }
 }
 
-fn failed<T>(error: impl Into<BoxError>, scope: &Scope) -> Poll<Result<T, Ended>> {
+/// A service that fails when its peer is gone mostly does so because of that.
+fn failed<T>(
+    error: impl Into<BoxError>,
+    reset: Poll<Result<Reason, h2::Error>>,
+    scope: &Scope,
+) -> Poll<Result<T, Ended>> {
+    if reset.is_ready() {
+        return Poll::Ready(Err(Stopped::Gone.into()));
+    }
     scope.counters.handler_errors.add();
     tracing::error!(error = %Chain(&*error.into()), "a handler failed");
     Poll::Ready(Err(Ended::Failed))
+}
+
+/// A response that is not as long as it says.
+fn lied(lie: &'static str, scope: &Scope) -> Ended {
+    scope.counters.handler_errors.add();
+    tracing::error!(error = lie, "a handler made a malformed response");
+    Ended::Failed
 }
 
 /// Whether the peer has reset the stream, or the connection has ended, meanwhile.
@@ -276,6 +324,7 @@ fn poll_body<B>(
     mut body: Pin<&mut B>,
     stream: &mut SendStream<Chunk>,
     outgoing: &mut Option<Outgoing>,
+    declared: &mut DeclaredLength,
     scope: &Scope,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Ended>>
@@ -292,8 +341,9 @@ where
         }
         let frame = match body.as_mut().poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => frame,
-            Poll::Ready(Some(Err(error))) => return failed(error, scope),
+            Poll::Ready(Some(Err(error))) => return failed(error, stream.poll_reset(cx), scope),
             Poll::Ready(None) => {
+                declared.end().map_err(|lie| lied(lie, scope))?;
                 *outgoing = Some(Outgoing::new(bytes::Bytes::new(), true, scope));
                 continue;
             }
@@ -303,10 +353,15 @@ where
             Ok(mut data) => {
                 let last = body.is_end_stream();
                 let data = data.copy_to_bytes(data.remaining());
+                declared.send(data.len()).map_err(|lie| lied(lie, scope))?;
+                if last {
+                    declared.end().map_err(|lie| lied(lie, scope))?;
+                }
                 *outgoing = Some(Outgoing::new(data, last, scope));
             }
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
+                    declared.end().map_err(|lie| lied(lie, scope))?;
                     stream.send_trailers(trailers)?;
                     return Poll::Ready(Ok(()));
                 }

@@ -165,6 +165,9 @@ impl Setup<'_> {
             http2::serve(connection, responder, Rc::new(scope), Box::pin(shutdown)).await
         }
         .await;
+        if stream.was_truncated() {
+            self.counters.connections_truncated.add();
+        }
         if !stream.has_ended() {
             linger(stream.into_inner(), limits.write).await;
         }
@@ -197,6 +200,7 @@ impl Setup<'_> {
         match error.kind() {
             Kind::AlpnMismatch => self.counters.alpn_refused.add(),
             Kind::AlpnDisagreement => self.counters.alpn_disagreements.add(),
+            Kind::PlainHttp => self.counters.plain_http_refused.add(),
             _ => {}
         }
         tracing::info!(%peer, why = %Chain(&error), time = ?begun.elapsed(), "handshake failed");

@@ -166,6 +166,10 @@ impl<S: HttpService> Worker<S> {
             task.await;
         }
         this.live.all_closed().await;
+        let Plan {
+            index, counters, ..
+        } = &this.plan;
+        tracing::info!(worker = index, counters = ?counters.read(), "worker ended");
     }
 
     async fn listen(self: Rc<Self>, listener: Listener) {

@@ -1,0 +1,145 @@
+//! HTTP/2 as RFC 9113 wants it, frame by frame: what has to be answered, what is an error of a
+//! stream and what of the connection, and with which code. The frames are made by hand: no client
+//! sends them.
+//!
+//! Where crate h2 does something else than the RFC allows the case says so, and features.md too.
+
+#[path = "conformance/case.rs"]
+mod case;
+mod common;
+#[path = "conformance/frames.rs"]
+mod frames;
+#[path = "conformance/hpack.rs"]
+mod hpack;
+#[path = "conformance/peer.rs"]
+mod peer;
+
+#[path = "conformance/compression.rs"]
+mod compression;
+#[path = "conformance/continuation.rs"]
+mod continuation;
+#[path = "conformance/data_headers.rs"]
+mod data_headers;
+#[path = "conformance/framing.rs"]
+mod framing;
+#[path = "conformance/messages.rs"]
+mod messages;
+#[path = "conformance/preface.rs"]
+mod preface;
+#[path = "conformance/priority_reset.rs"]
+mod priority_reset;
+#[path = "conformance/push_ping_goaway.rs"]
+mod push_ping_goaway;
+#[path = "conformance/requests.rs"]
+mod requests;
+#[path = "conformance/settings.rs"]
+mod settings;
+#[path = "conformance/streams.rs"]
+mod streams;
+#[path = "conformance/windows.rs"]
+mod windows;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    convert::Infallible,
+    fs,
+    path::Path,
+};
+
+use case::Case;
+use common::{Backend, Drivers, TestServer, deadline};
+use corelane::{Body, Http2Config, service_fn};
+use http::{Request, Response};
+use http_body_util::BodyExt;
+
+for_each_backend!(every_case_ends_as_the_table_says);
+
+const DECODING: &str = "h2 ends by PROTOCOL_ERROR, not COMPRESSION_ERROR";
+const FRAME_SIZE: &str = "h2 ends by PROTOCOL_ERROR, not FRAME_SIZE_ERROR";
+const TRAILERS: &str = "h2 drops pseudo-header fields from trailers";
+
+fn table() -> Vec<Case> {
+    [
+        preface::cases(),
+        framing::cases(),
+        streams::cases(),
+        data_headers::cases(),
+        priority_reset::cases(),
+        settings::cases(),
+        push_ping_goaway::cases(),
+        windows::cases(),
+        continuation::cases(),
+        messages::cases(),
+        requests::cases(),
+        compression::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Reads the whole body and says how long it was; on some paths there is no answer.
+async fn answer(request: Request<Body>) -> Result<Response<String>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let length = match path.strip_prefix("/bytes/") {
+        Some(length) => return Ok(Response::new("x".repeat(length.parse().expect("a number")))),
+        None if path == "/unread" => {
+            let _held: Request<Body> = request;
+            std::future::pending().await
+        }
+        None => request.into_body().collect().await,
+    };
+    match (length, path.as_str()) {
+        (Ok(body), "/wait") => {
+            drop(body);
+            std::future::pending().await
+        }
+        (Ok(body), _) => Ok(Response::new(body.to_bytes().len().to_string())),
+        // Its stream is gone.
+        (Err(_), _) => std::future::pending().await,
+    }
+}
+
+fn every_case_ends_as_the_table_says(backend: Backend) {
+    for &driver in Drivers::all() {
+        let mut http2 = Http2Config::default();
+        http2.initial_stream_window_size = 32_768;
+        http2.initial_connection_window_size = 65_535;
+        http2.max_concurrent_streams = 20;
+        let options = |builder: corelane::Builder| builder.http2(http2);
+        let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(answer));
+        let mut wrong = Vec::new();
+        for case in table() {
+            wrong.extend(deadline(case.run(backend, &server)).err());
+        }
+        let count = wrong.len();
+        assert!(wrong.is_empty(), "{count} wrong:\n{}", wrong.join("\n"));
+    }
+}
+
+#[test]
+fn names_are_unique() {
+    let mut names = HashSet::new();
+    for case in table() {
+        assert!(names.insert(case.name), "{} is there twice", case.name);
+    }
+}
+
+#[test]
+fn features_md_knows_of_every_deviation() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("features.md");
+    let features = fs::read_to_string(path).expect("readable");
+    let mut deviations = BTreeMap::<_, usize>::new();
+    for why in table().iter().filter_map(|case| case.deviation) {
+        *deviations.entry(why).or_default() += 1;
+    }
+    let sum: usize = deviations.values().sum();
+    let mut said = vec![format!("{} cases, {sum} of which", table().len())];
+    said.extend(
+        deviations
+            .iter()
+            .map(|(why, count)| format!("| {why} | {count} |")),
+    );
+    said.retain(|line| !features.contains(line));
+    assert!(said.is_empty(), "features.md lacks\n{}", said.join("\n"));
+}

@@ -1,0 +1,314 @@
+//! A case: what is sent, what the RFC allows in return, what comes today.
+
+use crate::{
+    common::{Backend, TestServer},
+    frames::{self, WHOLE, kind},
+    hpack,
+    peer::{Frame, Peer},
+};
+
+/// Error codes (RFC 9113 section 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(dead_code, clippy::enum_variant_names)]
+pub enum Code {
+    NoError,
+    ProtocolError,
+    InternalError,
+    FlowControlError,
+    SettingsTimeout,
+    StreamClosed,
+    FrameSizeError,
+    RefusedStream,
+    Cancel,
+    CompressionError,
+    ConnectError,
+    EnhanceYourCalm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// GOAWAY with this code, and the end of the connection.
+    Connection(u32),
+    /// The end of the connection without GOAWAY.
+    Closed,
+    /// RST_STREAM with this code; the connection goes on.
+    Stream(u32),
+    /// A whole response with this status; the connection goes on.
+    Answered(u16),
+    /// A response whose body ends for the time being after so many bytes.
+    Waits(usize),
+    /// Nothing on the stream; the connection goes on.
+    Ignored,
+}
+
+enum Step {
+    Send(Vec<u8>),
+    Settle,
+    End,
+}
+
+pub struct Script(Vec<Step>);
+
+/// Starts a script.
+pub fn send(bytes: Vec<u8>) -> Script {
+    Script(vec![Step::Send(bytes)])
+}
+
+impl Script {
+    /// All that was sent before has been handled before the next is sent.
+    pub fn settle(mut self) -> Self {
+        self.0.push(Step::Settle);
+        self
+    }
+
+    pub fn send(mut self, bytes: Vec<u8>) -> Self {
+        self.0.push(Step::Send(bytes));
+        self
+    }
+
+    /// The client ends its sending side.
+    pub fn end(mut self) -> Self {
+        self.0.push(Step::End);
+        self
+    }
+}
+
+impl From<Vec<u8>> for Script {
+    fn from(bytes: Vec<u8>) -> Self {
+        send(bytes)
+    }
+}
+
+type Check = (&'static str, fn(&[Frame]) -> bool);
+
+pub struct Case {
+    /// Begins with the section of RFC 9113, or "HPACK" and that of RFC 7541.
+    pub name: &'static str,
+    script: Script,
+    /// On which the outcome is looked for.
+    stream: u32,
+    bare: bool,
+    ask_again: bool,
+    allowed: Vec<Outcome>,
+    today: Outcome,
+    /// Why today's outcome is another one than the RFC allows.
+    pub deviation: Option<&'static str>,
+    also: Vec<Check>,
+}
+
+fn case(name: &'static str, script: Script, allowed: Vec<Outcome>) -> Case {
+    Case {
+        name,
+        script,
+        stream: 1,
+        bare: false,
+        ask_again: true,
+        today: allowed[0],
+        allowed,
+        deviation: None,
+        also: Vec::new(),
+    }
+}
+
+/// GOAWAY is a SHOULD (section 5.4.1), so that the end alone would do.
+pub fn connection_error(name: &'static str, code: Code, script: impl Into<Script>) -> Case {
+    let allowed = vec![Outcome::Connection(code as u32), Outcome::Closed];
+    case(name, script.into(), allowed)
+}
+
+/// It may be treated as a connection error (section 5.4.1).
+pub fn stream_error(name: &'static str, code: Code, script: impl Into<Script>) -> Case {
+    let code = code as u32;
+    let allowed = vec![
+        Outcome::Stream(code),
+        Outcome::Connection(code),
+        Outcome::Closed,
+    ];
+    case(name, script.into(), allowed)
+}
+
+/// A malformed request is a stream error, and may be answered before (section 8.1.1).
+pub fn malformed(name: &'static str, script: impl Into<Script>) -> Case {
+    stream_error(name, Code::ProtocolError, script).or(Outcome::Answered(400))
+}
+
+/// A name or value that crate http cannot hold: h2 takes it for the connection's error.
+pub fn forbidden(name: &'static str, script: impl Into<Script>) -> Case {
+    malformed(name, script).today(Outcome::Connection(Code::ProtocolError as u32))
+}
+
+pub fn answered(name: &'static str, script: impl Into<Script>) -> Case {
+    case(name, script.into(), vec![Outcome::Answered(200)])
+}
+
+pub fn ignored(name: &'static str, script: impl Into<Script>) -> Case {
+    case(name, script.into(), vec![Outcome::Ignored])
+}
+
+pub fn outcome(name: &'static str, outcome: Outcome, script: impl Into<Script>) -> Case {
+    case(name, script.into(), vec![outcome])
+}
+
+impl Case {
+    /// The RFC allows this too.
+    pub fn or(mut self, outcome: Outcome) -> Self {
+        self.allowed.push(outcome);
+        self
+    }
+
+    /// Of what the RFC allows, this is what happens.
+    pub fn today(mut self, outcome: Outcome) -> Self {
+        self.today = outcome;
+        self
+    }
+
+    /// What happens is not what the RFC allows.
+    pub fn deviates(mut self, outcome: Outcome, why: &'static str) -> Self {
+        self.today = outcome;
+        self.deviation = Some(why);
+        self
+    }
+
+    pub fn on(mut self, stream: u32) -> Self {
+        self.stream = stream;
+        self
+    }
+
+    /// The connection begins with the script; without it, behind the exchange of settings.
+    pub fn bare(mut self) -> Self {
+        self.bare = true;
+        self
+    }
+
+    /// A further request would not be answered, and is not sent.
+    pub fn full(mut self) -> Self {
+        self.ask_again = false;
+        self
+    }
+
+    /// What holds for the frames that were received, besides the outcome.
+    pub fn also(mut self, what: &'static str, check: fn(&[Frame]) -> bool) -> Self {
+        self.also.push((what, check));
+        self
+    }
+
+    /// What is wrong with the case on this server; nothing, mostly.
+    pub async fn run(&self, backend: Backend, server: &TestServer) -> Result<(), String> {
+        let received = self.received(backend, server).await;
+        let seen = outcome_of(&received, self.stream);
+        let is_allowed = self.allowed.contains(&seen);
+        if seen != self.today {
+            return Err(format!(
+                "{}: {seen:?} instead of {:?}, which the RFC {}",
+                self.name,
+                self.today,
+                if is_allowed { "allows" } else { "forbids" }
+            ));
+        }
+        if is_allowed == self.deviation.is_some() {
+            return Err(format!("{}: {seen:?} is marked wrongly", self.name));
+        }
+        match self.also.iter().find(|(_, check)| !check(&received.frames)) {
+            Some((what, _)) => Err(format!("{}: not so: {what}: {received:?}", self.name)),
+            None => Ok(()),
+        }
+    }
+
+    async fn received(&self, backend: Backend, server: &TestServer) -> Received {
+        let mut peer = match self.bare {
+            true => Peer::connect(backend, server).await,
+            false => Peer::open(backend, server, &[]).await,
+        };
+        let mut received = Received::default();
+        for step in &self.script.0 {
+            match step {
+                // Where the server has closed already, reading tells.
+                Step::Send(bytes) => drop(peer.send(bytes).await),
+                Step::End => drop(peer.end().await),
+                Step::Settle => received.settle(&mut peer).await,
+            }
+        }
+        received.settle(&mut peer).await;
+        if !received.over && self.ask_again {
+            received.ask_again(&mut peer).await;
+        }
+        received
+    }
+}
+
+/// What came, until everything was handled or the connection was over.
+#[derive(Debug, Default)]
+struct Received {
+    frames: Vec<Frame>,
+    pings: u8,
+    over: bool,
+}
+
+impl Received {
+    /// Three round trips: the first says that the frames before it were read, the second that the
+    /// handlers have run, the third that what these answered has been sent.
+    async fn settle(&mut self, peer: &mut Peer) {
+        for _ in 0..3 {
+            self.pings += 1;
+            let payload = [b'C', b'O', b'R', b'E', b'L', b'A', b'N', self.pings];
+            drop(peer.send(&frames::ping(&payload)).await);
+            self.until(peer, |frame| {
+                frame.is_ack(kind::PING) && frame.payload == payload
+            })
+            .await;
+        }
+    }
+
+    /// The connection goes on: a request on it is answered.
+    async fn ask_again(&mut self, peer: &mut Peer) {
+        const STREAM: u32 = 0x1001;
+        let request = frames::headers(STREAM, WHOLE, &hpack::get("/"));
+        drop(peer.send(&request).await);
+        self.until(peer, |frame| frame.ends(STREAM)).await;
+    }
+
+    async fn until(&mut self, peer: &mut Peer, wanted: impl Fn(&Frame) -> bool) {
+        while !self.over {
+            match peer.next().await {
+                Some(frame) => {
+                    let found = wanted(&frame);
+                    self.frames.push(frame);
+                    if found {
+                        return;
+                    }
+                }
+                None => self.over = true,
+            }
+        }
+    }
+}
+
+fn outcome_of(received: &Received, stream: u32) -> Outcome {
+    let frames = &received.frames;
+    let find = |kind| frames.iter().find(|frame| frame.is(kind, stream));
+    if received.over {
+        // The last GOAWAY counts: a graceful one may have come before.
+        let goaway = frames.iter().rev().find(|frame| frame.is(kind::GOAWAY, 0));
+        return match goaway.and_then(Frame::code) {
+            Some(code) => Outcome::Connection(code),
+            None => Outcome::Closed,
+        };
+    }
+    if let Some(code) = find(kind::RST_STREAM).and_then(Frame::code) {
+        return Outcome::Stream(code);
+    }
+    match find(kind::HEADERS) {
+        None => Outcome::Ignored,
+        Some(head) if frames.iter().any(|frame| frame.ends(stream)) => {
+            Outcome::Answered(head.status())
+        }
+        Some(_) => Outcome::Waits(
+            frames
+                .iter()
+                .filter(|frame| frame.is(kind::DATA, stream))
+                .map(|frame| frame.payload.len())
+                .sum(),
+        ),
+    }
+}

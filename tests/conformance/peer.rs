@@ -1,0 +1,164 @@
+//! A client that sends what it is told to and reads frames, no more.
+#![allow(dead_code)]
+
+use std::io;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::{
+    common::{Backend, TestServer, client},
+    frames::{self, ACK, END_STREAM, kind},
+};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    pub fn is(&self, kind: u8, stream: u32) -> bool {
+        self.kind == kind && self.stream == stream
+    }
+
+    pub fn ends(&self, stream: u32) -> bool {
+        (self.is(kind::DATA, stream) || self.is(kind::HEADERS, stream))
+            && self.flags & END_STREAM != 0
+    }
+
+    pub fn is_ack(&self, of: u8) -> bool {
+        self.is(of, 0) && self.flags & ACK != 0
+    }
+
+    /// What GOAWAY and RST_STREAM say.
+    pub fn code(&self) -> Option<u32> {
+        let at = match self.kind {
+            kind::GOAWAY => 4,
+            kind::RST_STREAM => 0,
+            _ => return None,
+        };
+        self.number(at)
+    }
+
+    pub fn number(&self, at: usize) -> Option<u32> {
+        let bytes = self.payload.get(at..at + 4)?;
+        bytes.try_into().ok().map(u32::from_be_bytes)
+    }
+
+    /// Of a response. Only those are told apart that the tests need.
+    pub fn status(&self) -> u16 {
+        let mut block = &self.payload[..];
+        // A change of the table's size may come first.
+        while let [first, rest @ ..] = block
+            && first >> 5 == 1
+        {
+            block = match first & 0x1f {
+                0x1f => {
+                    let last = rest.iter().position(|byte| byte & 0x80 == 0);
+                    &rest[last.expect("an integer ends") + 1..]
+                }
+                _ => rest,
+            };
+        }
+        match block {
+            [0x88, ..] => 200,
+            [0x8c, ..] => 400,
+            [0x8e, ..] => 500,
+            // ":status", and "431" in Huffman's code.
+            [0x08 | 0x48, 0x83, 0x69, 0x90, 0xff, ..] => 431,
+            _ => panic!("a status that the tests do not know: {block:02x?}"),
+        }
+    }
+}
+
+pub struct Peer {
+    stream: Box<dyn client::Stream>,
+    unread: Vec<u8>,
+}
+
+impl Peer {
+    /// A connection on which nothing has been sent.
+    pub async fn connect(backend: Backend, server: &TestServer) -> Self {
+        Self {
+            stream: client::connect(backend, server.addr).await,
+            unread: Vec::new(),
+        }
+    }
+
+    /// A connection on which both have acknowledged the other's settings.
+    pub async fn open(backend: Backend, server: &TestServer, settings: &[(u16, u32)]) -> Self {
+        let mut peer = Self::connect(backend, server).await;
+        let hello = [frames::PREFACE, &frames::settings(settings)].concat();
+        peer.send(&hello).await.expect("sent");
+        let theirs = peer.next().await.expect("SETTINGS");
+        assert!(theirs.is(kind::SETTINGS, 0), "{theirs:?}");
+        peer.send(&frames::settings_ack()).await.expect("sent");
+        peer.until(|frame| frame.is_ack(kind::SETTINGS)).await;
+        peer
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
+    }
+
+    /// Nothing more will be sent.
+    pub async fn end(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await
+    }
+
+    /// The next frame; none where the connection has ended, however it did.
+    pub async fn next(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(frame) = self.take() {
+                return Some(frame);
+            }
+            let mut chunk = [0; 16 * 1024];
+            match self.stream.read(&mut chunk).await {
+                Ok(0) | Err(_) => return None,
+                Ok(n) => self.unread.extend_from_slice(&chunk[..n]),
+            }
+        }
+    }
+
+    fn take(&mut self) -> Option<Frame> {
+        let head = self.unread.first_chunk::<9>()?;
+        let &[a, b, c, kind, flags, stream @ ..] = head;
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        let stream = u32::from_be_bytes(stream);
+        let payload = self.unread.get(9..9 + length)?.to_vec();
+        self.unread.drain(..9 + length);
+        Some(Frame {
+            kind,
+            flags,
+            stream,
+            payload,
+        })
+    }
+
+    /// The frames up to the wanted one, with it.
+    pub async fn until(&mut self, wanted: impl Fn(&Frame) -> bool) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        loop {
+            let Some(frame) = self.next().await else {
+                panic!("the connection ended early: {frames:?}");
+            };
+            let found = wanted(&frame);
+            frames.push(frame);
+            if found {
+                return frames;
+            }
+        }
+    }
+
+    /// All frames until the connection ends.
+    pub async fn until_closed(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.next().await {
+            frames.push(frame);
+        }
+        frames
+    }
+}
