@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     headers::ContentLength,
+    keep_alive::KeepAlive,
     lazy_flush::{Flusher, LazyFlush, lazy_flush},
     respond::Respond,
     send::{Chunk, SendBuffer},
@@ -38,6 +39,7 @@ pub(crate) struct Scope {
     pub(super) limits: Limits,
     pub(super) timer: Timer,
     pub(super) counters: Arc<Counters>,
+    pub(super) max_body_size: Option<u64>,
     pub(super) send_buffer: Rc<SendBuffer>,
     pub(super) content_length: ContentLength,
 }
@@ -55,6 +57,7 @@ impl Scope {
             limits: limits.clone(),
             timer,
             counters: Arc::clone(counters),
+            max_body_size: config.max_request_body_size,
             send_buffer: Rc::new(SendBuffer::new(config.max_send_buffer_size)),
             content_length: ContentLength::default(),
         }
@@ -115,6 +118,7 @@ where
     let mut closed = Closed::ByPeer;
     let mut in_flight = FuturesUnordered::new();
     let mut idle = Deadline::new(scope.timer, scope.limits.idle);
+    let mut keep_alive = KeepAlive::new(h2.ping_pong(), &scope.limits, scope.timer);
     poll_fn(move |cx| {
         flusher.begin_turn();
         if closed == Closed::ByPeer && Pin::new(&mut shutdown).poll(cx).is_ready() {
@@ -144,6 +148,17 @@ where
             while let Poll::Ready(Some(())) = in_flight.poll_next_unpin(cx) {}
             if let Poll::Ready(Err(error)) = flusher.poll(cx) {
                 return Poll::Ready(failed(error.into(), closed, in_flight.is_empty()));
+            }
+            if let Some(keep_alive) = &mut keep_alive {
+                let streams_open = !in_flight.is_empty();
+                if keep_alive
+                    .poll(cx, flusher.received(), streams_open)
+                    .is_ready()
+                {
+                    scope.counters.keep_alive_timeouts.add();
+                    let limit = scope.limits.keep_alive_timeout;
+                    return Poll::Ready(Err(Error::timeout("the answer to a PING", limit)));
+                }
             }
             if !in_flight.is_empty() || idle.poll_waiting(cx).is_pending() {
                 return Poll::Pending;

@@ -26,6 +26,8 @@ struct Shared<IO> {
     wanted: Cell<bool>,
     /// Nothing more is there to be read in this turn, and the task will be woken when there is.
     drained: Cell<bool>,
+    /// Bytes so far.
+    received: Cell<u64>,
 }
 
 /// Both ends on one transport.
@@ -34,6 +36,7 @@ pub(super) fn lazy_flush<IO>(io: IO) -> (LazyFlush<IO>, Flusher<IO>) {
         io: RefCell::new(io),
         wanted: Cell::new(false),
         drained: Cell::new(false),
+        received: Cell::new(0),
     });
     (LazyFlush(Rc::clone(&shared)), Flusher(shared))
 }
@@ -42,6 +45,11 @@ impl<IO: AsyncWrite + Unpin> Flusher<IO> {
     /// The connection's task was woken: there may be something to read.
     pub(super) fn begin_turn(&self) {
         self.0.drained.set(false);
+    }
+
+    /// How many bytes have been read so far.
+    pub(super) fn received(&self) -> u64 {
+        self.0.received.get()
     }
 
     /// Flushes if that was asked for; ready when nothing is left to do.
@@ -63,7 +71,10 @@ impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
         if self.0.drained.get() {
             return Poll::Pending;
         }
+        let before = buf.filled().len();
         let read = Pin::new(&mut *self.0.io.borrow_mut()).poll_read(cx, buf);
+        let received = buf.filled().len() - before;
+        self.0.received.set(self.0.received.get() + received as u64);
         self.0.drained.set(read.is_pending());
         read
     }

@@ -3,10 +3,12 @@
 //! Sees a byte stream only; what is below it, TLS or not, is no matter here.
 
 mod body;
+mod body_limit;
 mod connection;
 mod date;
 mod declared_length;
 mod headers;
+mod keep_alive;
 mod lazy_flush;
 mod respond;
 mod send;
