@@ -6,7 +6,7 @@ mod common;
 use std::{
     convert::Infallible,
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     num::NonZeroUsize,
     sync::{
         Arc,
@@ -21,7 +21,8 @@ use common::{
     client::{self, DEADLINE, connect, get, never, post, send},
     deadline,
 };
-use corelane::{Body, Builder, Driver, Http2Config, Limits, service_fn};
+use corelane::{Affinity, Body, Builder, Driver, Http2Config, Limits, Server, service_fn};
+use futures_util::FutureExt;
 use http::{Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,6 +33,7 @@ for_each_backend!(
     a_silent_peer_is_asked_and_closed,
     without_a_stream_nobody_is_asked,
     a_body_too_large_is_answered_413,
+    a_full_accept_queue_is_worked_off,
 );
 
 fn with(backend: Backend, driver: Driver, options: impl FnOnce(Builder) -> Builder) -> TestServer {
@@ -276,4 +278,43 @@ async fn read_or_echo(request: Request<Body>) -> Result<Response<AnyBody>, Infal
     }
     let none = Full::new(Bytes::new()).map_err(|never| match never {});
     Ok(Response::new(none.boxed_unsync()))
+}
+
+/// What does not fit into the accept queue is the kernel's to drop and the client's to send again
+/// (RFC 9293 section 3.10.7.2). The server works it off; where the kernel makes SYN cookies of it
+/// (RFC 4987) it may reset clients that have sent more than one segment, and those come again.
+fn a_full_accept_queue_is_worked_off(backend: Backend) {
+    const CLIENTS: usize = 16;
+    for &driver in Drivers::all() {
+        let server = Server::builder(backend.acceptor())
+            .listen("127.0.0.1:0".parse().expect("an address"))
+            .workers(NonZeroUsize::MIN)
+            .affinity(Affinity::None)
+            .driver(driver)
+            .backlog(4)
+            .bind()
+            .expect("loopback");
+        let addr = server.local_addrs()[0];
+        deadline(async {
+            let until_served = || async { while ask_once(backend, addr).await.is_err() {} };
+            let clients = futures_util::future::join_all((0..CLIENTS).map(|_| until_served()));
+            let mut clients = std::pin::pin!(clients);
+            // All have begun, and the queue is full, before anybody accepts.
+            assert!(clients.as_mut().now_or_never().is_none());
+            let handle = server.serve(|_| service_fn(never)).expect("workers");
+            clients.await;
+            let counters = handle.workers()[0].counters;
+            assert_eq!(counters.requests, CLIENTS as u64);
+            handle.shutdown(Duration::ZERO);
+            handle.wait().expect("no worker panicked");
+        });
+    }
+}
+
+async fn ask_once(backend: Backend, addr: SocketAddr) -> Result<(), h2::Error> {
+    let stream = connect(backend, addr).await;
+    let (requests, connection) = h2::client::handshake(stream).await?;
+    let client = H2Client::new(requests, connection);
+    let answer = client.run(|requests| async move { send(&requests, get("/"), None).await });
+    answer.await.map(drop)
 }
