@@ -1,6 +1,6 @@
 //! Every limit and every setting of HTTP/2, each with its unit and its reason.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use crate::error::Error;
 
@@ -21,6 +21,15 @@ pub struct Limits {
     /// connection is closed; where the peer grants a stream no window for this long (RFC 9113
     /// section 5.2) that stream is reset with `CANCEL`. Default [`WRITE`](Self::WRITE).
     pub write: Duration,
+    /// How long a peer may be silent while a stream is open before it is asked by PING (RFC 9113
+    /// section 6.7) whether it is still there. Default `None`, never: listeners that the server
+    /// opens have TCP's own keep-alive (see [`TCP_KEEP_ALIVE`](crate::TCP_KEEP_ALIVE)), which finds
+    /// peers that are gone and, unlike a PING behind megabytes on a slow link, no others. It is for
+    /// peers behind a proxy, whose TCP says nothing about them.
+    pub keep_alive_interval: Option<Duration>,
+    /// How long a peer may go on being silent after that PING; any byte is an answer. Past it the
+    /// connection is closed. Default [`KEEP_ALIVE_TIMEOUT`](Self::KEEP_ALIVE_TIMEOUT).
+    pub keep_alive_timeout: Duration,
 }
 
 impl Limits {
@@ -35,6 +44,9 @@ impl Limits {
     /// 30 s: TCP retransmits six times in it; a reader that took not one byte meanwhile is gone
     /// or means harm.
     pub const WRITE: Duration = Duration::from_secs(30);
+
+    /// 20 s: hyper's. A phone that changes networks is back in less.
+    pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 }
 
 impl Default for Limits {
@@ -43,6 +55,8 @@ impl Default for Limits {
             handshake: Self::HANDSHAKE,
             idle: Self::IDLE,
             write: Self::WRITE,
+            keep_alive_interval: None,
+            keep_alive_timeout: Self::KEEP_ALIVE_TIMEOUT,
         }
     }
 }
@@ -51,10 +65,13 @@ impl Limits {
     /// Zero would end everything at once, and past a year the sum with the clock could overflow.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        let interval = self.keep_alive_interval.unwrap_or(LONGEST);
         for (name, limit) in [
             ("handshake", self.handshake),
             ("idle", self.idle),
             ("write", self.write),
+            ("keep_alive_interval", interval),
+            ("keep_alive_timeout", self.keep_alive_timeout),
         ] {
             if limit.is_zero() || limit > LONGEST {
                 return Err(Error::config(format!(
@@ -74,6 +91,20 @@ pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
 /// listener: 4096, what the kernel itself defaults to since Linux 5.4. The kernel caps it at
 /// `net.core.somaxconn`.
 pub const BACKLOG: u32 = 4096;
+
+/// Connections that a worker has open at once: 16,384, more than a core can keep busy, and half a
+/// GiB of them if they idle. See [`Builder::max_connections`](crate::Builder::max_connections).
+pub const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
+
+/// Handshakes that a worker has under way at once: 1,024, about what a core can finish in one
+/// second. See [`Builder::max_handshakes`](crate::Builder::max_handshakes).
+pub const MAX_HANDSHAKES: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
+
+/// How long a connection may be silent until the kernel asks whether its peer is still there: 75 s,
+/// as long as an idle one lives, then three times in steps of 15 s. So a peer that vanished while it
+/// waited for a response, and to which nothing is sent, holds its connection for two minutes. Set on
+/// the listeners that the server opens; on those that are given the caller has the say.
+pub const TCP_KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// What the server tells its peers in SETTINGS, and how much it holds for one connection.
 ///
@@ -99,6 +130,11 @@ pub struct Http2Config {
     /// Response bytes that may wait to be sent on one connection, over all its streams. Past it
     /// response bodies are not asked for more. Default 1 MiB.
     pub max_send_buffer_size: usize,
+    /// Size of a request's body, bytes. A larger one, by `content-length` or as it comes in, is
+    /// answered 413 (RFC 9110 section 15.5.14); if the response has begun by then, the body ends
+    /// with an error ([`Error::is_body_too_large`]). Default `None`, any size: what is read is the
+    /// handler's choice, and what is not read is bounded by the windows.
+    pub max_request_body_size: Option<u64>,
 }
 
 impl Default for Http2Config {
@@ -110,6 +146,7 @@ impl Default for Http2Config {
             max_header_list_size: 16 * 1024,
             max_frame_size: 16 * 1024,
             max_send_buffer_size: 1024 * 1024,
+            max_request_body_size: None,
         }
     }
 }

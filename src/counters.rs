@@ -29,6 +29,9 @@ macro_rules! counters {
 counters! {
     /// Connections accepted from the listeners.
     connections_accepted,
+    /// Connections closed as soon as they were accepted, because there were
+    /// [`max_connections`](crate::Builder::max_connections) already. Not among those accepted.
+    connections_refused,
     /// Connections that have ended, for whatever reason.
     connections_closed,
     /// Handshakes completed, without TLS: connections begun.
@@ -41,6 +44,9 @@ counters! {
     alpn_disagreements,
     /// Of these: the time limit ran out.
     handshakes_timed_out,
+    /// Of these: given up for a newer one, because there were
+    /// [`max_handshakes`](crate::Builder::max_handshakes) already.
+    handshakes_displaced,
     /// Of these: the client spoke HTTP/1.x, or HTTP where TLS belongs, and was told so.
     plain_http_refused,
     /// Handshakes that resumed an earlier session.
@@ -58,6 +64,11 @@ counters! {
     handler_errors,
     /// Streams reset because the peer granted them no window for too long.
     streams_stalled,
+    /// Requests answered 413, or whose bodies ended with an error, because they were larger than
+    /// [`max_request_body_size`](crate::Http2Config::max_request_body_size).
+    request_bodies_too_large,
+    /// Connections that answered no PING in time.
+    keep_alive_timeouts,
     /// Connections that ended with an error.
     connections_failed,
     /// Connections that the peer ended without close_notify (RFC 8446 section 6.1), behind the

@@ -46,6 +46,10 @@ pub(crate) enum Kind {
     Timeout,
     /// The HTTP/2 layer ended the connection or the stream.
     Http2,
+    /// The request's body is larger than is allowed.
+    BodyTooLarge,
+    /// The handshake was given up for a newer one.
+    Displaced,
     /// The socket failed.
     Io,
 }
@@ -176,6 +180,12 @@ impl Error {
     /// HTTP/2 ended the connection or the stream; the source is an [`h2::Error`].
     pub fn is_http2(&self) -> bool {
         self.inner.kind == Kind::Http2
+    }
+
+    /// A request's body is larger than
+    /// [`Http2Config::max_request_body_size`](crate::Http2Config::max_request_body_size).
+    pub fn is_body_too_large(&self) -> bool {
+        self.inner.kind == Kind::BodyTooLarge
     }
 
     /// The socket failed; the source is an [`io::Error`].

@@ -29,7 +29,10 @@ pub mod tls;
 
 pub use self::{
     alpn::{AlpnMissing, ProtocolName},
-    config::{BACKLOG, Http2Config, Limits, SHUTDOWN_DEADLINE},
+    config::{
+        BACKLOG, Http2Config, Limits, MAX_CONNECTIONS, MAX_HANDSHAKES, SHUTDOWN_DEADLINE,
+        TCP_KEEP_ALIVE,
+    },
     connection_info::ConnectionInfo,
     counters::WorkerCounters,
     error::{Chain, Error},

@@ -115,7 +115,8 @@ fn connections_that_stop_in_the_handshake_are_closed(backend: Backend) {
         server.wait_for("all closed", |c| c.connections_closed == CONNECTIONS + 1);
         let counters = server.counters()[0];
         let ended = match backend.tls {
-            true => counters.handshakes_timed_out,
+            // More at once than a worker has: the oldest made room.
+            true => counters.handshakes_timed_out + counters.handshakes_displaced,
             false => counters.connections_failed,
         };
         assert_eq!(ended, CONNECTIONS, "{counters:?}");

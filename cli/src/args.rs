@@ -1,6 +1,11 @@
 //! The command line.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use corelane::{AlpnMissing, Driver};
@@ -62,6 +67,23 @@ pub(crate) struct Args {
     /// What becomes of clients that offer no protocol by ALPN.
     #[arg(long, value_enum, default_value = "reject")]
     pub(crate) alpn_missing: AlpnMissingArg,
+
+    /// Connections that each worker has open at once; one more is closed. [default: 16384]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_connections: Option<NonZeroUsize>,
+
+    /// Handshakes that each worker has under way at once; one more ends the oldest. [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_handshakes: Option<NonZeroUsize>,
+
+    /// Largest body of a request, bytes; a larger one is answered 413. [default: any size]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_request_body: Option<u64>,
+
+    /// Ask clients that have been silent for so long, seconds, while a request is open. [default:
+    /// never, as TCP does]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) keep_alive: Option<NonZeroU64>,
 
     /// Say more: -v handshakes that failed, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]

@@ -18,10 +18,13 @@ use std::{
     io::Write,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::Parser;
-use corelane::{Affinity, Builder, Chain, Error, Handle, SHUTDOWN_DEADLINE, Server};
+use corelane::{
+    Affinity, Builder, Chain, Error, Handle, Http2Config, Limits, SHUTDOWN_DEADLINE, Server,
+};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -79,7 +82,8 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         .driver(args.driver.into())
         .share_port(args.share_port)
         .alpn_missing(args.alpn_missing.into());
-    let server = listen(with_workers(builder, args), args).bind()?;
+    let builder = with_limits(with_workers(builder, args), args);
+    let server = listen(builder, args).bind()?;
     let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
     introduce(&handle, &tls.description);
     stop_on_signal(signals, handle)?;
@@ -96,6 +100,20 @@ fn with_workers(mut builder: Builder, args: &Args) -> Builder {
         builder = builder.affinity(Affinity::Cpus(args.cpus.clone()));
     }
     builder
+}
+
+fn with_limits(mut builder: Builder, args: &Args) -> Builder {
+    if let Some(connections) = args.max_connections {
+        builder = builder.max_connections(connections);
+    }
+    if let Some(handshakes) = args.max_handshakes {
+        builder = builder.max_handshakes(handshakes);
+    }
+    let mut limits = Limits::default();
+    limits.keep_alive_interval = args.keep_alive.map(|s| Duration::from_secs(s.get()));
+    let mut http2 = Http2Config::default();
+    http2.max_request_body_size = args.max_request_body;
+    builder.limits(limits).http2(http2)
 }
 
 fn listen(builder: Builder, args: &Args) -> Builder {

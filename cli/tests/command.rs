@@ -147,6 +147,26 @@ fn the_routes_answer() {
 }
 
 #[test]
+fn limits_are_set_by_flags() {
+    let limits = ["--max-request-body", "5", "--max-connections", "2"];
+    let more = ["--max-handshakes", "2", "--keep-alive", "60"];
+    let server = Corelane::start(
+        &[
+            &["--tls", "none", "--listen", "127.0.0.1:0"],
+            &limits[..],
+            &more,
+        ]
+        .concat(),
+    );
+    with_client(server.addr(), |requests| async move {
+        let (status, _, _) = ask(&requests, "/drain", "12345".into(), None).await;
+        assert_eq!(status, StatusCode::OK);
+        let (status, _, _) = ask(&requests, "/drain", "123456".into(), None).await;
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    });
+}
+
+#[test]
 fn sigterm_and_sigint_end_it_well() {
     for signal in ["-TERM", "-INT"] {
         let mut server = cleartext();
@@ -191,6 +211,8 @@ fn mistakes_are_explained() {
         ),
         (&["--cert", "/nonexistent/cert.pem"], "--key"),
         (&["--workers", "0"], "at least 1"),
+        (&["--max-connections", "0"], "--max-connections"),
+        (&["--keep-alive", "0"], "--keep-alive"),
         (&["--tls", "none", "--cpus", "9999"], "CPU 9999"),
         (
             &["--tls", "none", "--listen", "192.0.2.1:0"],

@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use super::body_limit::BodyLimit;
 use crate::{connection_info::ConnectionInfo, error::Error};
 
 /// The body of a request, streamed: an [`http_body::Body`] with data and trailers.
@@ -22,14 +23,16 @@ pub struct Body {
     content_length: Option<u64>,
     wants_continue: Option<futures_channel::oneshot::Sender<()>>,
     data_done: bool,
+    limit: Option<BodyLimit>,
     connection: Arc<ConnectionInfo>,
 }
 
 impl Body {
-    pub(crate) fn new(
+    pub(super) fn new(
         recv: h2::RecvStream,
         content_length: Option<u64>,
         wants_continue: Option<futures_channel::oneshot::Sender<()>>,
+        limit: Option<BodyLimit>,
         connection: Arc<ConnectionInfo>,
     ) -> Self {
         Self {
@@ -37,6 +40,7 @@ impl Body {
             content_length,
             wants_continue,
             data_done: false,
+            limit,
             connection,
         }
     }
@@ -63,6 +67,9 @@ impl http_body::Body for Body {
         if !this.data_done {
             match ready!(this.recv.poll_data(cx)) {
                 Some(Ok(data)) => {
+                    if let Some(limit) = &mut this.limit {
+                        limit.take(data.len())?;
+                    }
                     this.content_length = this
                         .content_length
                         .map(|left| left.saturating_sub(data.len() as u64));

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     headers::ContentLength,
     in_flight::{InFlight, Pool},
+    keep_alive::KeepAlive,
     lazy_flush::{Flusher, LazyFlush, lazy_flush},
     respond::Respond,
     send::{Chunk, SendBuffer},
@@ -55,6 +56,7 @@ pub(crate) struct Scope {
     pub(super) limits: Limits,
     pub(super) timer: Timer,
     pub(super) counters: Arc<Counters>,
+    pub(super) max_body_size: Option<u64>,
     pub(crate) send_buffer: Rc<SendBuffer>,
     pub(super) content_length: ContentLength,
 }
@@ -72,6 +74,7 @@ impl Scope {
             limits: limits.clone(),
             timer,
             counters: Arc::clone(counters),
+            max_body_size: config.max_request_body_size,
             send_buffer: Rc::new(SendBuffer::new(config.max_send_buffer_size)),
             content_length: ContentLength::default(),
         }
@@ -132,8 +135,13 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
 {
-    let Connection { h2, flusher, turn } = connection;
+    let Connection {
+        mut h2,
+        flusher,
+        turn,
+    } = connection;
     let waker = Waker::from(Arc::clone(&turn));
+    let keep_alive = KeepAlive::new(h2.ping_pong(), &scope.limits, scope.timer);
     let idle = Deadline::new(scope.timer, scope.limits.idle);
     let mut serving = Serving {
         h2,
@@ -143,6 +151,7 @@ where
         closed: Closed::ByPeer,
         in_flight: InFlight::new(&turn, Rc::clone(&responder.pool)),
         idle,
+        keep_alive,
         scope,
     };
     poll_fn(move |cx| {
@@ -172,6 +181,7 @@ struct Serving<IO, S: HttpService, Shutdown> {
     closed: Closed,
     in_flight: InFlight<Respond<S>>,
     idle: Deadline,
+    keep_alive: Option<KeepAlive>,
     scope: Rc<Scope>,
 }
 
@@ -205,6 +215,17 @@ where
             self.in_flight.poll();
             if let Poll::Ready(Err(error)) = self.flusher.poll(cx) {
                 return Poll::Ready(self.failed(error.into()));
+            }
+            if let Some(keep_alive) = &mut self.keep_alive {
+                let streams_open = !self.in_flight.is_empty();
+                if keep_alive
+                    .poll(cx, self.flusher.received(), streams_open)
+                    .is_ready()
+                {
+                    self.scope.counters.keep_alive_timeouts.add();
+                    let limit = self.scope.limits.keep_alive_timeout;
+                    return Poll::Ready(Err(Error::timeout("the answer to a PING", limit)));
+                }
             }
             if !self.in_flight.is_empty() {
                 return Poll::Pending;

@@ -29,6 +29,8 @@ struct Shared<IO> {
     wanted: Cell<bool>,
     readable: Arc<Readable>,
     on_readable: Waker,
+    /// Bytes so far.
+    received: Cell<u64>,
 }
 
 /// Both ends on one transport.
@@ -39,11 +41,17 @@ pub(super) fn lazy_flush<IO>(io: IO, turn: &Arc<Turn>) -> (LazyFlush<IO>, Flushe
         wanted: Cell::new(false),
         on_readable: Waker::from(Arc::clone(&readable)),
         readable,
+        received: Cell::new(0),
     });
     (LazyFlush(Rc::clone(&shared)), Flusher(shared))
 }
 
 impl<IO: AsyncWrite + Unpin> Flusher<IO> {
+    /// How many bytes have been read so far.
+    pub(super) fn received(&self) -> u64 {
+        self.0.received.get()
+    }
+
     /// Flushes if that was asked for; ready when nothing is left to do.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.0.wanted.get() {
@@ -65,13 +73,17 @@ impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
             io,
             readable,
             on_readable,
+            received,
             ..
         } = &*self.0;
         if !readable.take() {
             return Poll::Pending;
         }
         let cx = &mut Context::from_waker(on_readable);
+        let before = buf.filled().len();
         let read = Pin::new(&mut *io.borrow_mut()).poll_read(cx, buf);
+        let more = buf.filled().len() - before;
+        received.set(received.get() + more as u64);
         if read.is_ready() {
             readable.set();
         }

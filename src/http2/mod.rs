@@ -3,11 +3,13 @@
 //! Sees a byte stream only; what is below it, TLS or not, is no matter here.
 
 mod body;
+mod body_limit;
 mod connection;
 mod date;
 mod declared_length;
 mod headers;
 mod in_flight;
+mod keep_alive;
 mod lazy_flush;
 mod respond;
 mod send;

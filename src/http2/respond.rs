@@ -22,6 +22,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     body::Body,
+    body_limit::{BodyLimit, TooLarge},
     connection::Scope,
     declared_length::DeclaredLength,
     headers,
@@ -43,6 +44,7 @@ pin_project! {
         is_head: bool,
         on_body_polled: Option<BodyPolled>,
         counted: bool,
+        too_large: Option<TooLarge>,
         #[pin]
         state: State<S>,
     }
@@ -83,6 +85,8 @@ type BodyPolled = futures_channel::oneshot::Receiver<()>;
 enum Ended {
     /// The service failed or panicked.
     Failed,
+    /// The request's body is larger than is allowed, and nothing has been answered yet.
+    TooLarge,
     Stopped(Stopped),
 }
 
@@ -106,13 +110,14 @@ impl<S: HttpService> Respond<S> {
         scope: Rc<Scope>,
     ) -> Self {
         let is_head = request.method() == Method::HEAD;
-        let (request, on_body_polled) = with_body(request, &scope);
+        let (request, on_body_polled, too_large) = with_body(request, &scope);
         Self {
             scope,
             respond,
             is_head,
             on_body_polled,
             counted: false,
+            too_large,
             state: State::Asked {
                 service,
                 request: Some(request),
@@ -137,6 +142,15 @@ impl<S: HttpService> Future for Respond<S> {
         let reason = match result {
             Ok(()) => {
                 this.scope.counters.requests_answered.add();
+                return Poll::Ready(());
+            }
+            Err(Ended::TooLarge) => {
+                this.scope.counters.request_bodies_too_large.add();
+                this.scope.counters.requests_answered.add();
+                let mut response = Response::new(());
+                *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+                // What is left of the body is reset with NO_ERROR behind it.
+                let _ = this.respond.send_response(response, true);
                 return Poll::Ready(());
             }
             Err(Ended::Stopped(Stopped::Gone)) => {
@@ -164,6 +178,9 @@ impl<S: HttpService> Respond<S> {
             let mut this = self.as_mut().project();
             match this.state.as_mut().project() {
                 StateProjection::Asked { service, request } => {
+                    if this.too_large.as_ref().is_some_and(TooLarge::is) {
+                        return Poll::Ready(Err(Ended::TooLarge));
+                    }
                     match service.poll_ready(cx) {
                         Poll::Ready(Ok(())) => {}
                         Poll::Ready(Err(error)) => {
@@ -179,6 +196,10 @@ impl<S: HttpService> Respond<S> {
                     this.state.set(State::Called { answer });
                 }
                 StateProjection::Called { answer } => match answer.poll(cx) {
+                    // Whatever the handler makes of the error that it got.
+                    _ if this.too_large.as_ref().is_some_and(TooLarge::is) => {
+                        return Poll::Ready(Err(Ended::TooLarge));
+                    }
                     Poll::Ready(Ok(response)) => {
                         if !self.as_mut().begin(response)? {
                             return Poll::Ready(Ok(()));
@@ -294,11 +315,14 @@ fn go_on(
 }
 
 /// Gives the request its body, and whoever waits for `100 Continue` a sign when it is polled.
-fn with_body(request: Request<RecvStream>, scope: &Scope) -> (Request<Body>, Option<BodyPolled>) {
+fn with_body(
+    request: Request<RecvStream>,
+    scope: &Scope,
+) -> (Request<Body>, Option<BodyPolled>, Option<TooLarge>) {
     let (head, recv) = request.into_parts();
     if recv.is_end_stream() {
-        let body = Body::new(recv, None, None, Arc::clone(&scope.info));
-        return (Request::from_parts(head, body), None);
+        let body = Body::new(recv, None, None, None, Arc::clone(&scope.info));
+        return (Request::from_parts(head, body), None, None);
     }
     let content_length = head
         .headers
@@ -315,8 +339,12 @@ fn with_body(request: Request<RecvStream>, scope: &Scope) -> (Request<Body>, Opt
         }
         false => (None, None),
     };
-    let body = Body::new(recv, content_length, sender, Arc::clone(&scope.info));
-    (Request::from_parts(head, body), receiver)
+    let (limit, too_large) = scope
+        .max_body_size
+        .map(|limit| BodyLimit::new(limit, content_length))
+        .unzip();
+    let body = Body::new(recv, content_length, sender, limit, Arc::clone(&scope.info));
+    (Request::from_parts(head, body), receiver, too_large)
 }
 
 /// Sends the body, frame by frame.

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::future::{Either, select};
 
-use super::listener::EMFILE;
+use super::{burst::Burst, listener::EMFILE};
 use crate::counters::Counters;
 
 /// How long to wait when accepting fails for want of something that others have to give back.
@@ -50,25 +50,19 @@ impl Listener {
         mut connection: impl FnMut(TcpStream, SocketAddr),
     ) {
         let mut stop = pin!(stop);
-        let mut failing = false;
+        let failing = Burst::default();
         loop {
             let ready = pin!(self.readiness.readable(false));
             let Either::Left((ready, _)) = select(ready, stop.as_mut()).await else {
                 break;
             };
             match ready.and_then(|()| self.accept(BATCH, counters, &mut connection)) {
-                Ok(accepted) => {
-                    if failing && accepted > 0 {
-                        failing = false;
-                        tracing::info!("accepting connections again");
-                    }
-                }
+                Ok(_accepted) => {}
                 Err(error) => {
                     counters.accept_errors.add();
-                    if !failing {
-                        failing = true;
+                    if let Some(times) = failing.happened() {
                         let advice = advice(&error);
-                        tracing::warn!(%error, advice, "cannot accept connections");
+                        tracing::warn!(%error, times, advice, "cannot accept connections");
                     }
                     monoio::time::sleep(BACK_OFF).await;
                 }

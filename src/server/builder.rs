@@ -12,11 +12,11 @@ use super::{
     handle::Handle,
     listener::{self, ListenerOptions},
     runtime::Driver,
-    worker::{self, Plan, Stop, WorkerInfo},
+    worker::{self, Plan, Stop, WorkerInfo, WorkerLimits},
 };
 use crate::{
     alpn::AlpnMissing,
-    config::{BACKLOG, Http2Config, Limits},
+    config::{BACKLOG, Http2Config, Limits, MAX_CONNECTIONS, MAX_HANDSHAKES},
     counters::Counters,
     error::{Error, Kind},
     service::HttpService,
@@ -46,6 +46,7 @@ pub struct Builder {
     affinity: Affinity,
     driver: Driver,
     listener_options: ListenerOptions,
+    worker_limits: WorkerLimits,
     connection_options: ConnectionOptions,
 }
 
@@ -87,6 +88,22 @@ impl Builder {
     /// [`BACKLOG`]; the kernel caps it at `net.core.somaxconn`.
     pub fn backlog(mut self, backlog: u32) -> Self {
         self.listener_options.backlog = backlog;
+        self
+    }
+
+    /// Connections that each worker has open at once. One more is closed as soon as it is accepted:
+    /// its client sees an end before the first byte, and can try elsewhere. Default
+    /// [`MAX_CONNECTIONS`].
+    pub fn max_connections(mut self, max_connections: NonZeroUsize) -> Self {
+        self.worker_limits.connections = max_connections;
+        self
+    }
+
+    /// Handshakes, up to the HTTP/2 preface, that each worker has under way at once. One more takes
+    /// the place of the one that has been under way for longest, which is closed: who means to
+    /// connect gets through, however many do not. Default [`MAX_HANDSHAKES`].
+    pub fn max_handshakes(mut self, max_handshakes: NonZeroUsize) -> Self {
+        self.worker_limits.handshakes = max_handshakes;
         self
     }
 
@@ -167,6 +184,7 @@ impl Builder {
             local_addrs,
             acceptor: self.acceptor,
             driver: self.driver,
+            worker_limits: self.worker_limits,
             options: self.connection_options,
         })
     }
@@ -210,6 +228,7 @@ pub struct Server {
     local_addrs: Vec<SocketAddr>,
     acceptor: Arc<dyn TlsAcceptor>,
     driver: Driver,
+    worker_limits: WorkerLimits,
     options: ConnectionOptions,
 }
 
@@ -227,6 +246,10 @@ impl Server {
                 backlog: BACKLOG,
                 only_v6: true,
                 share_port: false,
+            },
+            worker_limits: WorkerLimits {
+                connections: MAX_CONNECTIONS,
+                handshakes: MAX_HANDSHAKES,
             },
             connection_options: ConnectionOptions::default(),
         }
@@ -259,6 +282,7 @@ impl Server {
                 driver: self.driver,
                 listeners,
                 acceptor: Arc::clone(&self.acceptor),
+                limits: self.worker_limits,
                 options: self.options.clone(),
                 counters: Arc::new(Counters::default()),
                 stop: stop.child(),

@@ -4,19 +4,23 @@ use std::{
     future::{Future, pending, poll_fn},
     net::SocketAddr,
     panic::catch_unwind,
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures_util::future::{Either, select};
 use monoio::{
     net::TcpStream,
     time::{timeout, timeout_at},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::socket::Socket;
+use super::{
+    handshakes::{Handshakes, Place},
+    socket::Socket,
+};
 use crate::{
     alpn::{AlpnMissing, ProtocolName},
     config::{Http2Config, Limits},
@@ -73,6 +77,7 @@ pub async fn serve_connection<S: HttpService>(
         acceptor,
         options,
         counters: &counters,
+        handshakes: None,
         worker: 0,
     };
     let responder = Responder::new(service);
@@ -103,6 +108,7 @@ pub(super) struct Setup<'a> {
     pub(super) acceptor: &'a dyn TlsAcceptor,
     pub(super) options: &'a ConnectionOptions,
     pub(super) counters: &'a Arc<Counters>,
+    pub(super) handshakes: Option<&'a Handshakes>,
     pub(super) worker: usize,
 }
 
@@ -117,10 +123,11 @@ impl Setup<'_> {
     ) -> Result<(), Error> {
         tracing::debug!(peer = %peer_addr, worker = self.worker, "connection opened");
         let begun = Instant::now();
+        let place = self.handshakes.map(|all| all.begin(self.counters));
         let (socket, local_addr) =
             prepare(stream).map_err(|error| self.failed(peer_addr, error))?;
         // Boxed, so that a connection does not go on holding the memory of its handshake.
-        let handshake = Box::pin(self.handshake(socket, peer_addr, begun));
+        let handshake = Box::pin(self.handshake(socket, peer_addr, begun, place.as_ref()));
         let Accepted { stream, negotiated } = handshake.await?;
         let info = ConnectionInfo {
             peer_addr,
@@ -130,7 +137,7 @@ impl Setup<'_> {
             negotiated,
         };
         let why = self
-            .serve(stream, info, begun, responder, shutdown)
+            .serve(stream, info, begun, place, responder, shutdown)
             .await
             .map_err(|error| self.failed(peer_addr, error))?;
         tracing::debug!(peer = %peer_addr, ?why, "connection closed");
@@ -148,6 +155,7 @@ impl Setup<'_> {
         mut stream: TlsStream<Socket>,
         info: ConnectionInfo,
         begun: Instant,
+        place: Option<Place<'_>>,
         responder: &Responder<S>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Closed, Error> {
@@ -156,12 +164,10 @@ impl Setup<'_> {
         stream.set_timer(TIMER, limits.write);
         let scope = http2::Scope::new(info, limits, http2, TIMER, self.counters);
         let result = async {
-            let connection = timeout_at(
-                (begun + limits.handshake).into(),
-                http2::preface(&mut stream, http2),
-            )
-            .await
-            .map_err(|_| Error::timeout("the HTTP/2 preface", limits.handshake))??;
+            let preface = http2::preface(&mut stream, http2);
+            let connection = self.in_time("the HTTP/2 preface", begun, place.as_ref(), preface);
+            let connection = connection.await??;
+            drop(place);
             http2::serve(connection, responder, Rc::new(scope), Box::pin(shutdown)).await
         }
         .await;
@@ -179,32 +185,54 @@ impl Setup<'_> {
         socket: Socket,
         peer: SocketAddr,
         begun: Instant,
+        place: Option<&Place<'_>>,
     ) -> Result<Accepted<Socket>, Error> {
-        let limit = self.options.limits.handshake;
         let accept = io::accept(socket, self.acceptor, self.options.alpn_missing);
-        let error = match timeout_at((begun + limit).into(), accept).await {
+        let accept = self.in_time("the TLS handshake", begun, place, accept);
+        let error = match accept.await {
             Ok(Ok(accepted)) => {
                 self.handshake_done(&accepted, peer, begun);
                 return Ok(accepted);
             }
             Ok(Err(Failed { error, io })) => {
-                linger(io, limit).await;
+                linger(io, self.options.limits.handshake).await;
                 error
             }
-            Err(_) => {
-                self.counters.handshakes_timed_out.add();
-                Error::timeout("the TLS handshake", limit)
-            }
+            Err(error) => error,
         };
         self.counters.handshakes_failed.add();
         match error.kind() {
             Kind::AlpnMismatch => self.counters.alpn_refused.add(),
             Kind::AlpnDisagreement => self.counters.alpn_disagreements.add(),
+            Kind::Timeout => self.counters.handshakes_timed_out.add(),
             Kind::PlainHttp => self.counters.plain_http_refused.add(),
             _ => {}
         }
         tracing::info!(%peer, why = %Chain(&error), time = ?begun.elapsed(), "handshake failed");
         Err(error)
+    }
+
+    /// What has to be done by the time limit on handshakes, and before others need the place.
+    async fn in_time<T>(
+        &self,
+        what: &str,
+        begun: Instant,
+        place: Option<&Place<'_>>,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Error> {
+        let limit = self.options.limits.handshake;
+        let future = timeout_at((begun + limit).into(), future);
+        let Some(place) = place else {
+            return future.await.map_err(|_| Error::timeout(what, limit));
+        };
+        let (future, taken) = (pin!(future), pin!(place.taken()));
+        match select(future, taken).await {
+            Either::Left((result, _)) => result.map_err(|_| Error::timeout(what, limit)),
+            Either::Right(_) => Err(Error::new(
+                Kind::Displaced,
+                format!("{what} was given up for a newer one"),
+            )),
+        }
     }
 
     fn handshake_done(&self, accepted: &Accepted<Socket>, peer: SocketAddr, begun: Instant) {

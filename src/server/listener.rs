@@ -7,9 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
-use crate::error::{Error, Kind};
+use crate::{
+    config::TCP_KEEP_ALIVE,
+    error::{Error, Kind},
+};
 
 /// How listeners are opened.
 #[derive(Clone, Debug)]
@@ -60,6 +63,12 @@ fn wait_until_free(addr: SocketAddr, options: &ListenerOptions) -> io::Result<()
 
 fn open(addr: SocketAddr, options: &ListenerOptions) -> io::Result<TcpListener> {
     let socket = bound(addr, options, true)?;
+    // Connections have it from their listener.
+    let keep_alive = TcpKeepalive::new()
+        .with_time(TCP_KEEP_ALIVE)
+        .with_interval(TCP_KEEP_ALIVE / 5)
+        .with_retries(3);
+    socket.set_tcp_keepalive(&keep_alive)?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
 }

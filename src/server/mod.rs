@@ -2,8 +2,10 @@
 
 mod accept;
 mod builder;
+mod burst;
 mod connection;
 mod handle;
+mod handshakes;
 mod listener;
 mod runtime;
 mod socket;

@@ -3,7 +3,8 @@
 use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
-    net::{SocketAddr, TcpListener},
+    net::{self, SocketAddr, TcpListener},
+    num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{Arc, mpsc},
@@ -19,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     accept::Listener,
+    burst::Burst,
     connection::{ConnectionOptions, Setup},
+    handshakes::Handshakes,
     runtime::{ActiveDriver, Driver, Runtime},
 };
 use crate::{
@@ -49,9 +52,17 @@ pub(super) struct Plan {
     pub(super) driver: Driver,
     pub(super) listeners: Vec<TcpListener>,
     pub(super) acceptor: Arc<dyn TlsAcceptor>,
+    pub(super) limits: WorkerLimits,
     pub(super) options: ConnectionOptions,
     pub(super) counters: Arc<Counters>,
     pub(super) stop: Stop,
+}
+
+/// What one worker takes on at once.
+#[derive(Clone, Copy)]
+pub(super) struct WorkerLimits {
+    pub(super) connections: NonZeroUsize,
+    pub(super) handshakes: NonZeroUsize,
 }
 
 /// How workers are told to end.
@@ -99,6 +110,8 @@ pub(super) fn run<S: HttpService>(
         };
         let _ = started.send(Ok(info));
         Worker {
+            handshakes: Handshakes::new(plan.limits.handshakes),
+            refused: Burst::default(),
             plan,
             responder: Responder::new(service),
             live: Live::default(),
@@ -153,6 +166,8 @@ struct Worker<S: HttpService> {
     plan: Plan,
     responder: Responder<S>,
     live: Live,
+    handshakes: Handshakes,
+    refused: Burst,
 }
 
 impl<S: HttpService> Worker<S> {
@@ -176,18 +191,30 @@ impl<S: HttpService> Worker<S> {
         let stop = self.plan.stop.drain.cancelled();
         listener
             .accept_until(stop, &self.plan.counters, |stream, peer| {
-                match stream
-                    .set_nonblocking(true)
-                    .and_then(|()| TcpStream::from_std(stream))
-                {
-                    Ok(stream) => self.spawn(stream, peer),
-                    Err(error) => {
-                        self.plan.counters.accept_errors.add();
-                        tracing::warn!(%error, %peer, "an accepted connection cannot be used");
-                    }
-                }
+                self.accepted(stream, peer);
             })
             .await;
+    }
+
+    fn accepted(self: &Rc<Self>, stream: net::TcpStream, peer: SocketAddr) {
+        let limit = self.plan.limits.connections;
+        if self.live.count.get() >= limit.get() {
+            self.plan.counters.connections_refused.add();
+            if let Some(times) = self.refused.happened() {
+                tracing::warn!(limit, times, "too many connections, new ones are closed");
+            }
+            return;
+        }
+        let stream = stream
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(stream));
+        match stream {
+            Ok(stream) => self.spawn(stream, peer),
+            Err(error) => {
+                self.plan.counters.accept_errors.add();
+                tracing::warn!(%error, %peer, "an accepted connection cannot be used");
+            }
+        }
     }
 
     fn spawn(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
@@ -211,6 +238,7 @@ impl<S: HttpService> Worker<S> {
             acceptor: &*self.plan.acceptor,
             options: &self.plan.options,
             counters: &self.plan.counters,
+            handshakes: Some(&self.handshakes),
             worker: self.plan.index,
         };
         let stop = &self.plan.stop;

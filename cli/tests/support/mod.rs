@@ -21,7 +21,11 @@ pub(crate) struct Corelane {
 
 impl Corelane {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = command(args)
+        Self::start_by(command(args))
+    }
+
+    pub(crate) fn start_by(mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .spawn()
             .expect("the command starts");

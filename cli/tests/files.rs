@@ -1,0 +1,97 @@
+//! A server whose file descriptors have run out: it goes on, says so once, and recovers by itself.
+
+mod support;
+
+use std::{
+    fs::File,
+    net::{SocketAddr, TcpStream},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use support::{Corelane, DEADLINE};
+
+/// As many as the command has: with the hard limit, since it raises the soft one to that.
+const FILES: &str = "60";
+
+fn starved(tls: &str, driver: &str, said: &File) -> Corelane {
+    let mut command = Command::new("prlimit");
+    let limit = format!("--nofile={FILES}:{FILES}");
+    command
+        .args([&limit, env!("CARGO_BIN_EXE_corelane"), "--tls", tls])
+        .args(["--driver", driver, "--listen", "127.0.0.1:0"])
+        .args(["--workers", "1", "--alpn-missing", "allow"])
+        .stderr(Stdio::from(said.try_clone().expect("a file")));
+    Corelane::start_by(command)
+}
+
+/// A connection, open and asked over again: `nghttp` and `curl` would open a new one each time.
+struct Client {
+    requests: h2::client::SendRequest<bytes::Bytes>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Client {
+    fn connect(addr: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let requests = runtime.block_on(async {
+            let tcp = tokio::net::TcpStream::connect(addr)
+                .await
+                .expect("connects");
+            let (requests, connection) = h2::client::handshake(tcp).await.expect("HTTP/2");
+            tokio::spawn(connection);
+            requests
+        });
+        Self { requests, runtime }
+    }
+
+    fn ask(&mut self) {
+        let request = http::Request::get("http://localhost/").body(());
+        let answer = self.runtime.block_on(async {
+            let (response, _) = self
+                .requests
+                .send_request(request.expect("a request"), true)
+                .expect("sent");
+            tokio::time::timeout(DEADLINE, response).await
+        });
+        let answer = answer.expect("in time").expect("answered");
+        assert_eq!(answer.status(), http::StatusCode::OK);
+    }
+}
+
+#[test]
+fn without_descriptors_it_serves_who_is_there_and_recovers() {
+    for driver in ["epoll", "auto"] {
+        let name = format!("corelane-files-{}-{driver}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let server = starved("none", driver, &File::create(&path).expect("a file"));
+        let said = || std::fs::read_to_string(&path).expect("text");
+        let mut client = Client::connect(server.addr());
+        client.ask();
+        // More than there are descriptors: the last of them wait in the kernel.
+        let hogs: Vec<_> = (0..100)
+            .map(|_| TcpStream::connect(server.addr()).expect("the kernel's doing"))
+            .collect();
+        let begun = Instant::now();
+        while !said().contains("cannot accept connections") {
+            assert!(begun.elapsed() < DEADLINE, "it does not say so");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        for _ in 0..10 {
+            client.ask();
+        }
+        drop(hogs);
+        let mut another = Client::connect(server.addr());
+        another.ask();
+        client.ask();
+        let text = said();
+        let lines = text.matches("cannot accept connections").count();
+        assert_eq!(lines, 1, "a line per burst:\n{text}");
+        assert!(text.contains("RLIMIT_NOFILE"), "{text}");
+        assert!(!text.contains("panicked"), "{text}");
+        std::fs::remove_file(&path).expect("removed");
+    }
+}

@@ -1,0 +1,348 @@
+//! The most that a connection can be made to hold, tried and held against `docs/limits.md`.
+//!
+//! What is counted is what Rust allocates: OpenSSL's own buffers, two records for each connection,
+//! are not in it.
+
+mod common;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    convert::Infallible,
+    io::{self, Write},
+    net::TcpStream,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use common::{
+    Backend, Drivers, Pattern, TestServer,
+    client::{DEADLINE, Tls, rustls_config, server_name},
+    raw_tls::{APPLICATION_DATA, HANDSHAKE, RawTls, deaf},
+};
+use corelane::{
+    Body, Http2Config, service_fn,
+    tls::{MAX_PLAINTEXT, MAX_SEALED},
+};
+use http::{Request, Response};
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+
+for_each_tls_backend!(
+    requests_hold_no_more_than_is_said,
+    renegotiations_hold_no_more_than_is_said,
+);
+backend_tests!(on_none, NONE, requests_hold_no_more_than_is_said);
+
+/// Counts the bytes that are allocated.
+struct Counting;
+
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: all calls are passed on as they are.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(layout.size(), Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// One test at a time, as they share the count.
+static ALONE: Mutex<()> = Mutex::new(());
+
+const CONNECTIONS: usize = 10;
+
+/// A raw connection, sealed or not.
+enum Raw {
+    Tls(Box<RawTls>),
+    Plain(TcpStream),
+}
+
+impl Raw {
+    fn connect(backend: Backend, server: &TestServer) -> Self {
+        match backend.tls {
+            true => Self::Tls(Box::new(RawTls::connect(server.addr, Tls::Any))),
+            false => Self::Plain(deaf(server.addr)),
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Tls(raw) => bytes
+                .chunks(MAX_PLAINTEXT)
+                .try_for_each(|chunk| raw.send(APPLICATION_DATA, chunk)),
+            Self::Plain(tcp) => tcp.write_all(bytes),
+        }
+    }
+
+    fn set_write_timeout(&self, limit: Duration) {
+        let tcp = match self {
+            Self::Tls(raw) => &raw.tcp,
+            Self::Plain(tcp) => tcp,
+        };
+        tcp.set_write_timeout(Some(limit)).expect("a time-out");
+    }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let [_, a, b, c] = u32::try_from(payload.len()).expect("short").to_be_bytes();
+    let mut frame = vec![a, b, c, kind, flags];
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// Widest windows for what the server sends.
+fn preface() -> Vec<u8> {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(4, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]));
+    bytes.extend(frame(8, 0, 0, &[0x7f, 0xff, 0, 0]));
+    bytes
+}
+
+/// A request with as many header fields as the limit lets through: the shorter they are the more
+/// each costs beyond what is counted.
+fn head(stream: u32, end: bool, path: u8, fields: usize) -> Vec<u8> {
+    let mut block = vec![0x83, 0x87, 0x04, 2, b'/', path, 0x41, 1, b'l'];
+    for i in 0..fields {
+        // Literal without indexing: a name of two letters, no value.
+        let (a, b) = (i / 26, i % 26);
+        let letter = |n: usize| b'a' + u8::try_from(n % 26).expect("a letter");
+        block.extend([0, 2, letter(a), letter(b), 0]);
+    }
+    frame(1, if end { 5 } else { 4 }, stream, &block)
+}
+
+/// `/r`: a response without end; else the request is held, body and all, and never read.
+async fn hold(
+    request: Request<Body>,
+) -> Result<Response<UnsyncBoxBody<Bytes, corelane::Error>>, Infallible> {
+    if request.uri().path() != "/r" {
+        let () = std::future::pending().await;
+        drop(request);
+    }
+    Ok(Response::new(Pattern::of(u64::MAX).boxed_unsync()))
+}
+
+/// Waits until nothing changes any more, and tells how much is allocated.
+fn settled() -> usize {
+    let begun = Instant::now();
+    let mut last = ALLOCATED.load(Relaxed);
+    let mut since = Instant::now();
+    while since.elapsed() < Duration::from_millis(300) {
+        assert!(begun.elapsed() < DEADLINE, "it never settles");
+        std::thread::yield_now();
+        let now = ALLOCATED.load(Relaxed);
+        if now.abs_diff(last) > 1024 {
+            (last, since) = (now, Instant::now());
+        }
+    }
+    last
+}
+
+/// What `attack` makes each connection hold, bytes.
+fn held(backend: Backend, attack: impl Fn(&mut Raw, &dyn Fn()), requests: usize) -> Vec<usize> {
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut held = Vec::new();
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(hold));
+        // What a thread keeps for all its connections is there already.
+        let mut first = Raw::connect(backend, &server);
+        first.send(&preface()).expect("sent");
+        attack(&mut first, &|| {
+            server.wait_for("asked", |c| c.requests >= requests as u64)
+        });
+        settled();
+        drop(first);
+        server.wait_for("closed", |c| c.connections_closed == 1);
+        let before = settled();
+        let mut open = Vec::new();
+        for n in 2..CONNECTIONS + 2 {
+            let mut raw = Raw::connect(backend, &server);
+            raw.set_write_timeout(Duration::from_secs(1));
+            raw.send(&preface()).expect("sent");
+            let asked = (n * requests) as u64;
+            attack(&mut raw, &|| {
+                server.wait_for("asked", |c| c.requests >= asked)
+            });
+            open.push(raw);
+        }
+        let all = (CONNECTIONS + 1) * requests;
+        server.wait_for("all arrived", |c| c.requests >= all as u64);
+        held.push(settled().saturating_sub(before) / CONNECTIONS);
+        let counters = server.counters()[0];
+        assert_eq!(
+            counters.connections_closed, 1,
+            "they are all open: {counters:?}"
+        );
+    }
+    held
+}
+
+/// `docs/limits.md`, term by term.
+struct Bound {
+    base: usize,
+    tls: usize,
+    streams: usize,
+    heads: usize,
+    received: usize,
+    sent: usize,
+}
+
+impl Bound {
+    fn of(backend: Backend, config: &Http2Config) -> Self {
+        let streams = config.max_concurrent_streams as usize;
+        Self {
+            base: 48 * 1024,
+            tls: if backend.tls {
+                6 * MAX_SEALED + 96 * 1024
+            } else {
+                0
+            },
+            streams: streams * 4 * 1024,
+            heads: streams * config.max_header_list_size as usize * 6,
+            received: 2 * config.initial_connection_window_size as usize,
+            sent: config.max_send_buffer_size + (64 + 64) * 1024 + streams * 64 * 1024,
+        }
+    }
+
+    fn sum(&self) -> usize {
+        self.base + self.tls + self.streams + self.heads + self.received + self.sent
+    }
+}
+
+fn requests_hold_no_more_than_is_said(backend: Backend) {
+    let config = Http2Config::default();
+    let bound = Bound::of(backend, &config);
+    let streams = config.max_concurrent_streams;
+    let ids = || (0..streams).map(|i| 2 * i + 1);
+    let check = |what: &str, least: usize, most: usize, held: Vec<usize>| {
+        eprintln!("{}: {what}: {held:?} bytes, at most {most}", backend.name);
+        for held in held {
+            assert!(held <= most, "{what}: {held} bytes");
+            assert!(
+                held >= least,
+                "{what}: the attack does not work: {held} bytes"
+            );
+        }
+    };
+
+    let idle = held(backend, |_, _| {}, 0);
+    check("nothing", 1024, bound.base + bound.tls, idle);
+
+    let heads = held(
+        backend,
+        |raw, _| {
+            for stream in ids() {
+                raw.send(&head(stream, false, b'h', 450)).expect("sent");
+            }
+        },
+        streams as usize,
+    );
+    let most = bound.base + bound.tls + bound.streams + bound.heads;
+    check("header lists", 1024 * 1024, most, heads);
+
+    let bodies = held(
+        backend,
+        |raw, asked| {
+            for stream in ids() {
+                raw.send(&head(stream, false, b'h', 0)).expect("sent");
+            }
+            // The window of the connection is 1 MiB once the server has begun.
+            asked();
+            for stream in ids().take(64) {
+                raw.send(&frame(0, 0, stream, &[0; 16 * 1024]))
+                    .expect("sent");
+            }
+        },
+        streams as usize,
+    );
+    let most = bound.base + bound.tls + bound.streams + bound.received;
+    check("unread bodies", 1000 * 1024, most, bodies);
+
+    let responses = held(
+        backend,
+        |raw, _| {
+            for stream in ids() {
+                raw.send(&head(stream, true, b'r', 0)).expect("sent");
+            }
+        },
+        streams as usize,
+    );
+    let most = bound.base + bound.tls + bound.streams + bound.sent;
+    check("unread responses", 1000 * 1024, most, responses);
+
+    let all = held(
+        backend,
+        |raw, _| {
+            let (bodies, responses): (Vec<_>, Vec<_>) = ids().partition(|id| *id < 100);
+            for stream in &bodies {
+                raw.send(&head(*stream, false, b'h', 450)).expect("sent");
+            }
+            for stream in bodies.iter().cycle().take(3) {
+                raw.send(&frame(0, 0, *stream, &[0; 16 * 1024]))
+                    .expect("sent");
+            }
+            // Behind these the server may stop to read.
+            for stream in responses {
+                if raw.send(&head(stream, true, b'r', 450)).is_err() {
+                    break;
+                }
+            }
+        },
+        0,
+    );
+    check("all at once", 1024 * 1024, bound.sum(), all);
+}
+
+/// CVE-2011-1473, and nobody reads that it is refused: the answers wait, and not without end.
+fn renegotiations_hold_no_more_than_is_said(backend: Backend) {
+    let config = rustls_config(Tls::V1_2, &[b"h2"]);
+    let mut client = rustls::ClientConnection::new(config, server_name()).expect("a client");
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).expect("memory");
+    let hello = &hello[5..];
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(hold));
+        let mut raw = RawTls::connect(server.addr, Tls::V1_2);
+        raw.send(APPLICATION_DATA, &preface()).expect("sent");
+        raw.tcp
+            .set_write_timeout(Some(Duration::from_secs(1)))
+            .expect("a time-out");
+        let before = settled();
+        let mut most = before;
+        let mut sent = 0;
+        // Until it is closed, or nothing more is taken, as the answers are not.
+        for _ in 0..400_000 {
+            if raw.send(HANDSHAKE, hello).is_err() {
+                break;
+            }
+            sent += hello.len();
+            most = most.max(ALLOCATED.load(Relaxed));
+        }
+        let held = most.saturating_sub(before);
+        eprintln!(
+            "{}: {sent} bytes of renegotiation: {held} held",
+            backend.name
+        );
+        let most = Bound::of(backend, &Http2Config::default()).tls;
+        assert!(held <= most, "{held} bytes");
+    }
+}
