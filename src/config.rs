@@ -17,10 +17,22 @@ pub struct Limits {
     /// How long a connection may stand open without a stream. Past it the peer gets GOAWAY
     /// (`NO_ERROR`) and the connection is closed. Default [`IDLE`](Self::IDLE).
     pub idle: Duration,
-    /// How long a write may make no progress. Where the socket takes nothing for this long the
-    /// connection is closed; where the peer grants a stream no window for this long (RFC 9113
-    /// section 5.2) that stream is reset with `CANCEL`. Default [`WRITE`](Self::WRITE).
+    /// How long a write may go on slower than [`min_rate`](Self::min_rate). Where the socket takes
+    /// less for this long the connection is closed; where the peer grants a stream less window than
+    /// that (RFC 9113 section 5.2) while there is something to send, that stream is reset with
+    /// `CANCEL`. Default [`WRITE`](Self::WRITE).
     pub write: Duration,
+    /// How long a request's body may come in slower than [`min_rate`](Self::min_rate), counted while
+    /// its handler waits for it and until the response has begun. Past it the request is answered
+    /// 408, its handler is dropped and the rest of the body is reset with `NO_ERROR` (RFC 9110
+    /// section 15.5.9). A service whose clients send over hours what it answers in the end, as with
+    /// client streaming in gRPC, wants a long one. Default [`BODY`](Self::BODY).
+    pub body: Duration,
+    /// The least that has to be sent or received, bytes per second, averaged over the limits
+    /// [`write`](Self::write) and [`body`](Self::body): without it a peer could keep what it holds
+    /// here by a byte now and then. With 0 every byte counts as progress. Default
+    /// [`MIN_RATE`](Self::MIN_RATE).
+    pub min_rate: u32,
 }
 
 impl Limits {
@@ -35,6 +47,12 @@ impl Limits {
     /// 30 s: TCP retransmits six times in it; a reader that took not one byte meanwhile is gone
     /// or means harm.
     pub const WRITE: Duration = Duration::from_secs(30);
+
+    /// 60 s: what nginx waits for more of a request's body.
+    pub const BODY: Duration = Duration::from_secs(60);
+
+    /// 240 bytes a second, either way: what Kestrel and IIS ask for. The slowest modem was faster.
+    pub const MIN_RATE: u32 = 240;
 }
 
 impl Default for Limits {
@@ -43,6 +61,8 @@ impl Default for Limits {
             handshake: Self::HANDSHAKE,
             idle: Self::IDLE,
             write: Self::WRITE,
+            body: Self::BODY,
+            min_rate: Self::MIN_RATE,
         }
     }
 }
@@ -55,6 +75,7 @@ impl Limits {
             ("handshake", self.handshake),
             ("idle", self.idle),
             ("write", self.write),
+            ("body", self.body),
         ] {
             if limit.is_zero() || limit > LONGEST {
                 return Err(Error::config(format!(
@@ -99,7 +120,32 @@ pub struct Http2Config {
     /// Response bytes that may wait to be sent on one connection, over all its streams. Past it
     /// response bodies are not asked for more. Default 1 MiB.
     pub max_send_buffer_size: usize,
+    /// Frames that a peer may send within 10 s beyond those that come with requests and responses,
+    /// DATA not counted: PING, SETTINGS, PRIORITY, WINDOW_UPDATE and so on, each of which is work
+    /// without use. A request accounts for 8, each 64 KiB of a response, or piece of it, for 4 and
+    /// one for every KiB. Past it the peer gets GOAWAY (`ENHANCE_YOUR_CALM`) and the connection is
+    /// closed (RFC 9113 section 10.5; CVE-2019-9512, 9513, 9515). Default 10,000.
+    pub max_extra_frames: u32,
+    /// Requests that a peer may reset within 10 s before their responses have begun, beyond those
+    /// that were answered: each has cost a handler's work. Past it the peer gets GOAWAY
+    /// (`ENHANCE_YOUR_CALM`) and the connection is closed (CVE-2023-44487). Resets that the peer
+    /// provokes by errors count too (CVE-2025-8671). Default 500, as with Envoy.
+    pub max_early_resets: u32,
 }
+
+/// Requests that a peer has reset before they were looked at: past this many at once the peer gets
+/// GOAWAY (`ENHANCE_YOUR_CALM`). 20, h2's default: nobody changes his mind that often within one
+/// reading of the socket.
+pub(crate) const MAX_PENDING_ACCEPT_RESETS: usize = 20;
+
+/// Streams of one connection, over its whole life, that may be reset or refused for the peer's
+/// errors: past it the peer gets GOAWAY (`ENHANCE_YOUR_CALM`). 1024, h2's default: five times the
+/// streams that may be open, so that one burst too many is forgiven.
+pub(crate) const MAX_ERROR_RESETS: usize = 1024;
+
+/// Streams that were reset here and are remembered for a second, so that what the peer had sent
+/// already is ignored (RFC 9113 section 5.4.2). 50, h2's default; past it the oldest are forgotten.
+pub(crate) const MAX_RESET_STREAMS: usize = 50;
 
 impl Default for Http2Config {
     fn default() -> Self {
@@ -110,6 +156,8 @@ impl Default for Http2Config {
             max_header_list_size: 16 * 1024,
             max_frame_size: 16 * 1024,
             max_send_buffer_size: 1024 * 1024,
+            max_extra_frames: 10_000,
+            max_early_resets: 500,
         }
     }
 }

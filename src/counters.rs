@@ -49,8 +49,16 @@ counters! {
     handler_panics,
     /// Handlers or response bodies that failed.
     handler_errors,
-    /// Streams reset because the peer granted them no window for too long.
+    /// Streams reset because the peer granted them no window, or too little, for too long.
     streams_stalled,
+    /// Requests answered 408 because their bodies did not come in, or too slowly.
+    bodies_timed_out,
+    /// Connections ended with `ENHANCE_YOUR_CALM`, for whatever reason.
+    floods,
+    /// Of these: too many frames beyond those of requests.
+    frame_floods,
+    /// Of these: too many requests reset before they were answered.
+    reset_floods,
     /// Connections that ended with an error.
     connections_failed,
     /// Connections whose task panicked: a bug in corelane or in a handler's destructor.

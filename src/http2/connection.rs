@@ -9,19 +9,21 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
+    flood::{Flood, FloodGate, Tally},
     headers::ContentLength,
     lazy_flush::{Flusher, LazyFlush, lazy_flush},
     respond::Respond,
     send::{Chunk, SendBuffer},
 };
 use crate::{
-    config::{Http2Config, Limits},
+    config::{self, Http2Config, Limits},
     connection_info::ConnectionInfo,
     counters::Counters,
-    error::Error,
+    error::{Error, Kind},
     service::HttpService,
     time::{Deadline, Timer},
 };
@@ -30,6 +32,7 @@ use crate::{
 pub(crate) struct Connection<IO> {
     h2: h2::server::Connection<LazyFlush<IO>, Chunk>,
     flusher: Flusher<IO>,
+    gate: FloodGate,
 }
 
 /// What the requests of a connection share.
@@ -40,6 +43,7 @@ pub(crate) struct Scope {
     pub(super) counters: Arc<Counters>,
     pub(super) send_buffer: Rc<SendBuffer>,
     pub(super) content_length: ContentLength,
+    pub(super) tally: Tally,
 }
 
 impl Scope {
@@ -57,6 +61,7 @@ impl Scope {
             counters: Arc::clone(counters),
             send_buffer: Rc::new(SendBuffer::new(config.max_send_buffer_size)),
             content_length: ContentLength::default(),
+            tally: Tally::default(),
         }
     }
 }
@@ -82,6 +87,9 @@ where
         .max_header_list_size(config.max_header_list_size)
         .max_frame_size(config.max_frame_size)
         .max_send_buffer_size(config.max_send_buffer_size)
+        .max_pending_accept_reset_streams(config::MAX_PENDING_ACCEPT_RESETS)
+        .max_local_error_reset_streams(Some(config::MAX_ERROR_RESETS))
+        .max_concurrent_reset_streams(config::MAX_RESET_STREAMS)
         .handshake(io);
     let h2 = poll_fn(|cx| {
         flusher.begin_turn();
@@ -94,7 +102,11 @@ where
         result.map_err(Error::from)
     })
     .await?;
-    Ok(Connection { h2, flusher })
+    Ok(Connection {
+        h2,
+        flusher,
+        gate: FloodGate::new(config),
+    })
 }
 
 /// Serves a connection until it ends. When `shutdown` is ready the peer is told to go elsewhere
@@ -111,7 +123,12 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
 {
-    let Connection { mut h2, flusher } = connection;
+    let Connection {
+        mut h2,
+        flusher,
+        mut gate,
+    } = connection;
+    let mut flood = None;
     let mut closed = Closed::ByPeer;
     let mut in_flight = FuturesUnordered::new();
     let mut idle = Deadline::new(scope.timer, scope.limits.idle);
@@ -129,15 +146,27 @@ where
                 match accepted {
                     Some(Ok((request, sender))) => {
                         scope.counters.requests.add();
+                        scope.tally.request();
                         let scope = Rc::clone(&scope);
                         in_flight.push(Respond::new(service.clone(), request, sender, scope));
                         idle.progress();
                     }
                     Some(Err(error)) => {
+                        note_flood(&error, &scope);
                         return Poll::Ready(failed(error.into(), closed, in_flight.is_empty()));
                     }
-                    None => return Poll::Ready(Ok(closed)),
+                    None => return Poll::Ready(flood.map_or(Ok(closed), refused)),
                 }
+            }
+            let found = gate.look(flusher.frames(), &scope.tally);
+            if flood.is_none()
+                && let Some(found) = found
+            {
+                flood = Some(found);
+                begin_refusal(found, &scope);
+                h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                idle = Deadline::new(scope.timer, scope.limits.write);
+                continue;
             }
             // What is answered here makes h2 wake this task, which sends it. A request is polled
             // with one waker all its life: monoio's timers keep the first that they are given.
@@ -145,8 +174,11 @@ where
             if let Poll::Ready(Err(error)) = flusher.poll(cx) {
                 return Poll::Ready(failed(error.into(), closed, in_flight.is_empty()));
             }
-            if !in_flight.is_empty() || idle.poll_waiting(cx).is_pending() {
+            if (!in_flight.is_empty() && flood.is_none()) || idle.poll_waiting(cx).is_pending() {
                 return Poll::Pending;
+            }
+            if let Some(flood) = flood {
+                return Poll::Ready(refused(flood));
             }
             if closed != Closed::ByPeer {
                 let error = Error::timeout("the peer's answer to GOAWAY", scope.limits.write);
@@ -157,6 +189,28 @@ where
             idle = Deadline::new(scope.timer, scope.limits.write);
         }
     })
+}
+
+/// Counts and tells, once for each connection.
+fn begin_refusal(flood: Flood, scope: &Scope) {
+    scope.counters.floods.add();
+    match flood {
+        Flood::Frames => scope.counters.frame_floods.add(),
+        Flood::Resets => scope.counters.reset_floods.add(),
+    }
+    tracing::info!(peer = %scope.info.peer_addr, ?flood, "a peer is told to calm down");
+}
+
+fn refused(flood: Flood) -> Result<Closed, Error> {
+    Err(Error::new(Kind::Http2, flood.to_string()))
+}
+
+/// h2 has limits of its own.
+fn note_flood(error: &h2::Error, scope: &Scope) {
+    if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+        scope.counters.floods.add();
+        tracing::info!(peer = %scope.info.peer_addr, %error, "a peer is told to calm down");
+    }
 }
 
 /// What an error means: a peer that was told to go and went may not have said goodbye.

@@ -10,6 +10,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::flood::FrameCounter;
+
 /// The transport as h2 gets it: flushing only takes note.
 ///
 /// h2 flushes behind every DATA frame. Obeyed at once, that is a system call and a short TLS record
@@ -26,6 +28,7 @@ struct Shared<IO> {
     wanted: Cell<bool>,
     /// Nothing more is there to be read in this turn, and the task will be woken when there is.
     drained: Cell<bool>,
+    frames: RefCell<FrameCounter>,
 }
 
 /// Both ends on one transport.
@@ -34,11 +37,17 @@ pub(super) fn lazy_flush<IO>(io: IO) -> (LazyFlush<IO>, Flusher<IO>) {
         io: RefCell::new(io),
         wanted: Cell::new(false),
         drained: Cell::new(false),
+        frames: RefCell::new(FrameCounter::new()),
     });
     (LazyFlush(Rc::clone(&shared)), Flusher(shared))
 }
 
 impl<IO: AsyncWrite + Unpin> Flusher<IO> {
+    /// Frames other than DATA that have come in since the last time.
+    pub(super) fn frames(&self) -> u32 {
+        self.0.frames.borrow_mut().take()
+    }
+
     /// The connection's task was woken: there may be something to read.
     pub(super) fn begin_turn(&self) {
         self.0.drained.set(false);
@@ -63,7 +72,9 @@ impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
         if self.0.drained.get() {
             return Poll::Pending;
         }
+        let before = buf.filled().len();
         let read = Pin::new(&mut *self.0.io.borrow_mut()).poll_read(cx, buf);
+        self.0.frames.borrow_mut().read(&buf.filled()[before..]);
         self.0.drained.set(read.is_pending());
         read
     }

@@ -2,9 +2,11 @@
 //!
 //! Sees a byte stream only; what is below it, TLS or not, is no matter here.
 
+mod arrival;
 mod body;
 mod connection;
 mod date;
+mod flood;
 mod headers;
 mod lazy_flush;
 mod respond;

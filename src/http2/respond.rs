@@ -21,6 +21,7 @@ use http_body::Body as _;
 use pin_project_lite::pin_project;
 
 use super::{
+    arrival::{Arrival, Watch},
     body::Body,
     connection::Scope,
     headers,
@@ -29,6 +30,7 @@ use super::{
 use crate::{
     error::{BoxError, Chain},
     service::HttpService,
+    time::LeastRate,
 };
 
 pin_project! {
@@ -41,6 +43,7 @@ pin_project! {
         respond: SendResponse<Chunk>,
         is_head: bool,
         on_body_polled: Option<BodyPolled>,
+        body_watch: Option<Box<Watch>>,
         #[pin]
         state: State<S>,
     }
@@ -60,6 +63,7 @@ pin_project! {
         Sending {
             stream: SendStream<Chunk>,
             outgoing: Option<Outgoing>,
+            stall: LeastRate,
             #[pin]
             body: S::ResponseBody,
         },
@@ -72,6 +76,8 @@ type BodyPolled = futures_channel::oneshot::Receiver<()>;
 enum Ended {
     /// The service failed or panicked.
     Failed,
+    /// The request's body has not come in, or too slowly.
+    BodyLate,
     Stopped(Stopped),
 }
 
@@ -95,12 +101,13 @@ impl<S: HttpService> Respond<S> {
         scope: Rc<Scope>,
     ) -> Self {
         let is_head = request.method() == Method::HEAD;
-        let (request, on_body_polled) = with_body(request, &scope);
+        let (request, on_body_polled, body_watch) = with_body(request, &scope);
         Self {
             scope,
             respond,
             is_head,
             on_body_polled,
+            body_watch,
             state: State::Asked {
                 service,
                 request: Some(request),
@@ -122,11 +129,29 @@ impl<S: HttpService> Future for Respond<S> {
         };
         let this = self.project();
         let reason = match result {
-            Ok(()) | Err(Ended::Stopped(Stopped::Gone)) => return Poll::Ready(()),
+            Ok(()) => {
+                this.scope.tally.answered();
+                return Poll::Ready(());
+            }
+            Err(Ended::Stopped(Stopped::Gone)) => {
+                if !matches!(this.state.project(), StateProjection::Sending { .. }) {
+                    this.scope.tally.early_reset();
+                }
+                return Poll::Ready(());
+            }
+            Err(Ended::BodyLate) => {
+                this.scope.counters.bodies_timed_out.add();
+                tracing::debug!(limit = ?this.scope.limits.body, "a request's body was too slow");
+                let mut late = Response::new(());
+                *late.status_mut() = StatusCode::REQUEST_TIMEOUT;
+                // The peer may be gone: then there is nobody to tell.
+                let _ = this.respond.send_response(late, true);
+                return Poll::Ready(());
+            }
             Err(Ended::Failed) => Reason::INTERNAL_ERROR,
             Err(Ended::Stopped(Stopped::Stalled)) => {
                 this.scope.counters.streams_stalled.add();
-                tracing::debug!(limit = ?this.scope.limits.write, "a peer granted a stream no window");
+                tracing::debug!(limit = ?this.scope.limits.write, "a peer granted a stream too little window");
                 Reason::CANCEL
             }
         };
@@ -165,14 +190,20 @@ impl<S: HttpService> Respond<S> {
                     Poll::Ready(Err(error)) => return failed(error, this.scope),
                     Poll::Pending => {
                         go_on(this.on_body_polled, this.respond, cx)?;
+                        if let Some(watch) = this.body_watch
+                            && watch.poll_late(cx).is_ready()
+                        {
+                            return Poll::Ready(Err(Ended::BodyLate));
+                        }
                         return poll_gone(this.respond.poll_reset(cx));
                     }
                 },
                 StateProjection::Sending {
                     stream,
                     outgoing,
+                    stall,
                     body,
-                } => return poll_body(body, stream, outgoing, this.scope, cx),
+                } => return poll_body(body, stream, outgoing, stall, this.scope, cx),
             }
         }
     }
@@ -204,9 +235,12 @@ impl<S: HttpService> Respond<S> {
             }
         };
         if has_body {
+            let limits = &this.scope.limits;
+            let stall = LeastRate::new(this.scope.timer, limits.write, limits.min_rate);
             this.state.set(State::Sending {
                 stream,
                 outgoing: None,
+                stall,
                 body,
             });
         }
@@ -246,7 +280,10 @@ fn go_on(
 }
 
 /// Gives the request its body, and whoever waits for `100 Continue` a sign when it is polled.
-fn with_body(request: Request<RecvStream>, scope: &Scope) -> (Request<Body>, Option<BodyPolled>) {
+fn with_body(
+    request: Request<RecvStream>,
+    scope: &Scope,
+) -> (Request<Body>, Option<BodyPolled>, Option<Box<Watch>>) {
     let (head, recv) = request.into_parts();
     let content_length = head
         .headers
@@ -264,8 +301,18 @@ fn with_body(request: Request<RecvStream>, scope: &Scope) -> (Request<Body>, Opt
         }
         false => (None, None),
     };
-    let body = Body::new(recv, content_length, sender, Arc::clone(&scope.info));
-    (Request::from_parts(head, body), receiver)
+    let arrival = (!recv.is_end_stream()).then(Arrival::default);
+    let watch = arrival
+        .clone()
+        .map(|arrival| Box::new(Watch::new(arrival, scope)));
+    let body = Body::new(
+        recv,
+        content_length,
+        sender,
+        arrival,
+        Arc::clone(&scope.info),
+    );
+    (Request::from_parts(head, body), receiver, watch)
 }
 
 /// Sends the body, frame by frame.
@@ -273,6 +320,7 @@ fn poll_body<B>(
     mut body: Pin<&mut B>,
     stream: &mut SendStream<Chunk>,
     outgoing: &mut Option<Outgoing>,
+    stall: &mut LeastRate,
     scope: &Scope,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Ended>>
@@ -281,7 +329,7 @@ where
 {
     loop {
         if let Some(data) = outgoing {
-            let ended = ready!(data.poll(stream, cx))?;
+            let ended = ready!(data.poll(stream, stall, scope, cx))?;
             *outgoing = None;
             if ended {
                 return Poll::Ready(Ok(()));
@@ -294,7 +342,10 @@ where
                 *outgoing = Some(Outgoing::new(bytes::Bytes::new(), true, scope));
                 continue;
             }
-            Poll::Pending => return poll_gone(stream.poll_reset(cx)),
+            Poll::Pending => {
+                stall.pause();
+                return poll_gone(stream.poll_reset(cx));
+            }
         };
         match frame.into_data() {
             Ok(mut data) => {

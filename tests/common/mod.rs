@@ -5,6 +5,7 @@ pub mod backends;
 pub mod certs;
 pub mod client;
 pub mod pattern;
+pub mod running;
 pub mod server;
 
 pub use self::{
