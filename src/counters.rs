@@ -41,10 +41,17 @@ counters! {
     alpn_disagreements,
     /// Of these: the time limit ran out.
     handshakes_timed_out,
+    /// Of these: the client spoke HTTP/1.x, or HTTP where TLS belongs, and was told so.
+    plain_http_refused,
     /// Handshakes that resumed an earlier session.
     sessions_resumed,
-    /// Requests given to the service.
+    /// Requests given to the service. Each ends as one of: answered, abandoned, a panic or an error
+    /// of its handler, a stalled stream, a body that timed out.
     requests,
+    /// Requests whose response was given to HTTP/2 whole.
+    requests_answered,
+    /// Requests whose stream or connection ended before their response did.
+    requests_abandoned,
     /// Handlers that panicked; each cost its own stream only.
     handler_panics,
     /// Handlers or response bodies that failed.
@@ -61,6 +68,9 @@ counters! {
     reset_floods,
     /// Connections that ended with an error.
     connections_failed,
+    /// Connections that the peer ended without close_notify (RFC 8446 section 6.1), behind the
+    /// handshake. No failure by itself: HTTP/2 tells what is complete.
+    connections_truncated,
     /// Connections whose task panicked: a bug in corelane or in a handler's destructor.
     connection_panics,
     /// Failed calls of `accept`, for instance for want of file descriptors.

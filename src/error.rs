@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     AlpnMismatch,
     /// The session negotiated something else than what was decided on the ClientHello.
     AlpnDisagreement,
+    /// The client speaks HTTP/1.x, or HTTP where TLS belongs.
+    PlainHttp,
     /// The peer ended the connection without saying so (no close_notify).
     Truncated,
     /// A time limit of [`Limits`](crate::Limits) ran out.
@@ -140,8 +142,14 @@ impl Error {
     pub fn is_handshake(&self) -> bool {
         matches!(
             self.inner.kind,
-            Kind::Handshake | Kind::AlpnMismatch | Kind::AlpnDisagreement
+            Kind::Handshake | Kind::AlpnMismatch | Kind::AlpnDisagreement | Kind::PlainHttp
         )
+    }
+
+    /// The client speaks HTTP/1.x, or HTTP where TLS belongs: it was told so by a response of
+    /// HTTP/1.1, 400 on a port with TLS and 505 on one without. A handshake that failed, too.
+    pub fn is_plain_http(&self) -> bool {
+        self.inner.kind == Kind::PlainHttp
     }
 
     /// The client offered no application protocol that the server speaks (RFC 7301 section 3.2):

@@ -14,6 +14,9 @@ mod config;
 mod connection_info;
 mod counters;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http2;
 mod io;
 mod negotiated;

@@ -14,24 +14,26 @@ fn the_program_in_the_readme_is_the_example() {
 }
 
 #[test]
-fn tests_named_in_features_md_are_there() {
-    let features = read("features.md");
-    let mut named = 0;
-    for name in features.split('`').filter(|code| code.contains(".rs::")) {
-        let (file, function) = name.split_once("::").expect("file::function");
-        // A test file may have parts in a folder of its own name.
-        let parts = Path::new(env!("CARGO_MANIFEST_DIR")).join(file.trim_end_matches(".rs"));
-        let mut source = read(file);
-        for part in fs::read_dir(parts).into_iter().flatten().flatten() {
-            source += &fs::read_to_string(part.path()).expect("readable");
+fn tests_named_in_the_documents_are_there() {
+    for (document, least) in [("features.md", 30), ("docs/security.md", 15)] {
+        let text = read(document);
+        let mut named = 0;
+        for name in text.split('`').filter(|code| code.contains(".rs::")) {
+            let (file, function) = name.split_once("::").expect("file::function");
+            // A test file may have parts in a folder of its own name.
+            let parts = Path::new(env!("CARGO_MANIFEST_DIR")).join(file.trim_end_matches(".rs"));
+            let mut source = read(file);
+            for part in fs::read_dir(parts).into_iter().flatten().flatten() {
+                source += &fs::read_to_string(part.path()).expect("readable");
+            }
+            assert!(
+                source.contains(&format!("fn {function}(")),
+                "{document} names {name}, which is not there"
+            );
+            named += 1;
         }
-        assert!(
-            source.contains(&format!("fn {function}(")),
-            "features.md names {name}, which is not there"
-        );
-        named += 1;
+        assert!(named > least, "{document} names {named} tests only");
     }
-    assert!(named > 30, "features.md names {named} tests only");
 }
 
 #[test]

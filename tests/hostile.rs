@@ -255,9 +255,8 @@ fn garbage_on_an_idle_connection_is_answered_by_an_alert(backend: Backend) {
 fn nonsense_instead_of_a_handshake(backend: Backend) {
     let mut zeros = vec![0; 100_000];
     zeros[0] = 22;
-    let openings: [&[u8]; 6] = [
-        b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    let openings: [&[u8]; 5] = [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
         &GARBAGE,
         &[22, 3, 1, 0, 0],
         &zeros,

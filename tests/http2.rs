@@ -33,6 +33,7 @@ for_each_backend!(
     a_panic_costs_its_own_stream,
     a_failing_body_resets_its_stream,
     a_reset_request_drops_its_handler,
+    a_reset_upload_is_no_failure_of_its_handler,
     responses_without_a_body,
     headers_are_completed,
     continue_is_sent_when_the_body_is_read,
@@ -344,6 +345,30 @@ fn a_failing_body_resets_its_stream(backend: Backend) {
             })
             .await;
         assert_eq!(server.counters()[0].handler_errors, 1);
+    });
+}
+
+fn a_reset_upload_is_no_failure_of_its_handler(backend: Backend) {
+    with_client(backend, |client, server| async move {
+        client
+            .run(|requests| async move {
+                let (head, ()) = post("/echo", "").map(drop).into_parts();
+                let mut ready = requests.clone().ready().await.expect("ready");
+                let request = Request::from_parts(head, ());
+                let (response, mut upload) = ready.send_request(request, false).expect("sent");
+                upload.send_data("begun".into(), false).expect("sent");
+                let mut body = response.await.expect("an answer").into_body();
+                let begun = body.data().await.expect("data").expect("data");
+                assert_eq!(begun, "begun");
+                upload.send_reset(Reason::CANCEL);
+                let answer = send(&requests, get("/hello"), None).await;
+                assert_eq!(answer.expect("the connection lives").body, b"hello");
+            })
+            .await;
+        let counters = server.counters()[0];
+        assert_eq!(counters.handler_errors, 0);
+        assert_eq!(counters.requests_abandoned, 1);
+        assert_eq!((counters.requests, counters.requests_answered), (2, 1));
     });
 }
 

@@ -7,6 +7,8 @@ mod common;
 mod pair;
 #[path = "session/short_records.rs"]
 mod short_records;
+#[path = "session/steps.rs"]
+mod steps;
 
 use std::{
     io::{ErrorKind, IoSlice},

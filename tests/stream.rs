@@ -296,7 +296,7 @@ fn a_client_that_does_not_speak_tls_is_told(backend: Backend) {
     deadline(async {
         let (ours, mut theirs) = duplex(ROOM);
         theirs
-            .write_all(b"GET / HTTP/1.1\r\n\r\n")
+            .write_all(b"SSH-2.0-OpenSSH_9.2\r\n")
             .await
             .expect("room");
         let acceptor = backend.acceptor();

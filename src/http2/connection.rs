@@ -5,19 +5,20 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll, Waker},
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
 use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    flood::{Flood, FloodGate, Tally},
+    flood::{Flood, FloodGate, Tally, note_flood},
     headers::ContentLength,
+    in_flight::{InFlight, Pool},
     lazy_flush::{Flusher, LazyFlush, lazy_flush},
     respond::Respond,
     send::{Chunk, SendBuffer},
+    turn::Turn,
 };
 use crate::{
     config::{self, Http2Config, Limits},
@@ -33,6 +34,22 @@ pub(crate) struct Connection<IO> {
     h2: h2::server::Connection<LazyFlush<IO>, Chunk>,
     flusher: Flusher<IO>,
     gate: FloodGate,
+    turn: Arc<Turn>,
+}
+
+/// Answers the requests of all connections of a worker.
+pub(crate) struct Responder<S: HttpService> {
+    service: S,
+    pool: Rc<Pool<Respond<S>>>,
+}
+
+impl<S: HttpService> Responder<S> {
+    pub(crate) fn new(service: S) -> Self {
+        Self {
+            service,
+            pool: Rc::new(Pool::new()),
+        }
+    }
 }
 
 /// What the requests of a connection share.
@@ -41,7 +58,7 @@ pub(crate) struct Scope {
     pub(super) limits: Limits,
     pub(super) timer: Timer,
     pub(super) counters: Arc<Counters>,
-    pub(super) send_buffer: Rc<SendBuffer>,
+    pub(crate) send_buffer: Rc<SendBuffer>,
     pub(super) content_length: ContentLength,
     pub(super) tally: Tally,
 }
@@ -79,7 +96,9 @@ pub(crate) async fn preface<IO>(io: IO, config: &Http2Config) -> Result<Connecti
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let (io, flusher) = lazy_flush(io);
+    let turn = Arc::new(Turn::default());
+    let waker = Waker::from(Arc::clone(&turn));
+    let (io, flusher) = lazy_flush(io, &turn);
     let mut handshake = h2::server::Builder::new()
         .initial_window_size(config.initial_stream_window_size)
         .initial_connection_window_size(config.initial_connection_window_size)
@@ -92,20 +111,23 @@ where
         .max_concurrent_reset_streams(config::MAX_RESET_STREAMS)
         .handshake(io);
     let h2 = poll_fn(|cx| {
-        flusher.begin_turn();
-        let result = Pin::new(&mut handshake).poll(cx);
+        turn.begin(cx.waker());
+        let cx = &mut Context::from_waker(&waker);
+        let mut result = Pin::new(&mut handshake).poll(cx).map_err(Error::from);
         if result.is_pending()
             && let Poll::Ready(Err(error)) = flusher.poll(cx)
         {
-            return Poll::Ready(Err(Error::from(error)));
+            result = Poll::Ready(Err(error.into()));
         }
-        result.map_err(Error::from)
+        turn.end();
+        result
     })
     .await?;
     Ok(Connection {
         h2,
         flusher,
         gate: FloodGate::new(config),
+        turn,
     })
 }
 
@@ -115,109 +137,156 @@ where
 /// Not an `async fn`, which would hold the connection twice for as long as it is idle.
 pub(crate) fn serve<IO, S>(
     connection: Connection<IO>,
-    service: S,
+    responder: &Responder<S>,
     scope: Rc<Scope>,
-    mut shutdown: impl Future<Output = ()> + Unpin,
+    shutdown: impl Future<Output = ()> + Unpin,
 ) -> impl Future<Output = Result<Closed, Error>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
 {
     let Connection {
-        mut h2,
+        h2,
         flusher,
-        mut gate,
+        gate,
+        turn,
     } = connection;
-    let mut flood = None;
-    let mut closed = Closed::ByPeer;
-    let mut in_flight = FuturesUnordered::new();
-    let mut idle = Deadline::new(scope.timer, scope.limits.idle);
+    let waker = Waker::from(Arc::clone(&turn));
+    let idle = Deadline::new(scope.timer, scope.limits.idle);
+    let mut serving = Serving {
+        h2,
+        flusher,
+        gate,
+        flood: None,
+        service: responder.service.clone(),
+        shutdown,
+        closed: Closed::ByPeer,
+        in_flight: InFlight::new(&turn, Rc::clone(&responder.pool)),
+        idle,
+        scope,
+    };
     poll_fn(move |cx| {
-        flusher.begin_turn();
-        if closed == Closed::ByPeer && Pin::new(&mut shutdown).poll(cx).is_ready() {
-            closed = Closed::Shutdown;
-            h2.graceful_shutdown();
-            idle = Deadline::new(scope.timer, scope.limits.write);
+        turn.begin(cx.waker());
+        let cx = &mut Context::from_waker(&waker);
+        let mut result = serving.poll(cx);
+        for _ in 1..ROUNDS {
+            if result.is_ready() || !turn.take_woken() {
+                break;
+            }
+            result = serving.poll(cx);
+        }
+        turn.end();
+        result
+    })
+}
+
+/// How often a connection looks, in one turn, at what it has woken by itself: what it answered in
+/// one round is sent in the next. Past it the others of its worker come first.
+const ROUNDS: usize = 2;
+
+struct Serving<IO, S: HttpService, Shutdown> {
+    h2: h2::server::Connection<LazyFlush<IO>, Chunk>,
+    flusher: Flusher<IO>,
+    gate: FloodGate,
+    /// What this connection is being ended for.
+    flood: Option<Flood>,
+    service: S,
+    shutdown: Shutdown,
+    closed: Closed,
+    in_flight: InFlight<Respond<S>>,
+    idle: Deadline,
+    scope: Rc<Scope>,
+}
+
+impl<IO, S, Shutdown> Serving<IO, S, Shutdown>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+    S: HttpService,
+    Shutdown: Future<Output = ()> + Unpin,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Closed, Error>> {
+        if self.closed == Closed::ByPeer && Pin::new(&mut self.shutdown).poll(cx).is_ready() {
+            self.say_goodbye(Closed::Shutdown);
         }
         loop {
             // Everything that has arrived is accepted before anything is answered, so that the
             // answers leave together.
-            while let Poll::Ready(accepted) = h2.poll_accept(cx) {
+            while let Poll::Ready(accepted) = self.h2.poll_accept(cx) {
                 match accepted {
                     Some(Ok((request, sender))) => {
-                        scope.counters.requests.add();
-                        scope.tally.request();
-                        let scope = Rc::clone(&scope);
-                        in_flight.push(Respond::new(service.clone(), request, sender, scope));
-                        idle.progress();
+                        self.scope.counters.requests.add();
+                        self.scope.tally.request();
+                        let scope = Rc::clone(&self.scope);
+                        let service = self.service.clone();
+                        self.in_flight
+                            .push(Respond::new(service, request, sender, scope));
+                        self.idle.progress();
                     }
                     Some(Err(error)) => {
-                        note_flood(&error, &scope);
-                        return Poll::Ready(failed(error.into(), closed, in_flight.is_empty()));
+                        note_flood(&error, &self.scope);
+                        return Poll::Ready(self.failed(error.into()));
                     }
-                    None => return Poll::Ready(flood.map_or(Ok(closed), refused)),
+                    None => return Poll::Ready(self.ended()),
                 }
             }
-            let found = gate.look(flusher.frames(), &scope.tally);
-            if flood.is_none()
-                && let Some(found) = found
-            {
-                flood = Some(found);
-                begin_refusal(found, &scope);
-                h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-                idle = Deadline::new(scope.timer, scope.limits.write);
+            let flood = self.gate.look(self.flusher.frames(), &self.scope.tally);
+            if let (None, Some(flood)) = (self.flood, flood) {
+                self.refuse(flood);
                 continue;
             }
-            // What is answered here makes h2 wake this task, which sends it. A request is polled
-            // with one waker all its life: monoio's timers keep the first that they are given.
-            while let Poll::Ready(Some(())) = in_flight.poll_next_unpin(cx) {}
-            if let Poll::Ready(Err(error)) = flusher.poll(cx) {
-                return Poll::Ready(failed(error.into(), closed, in_flight.is_empty()));
+            self.in_flight.poll();
+            if let Poll::Ready(Err(error)) = self.flusher.poll(cx) {
+                return Poll::Ready(self.failed(error.into()));
             }
-            if (!in_flight.is_empty() && flood.is_none()) || idle.poll_waiting(cx).is_pending() {
+            if self.flood.is_none() && !self.in_flight.is_empty() {
                 return Poll::Pending;
             }
-            if let Some(flood) = flood {
-                return Poll::Ready(refused(flood));
+            self.in_flight.shrink();
+            if self.idle.poll_waiting(cx).is_pending() {
+                return Poll::Pending;
             }
-            if closed != Closed::ByPeer {
-                let error = Error::timeout("the peer's answer to GOAWAY", scope.limits.write);
-                return Poll::Ready(Err(error));
+            if self.flood.is_some() {
+                return Poll::Ready(self.ended());
             }
-            closed = Closed::Idle;
-            h2.graceful_shutdown();
-            idle = Deadline::new(scope.timer, scope.limits.write);
+            if self.closed != Closed::ByPeer {
+                let limit = self.scope.limits.write;
+                return Poll::Ready(Err(Error::timeout("the peer's answer to GOAWAY", limit)));
+            }
+            self.say_goodbye(Closed::Idle);
         }
-    })
-}
-
-/// Counts and tells, once for each connection.
-fn begin_refusal(flood: Flood, scope: &Scope) {
-    scope.counters.floods.add();
-    match flood {
-        Flood::Frames => scope.counters.frame_floods.add(),
-        Flood::Resets => scope.counters.reset_floods.add(),
     }
-    tracing::info!(peer = %scope.info.peer_addr, ?flood, "a peer is told to calm down");
-}
 
-fn refused(flood: Flood) -> Result<Closed, Error> {
-    Err(Error::new(Kind::Http2, flood.to_string()))
-}
+    fn say_goodbye(&mut self, why: Closed) {
+        self.closed = why;
+        self.h2.graceful_shutdown();
+        self.idle = Deadline::new(self.scope.timer, self.scope.limits.write);
+    }
 
-/// h2 has limits of its own.
-fn note_flood(error: &h2::Error, scope: &Scope) {
-    if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
-        scope.counters.floods.add();
-        tracing::info!(peer = %scope.info.peer_addr, %error, "a peer is told to calm down");
+    /// Told once for each connection.
+    fn refuse(&mut self, flood: Flood) {
+        flood.tell(&self.scope);
+        self.flood = Some(flood);
+        self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        self.idle = Deadline::new(self.scope.timer, self.scope.limits.write);
+    }
+
+    fn ended(&self) -> Result<Closed, Error> {
+        match self.flood {
+            None => Ok(self.closed),
+            Some(flood) => Err(Error::new(Kind::Http2, flood.to_string())),
+        }
+    }
+
+    /// What an error means: a peer that was told to go and went may not have said goodbye.
+    fn failed(&self, error: Error) -> Result<Closed, Error> {
+        let left = error.is_io() || error.is_truncated();
+        match self.closed {
+            Closed::Idle | Closed::Shutdown if self.in_flight.is_empty() && left => Ok(self.closed),
+            _ => Err(error),
+        }
     }
 }
 
-/// What an error means: a peer that was told to go and went may not have said goodbye.
-fn failed(error: Error, closed: Closed, answered: bool) -> Result<Closed, Error> {
-    let left = error.is_io() || error.is_truncated();
-    match closed {
-        Closed::Idle | Closed::Shutdown if answered && left => Ok(closed),
-        _ => Err(error),
-    }
-}
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::connection::Scope;
 use crate::config::Http2Config;
 
 /// What is counted in: a slow drip is no flood.
@@ -56,6 +57,25 @@ fn add(cell: &Cell<u32>, n: u32) {
 pub(super) enum Flood {
     Frames,
     Resets,
+}
+
+impl Flood {
+    pub(super) fn tell(self, scope: &Scope) {
+        scope.counters.floods.add();
+        match self {
+            Self::Frames => scope.counters.frame_floods.add(),
+            Self::Resets => scope.counters.reset_floods.add(),
+        }
+        tracing::info!(peer = %scope.info.peer_addr, why = %self, "a peer is told to calm down");
+    }
+}
+
+/// h2 has limits of its own.
+pub(super) fn note_flood(error: &h2::Error, scope: &Scope) {
+    if error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM) {
+        scope.counters.floods.add();
+        tracing::info!(peer = %scope.info.peer_addr, why = %error, "a peer is told to calm down");
+    }
 }
 
 impl fmt::Display for Flood {

@@ -7,7 +7,7 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
-use super::date;
+use super::{date, declared_length::DeclaredLength};
 
 /// RFC 9110 sections 15.3.5 and 15.4.5.
 pub(super) fn may_have_body(status: StatusCode) -> bool {
@@ -15,14 +15,14 @@ pub(super) fn may_have_body(status: StatusCode) -> bool {
 }
 
 /// Adds `date` and `content-length` where they are missing, and takes out what HTTP/2 forbids
-/// (RFC 9113 section 8.2.2).
+/// (RFC 9113 section 8.2.2). Answers the length that the response has declared then.
 pub(super) fn complete(
     headers: &mut HeaderMap,
     status: StatusCode,
     is_head: bool,
     body: &impl http_body::Body,
     lengths: &ContentLength,
-) {
+) -> Result<DeclaredLength, &'static str> {
     const FORBIDDEN: [HeaderName; 6] = [
         CONNECTION,
         HeaderName::from_static("keep-alive"),
@@ -43,6 +43,10 @@ pub(super) fn complete(
             headers.remove(name);
         }
     }
+    let mut declared = match has_length {
+        true => DeclaredLength::of(headers)?,
+        false => DeclaredLength::default(),
+    };
     if may_have_body(status)
         && !has_length
         && let Some(length) = body.size_hint().exact()
@@ -50,10 +54,12 @@ pub(super) fn complete(
         && (length > 0 || !is_head)
     {
         headers.insert(CONTENT_LENGTH, lengths.value(length));
+        declared = DeclaredLength::exactly(length);
     }
     if !has_date && let Some(date) = date::now() {
         headers.insert(DATE, date);
     }
+    Ok(declared)
 }
 
 /// Makes the values of `content-length`, and keeps the last: one is often like the one before it.

@@ -5,12 +5,16 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::flood::FrameCounter;
+use super::{
+    flood::FrameCounter,
+    turn::{Readable, Turn},
+};
 
 /// The transport as h2 gets it: flushing only takes note.
 ///
@@ -26,18 +30,20 @@ pub(super) struct Flusher<IO>(Rc<Shared<IO>>);
 struct Shared<IO> {
     io: RefCell<IO>,
     wanted: Cell<bool>,
-    /// Nothing more is there to be read in this turn, and the task will be woken when there is.
-    drained: Cell<bool>,
     frames: RefCell<FrameCounter>,
+    readable: Arc<Readable>,
+    on_readable: Waker,
 }
 
 /// Both ends on one transport.
-pub(super) fn lazy_flush<IO>(io: IO) -> (LazyFlush<IO>, Flusher<IO>) {
+pub(super) fn lazy_flush<IO>(io: IO, turn: &Arc<Turn>) -> (LazyFlush<IO>, Flusher<IO>) {
+    let readable = Arc::new(Readable::new(turn));
     let shared = Rc::new(Shared {
         io: RefCell::new(io),
         wanted: Cell::new(false),
-        drained: Cell::new(false),
         frames: RefCell::new(FrameCounter::new()),
+        on_readable: Waker::from(Arc::clone(&readable)),
+        readable,
     });
     (LazyFlush(Rc::clone(&shared)), Flusher(shared))
 }
@@ -46,11 +52,6 @@ impl<IO: AsyncWrite + Unpin> Flusher<IO> {
     /// Frames other than DATA that have come in since the last time.
     pub(super) fn frames(&self) -> u32 {
         self.0.frames.borrow_mut().take()
-    }
-
-    /// The connection's task was woken: there may be something to read.
-    pub(super) fn begin_turn(&self) {
-        self.0.drained.set(false);
     }
 
     /// Flushes if that was asked for; ready when nothing is left to do.
@@ -64,18 +65,29 @@ impl<IO: AsyncWrite + Unpin> Flusher<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
+    /// h2 asks once for each request: the transport is asked only where it may have something.
     fn poll_read(
         self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.0.drained.get() {
+        let Shared {
+            io,
+            readable,
+            on_readable,
+            frames,
+            ..
+        } = &*self.0;
+        if !readable.take() {
             return Poll::Pending;
         }
+        let cx = &mut Context::from_waker(on_readable);
         let before = buf.filled().len();
-        let read = Pin::new(&mut *self.0.io.borrow_mut()).poll_read(cx, buf);
-        self.0.frames.borrow_mut().read(&buf.filled()[before..]);
-        self.0.drained.set(read.is_pending());
+        let read = Pin::new(&mut *io.borrow_mut()).poll_read(cx, buf);
+        frames.borrow_mut().read(&buf.filled()[before..]);
+        if read.is_ready() {
+            readable.set();
+        }
         read
     }
 }

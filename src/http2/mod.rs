@@ -6,14 +6,17 @@ mod arrival;
 mod body;
 mod connection;
 mod date;
+mod declared_length;
 mod flood;
 mod headers;
+mod in_flight;
 mod lazy_flush;
 mod respond;
 mod send;
+mod turn;
 
 pub use self::body::Body;
 pub(crate) use self::{
-    connection::{Closed, Scope, preface, serve},
+    connection::{Closed, Responder, Scope, preface, serve},
     respond::panic_message,
 };

@@ -24,6 +24,7 @@ use super::{
     arrival::{Arrival, Watch},
     body::Body,
     connection::Scope,
+    declared_length::DeclaredLength,
     headers,
     send::{Chunk, Outgoing, Stopped},
 };
@@ -44,8 +45,17 @@ pin_project! {
         is_head: bool,
         on_body_polled: Option<BodyPolled>,
         body_watch: Option<Box<Watch>>,
+        counted: bool,
         #[pin]
         state: State<S>,
+    }
+
+    impl<S: HttpService> PinnedDrop for Respond<S> {
+        fn drop(this: Pin<&mut Self>) {
+            if !this.counted {
+                this.scope.counters.requests_abandoned.add();
+            }
+        }
     }
 }
 
@@ -64,6 +74,7 @@ pin_project! {
             stream: SendStream<Chunk>,
             outgoing: Option<Outgoing>,
             stall: LeastRate,
+            declared: DeclaredLength,
             #[pin]
             body: S::ResponseBody,
         },
@@ -108,6 +119,7 @@ impl<S: HttpService> Respond<S> {
             is_head,
             on_body_polled,
             body_watch,
+            counted: false,
             state: State::Asked {
                 service,
                 request: Some(request),
@@ -128,12 +140,15 @@ impl<S: HttpService> Future for Respond<S> {
             }
         };
         let this = self.project();
+        *this.counted = true;
         let reason = match result {
             Ok(()) => {
+                this.scope.counters.requests_answered.add();
                 this.scope.tally.answered();
                 return Poll::Ready(());
             }
             Err(Ended::Stopped(Stopped::Gone)) => {
+                this.scope.counters.requests_abandoned.add();
                 if !matches!(this.state.project(), StateProjection::Sending { .. }) {
                     this.scope.tally.early_reset();
                 }
@@ -171,7 +186,9 @@ impl<S: HttpService> Respond<S> {
                 StateProjection::Asked { service, request } => {
                     match service.poll_ready(cx) {
                         Poll::Ready(Ok(())) => {}
-                        Poll::Ready(Err(error)) => return failed(error, this.scope),
+                        Poll::Ready(Err(error)) => {
+                            return failed(error, this.respond.poll_reset(cx), this.scope);
+                        }
                         Poll::Pending => return poll_gone(this.respond.poll_reset(cx)),
                     }
                     // It is there: it is taken here only, and then this state is over.
@@ -187,7 +204,9 @@ impl<S: HttpService> Respond<S> {
                             return Poll::Ready(Ok(()));
                         }
                     }
-                    Poll::Ready(Err(error)) => return failed(error, this.scope),
+                    Poll::Ready(Err(error)) => {
+                        return failed(error, this.respond.poll_reset(cx), this.scope);
+                    }
                     Poll::Pending => {
                         go_on(this.on_body_polled, this.respond, cx)?;
                         if let Some(watch) = this.body_watch
@@ -202,8 +221,9 @@ impl<S: HttpService> Respond<S> {
                     stream,
                     outgoing,
                     stall,
+                    declared,
                     body,
-                } => return poll_body(body, stream, outgoing, stall, this.scope, cx),
+                } => return poll_body(body, stream, outgoing, stall, declared, this.scope, cx),
             }
         }
     }
@@ -219,13 +239,20 @@ impl<S: HttpService> Respond<S> {
         }
         let has_body =
             !*this.is_head && headers::may_have_body(head.status) && !body.is_end_stream();
-        headers::complete(
+        let declared = headers::complete(
             &mut head.headers,
             head.status,
             *this.is_head,
             &body,
             &this.scope.content_length,
         );
+        let declared = match declared {
+            Ok(declared) => declared,
+            Err(lie) => return Err(lied(lie, this.scope)),
+        };
+        if body.is_end_stream() && !*this.is_head && headers::may_have_body(head.status) {
+            declared.end().map_err(|lie| lied(lie, this.scope))?;
+        }
         let response = Response::from_parts(head, ());
         let stream = match this.respond.send_response(response, !has_body) {
             Ok(stream) => stream,
@@ -241,6 +268,7 @@ impl<S: HttpService> Respond<S> {
                 stream,
                 outgoing: None,
                 stall,
+                declared,
                 body,
             });
         }
@@ -248,10 +276,25 @@ impl<S: HttpService> Respond<S> {
     }
 }
 
-fn failed<T>(error: impl Into<BoxError>, scope: &Scope) -> Poll<Result<T, Ended>> {
+/// A service that fails when its peer is gone mostly does so because of that.
+fn failed<T>(
+    error: impl Into<BoxError>,
+    reset: Poll<Result<Reason, h2::Error>>,
+    scope: &Scope,
+) -> Poll<Result<T, Ended>> {
+    if reset.is_ready() {
+        return Poll::Ready(Err(Stopped::Gone.into()));
+    }
     scope.counters.handler_errors.add();
     tracing::error!(error = %Chain(&*error.into()), "a handler failed");
     Poll::Ready(Err(Ended::Failed))
+}
+
+/// A response that is not as long as it says.
+fn lied(lie: &'static str, scope: &Scope) -> Ended {
+    scope.counters.handler_errors.add();
+    tracing::error!(error = lie, "a handler made a malformed response");
+    Ended::Failed
 }
 
 /// Whether the peer has reset the stream, or the connection has ended, meanwhile.
@@ -285,6 +328,10 @@ fn with_body(
     scope: &Scope,
 ) -> (Request<Body>, Option<BodyPolled>, Option<Box<Watch>>) {
     let (head, recv) = request.into_parts();
+    if recv.is_end_stream() {
+        let body = Body::new(recv, None, None, None, Arc::clone(&scope.info));
+        return (Request::from_parts(head, body), None, None);
+    }
     let content_length = head
         .headers
         .get(CONTENT_LENGTH)
@@ -292,8 +339,7 @@ fn with_body(
     let expects_continue = head
         .headers
         .get(EXPECT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-        && !recv.is_end_stream();
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     let (sender, receiver) = match expects_continue {
         true => {
             let (sender, receiver) = futures_channel::oneshot::channel();
@@ -301,18 +347,16 @@ fn with_body(
         }
         false => (None, None),
     };
-    let arrival = (!recv.is_end_stream()).then(Arrival::default);
-    let watch = arrival
-        .clone()
-        .map(|arrival| Box::new(Watch::new(arrival, scope)));
+    let arrival = Arrival::default();
+    let watch = Box::new(Watch::new(arrival.clone(), scope));
     let body = Body::new(
         recv,
         content_length,
         sender,
-        arrival,
+        Some(arrival),
         Arc::clone(&scope.info),
     );
-    (Request::from_parts(head, body), receiver, watch)
+    (Request::from_parts(head, body), receiver, Some(watch))
 }
 
 /// Sends the body, frame by frame.
@@ -321,6 +365,7 @@ fn poll_body<B>(
     stream: &mut SendStream<Chunk>,
     outgoing: &mut Option<Outgoing>,
     stall: &mut LeastRate,
+    declared: &mut DeclaredLength,
     scope: &Scope,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Ended>>
@@ -337,8 +382,9 @@ where
         }
         let frame = match body.as_mut().poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => frame,
-            Poll::Ready(Some(Err(error))) => return failed(error, scope),
+            Poll::Ready(Some(Err(error))) => return failed(error, stream.poll_reset(cx), scope),
             Poll::Ready(None) => {
+                declared.end().map_err(|lie| lied(lie, scope))?;
                 *outgoing = Some(Outgoing::new(bytes::Bytes::new(), true, scope));
                 continue;
             }
@@ -351,10 +397,15 @@ where
             Ok(mut data) => {
                 let last = body.is_end_stream();
                 let data = data.copy_to_bytes(data.remaining());
+                declared.send(data.len()).map_err(|lie| lied(lie, scope))?;
+                if last {
+                    declared.end().map_err(|lie| lied(lie, scope))?;
+                }
                 *outgoing = Some(Outgoing::new(data, last, scope));
             }
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
+                    declared.end().map_err(|lie| lied(lie, scope))?;
                     stream.send_trailers(trailers)?;
                     return Poll::Ready(Ok(()));
                 }

@@ -18,7 +18,7 @@ use crate::time::LeastRate;
 const PIECE: usize = 64 * 1024;
 
 /// The bytes of all responses of a connection that wait in h2 to be sent.
-pub(super) struct SendBuffer {
+pub(crate) struct SendBuffer {
     limit: usize,
     used: Cell<usize>,
     /// Streams that wait for room, in the order in which they get it: one piece each.
@@ -39,6 +39,12 @@ impl SendBuffer {
             queue: RefCell::default(),
             next_ticket: Cell::new(0),
         }
+    }
+
+    /// How many bytes wait in h2.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn held(&self) -> usize {
+        self.used.get()
     }
 
     fn has_room(&self) -> bool {

@@ -1,5 +1,5 @@
 //! From an accepted socket to an open session: the ClientHello, the decision on ALPN, the
-//! handshake, the check that the session agrees.
+//! handshake, the check that the session agrees. Without TLS: that it is not HTTP/1.x.
 
 use std::{
     future::poll_fn,
@@ -10,7 +10,11 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{TlsStream, wire::Replay};
+use super::{
+    TlsStream,
+    plain_http::{self, Opening},
+    wire::Replay,
+};
 use crate::{
     alert::AlertDescription,
     alpn::{self, AlpnMissing, Decision},
@@ -37,7 +41,7 @@ pub(crate) struct Failed<IO> {
 /// Accepts a TLS session on a socket.
 ///
 /// Where there is no common protocol the client has been sent the alert `no_application_protocol`
-/// when this returns.
+/// when this returns; one that speaks HTTP/1.x has been told so.
 pub(crate) async fn accept<IO>(
     mut io: IO,
     acceptor: &dyn TlsAcceptor,
@@ -53,10 +57,8 @@ where
         session,
     } = match begin(&mut io, acceptor, missing).await {
         Ok(begun) => begun,
-        Err(error) => {
-            if let Some(alert) = error.alert() {
-                send_alert(&mut io, alert).await;
-            }
+        Err(Refused { error, last_words }) => {
+            send(&mut io, &last_words).await;
             return Err(Failed { error, io });
         }
     };
@@ -78,18 +80,34 @@ struct Begun {
     session: Box<dyn TlsSession>,
 }
 
+/// Why there is no session, and what the client is told.
+struct Refused {
+    error: Error,
+    last_words: Vec<u8>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        let alert = error.alert().map(|alert| alert.record().to_vec());
+        Self {
+            error,
+            last_words: alert.unwrap_or_default(),
+        }
+    }
+}
+
 async fn begin<IO>(
     io: &mut IO,
     acceptor: &dyn TlsAcceptor,
     missing: AlpnMissing,
-) -> Result<Begun, Error>
+) -> Result<Begun, Refused>
 where
     IO: AsyncRead + Unpin,
 {
     if !acceptor.expects_client_hello() {
         return Ok(Begun {
             hello: None,
-            received: Vec::new(),
+            received: read_preface(io).await?,
             decision: Decision::PriorKnowledge,
             session: acceptor.start(None)?,
         });
@@ -131,25 +149,78 @@ async fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
 /// How much is read at once while the ClientHello is collected: most fit.
 const READ_AHEAD: usize = 4096;
 
-async fn read_client_hello<IO>(io: &mut IO) -> Result<(ClientHello, Vec<u8>), Error>
+async fn read_client_hello<IO>(io: &mut IO) -> Result<(ClientHello, Vec<u8>), Refused>
 where
     IO: AsyncRead + Unpin,
 {
-    let mut reader = ClientHelloReader::default();
     let mut chunk = [0; READ_AHEAD];
+    let (opening, opened) = read_opening(io, &mut chunk, Opening::of).await?;
+    if opened == Opening::Request {
+        return Err(Refused {
+            last_words: plain_http::wants_tls(&opening),
+            error: Error::new(Kind::PlainHttp, "the client speaks HTTP without TLS"),
+        });
+    }
+    let mut reader = ClientHelloReader::default();
+    let mut hello = reader.push(&opening)?;
     loop {
-        let n = poll_fn(|cx| poll_read(io, cx, &mut chunk))
-            .await
-            .map_err(|error| Error::handshake("the socket failed before a ClientHello", error))?;
-        if n == 0 {
-            return Err(Error::new(
-                Kind::Truncated,
-                "the client closed before it had sent a ClientHello",
-            ));
-        }
-        if let Some(hello) = reader.push(&chunk[..n])? {
+        if let Some(hello) = hello {
             return Ok((hello, reader.into_received()));
         }
+        let n = read(io, &mut chunk).await?;
+        hello = reader.push(&chunk[..n])?;
+    }
+}
+
+/// The first bytes of a connection without TLS, for HTTP/2 to judge if they are no HTTP/1.x.
+async fn read_preface<IO>(io: &mut IO) -> Result<Vec<u8>, Refused>
+where
+    IO: AsyncRead + Unpin,
+{
+    let mut chunk = [0; READ_AHEAD];
+    let (opening, opened) = read_opening(io, &mut chunk, Opening::of_cleartext).await?;
+    if opened == Opening::Request {
+        return Err(Refused {
+            last_words: plain_http::wants_http2(&opening),
+            error: Error::new(Kind::PlainHttp, "the client speaks HTTP/1.x"),
+        });
+    }
+    Ok(opening)
+}
+
+/// Reads until it is clear what the connection begins with.
+async fn read_opening<IO>(
+    io: &mut IO,
+    chunk: &mut [u8],
+    judge: fn(&[u8]) -> Opening,
+) -> Result<(Vec<u8>, Opening), Error>
+where
+    IO: AsyncRead + Unpin,
+{
+    let mut opening = Vec::new();
+    loop {
+        let n = read(io, chunk).await?;
+        opening.extend_from_slice(&chunk[..n]);
+        match judge(&opening) {
+            Opening::Undecided => {}
+            opened => return Ok((opening, opened)),
+        }
+    }
+}
+
+async fn read<IO>(io: &mut IO, chunk: &mut [u8]) -> Result<usize, Error>
+where
+    IO: AsyncRead + Unpin,
+{
+    let n = poll_fn(|cx| poll_read(io, cx, chunk))
+        .await
+        .map_err(|error| Error::handshake("the socket failed before the first message", error))?;
+    match n {
+        0 => Err(Error::new(
+            Kind::Truncated,
+            "the client closed before its first message was complete",
+        )),
+        n => Ok(n),
     }
 }
 
@@ -164,12 +235,11 @@ fn poll_read<IO: AsyncRead + Unpin>(
         .map_ok(|()| buf.filled().len())
 }
 
-/// Sends the alert. That it could not be sent is no news: the connection ends either way.
-async fn send_alert<IO: AsyncWrite + Unpin>(io: &mut IO, alert: AlertDescription) {
-    let record = alert.record();
+/// Sends what is left to say. That it could not be sent is no news: the connection ends either way.
+async fn send<IO: AsyncWrite + Unpin>(io: &mut IO, bytes: &[u8]) {
     let mut sent = 0;
-    while sent < record.len() {
-        match poll_fn(|cx| Pin::new(&mut *io).poll_write(cx, &record[sent..])).await {
+    while sent < bytes.len() {
+        match poll_fn(|cx| Pin::new(&mut *io).poll_write(cx, &bytes[sent..])).await {
             Ok(n) if n > 0 => sent += n,
             _ => return,
         }

@@ -2,6 +2,7 @@
 
 mod handshake;
 mod pace;
+mod plain_http;
 mod stream;
 mod wire;
 

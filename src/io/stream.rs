@@ -42,6 +42,8 @@ pub struct TlsStream<IO> {
     closing: bool,
     /// The peer's close_notify or the end of the socket was read.
     ended: bool,
+    /// The end came without close_notify.
+    truncated: bool,
     pace: Pace,
     /// Ends a write that makes too little progress; `None`: it may wait for good.
     stall: Option<LeastRate>,
@@ -56,6 +58,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             staged: Buffer::default(),
             closing: false,
             ended: false,
+            truncated: false,
             pace: Pace::new(),
             stall: None,
             session,
@@ -88,6 +91,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Whether the peer will send nothing more.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// Whether that was said by the end of the socket alone.
+    pub(crate) fn was_truncated(&self) -> bool {
+        self.truncated
     }
 
     /// What the handshake agreed on.
@@ -233,11 +241,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
             // write reports it.
             let _ = this.poll_sealed_sent(cx);
         }
-        this.ended |= match &result {
-            Poll::Ready(Ok(appended)) => *appended == 0,
-            Poll::Ready(Err(error)) => error.kind() == io::ErrorKind::UnexpectedEof,
-            Poll::Pending => false,
-        };
+        match &result {
+            Poll::Ready(Ok(0)) => this.ended = true,
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                this.ended = true;
+                this.truncated = true;
+            }
+            _ => {}
+        }
         result.map_ok(|_appended| ())
     }
 }

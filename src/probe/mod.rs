@@ -40,6 +40,9 @@ mod wire;
 
 cfg_if::cfg_if! {
     if #[cfg(any(feature = "probe-rustls", feature = "probe-native-tls"))] {
+        #[cfg(any(test, fuzzing))]
+        #[doc(hidden)]
+        pub mod fuzzing;
         mod handshake;
         mod http2;
         mod peer_text;

@@ -94,7 +94,7 @@ pub(super) fn read(received: &[u8]) -> Said {
         return Said::Nothing;
     };
     let behind = match sealed {
-        0 if has_server_hello_done(&handshake) => Behind::Flight,
+        _ if has_server_hello_done(&handshake) => Behind::Flight,
         0 => Behind::Open,
         1..=LONGEST_ALERT => Behind::Sealed { like_an_alert },
         _ => Behind::Flight,
@@ -253,6 +253,15 @@ mod tests {
         assert!(is_decided(
             &[&hello(TlsVersion::TLS_1_2)[..], &DONE].concat()
         ));
+    }
+
+    #[test]
+    fn what_was_decided_stays_decided() {
+        let flight = [&hello(TlsVersion::TLS_1_2)[..], &DONE].concat();
+        let sealed = [&flight[..], &[23, 3, 3, 0, 1, 0]].concat();
+        assert!(is_decided(&flight));
+        assert!(is_decided(&sealed));
+        assert_eq!(said(&flight), said(&sealed));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
     connection_info::ConnectionInfo,
     counters::Counters,
     error::{Chain, Error, Kind},
-    http2::{self, Closed},
+    http2::{self, Closed, Responder},
     io::{self, Accepted, Failed, TlsStream},
     service::HttpService,
     time::Timer,
@@ -75,7 +75,8 @@ pub async fn serve_connection<S: HttpService>(
         counters: &counters,
         worker: 0,
     };
-    setup.run(stream, peer_addr, service, pending()).await
+    let responder = Responder::new(service);
+    setup.run(stream, peer_addr, &responder, pending()).await
 }
 
 /// A server speaks HTTP/2 only: a backend that would choose something else, or nothing, has been
@@ -111,7 +112,7 @@ impl Setup<'_> {
         &self,
         stream: TcpStream,
         peer_addr: SocketAddr,
-        service: S,
+        responder: &Responder<S>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         tracing::debug!(peer = %peer_addr, worker = self.worker, "connection opened");
@@ -129,7 +130,7 @@ impl Setup<'_> {
             negotiated,
         };
         let why = self
-            .serve(stream, info, begun, service, shutdown)
+            .serve(stream, info, begun, responder, shutdown)
             .await
             .map_err(|error| self.failed(peer_addr, error))?;
         tracing::debug!(peer = %peer_addr, ?why, "connection closed");
@@ -147,7 +148,7 @@ impl Setup<'_> {
         mut stream: TlsStream<Socket>,
         info: ConnectionInfo,
         begun: Instant,
-        service: S,
+        responder: &Responder<S>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Closed, Error> {
         let limits = &self.options.limits;
@@ -161,9 +162,12 @@ impl Setup<'_> {
             )
             .await
             .map_err(|_| Error::timeout("the HTTP/2 preface", limits.handshake))??;
-            http2::serve(connection, service, Rc::new(scope), Box::pin(shutdown)).await
+            http2::serve(connection, responder, Rc::new(scope), Box::pin(shutdown)).await
         }
         .await;
+        if stream.was_truncated() {
+            self.counters.connections_truncated.add();
+        }
         if !stream.has_ended() {
             linger(stream.into_inner(), limits.write).await;
         }
@@ -196,6 +200,7 @@ impl Setup<'_> {
         match error.kind() {
             Kind::AlpnMismatch => self.counters.alpn_refused.add(),
             Kind::AlpnDisagreement => self.counters.alpn_disagreements.add(),
+            Kind::PlainHttp => self.counters.plain_http_refused.add(),
             _ => {}
         }
         tracing::info!(%peer, why = %Chain(&error), time = ?begun.elapsed(), "handshake failed");

@@ -89,9 +89,17 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
+        let ended = match self.get_mut() {
             Self::Ring(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Readiness(socket) => Pin::new(socket).poll_shutdown(cx),
+        };
+        match ended {
+            // The peer closed and wants to hear no more. It is no failure: whoever had something
+            // left to read or to write is told of it there.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::NotConnected => {
+                Poll::Ready(Ok(()))
+            }
+            ended => ended,
         }
     }
 }

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     counters::Counters,
     error::{Error, Kind},
-    http2::panic_message,
+    http2::{Responder, panic_message},
     service::HttpService,
     tls::TlsAcceptor,
 };
@@ -100,7 +100,7 @@ pub(super) fn run<S: HttpService>(
         let _ = started.send(Ok(info));
         Worker {
             plan,
-            service,
+            responder: Responder::new(service),
             live: Live::default(),
         }
         .serve(listeners)
@@ -149,9 +149,9 @@ fn adopt(listeners: Vec<TcpListener>) -> Result<Vec<Listener>, Error> {
         .map_err(|error| Error::new(Kind::Worker, "a listener cannot be used").with(error))
 }
 
-struct Worker<S> {
+struct Worker<S: HttpService> {
     plan: Plan,
-    service: S,
+    responder: Responder<S>,
     live: Live,
 }
 
@@ -166,6 +166,10 @@ impl<S: HttpService> Worker<S> {
             task.await;
         }
         this.live.all_closed().await;
+        let Plan {
+            index, counters, ..
+        } = &this.plan;
+        tracing::info!(worker = index, counters = ?counters.read(), "worker ended");
     }
 
     async fn listen(self: Rc<Self>, listener: Listener) {
@@ -210,7 +214,7 @@ impl<S: HttpService> Worker<S> {
             worker: self.plan.index,
         };
         let stop = &self.plan.stop;
-        let serve = setup.run(stream, peer, self.service.clone(), stop.drain.cancelled());
+        let serve = setup.run(stream, peer, &self.responder, stop.drain.cancelled());
         let abort = stop.abort.cancelled();
         let (serve, abort) = (std::pin::pin!(serve), std::pin::pin!(abort));
         if let Either::Right(_) = select(serve, abort).await {

@@ -9,6 +9,12 @@ mod identity;
 pub(crate) mod session;
 
 cfg_if::cfg_if! {
+    if #[cfg(any(feature = "rustls", feature = "native-tls"))] {
+        mod incoming;
+    }
+}
+
+cfg_if::cfg_if! {
     if #[cfg(feature = "rustls")] {
         mod rustls;
         pub use self::rustls::RustlsAcceptor;

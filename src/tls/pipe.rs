@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
 };
 
-use super::session::{Wire, with_scratch};
+use super::{incoming::Incoming, session::Wire};
 use crate::buffer::Buffer;
 
 /// What the library owns as its stream. Shared, because a failed handshake drops the library's end
@@ -18,7 +18,7 @@ pub(super) struct Pipe(Rc<RefCell<Queues>>);
 #[derive(Default)]
 struct Queues {
     /// Ciphertext from the peer, filled only when it is empty: at most one record.
-    incoming: Buffer,
+    incoming: Incoming,
     end_of_wire: bool,
     /// The library was told of the end.
     end_was_read: bool,
@@ -40,10 +40,7 @@ impl Read for Pipe {
             }
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let n = queues.incoming.len().min(buf.len());
-        buf[..n].copy_from_slice(&queues.incoming.as_slice()[..n]);
-        queues.incoming.consume(n);
-        Ok(n)
+        queues.incoming.read(buf)
     }
 }
 
@@ -93,11 +90,7 @@ impl Pipe {
         if !queues.incoming.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let n = with_scratch(|scratch| {
-            let n = wire.read(scratch)?;
-            queues.incoming.extend(&scratch[..n]);
-            Ok::<_, io::Error>(n)
-        })?;
+        let n = queues.incoming.fill(wire)?;
         queues.end_of_wire = n == 0;
         Ok(())
     }

@@ -18,6 +18,7 @@ use super::{
     TlsConfig,
     client_hello::ClientHello,
     identity::Source,
+    incoming::Incoming,
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire},
 };
 use crate::{
@@ -96,6 +97,7 @@ impl TlsAcceptor for RustlsAcceptor {
         connection.set_buffer_limit(None);
         Ok(Box::new(RustlsSession {
             connection,
+            incoming: Incoming::default(),
             sealed: 0,
             failed: None,
             closing: false,
@@ -173,6 +175,7 @@ fn server_config(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<Se
 
 struct RustlsSession {
     connection: ServerConnection,
+    incoming: Incoming,
     /// Upper bound of the sealed bytes that wait in `connection`; rustls does not tell.
     sealed: usize,
     /// Why the session failed; it has no way back.
@@ -185,11 +188,14 @@ struct RustlsSession {
 const RECORD_OVERHEAD: usize = 32;
 
 impl RustlsSession {
-    /// One turn of the crank: takes what the wire has and works on it. A failure is told by the
+    /// One turn of the crank: takes some of what the wire has and works on it. A failure is told by the
     /// next `unfailed`, so that what came before it can be read.
     fn receive(&mut self, wire: &mut dyn Wire) -> io::Result<usize> {
         self.unfailed()?;
-        let n = self.connection.read_tls(wire)?;
+        if self.incoming.is_empty() {
+            self.incoming.fill(wire)?;
+        }
+        let n = self.connection.read_tls(&mut self.incoming)?;
         self.failed = self.connection.process_new_packets().err();
         Ok(n)
     }

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     io::{self, IoSlice, Read, Write},
+    ops::{Deref, DerefMut},
     sync::Arc,
 };
 
@@ -120,25 +121,54 @@ pub fn read_through(
     buf: &mut dyn BufMut,
     read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
 ) -> io::Result<usize> {
-    with_scratch(|scratch| {
-        let room = buf.remaining_mut().min(scratch.len());
-        let n = read(&mut scratch[..room])?;
-        buf.put_slice(&scratch[..n]);
-        Ok(n)
-    })
+    let mut scratch = Scratch::take();
+    let room = buf.remaining_mut().min(scratch.len());
+    let n = read(&mut scratch[..room])?;
+    buf.put_slice(&scratch[..n]);
+    Ok(n)
 }
 
-/// Lends a buffer for one record to `call`, and another one to a call within it.
-pub(super) fn with_scratch<T>(call: impl FnOnce(&mut [u8]) -> T) -> T {
-    thread_local! {
-        /// As many as calls were ever nested.
-        static IDLE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+/// Memory for one record, lent by the thread.
+pub(super) struct Scratch(Box<[u8]>);
+
+thread_local! {
+    static IDLE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How much a thread keeps, in records.
+const KEPT: usize = 16;
+
+impl Scratch {
+    pub(super) fn take() -> Self {
+        let idle = IDLE.with_borrow_mut(Vec::pop);
+        Self(idle.unwrap_or_else(|| vec![0; MAX_RECORD].into()))
     }
-    let scratch = IDLE.with_borrow_mut(Vec::pop);
-    let mut scratch = scratch.unwrap_or_else(|| vec![0; MAX_RECORD].into());
-    let result = call(&mut scratch);
-    IDLE.with_borrow_mut(|idle| idle.push(scratch));
-    result
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // A thread that ends keeps nothing any more.
+        let _ = IDLE.try_with(|idle| {
+            let mut idle = idle.borrow_mut();
+            if idle.len() < KEPT {
+                idle.push(std::mem::take(&mut self.0));
+            }
+        });
+    }
+}
+
+impl Deref for Scratch {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
 }
 
 impl<A: TlsAcceptor + ?Sized> TlsAcceptor for Arc<A> {

@@ -5,6 +5,7 @@ pub mod backends;
 pub mod certs;
 pub mod client;
 pub mod pattern;
+pub mod raw_tls;
 pub mod running;
 pub mod server;
 

@@ -1,0 +1,222 @@
+//! Load by clients of which most are killed, reset or stalled at random: when they are gone the
+//! server uses what it used before, its counters add up, and it has nothing unexplained to say.
+//!
+//! Takes minutes, so it is run by `ci/soak` only.
+
+#[path = "soak/clients.rs"]
+mod clients;
+#[path = "soak/random.rs"]
+mod random;
+#[path = "soak/server.rs"]
+mod server;
+
+use std::{
+    collections::BTreeMap,
+    rc::Rc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use clients::{Client, Target, h2load};
+use random::Random;
+use server::{GARBAGE, Log, NONSENSE, Server, Usage};
+use tokio::{task::LocalSet, time::timeout_at};
+
+/// Clients at once, for each server.
+const CLIENTS: u64 = 16;
+
+const WARM_UP: Duration = Duration::from_secs(25);
+
+/// How long jemalloc keeps memory that was freed, and some more.
+const SETTLES: Duration = Duration::from_secs(13);
+
+/// How long it may take until all is as it was: what is longest is a write that waits.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+#[ignore = "takes minutes: ci/soak"]
+fn the_server_is_afterwards_as_it_was_before() {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock");
+    let seed = variable("SOAK_SEED").unwrap_or(now.as_secs());
+    let whole = Duration::from_secs(variable("SOAK_SECONDS").unwrap_or(120));
+    let load = whole.saturating_sub(WARM_UP + 2 * SETTLES);
+    println!("SOAK_SEED={seed} SOAK_SECONDS={}", whole.as_secs());
+    // All at once, so that it does not take longer with more of them.
+    let backends = ["none", "rustls", "native-tls"].into_iter().enumerate();
+    let soaking: Vec<_> = backends
+        .map(|(i, backend)| {
+            let seed = seed.wrapping_add(i as u64);
+            std::thread::spawn(move || soak(backend, seed, load))
+        })
+        .collect();
+    let ended = soaking.into_iter().map(std::thread::JoinHandle::join);
+    let failed = ended.filter(Result::is_err).count();
+    assert_eq!(failed, 0, "servers did not pass");
+}
+
+fn soak(backend: &'static str, seed: u64, load: Duration) {
+    let server = Server::start(backend);
+    let target = Target {
+        addr: server.addr,
+        tls: server.tls(),
+    };
+    let mut random = Random::new(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let mut tally = Tally::default();
+    let (before, after) = runtime.block_on(async {
+        tally.add(run_clients(target, &mut random, WARM_UP).await);
+        let before = settle(&server, &mut tally, |_| false, SETTLES).await;
+        tally.add(run_clients(target, &mut random, load).await);
+        let as_before = |usage: Usage| {
+            usage.descriptors == before.descriptors
+                && usage.resident_kib * 10 <= before.resident_kib * 11
+        };
+        let after = settle(&server, &mut tally, as_before, DEADLINE).await;
+        (before, after)
+    });
+    let log = server.stop();
+    println!("{backend}: {:?}", tally.ran);
+    println!("{backend}: {before:?} before, {after:?} after");
+    println!("{backend}: {:?}", log.counters);
+    for (reason, count) in &log.reasons {
+        println!("{backend}: {count:6} x {reason}");
+    }
+    assert_eq!(tally.failures, Vec::<String>::new(), "{backend}: answers");
+    assert_eq!(log.unexplained, Vec::<String>::new(), "{backend}: its log");
+    assert_eq!(after.descriptors, before.descriptors, "{backend}");
+    assert!(
+        after.resident_kib * 10 <= before.resident_kib * 11,
+        "{backend}: {after:?}, {before:?} before"
+    );
+    let because = |what: &[&str]| {
+        let reasons = log.reasons.iter();
+        let such = reasons.filter(|(reason, _)| what.iter().any(|what| reason.contains(what)));
+        such.map(|(_, count)| count).sum::<u64>()
+    };
+    // Whoever says goodbye has not failed.
+    assert!(because(&["ByPeer"]) >= tally.of(&[Client::Polite]));
+    assert!(because(&GARBAGE) <= tally.of(&[Client::Garbage]));
+    assert!(because(&[NONSENSE]) <= tally.of(&[Client::Nonsense, Client::HalfHandshake]));
+    assert_counters_add_up(backend, &log, &tally);
+}
+
+fn assert_counters_add_up(backend: &str, log: &Log, tally: &Tally) {
+    let counted = |names: &[&str]| names.iter().map(|name| log.counters[*name]).sum::<u64>();
+    for (whole, parts) in [
+        ("connections_accepted", &["connections_closed"][..]),
+        (
+            "connections_accepted",
+            &["handshakes_completed", "handshakes_failed"],
+        ),
+        (
+            "requests",
+            &["requests_answered", "requests_abandoned", "streams_stalled"],
+        ),
+    ] {
+        let (whole_count, sum) = (counted(&[whole]), counted(parts));
+        assert_eq!(whole_count, sum, "{backend}: {whole} and {parts:?}");
+    }
+    for never in [
+        "accept_errors",
+        "alpn_disagreements",
+        "connection_panics",
+        "handler_errors",
+        "handler_panics",
+    ] {
+        assert_eq!(counted(&[never]), 0, "{backend}: {never}");
+    }
+    assert!(counted(&["requests_answered"]) >= tally.of(&[Client::Polite]));
+    let refused = tally.of(&[Client::WrongProtocol]);
+    assert_eq!(counted(&["alpn_refused"]), refused, "{backend}");
+}
+
+/// What clients ran, and what the server did wrong.
+#[derive(Default)]
+struct Tally {
+    ran: BTreeMap<Client, u64>,
+    failures: Vec<String>,
+}
+
+impl Tally {
+    fn of(&self, clients: &[Client]) -> u64 {
+        clients
+            .iter()
+            .filter_map(|client| self.ran.get(client))
+            .sum()
+    }
+
+    fn add(&mut self, other: Self) {
+        for (client, count) in other.ran {
+            *self.ran.entry(client).or_default() += count;
+        }
+        self.failures.extend(other.failures);
+    }
+
+    fn ran(&mut self, client: Client, result: Result<(), String>) {
+        *self.ran.entry(client).or_default() += 1;
+        if let Err(failure) = result {
+            self.failures.push(format!("{client:?}: {failure}"));
+        }
+    }
+}
+
+/// Clients, one after the other on each of their places; who is rude is cut short at the end.
+async fn run_clients(target: Target, random: &mut Random, load: Duration) -> Tally {
+    let end = tokio::time::Instant::now() + load;
+    let places = LocalSet::new();
+    let tally = Rc::new(std::cell::RefCell::new(Tally::default()));
+    for place in 0..=CLIENTS {
+        let mut random = Random::new(random.next());
+        let tally = Rc::clone(&tally);
+        places.spawn_local(async move {
+            while tokio::time::Instant::now() < end {
+                if place == CLIENTS {
+                    let _ = timeout_at(end, h2load(target, &mut random)).await;
+                    continue;
+                }
+                let client = Client::any(target, &mut random);
+                let run = client.run(target, &mut random);
+                let result = match client {
+                    Client::Polite | Client::WrongProtocol => run.await,
+                    _ => timeout_at(end, run).await.unwrap_or(Ok(())),
+                };
+                tally.borrow_mut().ran(client, result);
+            }
+        });
+    }
+    places.await;
+    tally.take()
+}
+
+/// Lets the server work off what is left, with a little to do meanwhile: an allocator gives memory
+/// back when it is asked for some. Until all is as wanted or the time is over.
+async fn settle(
+    server: &Server,
+    tally: &mut Tally,
+    wanted: impl Fn(Usage) -> bool,
+    limit: Duration,
+) -> Usage {
+    let target = Target {
+        addr: server.addr,
+        tls: server.tls(),
+    };
+    let mut random = Random::new(0);
+    let begun = Instant::now();
+    loop {
+        let result = Client::Polite.run(target, &mut random).await;
+        tally.ran(Client::Polite, result);
+        let usage = server.usage();
+        if wanted(usage) || begun.elapsed() > limit {
+            return usage;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

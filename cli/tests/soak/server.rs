@@ -1,0 +1,167 @@
+//! The server in a process of its own: what it uses, what it says, what it has counted.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+};
+
+/// What may be the reason of a handshake that failed or a connection that ended: each is the doing
+/// of a client of ours.
+const KNOWN: &[&str] = &[
+    "ByPeer",
+    // Killed or reset, at whatever moment.
+    "Broken pipe",
+    "Connection reset by peer",
+    "broken pipe",
+    "connection reset",
+    "the TLS handshake failed: unexpected end of file",
+    "the client closed before it had sent a ClientHello",
+    "the peer ended the connection without close_notify",
+    // Stalled.
+    "the HTTP/2 preface took longer than 10s",
+    "the TLS handshake took longer than 10s",
+    "the peer took too long",
+    // No TLS, or another protocol.
+    "a ClientHello of ",
+    "a TLS record of type ",
+    "a handshake record of ",
+    "an empty handshake record",
+    "handshake message ",
+    "the client does not speak TLS",
+    "the client offered [",
+    GARBAGE[0],
+    GARBAGE[1],
+    NONSENSE,
+];
+
+/// What only clients cause that send garbage as TLS, by rustls and by OpenSSL.
+pub(crate) const GARBAGE: [&str; 2] = [
+    "cannot decrypt peer's message",
+    "decryption failed or bad record mac",
+];
+
+/// And as HTTP/2.
+pub(crate) const NONSENSE: &str = "HTTP/2 error: connection error detected: ";
+
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) addr: SocketAddr,
+    pub(crate) backend: &'static str,
+    log: Arc<Mutex<Log>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Log {
+    /// Why connections ended, and how many of them.
+    pub(crate) reasons: BTreeMap<String, u64>,
+    /// Lines that should not be there.
+    pub(crate) unexplained: Vec<String>,
+    /// Over all workers.
+    pub(crate) counters: BTreeMap<String, u64>,
+}
+
+impl Log {
+    fn line(&mut self, line: &str) {
+        let level = line.split_whitespace().nth(1).unwrap_or_default();
+        if !matches!(level, "INFO" | "DEBUG") {
+            self.unexplained.push(line.to_owned());
+        }
+        if let Some((_, counters)) = line.split_once("WorkerCounters { ") {
+            for counter in counters.trim_end_matches(" }").split(", ") {
+                let (name, count) = counter.split_once(": ").expect("a counter");
+                let count: u64 = count.parse().expect("a number");
+                *self.counters.entry(name.to_owned()).or_default() += count;
+            }
+        }
+        if let Some((_, reason)) = line.split_once(" why=") {
+            let reason = reason.split(" time=").next().unwrap_or_default();
+            let known = KNOWN.iter().any(|known| reason.contains(known));
+            if !known && self.unexplained.len() < 100 {
+                self.unexplained.push(line.to_owned());
+            }
+            *self.reasons.entry(reason.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    pub(crate) resident_kib: u64,
+    pub(crate) descriptors: usize,
+}
+
+impl Server {
+    pub(crate) fn start(backend: &'static str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_corelane"))
+            .args(["--tls", backend, "--listen", "127.0.0.1:0", "-vv"])
+            .args(["--workers", "2", "--no-affinity"])
+            .env("NO_COLOR", "1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let mut introduction = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        introduction.read_line(&mut line).expect("text");
+        let (_, addr) = line.trim().split_once("://").expect("an address");
+        let addr = addr.parse().expect("an address");
+        let log = Arc::<Mutex<Log>>::default();
+        let said = BufReader::new(child.stderr.take().expect("piped"));
+        let reader = std::thread::spawn({
+            let log = Arc::clone(&log);
+            move || {
+                // Whoever reads it has to go on, or the server waits for its own log.
+                for line in said.lines() {
+                    log.lock().expect("no panic").line(&line.expect("text"));
+                }
+            }
+        });
+        Self {
+            child,
+            addr,
+            backend,
+            log,
+            reader: Some(reader),
+        }
+    }
+
+    pub(crate) fn tls(&self) -> bool {
+        self.backend != "none"
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        let proc = format!("/proc/{}", self.child.id());
+        let status = std::fs::read_to_string(format!("{proc}/status")).expect("it runs");
+        let resident = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let resident = resident.and_then(|line| line.split_whitespace().nth(1));
+        let descriptors = std::fs::read_dir(format!("{proc}/fd")).expect("it runs");
+        Usage {
+            resident_kib: resident.expect("a size").parse().expect("a number"),
+            descriptors: descriptors.count(),
+        }
+    }
+
+    /// Ends it, well; what it said.
+    pub(crate) fn stop(mut self) -> Log {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.expect("kill").success());
+        let status = self.child.wait().expect("a child");
+        assert!(status.success(), "{}: {status}", self.backend);
+        self.reader.take().map(JoinHandle::join);
+        std::mem::take(&mut *self.log.lock().expect("no panic"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

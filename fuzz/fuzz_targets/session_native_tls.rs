@@ -1,0 +1,8 @@
+#![no_main]
+
+use corelane_fuzz::{Acceptor, common::backends::NATIVE_TLS, session};
+use libfuzzer_sys::fuzz_target;
+
+static ACCEPTOR: Acceptor = Acceptor::new(|| NATIVE_TLS.acceptor());
+
+fuzz_target!(|input: &[u8]| session(NATIVE_TLS, &**ACCEPTOR, input));

@@ -1,0 +1,8 @@
+#![no_main]
+
+use corelane_fuzz::{Acceptor, common::backends::RUSTLS, session};
+use libfuzzer_sys::fuzz_target;
+
+static ACCEPTOR: Acceptor = Acceptor::new(|| RUSTLS.acceptor());
+
+fuzz_target!(|input: &[u8]| session(RUSTLS, &**ACCEPTOR, input));

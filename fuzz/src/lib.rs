@@ -1,0 +1,89 @@
+//! What the fuzz targets share, most of it with the tests.
+
+#[path = "../../tests/common/mod.rs"]
+pub mod common;
+#[path = "../../tests/session/pair.rs"]
+pub mod pair;
+#[path = "../../tests/session/steps.rs"]
+pub mod steps;
+
+use std::{
+    io::ErrorKind,
+    sync::{Arc, LazyLock},
+};
+
+use bytes::BufMut;
+use corelane::tls::{ClientHello, TlsAcceptor};
+use libfuzzer_sys::arbitrary::{Arbitrary, Unstructured};
+
+use common::{Backend, client::Tls};
+use pair::Wire;
+use steps::{Step, a_failure_is_final};
+
+/// An acceptor for all inputs: it takes longer to make than a handshake does.
+pub type Acceptor = LazyLock<Arc<dyn TlsAcceptor>>;
+
+/// An input in bytes: how many sizes there are, as many sizes of pieces, what is cut into them.
+pub fn sizes_and_bytes(input: &[u8]) -> (Vec<usize>, &[u8]) {
+    let Some((&n, rest)) = input.split_first() else {
+        return (Vec::new(), input);
+    };
+    let (sizes, bytes) = rest.split_at(usize::from(n % 8).min(rest.len()));
+    (sizes.iter().map(|&size| size.into()).collect(), bytes)
+}
+
+/// A session that gets these bytes and no others fails or waits, and does not panic.
+pub fn ciphertext(acceptor: &dyn TlsAcceptor, pieces: &[&[u8]]) {
+    let hello = ClientHello::default();
+    let mut session = acceptor.start(Some(&hello)).expect("a session");
+    let mut wire = Wire::default();
+    for piece in pieces {
+        wire.incoming.extend(*piece);
+        if let Err(error) = session.handshake(&mut wire)
+            && error.kind() != ErrorKind::WouldBlock
+        {
+            break;
+        }
+    }
+    wire.ended = true;
+    let error = session
+        .handshake(&mut wire)
+        .expect_err("nobody knows the keys");
+    assert!(matches!(
+        error.kind(),
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof
+    ));
+    session.flush(&mut wire).expect("there is room");
+    assert!(!session.wants_flush());
+    // In an order that the contract does not allow.
+    session.negotiated();
+    let read = session.read(&mut wire, &mut Vec::new().limit(100));
+    assert!(!matches!(read, Ok(1..)), "{read:?}");
+}
+
+/// Steps of a session, with and without the handshake before them.
+#[derive(Debug, Arbitrary)]
+pub struct Steps {
+    open: bool,
+    tls_1_2: bool,
+    steps: Vec<Step>,
+}
+
+pub fn session(backend: Backend, acceptor: &dyn TlsAcceptor, input: &[u8]) {
+    let Ok(Steps {
+        open,
+        tls_1_2,
+        steps,
+    }) = Steps::arbitrary_take_rest(Unstructured::new(input))
+    else {
+        return;
+    };
+    let tls = match backend.tls_1_3 && !tls_1_2 {
+        true => Tls::V1_3,
+        false => Tls::V1_2,
+    };
+    let handshake = [Step::Handshake, Step::ClientTurns].into_iter().cycle();
+    let before = if open { 5 } else { 0 };
+    let steps: Vec<_> = handshake.take(before).chain(steps).collect();
+    a_failure_is_final(backend, acceptor, tls, &steps);
+}

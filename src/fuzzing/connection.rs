@@ -1,0 +1,307 @@
+//! A whole connection in memory, without a runtime: from the socket to a handler and back.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    convert::Infallible,
+    future::{pending, poll_fn},
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use http::{Method, Request, Response};
+use http_body::{Body as _, Frame};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::{
+    alpn::AlpnMissing,
+    config::{Http2Config, Limits},
+    connection_info::ConnectionInfo,
+    counters::Counters,
+    error::Error,
+    http2::{self, Body, Closed, Responder, Scope},
+    io::{Accepted, accept},
+    service::service_fn,
+    time::Timer,
+    tls::TlsAcceptor,
+};
+
+/// What happens to a connection.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// The client sends this.
+    Sends(Vec<u8>),
+    /// The socket takes so many bytes from here on; at first it takes all.
+    Takes(usize),
+    /// The server is told to end.
+    Shutdown,
+}
+
+/// Serves a connection until its client closes, and answers what the client was sent.
+///
+/// The handler echoes a body; to GET it answers 100,000 bytes, to PUT with the body's length, and to
+/// DELETE without having read the body.
+///
+/// # Panics
+///
+/// When the connection outlives its client, wakes itself without end, or holds more of the responses
+/// than it may.
+pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<u8> {
+    let http2 = Http2Config {
+        // Less than one response, so that they have to take turns.
+        max_send_buffer_size: SEND_BUFFER,
+        ..Http2Config::default()
+    };
+    let socket = Socket::default();
+    let info = ConnectionInfo {
+        peer_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+        local_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 2)),
+        worker: 0,
+        backend: acceptor.backend(),
+        negotiated: Default::default(),
+    };
+    let counters = Arc::new(Counters::default());
+    let scope = Scope::new(info, &Limits::default(), &http2, NEVER, &counters);
+    let scope = Rc::new(scope);
+    let (stop, stopped) = oneshot::channel();
+    let mut stop = Some(stop);
+    let serve = {
+        let (socket, scope) = (socket.clone(), Rc::clone(&scope));
+        async move {
+            let missing = AlpnMissing::default();
+            let accepted = accept(socket, acceptor, missing).await;
+            let Accepted { mut stream, .. } = accepted.map_err(|failed| failed.error)?;
+            let connection = http2::preface(&mut stream, &http2).await?;
+            let stopped = Box::pin(async { stopped.await.unwrap_or_default() });
+            let responder = Responder::new(service_fn(answer));
+            http2::serve(connection, &responder, scope, stopped).await
+        }
+    };
+    let mut task = Task::new(serve);
+    let mut result = task.run();
+    for step in steps {
+        if result.is_some() {
+            break;
+        }
+        match step {
+            Step::Sends(bytes) => socket.receives(bytes),
+            Step::Takes(room) => socket.takes(*room),
+            Step::Shutdown => drop(stop.take().map(|stop| stop.send(()))),
+        }
+        result = task.run();
+        assert!(scope.send_buffer.held() < SEND_BUFFER + LARGEST_PIECE);
+    }
+    socket.takes(usize::MAX);
+    socket.ends();
+    let result = result.or_else(|| task.run());
+    assert!(result.is_some(), "the connection outlives its client");
+    drop(task);
+    assert_eq!(scope.send_buffer.held(), 0, "bytes of responses are held");
+    socket.sent()
+}
+
+/// Far less than in earnest.
+const SEND_BUFFER: usize = 50_000;
+
+/// What a stream may send in one go, though there be less room for it.
+const LARGEST_PIECE: usize = 64 * 1024;
+
+/// No time passes.
+const NEVER: Timer = Timer(|_| Box::pin(pending()));
+
+async fn answer(request: Request<Body>) -> Result<Response<Answer>, Infallible> {
+    let (head, mut body) = request.into_parts();
+    Ok(Response::new(match head.method {
+        Method::GET => Answer::Bytes(100_000),
+        Method::PUT => {
+            let mut length = 0;
+            while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+                length += frame.data_ref().map_or(0, Bytes::len);
+            }
+            Answer::Bytes(length)
+        }
+        Method::DELETE => Answer::Bytes(1),
+        _ => Answer::Echo(body),
+    }))
+}
+
+enum Answer {
+    Echo(Body),
+    Bytes(usize),
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.get_mut() {
+            Self::Echo(body) => Pin::new(body).poll_frame(cx),
+            Self::Bytes(left) => {
+                let n = (*left).min(40_000);
+                *left -= n;
+                let frame = Frame::data(Bytes::from_static(&[b'x'; 40_000]).slice(..n));
+                Poll::Ready((n > 0).then_some(Ok(frame)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Echo(body) => body.is_end_stream(),
+            Self::Bytes(left) => *left == 0,
+        }
+    }
+}
+
+type Served = Result<Closed, Error>;
+
+/// A task that is polled when it was woken, and only then: a wake-up that is missing shows.
+struct Task<'a> {
+    future: Pin<Box<dyn Future<Output = Served> + 'a>>,
+    woken: Arc<Woken>,
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// Turns in a row without anything new from outside: far more than one step gives reason for.
+const MOST_TURNS: usize = 10_000;
+
+impl<'a> Task<'a> {
+    fn new(future: impl Future<Output = Served> + 'a) -> Self {
+        Self {
+            future: Box::pin(future),
+            woken: Arc::new(Woken(AtomicBool::new(true))),
+        }
+    }
+
+    /// Until it is done, or waits.
+    fn run(&mut self) -> Option<Served> {
+        let waker = Waker::from(Arc::clone(&self.woken));
+        let mut turns = 0;
+        while self.woken.0.swap(false, SeqCst) {
+            let future = pin!(&mut self.future);
+            if let Poll::Ready(served) = future.poll(&mut Context::from_waker(&waker)) {
+                return Some(served);
+            }
+            turns += 1;
+            assert!(turns < MOST_TURNS, "the task wakes itself without end");
+        }
+        None
+    }
+}
+
+/// A socket in memory.
+#[derive(Clone)]
+struct Socket(Rc<RefCell<Queues>>);
+
+#[derive(Default)]
+struct Queues {
+    incoming: VecDeque<u8>,
+    ended: bool,
+    outgoing: Vec<u8>,
+    room: usize,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+impl Default for Socket {
+    fn default() -> Self {
+        Self(Rc::new(RefCell::new(Queues {
+            room: usize::MAX,
+            ..Queues::default()
+        })))
+    }
+}
+
+impl Socket {
+    fn receives(&self, bytes: &[u8]) {
+        let queues = &mut *self.0.borrow_mut();
+        queues.incoming.extend(bytes);
+        if let Some(reader) = queues.reader.take() {
+            reader.wake();
+        }
+    }
+
+    fn ends(&self) {
+        self.0.borrow_mut().ended = true;
+        self.receives(&[]);
+    }
+
+    fn takes(&self, room: usize) {
+        let queues = &mut *self.0.borrow_mut();
+        queues.room = room;
+        if room > 0
+            && let Some(writer) = queues.writer.take()
+        {
+            writer.wake();
+        }
+    }
+
+    fn sent(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.borrow_mut().outgoing)
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let queues = &mut *self.0.borrow_mut();
+        if queues.incoming.is_empty() && !queues.ended {
+            queues.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let (front, _) = queues.incoming.as_slices();
+        let n = front.len().min(buf.remaining());
+        buf.put_slice(&front[..n]);
+        queues.incoming.drain(..n);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let queues = &mut *self.0.borrow_mut();
+        let n = buf.len().min(queues.room);
+        if n == 0 && !buf.is_empty() {
+            queues.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        queues.room -= n;
+        queues.outgoing.extend_from_slice(&buf[..n]);
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

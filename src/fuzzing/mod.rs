@@ -1,0 +1,50 @@
+//! Ways in for `fuzz/` and for tests of arbitrary input: each takes what a peer may send, and panics
+//! where something does not hold that always has to. There is nothing of it in a normal build.
+
+mod connection;
+
+pub use self::connection::{Step, connection};
+
+use crate::{
+    error::Error,
+    tls::client_hello::{ClientHello, ClientHelloReader},
+};
+
+/// Cuts `bytes` into pieces of the sizes given, over and over; without sizes it is one piece.
+pub fn pieces<'a>(mut bytes: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
+    let mut pieces = Vec::new();
+    for &size in sizes.iter().cycle() {
+        if bytes.is_empty() {
+            break;
+        }
+        let (piece, rest) = bytes.split_at(size.clamp(1, bytes.len()));
+        pieces.push(piece);
+        bytes = rest;
+    }
+    if !bytes.is_empty() {
+        pieces.push(bytes);
+    }
+    pieces
+}
+
+/// What is read of a ClientHello does not depend on the pieces that it comes in, and every byte is
+/// given back to be replayed.
+pub fn client_hello(bytes: &[u8], sizes: &[usize]) {
+    let (answer, taken) = read(pieces(bytes, sizes));
+    assert_eq!(taken, bytes[..taken.len()], "what is replayed");
+    let comparable = |answer: Result<Option<ClientHello>, Error>| {
+        answer.map_err(|error| (error.alert(), error.to_string()))
+    };
+    assert_eq!(comparable(answer), comparable(read(vec![bytes]).0));
+}
+
+fn read(pieces: Vec<&[u8]>) -> (Result<Option<ClientHello>, Error>, Vec<u8>) {
+    let mut reader = ClientHelloReader::default();
+    for piece in pieces {
+        match reader.push(piece) {
+            Ok(None) => {}
+            answer => return (answer, reader.into_received()),
+        }
+    }
+    (Ok(None), reader.into_received())
+}

@@ -1,0 +1,260 @@
+//! The requests in flight on a connection, polled in its task.
+
+use std::{
+    cell::RefCell,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Waker},
+};
+
+use super::turn::{RequestWaker, Turn};
+
+/// Futures with a waker each, in memory that goes from one to the next: what a `FuturesUnordered`
+/// would ask the allocator for with every one of them.
+pub(super) struct InFlight<F> {
+    turn: Arc<Turn>,
+    pool: Rc<Pool<F>>,
+    places: Vec<Place<F>>,
+    free: Vec<usize>,
+    /// Taken and not polled yet.
+    fresh: Vec<usize>,
+    /// Only for its memory.
+    woken: Vec<usize>,
+}
+
+struct Place<F> {
+    future: Option<Memory<F>>,
+    waker: Waker,
+    queued: Arc<RequestWaker>,
+}
+
+type Memory<F> = Pin<Box<Option<F>>>;
+
+/// Memory of futures that are over, for the next ones of whichever connection.
+pub(super) struct Pool<F>(RefCell<Vec<Memory<F>>>);
+
+/// How much a pool keeps, in futures: the bursts of a few connections.
+const KEPT: usize = 128;
+
+/// How many places a connection keeps, of about 100 bytes: a usual burst.
+const KEPT_PLACES: usize = 32;
+
+impl<F> Pool<F> {
+    pub(super) fn new() -> Self {
+        Self(RefCell::default())
+    }
+
+    fn put(&self, future: F) -> Memory<F> {
+        match self.0.borrow_mut().pop() {
+            Some(mut memory) => {
+                memory.set(Some(future));
+                memory
+            }
+            None => Box::pin(Some(future)),
+        }
+    }
+
+    fn take_back(&self, mut memory: Memory<F>) {
+        memory.set(None);
+        let mut kept = self.0.borrow_mut();
+        if kept.len() < KEPT {
+            kept.push(memory);
+        }
+    }
+}
+
+impl<F: Future<Output = ()>> InFlight<F> {
+    pub(super) fn new(turn: &Arc<Turn>, pool: Rc<Pool<F>>) -> Self {
+        Self {
+            turn: Arc::clone(turn),
+            pool,
+            places: Vec::new(),
+            free: Vec::new(),
+            fresh: Vec::new(),
+            woken: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.free.len() == self.places.len()
+    }
+
+    /// Takes a future, to be polled with the next call of `poll`.
+    pub(super) fn push(&mut self, future: F) {
+        let future = Some(self.pool.put(future));
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.places[number].future = future;
+                number
+            }
+            None => {
+                let number = self.places.len();
+                let (waker, queued) = self.turn.request_waker(number);
+                self.places.push(Place {
+                    future,
+                    waker,
+                    queued,
+                });
+                number
+            }
+        };
+        self.fresh.push(number);
+    }
+
+    /// Polls what is new, and what was woken before this call, each once.
+    pub(super) fn poll(&mut self) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        for number in fresh.drain(..) {
+            self.poll_one(number);
+        }
+        self.fresh = fresh;
+        let mut woken = std::mem::take(&mut self.woken);
+        self.turn.swap_requests(&mut woken);
+        for number in woken.drain(..) {
+            self.poll_one(number);
+        }
+        self.woken = woken;
+    }
+
+    /// An earlier request's waker may have outlived it: the place may be empty or someone else's.
+    fn poll_one(&mut self, number: usize) {
+        let Some(place) = self.places.get_mut(number) else {
+            return;
+        };
+        place.queued.unqueue();
+        let cx = &mut Context::from_waker(&place.waker);
+        let future = place.future.as_mut();
+        let Some(future) = future.and_then(|memory| memory.as_mut().as_pin_mut()) else {
+            return;
+        };
+        if future.poll(cx).is_ready() {
+            if let Some(memory) = place.future.take() {
+                self.pool.take_back(memory);
+            }
+            self.free.push(number);
+        }
+    }
+
+    /// Gives back what a burst has needed, where nothing is in flight.
+    pub(super) fn shrink(&mut self) {
+        if self.is_empty() && self.places.len() > KEPT_PLACES {
+            self.places.truncate(KEPT_PLACES);
+            self.places.shrink_to_fit();
+            self.free = (0..KEPT_PLACES).rev().collect();
+            self.fresh = Vec::new();
+            self.woken = Vec::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::Cell,
+        future::poll_fn,
+        task::{Poll, Wake},
+    };
+
+    use futures_util::task::noop_waker;
+
+    use super::*;
+
+    type Boxed = Pin<Box<dyn Future<Output = ()>>>;
+
+    fn in_flight() -> (Arc<Turn>, InFlight<Boxed>) {
+        let turn = Arc::new(Turn::default());
+        turn.begin(&noop_waker());
+        let in_flight = InFlight::new(&turn, Rc::new(Pool::new()));
+        (turn, in_flight)
+    }
+
+    /// Pending until `polls` is that many; says how often it was polled, and with what.
+    fn counting(polls: &Rc<Cell<u32>>, until: u32, waker: &Rc<RefCell<Option<Waker>>>) -> Boxed {
+        let (polls, waker) = (Rc::clone(polls), Rc::clone(waker));
+        Box::pin(poll_fn(move |cx| {
+            polls.set(polls.get() + 1);
+            *waker.borrow_mut() = Some(cx.waker().clone());
+            match polls.get() >= until {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        }))
+    }
+
+    #[test]
+    fn only_what_was_woken_is_polled_again() {
+        let (_turn, mut in_flight) = in_flight();
+        let (polls, waker) = <(Rc<Cell<u32>>, Rc<RefCell<Option<Waker>>>)>::default();
+        in_flight.push(counting(&polls, 2, &waker));
+        in_flight.poll();
+        in_flight.poll();
+        assert_eq!(polls.get(), 1);
+        for _ in 0..3 {
+            waker.borrow().as_ref().expect("polled").wake_by_ref();
+        }
+        in_flight.poll();
+        assert_eq!(polls.get(), 2);
+        assert!(in_flight.is_empty());
+    }
+
+    #[test]
+    fn a_waker_that_outlives_its_request_harms_nobody() {
+        let (_turn, mut in_flight) = in_flight();
+        let (polls, waker) = <(Rc<Cell<u32>>, Rc<RefCell<Option<Waker>>>)>::default();
+        for _ in 0..100 {
+            in_flight.push(counting(&polls, 1, &waker));
+        }
+        in_flight.poll();
+        let old = waker.take().expect("polled");
+        in_flight.shrink();
+        old.wake_by_ref();
+        in_flight.poll();
+        assert!(in_flight.is_empty());
+        assert_eq!(polls.get(), 100);
+    }
+
+    #[test]
+    fn memory_goes_from_one_to_the_next() {
+        let (_turn, mut in_flight) = in_flight();
+        let (polls, waker) = <(Rc<Cell<u32>>, Rc<RefCell<Option<Waker>>>)>::default();
+        for _ in 0..10_000 {
+            in_flight.push(counting(&polls, 1, &waker));
+            in_flight.poll();
+        }
+        assert_eq!(in_flight.places.len(), 1);
+        assert_eq!(in_flight.pool.0.borrow().len(), 1);
+        for _ in 0..2 * KEPT {
+            in_flight.push(counting(&polls, 1, &waker));
+        }
+        in_flight.poll();
+        in_flight.shrink();
+        assert_eq!(in_flight.places.len(), KEPT_PLACES);
+        assert_eq!(in_flight.pool.0.borrow().len(), KEPT);
+    }
+
+    #[test]
+    fn what_is_woken_in_a_turn_wakes_the_task_at_its_end() {
+        struct Count(std::sync::atomic::AtomicU32);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            }
+        }
+        let task = Arc::new(Count(0.into()));
+        let woken = || task.0.load(std::sync::atomic::Ordering::SeqCst);
+        let turn = Arc::new(Turn::default());
+        let waker = Waker::from(Arc::clone(&turn));
+        turn.begin(&Waker::from(Arc::clone(&task)));
+        waker.wake_by_ref();
+        assert_eq!(woken(), 0);
+        turn.end();
+        assert_eq!(woken(), 1);
+        turn.begin(&Waker::from(Arc::clone(&task)));
+        turn.end();
+        assert_eq!(woken(), 1, "nothing was woken in the second turn");
+        waker.wake_by_ref();
+        assert_eq!(woken(), 2);
+    }
+}

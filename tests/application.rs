@@ -1,0 +1,413 @@
+//! Handlers that are wrong, and what it costs: their own stream, or their own connection.
+//!
+//! Panics of a handler, of its body and of its `size_hint`, and errors of a body, are in `http2.rs`;
+//! a panic of the factory in `server.rs`.
+
+mod common;
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use common::{
+    Backend, Drivers, H2Client, Pattern, TestServer,
+    client::{DEADLINE, get, send},
+    deadline,
+};
+use corelane::{Body, service_fn};
+use futures_util::future::Either;
+use h2::Reason;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
+use tower_service::Service;
+
+for_each_backend!(
+    a_panic_or_an_error_of_poll_ready_costs_its_own_stream,
+    a_panic_of_clone_or_drop_costs_its_own_connection,
+    an_endless_body_ends_with_its_stream,
+    an_endless_body_ends_with_its_connection,
+    a_length_that_is_not_true_is_a_reset,
+    lengths_that_are_true_are_sent,
+);
+
+/// Is ready every other time only: in between it panics or fails.
+#[derive(Clone, Default)]
+struct Unready {
+    asked: Arc<AtomicUsize>,
+}
+
+impl Service<Request<Body>> for Unready {
+    type Response = Response<String>;
+    type Error = io::Error;
+    type Future = Ready<Result<Response<String>, io::Error>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        Poll::Ready(match self.asked.fetch_add(1, Ordering::SeqCst) % 4 {
+            0 => panic!("a bug in poll_ready"),
+            2 => Err(io::ErrorKind::Other.into()),
+            _ => Ok(()),
+        })
+    }
+
+    fn call(&mut self, _request: Request<Body>) -> Self::Future {
+        ready(Ok(Response::new("well".into())))
+    }
+}
+
+fn a_panic_or_an_error_of_poll_ready_costs_its_own_stream(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| Unready::default());
+        deadline(async {
+            let client = H2Client::connect(backend, server.addr).await;
+            client
+                .run(|requests| async move {
+                    for _ in 0..2 {
+                        let error = send(&requests, get("/"), None).await.expect_err("reset");
+                        assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR));
+                        let answer = send(&requests, get("/"), None).await;
+                        assert_eq!(answer.expect("the connection lives").body, b"well");
+                    }
+                })
+                .await;
+        });
+        let counters = server.counters()[0];
+        assert_eq!((counters.handler_panics, counters.handler_errors), (1, 1));
+    }
+}
+
+/// Panics in the clone that is made for a connection's second request, or when it is dropped with
+/// a request in flight.
+struct Brittle {
+    clones: Arc<AtomicUsize>,
+}
+
+impl Clone for Brittle {
+    fn clone(&self) -> Self {
+        let clones = self.clones.fetch_add(1, Ordering::SeqCst);
+        // The first is the connection's own.
+        assert!(clones != 2, "a bug in clone");
+        Self {
+            clones: Arc::clone(&self.clones),
+        }
+    }
+}
+
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        panic!("a bug in drop");
+    }
+}
+
+impl Service<Request<Body>> for Brittle {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<String>, Infallible>>>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let waits = request.uri().path() == "/wait";
+        Box::pin(async move {
+            if waits {
+                let _bug = PanicsWhenDropped;
+                std::future::pending::<()>().await;
+            }
+            Ok(Response::new("well".into()))
+        })
+    }
+}
+
+fn a_panic_of_clone_or_drop_costs_its_own_connection(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| Brittle {
+            clones: Arc::default(),
+        });
+        let ask = async |path: &str, times: usize| {
+            let client = H2Client::connect(backend, server.addr).await;
+            let last = client.run(|requests| async move {
+                for _ in 1..times {
+                    let answer = send(&requests, get("/"), None).await;
+                    assert_eq!(answer.expect("answered").body, b"well");
+                }
+                send(&requests, get(path), None).await
+            });
+            last.await.map(|answer| answer.body)
+        };
+        deadline(async {
+            let error = ask("/", 2).await.expect_err("the connection ends");
+            assert!(error.is_io() || error.is_go_away(), "{error:?}");
+            assert_eq!(ask("/", 3).await.expect("another one lives"), b"well");
+        });
+        deadline(async {
+            let waiting = std::pin::pin!(ask("/wait", 1));
+            let asked = std::pin::pin!(async {
+                while server.counters()[0].requests < 6 {
+                    tokio::task::yield_now().await;
+                }
+            });
+            let asked = futures_util::future::select(waiting, asked).await;
+            assert!(matches!(asked, Either::Right(_)), "it waits");
+        });
+        server.wait_for("dropped", |c| c.connection_panics == 2);
+        deadline(async {
+            assert_eq!(ask("/", 3).await.expect("another one lives"), b"well");
+        });
+        server.stop(DEADLINE);
+    }
+}
+
+/// Counts the bodies that are alive.
+struct Alive(Arc<AtomicUsize>);
+
+impl Alive {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+type AnyBody = UnsyncBoxBody<Bytes, Infallible>;
+
+/// `/send`: a body without end; `/wait`: one that never comes to anything.
+fn endless(path: &str, alive: &Arc<AtomicUsize>) -> AnyBody {
+    let alive = Alive::new(alive);
+    let mut pattern = Pattern::of(u64::MAX);
+    match path {
+        "/send" => {
+            let frames = std::iter::from_fn(move || {
+                let _ = &alive;
+                pattern.next().map(|block| Ok(Frame::data(block)))
+            });
+            StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync()
+        }
+        _ => {
+            let frames = futures_util::stream::poll_fn(move |_cx| {
+                let _ = &alive;
+                Poll::<Option<Result<Frame<Bytes>, Infallible>>>::Pending
+            });
+            StreamBody::new(frames).boxed_unsync()
+        }
+    }
+}
+
+/// Asks for both kinds of bodies and ends the streams, or the connection with them.
+fn endless_bodies_end(backend: Backend, connection_too: bool) {
+    for &driver in Drivers::all() {
+        let alive = Arc::new(AtomicUsize::new(0));
+        let handlers = Arc::clone(&alive);
+        let server = TestServer::start(backend.acceptor(), driver, move |_| {
+            let alive = Arc::clone(&handlers);
+            service_fn(move |request: Request<Body>| {
+                let body = endless(request.uri().path(), &alive);
+                ready(Ok::<_, Infallible>(Response::new(body)))
+            })
+        });
+        deadline(async {
+            let client = H2Client::connect(backend, server.addr).await;
+            let alive = &alive;
+            let streams = client.run(|requests| async move {
+                let mut streams = Vec::new();
+                for path in ["/send", "/wait"] {
+                    let mut requests = requests.clone().ready().await.expect("ready");
+                    let head = get(path).map(|_| ());
+                    let (response, _) = requests.send_request(head, true).expect("sent");
+                    streams.push(response.await.expect("a response").into_body());
+                }
+                assert_eq!(alive.load(Ordering::SeqCst), 2);
+                if connection_too {
+                    return streams;
+                }
+                // RST_STREAM, CANCEL.
+                drop(streams);
+                none_left(alive).await;
+                Vec::new()
+            });
+            drop(streams.await);
+            none_left(alive).await;
+        });
+    }
+}
+
+async fn none_left(alive: &AtomicUsize) {
+    while alive.load(Ordering::SeqCst) > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn an_endless_body_ends_with_its_stream(backend: Backend) {
+    endless_bodies_end(backend, false);
+}
+
+fn an_endless_body_ends_with_its_connection(backend: Backend) {
+    endless_bodies_end(backend, true);
+}
+
+/// A body of ten bytes in two frames, with trailers if wanted; its `size_hint` may be wrong.
+struct Ten {
+    frames: Vec<Frame<Bytes>>,
+    hint: SizeHint,
+}
+
+impl Ten {
+    fn new(trailers: bool) -> Self {
+        let mut frames = vec![Frame::data("01234".into()), Frame::data("56789".into())];
+        if trailers {
+            frames.push(Frame::trailers(HeaderMap::new()));
+        }
+        Self {
+            frames,
+            hint: SizeHint::default(),
+        }
+    }
+
+    fn hinting(length: u64) -> Self {
+        Self {
+            hint: SizeHint::with_exact(length),
+            ..Self::new(false)
+        }
+    }
+}
+
+impl http_body::Body for Ten {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let more = !self.frames.is_empty();
+        Poll::Ready(more.then(|| Ok(self.frames.remove(0))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.hint
+    }
+}
+
+/// The path says what is declared, what the body is, and the status: `/7/ten/200`.
+async fn declares(request: Request<Body>) -> Result<Response<AnyBody>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let mut parts = path.split('/').skip(1);
+    let declared = parts.next().unwrap_or_default();
+    let body = match parts.next().unwrap_or_default() {
+        "ten" => Ten::new(false).boxed_unsync(),
+        "ten-trailers" => Ten::new(true).boxed_unsync(),
+        "ten-hinting-9" => Ten::hinting(9).boxed_unsync(),
+        "ten-hinting-11" => Ten::hinting(11).boxed_unsync(),
+        "full" => Full::new(Bytes::from("0123456789")).boxed_unsync(),
+        _ => Empty::new().boxed_unsync(),
+    };
+    let mut response = Response::new(body);
+    for length in declared.split('+').filter(|length| !length.is_empty()) {
+        let length = HeaderValue::from_str(length).expect("a value");
+        response.headers_mut().append(CONTENT_LENGTH, length);
+    }
+    let status = parts.next().unwrap_or("200");
+    *response.status_mut() = status.parse::<StatusCode>().expect("a status");
+    Ok(response)
+}
+
+/// RFC 9113 section 8.1.1: a client has to take such a response for malformed, and may have taken
+/// it for complete if it does not look. It is never ended, it is reset.
+fn a_length_that_is_not_true_is_a_reset(backend: Backend) {
+    let lies = [
+        "/9/ten",
+        "/11/ten",
+        "/9/ten-trailers",
+        "/11/ten-trailers",
+        "//ten-hinting-9",
+        "//ten-hinting-11",
+        "/9/full",
+        "/11/full",
+        "/0/full",
+        "/1/empty",
+        "/10+11/full",
+        "/ten/full",
+    ];
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(declares));
+        deadline(async {
+            for path in lies {
+                let client = H2Client::connect(backend, server.addr).await;
+                client
+                    .run(|requests| async move {
+                        let mut requests = requests.ready().await.expect("ready");
+                        let head = get(path).map(|_| ());
+                        let (response, _) = requests.send_request(head, true).expect("sent");
+                        // h2's own client looks, so the bytes are asked one by one.
+                        let error = match response.await {
+                            Ok(response) => last_error(response.into_body()).await,
+                            Err(error) => Some(error),
+                        };
+                        let error = error.unwrap_or_else(|| panic!("{path} is complete"));
+                        assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR), "{path}");
+                        assert!(error.is_remote(), "{path}: {error}");
+                    })
+                    .await;
+            }
+        });
+        assert_eq!(server.counters()[0].handler_errors, lies.len() as u64);
+    }
+}
+
+async fn last_error(mut body: h2::RecvStream) -> Option<h2::Error> {
+    while let Some(data) = body.data().await {
+        if let Err(error) = data {
+            return Some(error);
+        }
+    }
+    body.trailers().await.err()
+}
+
+fn lengths_that_are_true_are_sent(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(declares));
+        deadline(async {
+            let client = H2Client::connect(backend, server.addr).await;
+            client
+                .run(|requests| async move {
+                    for (method, path, length) in [
+                        (Method::GET, "/10/ten", 10),
+                        (Method::GET, "/10/ten-trailers", 10),
+                        (Method::GET, "/10+10/full", 10),
+                        (Method::GET, "//ten", 10),
+                        (Method::GET, "//full", 10),
+                        (Method::GET, "/0/empty", 0),
+                        // What a GET would have had (RFC 9110 sections 9.3.2 and 15.4.5).
+                        (Method::HEAD, "/12/empty", 0),
+                        (Method::HEAD, "/12/ten", 0),
+                        (Method::GET, "/12/empty/304", 0),
+                        (Method::GET, "/12/ten/304", 0),
+                    ] {
+                        let mut request = get(path);
+                        *request.method_mut() = method;
+                        let answer = send(&requests, request, None).await;
+                        assert_eq!(answer.expect("complete").body.len(), length, "{path}");
+                    }
+                })
+                .await;
+        });
+        assert_eq!(server.counters()[0].handler_errors, 0);
+    }
+}

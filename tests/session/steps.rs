@@ -1,0 +1,106 @@
+//! What can happen to a session, step by step.
+
+use std::io::{self, ErrorKind, IoSlice};
+
+use bytes::BufMut;
+use corelane::tls::TlsAcceptor;
+
+use crate::{
+    common::{
+        Backend,
+        client::{Tls, rustls_config},
+    },
+    pair::{Pair, pattern},
+};
+
+/// What can happen to a session.
+#[derive(Clone, Debug)]
+#[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
+pub enum Step {
+    Read(u16),
+    Write(u16),
+    Flush,
+    ClientSends(u16),
+    ClientTurns,
+    Room(u16),
+    AtOnce(u16),
+    Handshake,
+    CloseNotify,
+    Negotiated,
+    ClientCloses,
+    ClientUpdatesKeys,
+    Garbage(Vec<u8>),
+    /// A bit of what is on its way to the session.
+    Flips(u16),
+    /// The first bytes of it.
+    Loses(u16),
+    Ends,
+    Breaks(bool),
+}
+
+/// Takes a step; appends what was read, and answers how much was written.
+pub fn take(pair: &mut Pair, step: &Step, read: &mut Vec<u8>, written: &[u8]) -> io::Result<usize> {
+    let Pair {
+        session,
+        client,
+        wire,
+    } = pair;
+    match step {
+        // There has to be room for some.
+        Step::Read(n) => drop(session.read(wire, &mut read.limit((*n).max(1).into()))?),
+        Step::Write(_) => return session.write(wire, &[IoSlice::new(written)]),
+        Step::Flush => session.flush(wire)?,
+        Step::Handshake => session.handshake(wire)?,
+        Step::CloseNotify => session.send_close_notify(),
+        Step::Negotiated => drop(session.negotiated()),
+        Step::ClientSends(_) => client.send(written, wire),
+        Step::ClientTurns => client.turn(wire),
+        Step::ClientCloses => client.close(wire),
+        Step::ClientUpdatesKeys => drop(client.tls.as_mut().map(|tls| tls.refresh_traffic_keys())),
+        Step::Room(n) => wire.room = (*n).into(),
+        Step::AtOnce(n) => wire.at_once = (*n).into(),
+        Step::Garbage(bytes) => wire.incoming.extend(bytes),
+        Step::Flips(at) => {
+            let at = usize::from(*at).checked_rem(wire.incoming.len());
+            at.map(|at| wire.incoming[at] ^= 1).unwrap_or_default();
+        }
+        Step::Loses(n) => {
+            let n = usize::from(*n).min(wire.incoming.len());
+            drop(wire.incoming.drain(..n));
+        }
+        Step::Ends => wire.ended = true,
+        Step::Breaks(broken) => wire.broken = *broken,
+    }
+    Ok(0)
+}
+
+/// Takes the steps with a client that begins a handshake by itself: no call panics, and a session that
+/// has failed goes on failing.
+pub fn a_failure_is_final(backend: Backend, acceptor: &dyn TlsAcceptor, tls: Tls, steps: &[Step]) {
+    let plaintext = pattern(usize::from(u16::MAX));
+    let config = rustls_config(tls, &[b"h2"]);
+    let mut pair = Pair::begun(backend, acceptor, config);
+    let (mut received, mut open, mut failed) = (Vec::new(), false, false);
+    for step in steps {
+        let plaintext = match step {
+            Step::Write(n) | Step::ClientSends(n) => &plaintext[..usize::from(*n)],
+            _ => &[],
+        };
+        let result = take(&mut pair, step, &mut received, plaintext);
+        let result = result.map_err(|error| error.kind());
+        // Before the handshake only it counts, afterwards only the others. What came before the
+        // failure may still be read when a write has told of it.
+        let counts = match step {
+            Step::Handshake => !open,
+            Step::Read(_) | Step::Write(_) => open,
+            _ => false,
+        };
+        if counts {
+            let goes_on = matches!(result, Ok(_) | Err(ErrorKind::WouldBlock));
+            assert!(!(failed && goes_on), "{step:?}: {result:?}");
+            let told_by_write = matches!(step, Step::Write(_));
+            failed |= result == Err(ErrorKind::InvalidData) && !told_by_write;
+            open |= result.is_ok();
+        }
+    }
+}
