@@ -17,9 +17,10 @@ pub struct Limits {
     /// How long a connection may stand open without a stream. Past it the peer gets GOAWAY
     /// (`NO_ERROR`) and the connection is closed. Default [`IDLE`](Self::IDLE).
     pub idle: Duration,
-    /// How long a write may make no progress. Where the socket takes nothing for this long the
-    /// connection is closed; where the peer grants a stream no window for this long (RFC 9113
-    /// section 5.2) that stream is reset with `CANCEL`. Default [`WRITE`](Self::WRITE).
+    /// How long a write may go on slower than [`min_rate`](Self::min_rate). Where the socket takes
+    /// less for this long the connection is closed; where the peer grants a stream less window than
+    /// that (RFC 9113 section 5.2) while there is something to send, that stream is reset with
+    /// `CANCEL`. Default [`WRITE`](Self::WRITE).
     pub write: Duration,
     /// How long a peer may be silent while a stream is open before it is asked by PING (RFC 9113
     /// section 6.7) whether it is still there. Default `None`, never: listeners that the server
@@ -30,6 +31,17 @@ pub struct Limits {
     /// How long a peer may go on being silent after that PING; any byte is an answer. Past it the
     /// connection is closed. Default [`KEEP_ALIVE_TIMEOUT`](Self::KEEP_ALIVE_TIMEOUT).
     pub keep_alive_timeout: Duration,
+    /// How long a request's body may come in slower than [`min_rate`](Self::min_rate), counted while
+    /// its handler waits for it and until the response has begun. Past it the request is answered
+    /// 408, its handler is dropped and the rest of the body is reset with `NO_ERROR` (RFC 9110
+    /// section 15.5.9). A service whose clients send over hours what it answers in the end, as with
+    /// client streaming in gRPC, wants a long one. Default [`BODY`](Self::BODY).
+    pub body: Duration,
+    /// The least that has to be sent or received, bytes per second, averaged over the limits
+    /// [`write`](Self::write) and [`body`](Self::body): without it a peer could keep what it holds
+    /// here by a byte now and then. With 0 every byte counts as progress. Default
+    /// [`MIN_RATE`](Self::MIN_RATE).
+    pub min_rate: u32,
 }
 
 impl Limits {
@@ -47,6 +59,11 @@ impl Limits {
 
     /// 20 s: hyper's. A phone that changes networks is back in less.
     pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+    /// 60 s: what nginx waits for more of a request's body.
+    pub const BODY: Duration = Duration::from_secs(60);
+
+    /// 240 bytes a second, either way: what Kestrel and IIS ask for. The slowest modem was faster.
+    pub const MIN_RATE: u32 = 240;
 }
 
 impl Default for Limits {
@@ -57,6 +74,8 @@ impl Default for Limits {
             write: Self::WRITE,
             keep_alive_interval: None,
             keep_alive_timeout: Self::KEEP_ALIVE_TIMEOUT,
+            body: Self::BODY,
+            min_rate: Self::MIN_RATE,
         }
     }
 }
@@ -72,6 +91,7 @@ impl Limits {
             ("write", self.write),
             ("keep_alive_interval", interval),
             ("keep_alive_timeout", self.keep_alive_timeout),
+            ("body", self.body),
         ] {
             if limit.is_zero() || limit > LONGEST {
                 return Err(Error::config(format!(
@@ -135,7 +155,32 @@ pub struct Http2Config {
     /// with an error ([`Error::is_body_too_large`]). Default `None`, any size: what is read is the
     /// handler's choice, and what is not read is bounded by the windows.
     pub max_request_body_size: Option<u64>,
+    /// Frames that a peer may send within 10 s beyond those that come with requests and responses,
+    /// DATA not counted: PING, SETTINGS, PRIORITY, WINDOW_UPDATE and so on, each of which is work
+    /// without use. A request accounts for 8, each 64 KiB of a response, or piece of it, for 4 and
+    /// one for every KiB. Past it the peer gets GOAWAY (`ENHANCE_YOUR_CALM`) and the connection is
+    /// closed (RFC 9113 section 10.5; CVE-2019-9512, 9513, 9515). Default 10,000.
+    pub max_extra_frames: u32,
+    /// Requests that a peer may reset within 10 s before their responses have begun, beyond those
+    /// that were answered: each has cost a handler's work. Past it the peer gets GOAWAY
+    /// (`ENHANCE_YOUR_CALM`) and the connection is closed (CVE-2023-44487). Resets that the peer
+    /// provokes by errors count too (CVE-2025-8671). Default 500, as with Envoy.
+    pub max_early_resets: u32,
 }
+
+/// Requests that a peer has reset before they were looked at: past this many at once the peer gets
+/// GOAWAY (`ENHANCE_YOUR_CALM`). 20, h2's default: nobody changes his mind that often within one
+/// reading of the socket.
+pub(crate) const MAX_PENDING_ACCEPT_RESETS: usize = 20;
+
+/// Streams of one connection, over its whole life, that may be reset or refused for the peer's
+/// errors: past it the peer gets GOAWAY (`ENHANCE_YOUR_CALM`). 1024, h2's default: five times the
+/// streams that may be open, so that one burst too many is forgiven.
+pub(crate) const MAX_ERROR_RESETS: usize = 1024;
+
+/// Streams that were reset here and are remembered for a second, so that what the peer had sent
+/// already is ignored (RFC 9113 section 5.4.2). 50, h2's default; past it the oldest are forgotten.
+pub(crate) const MAX_RESET_STREAMS: usize = 50;
 
 impl Default for Http2Config {
     fn default() -> Self {
@@ -147,6 +192,8 @@ impl Default for Http2Config {
             max_frame_size: 16 * 1024,
             max_send_buffer_size: 1024 * 1024,
             max_request_body_size: None,
+            max_extra_frames: 10_000,
+            max_early_resets: 500,
         }
     }
 }

@@ -52,7 +52,7 @@ counters! {
     /// Handshakes that resumed an earlier session.
     sessions_resumed,
     /// Requests given to the service. Each ends as one of: answered, abandoned, a panic or an error
-    /// of its handler, a stalled stream.
+    /// of its handler, a stalled stream, a body that timed out.
     requests,
     /// Requests whose response was given to HTTP/2 whole.
     requests_answered,
@@ -62,13 +62,21 @@ counters! {
     handler_panics,
     /// Handlers or response bodies that failed.
     handler_errors,
-    /// Streams reset because the peer granted them no window for too long.
+    /// Streams reset because the peer granted them no window, or too little, for too long.
     streams_stalled,
     /// Requests answered 413, or whose bodies ended with an error, because they were larger than
     /// [`max_request_body_size`](crate::Http2Config::max_request_body_size).
     request_bodies_too_large,
     /// Connections that answered no PING in time.
     keep_alive_timeouts,
+    /// Requests answered 408 because their bodies did not come in, or too slowly.
+    bodies_timed_out,
+    /// Connections ended with `ENHANCE_YOUR_CALM`, for whatever reason.
+    floods,
+    /// Of these: too many frames beyond those of requests.
+    frame_floods,
+    /// Of these: too many requests reset before they were answered.
+    reset_floods,
     /// Connections that ended with an error.
     connections_failed,
     /// Connections that the peer ended without close_notify (RFC 8446 section 6.1), behind the

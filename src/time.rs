@@ -20,6 +20,8 @@ pub(crate) struct Timer(pub(crate) fn(Duration) -> Sleep);
 pub(crate) struct Deadline {
     timer: Timer,
     limit: Duration,
+    /// Before the last pause.
+    waited: Duration,
     waiting_since: Option<Instant>,
     sleep: Option<Sleep>,
 }
@@ -29,6 +31,7 @@ impl Deadline {
         Self {
             timer,
             limit,
+            waited: Duration::ZERO,
             waiting_since: None,
             sleep: None,
         }
@@ -41,7 +44,8 @@ impl Deadline {
             let sleep = match &mut self.sleep {
                 Some(sleep) => sleep,
                 None => {
-                    let left = self.limit.saturating_sub(since.elapsed());
+                    let waited = self.waited + since.elapsed();
+                    let left = self.limit.saturating_sub(waited);
                     if left.is_zero() {
                         return Poll::Ready(());
                     }
@@ -57,6 +61,107 @@ impl Deadline {
 
     /// The wait is over, or something moved: the limit starts anew.
     pub(crate) fn progress(&mut self) {
+        self.waited = Duration::ZERO;
         self.waiting_since = None;
+    }
+
+    /// Nothing is waited for just now: the limit goes on with the next wait.
+    pub(crate) fn pause(&mut self) {
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += since.elapsed();
+        }
+    }
+}
+
+/// A time limit on something that goes on bit by bit: within the limit of waiting so much has to
+/// be moved that a trickle does not count as progress.
+pub(crate) struct LeastRate {
+    wait: Deadline,
+    least: u64,
+    moved: u64,
+}
+
+impl LeastRate {
+    /// `rate` is in bytes a second; with 0 every byte is progress.
+    pub(crate) fn new(timer: Timer, limit: Duration, rate: u32) -> Self {
+        let least = u128::from(rate) * limit.as_millis() / 1000;
+        Self {
+            wait: Deadline::new(timer, limit),
+            least: u64::try_from(least).unwrap_or(u64::MAX).max(1),
+            moved: 0,
+        }
+    }
+
+    pub(crate) fn moved(&mut self, bytes: usize) {
+        self.moved = self.moved.saturating_add(bytes as u64);
+        if self.moved >= self.least {
+            self.start_anew();
+        }
+    }
+
+    /// Called while the wait goes on; ready once too little was moved in the time of the limit.
+    pub(crate) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.wait.poll_waiting(cx)
+    }
+
+    /// As [`Deadline::pause`].
+    pub(crate) fn pause(&mut self) {
+        self.wait.pause();
+    }
+
+    fn start_anew(&mut self) {
+        self.moved = 0;
+        self.wait.progress();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEVER: Timer = Timer(|_| Box::pin(std::future::pending()));
+
+    fn waits(rate: &mut LeastRate) -> bool {
+        let waker = std::task::Waker::noop();
+        rate.poll_waiting(&mut Context::from_waker(waker))
+            .is_pending()
+    }
+
+    #[test]
+    fn a_trickle_is_no_progress() {
+        // 100 bytes within the limit; nothing but the sleep tells how much of it is over.
+        let mut rate = LeastRate::new(NEVER, Duration::from_secs(10), 10);
+        assert!(waits(&mut rate));
+        let begun = rate.wait.waiting_since;
+        rate.moved(99);
+        assert!(waits(&mut rate));
+        assert_eq!(rate.wait.waiting_since, begun, "99 bytes are not enough");
+        rate.moved(1);
+        assert_eq!(rate.wait.waiting_since, None, "100 are");
+    }
+
+    #[test]
+    fn every_byte_counts_where_there_is_no_rate() {
+        let mut rate = LeastRate::new(NEVER, Duration::from_secs(10), 0);
+        assert!(waits(&mut rate));
+        rate.moved(0);
+        assert!(rate.wait.waiting_since.is_some());
+        rate.moved(1);
+        assert_eq!(rate.wait.waiting_since, None);
+    }
+
+    #[test]
+    fn a_pause_keeps_what_was_waited() {
+        let mut wait = Deadline::new(NEVER, Duration::from_secs(10));
+        wait.waiting_since = Instant::now().checked_sub(Duration::from_secs(11));
+        assert!(
+            wait.waiting_since.is_some(),
+            "the machine is up for as long"
+        );
+        wait.pause();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(wait.poll_waiting(&mut cx).is_ready());
+        wait.progress();
+        assert!(wait.poll_waiting(&mut cx).is_pending());
     }
 }

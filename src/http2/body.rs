@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::body_limit::BodyLimit;
+use super::{arrival::Arrival, body_limit::BodyLimit};
 use crate::{connection_info::ConnectionInfo, error::Error};
 
 /// The body of a request, streamed: an [`http_body::Body`] with data and trailers.
@@ -23,6 +23,8 @@ pub struct Body {
     content_length: Option<u64>,
     wants_continue: Option<futures_channel::oneshot::Sender<()>>,
     data_done: bool,
+    /// None where there is nothing to come.
+    arrival: Option<Arrival>,
     limit: Option<BodyLimit>,
     connection: Arc<ConnectionInfo>,
 }
@@ -32,6 +34,7 @@ impl Body {
         recv: h2::RecvStream,
         content_length: Option<u64>,
         wants_continue: Option<futures_channel::oneshot::Sender<()>>,
+        arrival: Option<Arrival>,
         limit: Option<BodyLimit>,
         connection: Arc<ConnectionInfo>,
     ) -> Self {
@@ -40,6 +43,7 @@ impl Body {
             content_length,
             wants_continue,
             data_done: false,
+            arrival,
             limit,
             connection,
         }
@@ -60,28 +64,17 @@ impl http_body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
-        if let Some(wants_continue) = this.wants_continue.take() {
-            // The receiver is gone once the response has begun; then nobody waits for a 100.
-            let _ = wants_continue.send(());
-        }
-        if !this.data_done {
-            match ready!(this.recv.poll_data(cx)) {
-                Some(Ok(data)) => {
-                    if let Some(limit) = &mut this.limit {
-                        limit.take(data.len())?;
-                    }
-                    this.content_length = this
-                        .content_length
-                        .map(|left| left.saturating_sub(data.len() as u64));
-                    this.recv.flow_control().release_capacity(data.len())?;
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
+        let frame = this.poll_next(cx);
+        if let Some(arrival) = &this.arrival {
+            match &frame {
+                Poll::Pending => arrival.waits(),
+                Poll::Ready(Some(Ok(frame))) => {
+                    arrival.received(frame.data_ref().map_or(0, Bytes::len));
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-                None => this.data_done = true,
+                Poll::Ready(_) => arrival.ended(),
             }
         }
-        let trailers = ready!(this.recv.poll_trailers(cx))?;
-        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -93,6 +86,41 @@ impl http_body::Body for Body {
             _ if self.recv.is_end_stream() => SizeHint::with_exact(0),
             Some(left) => SizeHint::with_exact(left),
             None => SizeHint::default(),
+        }
+    }
+}
+
+impl Body {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(wants_continue) = self.wants_continue.take() {
+            // The receiver is gone once the response has begun; then nobody waits for a 100.
+            let _ = wants_continue.send(());
+        }
+        if !self.data_done {
+            match ready!(self.recv.poll_data(cx)) {
+                Some(Ok(data)) => {
+                    if let Some(limit) = &mut self.limit {
+                        limit.take(data.len())?;
+                    }
+                    self.content_length = self
+                        .content_length
+                        .map(|left| left.saturating_sub(data.len() as u64));
+                    self.recv.flow_control().release_capacity(data.len())?;
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                None => self.data_done = true,
+            }
+        }
+        let trailers = ready!(self.recv.poll_trailers(cx))?;
+        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(arrival) = &self.arrival {
+            arrival.ended();
         }
     }
 }

@@ -8,9 +8,11 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
+    flood::{Flood, FloodGate, Tally, note_flood},
     headers::ContentLength,
     in_flight::{InFlight, Pool},
     keep_alive::KeepAlive,
@@ -20,10 +22,10 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    config::{Http2Config, Limits},
+    config::{self, Http2Config, Limits},
     connection_info::ConnectionInfo,
     counters::Counters,
-    error::Error,
+    error::{Error, Kind},
     service::HttpService,
     time::{Deadline, Timer},
 };
@@ -32,6 +34,7 @@ use crate::{
 pub(crate) struct Connection<IO> {
     h2: h2::server::Connection<LazyFlush<IO>, Chunk>,
     flusher: Flusher<IO>,
+    gate: FloodGate,
     turn: Arc<Turn>,
 }
 
@@ -59,6 +62,7 @@ pub(crate) struct Scope {
     pub(super) max_body_size: Option<u64>,
     pub(crate) send_buffer: Rc<SendBuffer>,
     pub(super) content_length: ContentLength,
+    pub(super) tally: Tally,
 }
 
 impl Scope {
@@ -77,6 +81,7 @@ impl Scope {
             max_body_size: config.max_request_body_size,
             send_buffer: Rc::new(SendBuffer::new(config.max_send_buffer_size)),
             content_length: ContentLength::default(),
+            tally: Tally::default(),
         }
     }
 }
@@ -104,6 +109,9 @@ where
         .max_header_list_size(config.max_header_list_size)
         .max_frame_size(config.max_frame_size)
         .max_send_buffer_size(config.max_send_buffer_size)
+        .max_pending_accept_reset_streams(config::MAX_PENDING_ACCEPT_RESETS)
+        .max_local_error_reset_streams(Some(config::MAX_ERROR_RESETS))
+        .max_concurrent_reset_streams(config::MAX_RESET_STREAMS)
         .handshake(io);
     let h2 = poll_fn(|cx| {
         turn.begin(cx.waker());
@@ -118,7 +126,12 @@ where
         result
     })
     .await?;
-    Ok(Connection { h2, flusher, turn })
+    Ok(Connection {
+        h2,
+        flusher,
+        gate: FloodGate::new(config),
+        turn,
+    })
 }
 
 /// Serves a connection until it ends. When `shutdown` is ready the peer is told to go elsewhere
@@ -138,6 +151,7 @@ where
     let Connection {
         mut h2,
         flusher,
+        gate,
         turn,
     } = connection;
     let waker = Waker::from(Arc::clone(&turn));
@@ -146,6 +160,8 @@ where
     let mut serving = Serving {
         h2,
         flusher,
+        gate,
+        flood: None,
         service: responder.service.clone(),
         shutdown,
         closed: Closed::ByPeer,
@@ -176,6 +192,9 @@ const ROUNDS: usize = 2;
 struct Serving<IO, S: HttpService, Shutdown> {
     h2: h2::server::Connection<LazyFlush<IO>, Chunk>,
     flusher: Flusher<IO>,
+    gate: FloodGate,
+    /// What this connection is being ended for.
+    flood: Option<Flood>,
     service: S,
     shutdown: Shutdown,
     closed: Closed,
@@ -202,15 +221,24 @@ where
                 match accepted {
                     Some(Ok((request, sender))) => {
                         self.scope.counters.requests.add();
+                        self.scope.tally.request();
                         let scope = Rc::clone(&self.scope);
                         let service = self.service.clone();
                         self.in_flight
                             .push(Respond::new(service, request, sender, scope));
                         self.idle.progress();
                     }
-                    Some(Err(error)) => return Poll::Ready(self.failed(error.into())),
-                    None => return Poll::Ready(Ok(self.closed)),
+                    Some(Err(error)) => {
+                        note_flood(&error, &self.scope);
+                        return Poll::Ready(self.failed(error.into()));
+                    }
+                    None => return Poll::Ready(self.ended()),
                 }
+            }
+            let flood = self.gate.look(self.flusher.frames(), &self.scope.tally);
+            if let (None, Some(flood)) = (self.flood, flood) {
+                self.refuse(flood);
+                continue;
             }
             self.in_flight.poll();
             if let Poll::Ready(Err(error)) = self.flusher.poll(cx) {
@@ -227,12 +255,15 @@ where
                     return Poll::Ready(Err(Error::timeout("the answer to a PING", limit)));
                 }
             }
-            if !self.in_flight.is_empty() {
+            if self.flood.is_none() && !self.in_flight.is_empty() {
                 return Poll::Pending;
             }
             self.in_flight.shrink();
             if self.idle.poll_waiting(cx).is_pending() {
                 return Poll::Pending;
+            }
+            if self.flood.is_some() {
+                return Poll::Ready(self.ended());
             }
             if self.closed != Closed::ByPeer {
                 let limit = self.scope.limits.write;
@@ -246,6 +277,21 @@ where
         self.closed = why;
         self.h2.graceful_shutdown();
         self.idle = Deadline::new(self.scope.timer, self.scope.limits.write);
+    }
+
+    /// Told once for each connection.
+    fn refuse(&mut self, flood: Flood) {
+        flood.tell(&self.scope);
+        self.flood = Some(flood);
+        self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        self.idle = Deadline::new(self.scope.timer, self.scope.limits.write);
+    }
+
+    fn ended(&self) -> Result<Closed, Error> {
+        match self.flood {
+            None => Ok(self.closed),
+            Some(flood) => Err(Error::new(Kind::Http2, flood.to_string())),
+        }
     }
 
     /// What an error means: a peer that was told to go and went may not have said goodbye.

@@ -11,7 +11,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::turn::{Readable, Turn};
+use super::{
+    flood::FrameCounter,
+    turn::{Readable, Turn},
+};
 
 /// The transport as h2 gets it: flushing only takes note.
 ///
@@ -27,6 +30,7 @@ pub(super) struct Flusher<IO>(Rc<Shared<IO>>);
 struct Shared<IO> {
     io: RefCell<IO>,
     wanted: Cell<bool>,
+    frames: RefCell<FrameCounter>,
     readable: Arc<Readable>,
     on_readable: Waker,
     /// Bytes so far.
@@ -39,6 +43,7 @@ pub(super) fn lazy_flush<IO>(io: IO, turn: &Arc<Turn>) -> (LazyFlush<IO>, Flushe
     let shared = Rc::new(Shared {
         io: RefCell::new(io),
         wanted: Cell::new(false),
+        frames: RefCell::new(FrameCounter::new()),
         on_readable: Waker::from(Arc::clone(&readable)),
         readable,
         received: Cell::new(0),
@@ -50,6 +55,11 @@ impl<IO: AsyncWrite + Unpin> Flusher<IO> {
     /// How many bytes have been read so far.
     pub(super) fn received(&self) -> u64 {
         self.0.received.get()
+    }
+
+    /// Frames other than DATA that have come in since the last time.
+    pub(super) fn frames(&self) -> u32 {
+        self.0.frames.borrow_mut().take()
     }
 
     /// Flushes if that was asked for; ready when nothing is left to do.
@@ -74,6 +84,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
             readable,
             on_readable,
             received,
+            frames,
             ..
         } = &*self.0;
         if !readable.take() {
@@ -84,6 +95,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
         let read = Pin::new(&mut *io.borrow_mut()).poll_read(cx, buf);
         let more = buf.filled().len() - before;
         received.set(received.get() + more as u64);
+        frames.borrow_mut().read(&buf.filled()[before..]);
         if read.is_ready() {
             readable.set();
         }

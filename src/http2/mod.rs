@@ -2,11 +2,13 @@
 //!
 //! Sees a byte stream only; what is below it, TLS or not, is no matter here.
 
+mod arrival;
 mod body;
 mod body_limit;
 mod connection;
 mod date;
 mod declared_length;
+mod flood;
 mod headers;
 mod in_flight;
 mod keep_alive;

@@ -21,6 +21,7 @@ use http_body::Body as _;
 use pin_project_lite::pin_project;
 
 use super::{
+    arrival::{Arrival, Watch},
     body::Body,
     body_limit::{BodyLimit, TooLarge},
     connection::Scope,
@@ -31,6 +32,7 @@ use super::{
 use crate::{
     error::{BoxError, Chain},
     service::HttpService,
+    time::LeastRate,
 };
 
 pin_project! {
@@ -43,6 +45,7 @@ pin_project! {
         respond: SendResponse<Chunk>,
         is_head: bool,
         on_body_polled: Option<BodyPolled>,
+        body_watch: Option<Box<Watch>>,
         counted: bool,
         too_large: Option<TooLarge>,
         #[pin]
@@ -72,6 +75,7 @@ pin_project! {
         Sending {
             stream: SendStream<Chunk>,
             outgoing: Option<Outgoing>,
+            stall: LeastRate,
             declared: DeclaredLength,
             #[pin]
             body: S::ResponseBody,
@@ -87,6 +91,8 @@ enum Ended {
     Failed,
     /// The request's body is larger than is allowed, and nothing has been answered yet.
     TooLarge,
+    /// The request's body has not come in, or too slowly.
+    BodyLate,
     Stopped(Stopped),
 }
 
@@ -110,12 +116,13 @@ impl<S: HttpService> Respond<S> {
         scope: Rc<Scope>,
     ) -> Self {
         let is_head = request.method() == Method::HEAD;
-        let (request, on_body_polled, too_large) = with_body(request, &scope);
+        let (request, on_body_polled, body_watch, too_large) = with_body(request, &scope);
         Self {
             scope,
             respond,
             is_head,
             on_body_polled,
+            body_watch,
             counted: false,
             too_large,
             state: State::Asked {
@@ -142,6 +149,7 @@ impl<S: HttpService> Future for Respond<S> {
         let reason = match result {
             Ok(()) => {
                 this.scope.counters.requests_answered.add();
+                this.scope.tally.answered();
                 return Poll::Ready(());
             }
             Err(Ended::TooLarge) => {
@@ -155,12 +163,25 @@ impl<S: HttpService> Future for Respond<S> {
             }
             Err(Ended::Stopped(Stopped::Gone)) => {
                 this.scope.counters.requests_abandoned.add();
+                if !matches!(this.state.project(), StateProjection::Sending { .. }) {
+                    this.scope.tally.early_reset();
+                }
+                return Poll::Ready(());
+            }
+            Err(Ended::BodyLate) => {
+                this.scope.counters.bodies_timed_out.add();
+                this.scope.counters.requests_answered.add();
+                tracing::debug!(limit = ?this.scope.limits.body, "a request's body was too slow");
+                let mut late = Response::new(());
+                *late.status_mut() = StatusCode::REQUEST_TIMEOUT;
+                // The peer may be gone: then there is nobody to tell.
+                let _ = this.respond.send_response(late, true);
                 return Poll::Ready(());
             }
             Err(Ended::Failed) => Reason::INTERNAL_ERROR,
             Err(Ended::Stopped(Stopped::Stalled)) => {
                 this.scope.counters.streams_stalled.add();
-                tracing::debug!(limit = ?this.scope.limits.write, "a peer granted a stream no window");
+                tracing::debug!(limit = ?this.scope.limits.write, "a peer granted a stream too little window");
                 Reason::CANCEL
             }
         };
@@ -210,15 +231,21 @@ impl<S: HttpService> Respond<S> {
                     }
                     Poll::Pending => {
                         go_on(this.on_body_polled, this.respond, cx)?;
+                        if let Some(watch) = this.body_watch
+                            && watch.poll_late(cx).is_ready()
+                        {
+                            return Poll::Ready(Err(Ended::BodyLate));
+                        }
                         return poll_gone(this.respond.poll_reset(cx));
                     }
                 },
                 StateProjection::Sending {
                     stream,
                     outgoing,
+                    stall,
                     declared,
                     body,
-                } => return poll_body(body, stream, outgoing, declared, this.scope, cx),
+                } => return poll_body(body, stream, outgoing, stall, declared, this.scope, cx),
             }
         }
     }
@@ -257,9 +284,12 @@ impl<S: HttpService> Respond<S> {
             }
         };
         if has_body {
+            let limits = &this.scope.limits;
+            let stall = LeastRate::new(this.scope.timer, limits.write, limits.min_rate);
             this.state.set(State::Sending {
                 stream,
                 outgoing: None,
+                stall,
                 declared,
                 body,
             });
@@ -318,11 +348,16 @@ fn go_on(
 fn with_body(
     request: Request<RecvStream>,
     scope: &Scope,
-) -> (Request<Body>, Option<BodyPolled>, Option<TooLarge>) {
+) -> (
+    Request<Body>,
+    Option<BodyPolled>,
+    Option<Box<Watch>>,
+    Option<TooLarge>,
+) {
     let (head, recv) = request.into_parts();
     if recv.is_end_stream() {
-        let body = Body::new(recv, None, None, None, Arc::clone(&scope.info));
-        return (Request::from_parts(head, body), None, None);
+        let body = Body::new(recv, None, None, None, None, Arc::clone(&scope.info));
+        return (Request::from_parts(head, body), None, None, None);
     }
     let content_length = head
         .headers
@@ -343,8 +378,22 @@ fn with_body(
         .max_body_size
         .map(|limit| BodyLimit::new(limit, content_length))
         .unzip();
-    let body = Body::new(recv, content_length, sender, limit, Arc::clone(&scope.info));
-    (Request::from_parts(head, body), receiver, too_large)
+    let arrival = Arrival::default();
+    let watch = Box::new(Watch::new(arrival.clone(), scope));
+    let body = Body::new(
+        recv,
+        content_length,
+        sender,
+        Some(arrival),
+        limit,
+        Arc::clone(&scope.info),
+    );
+    (
+        Request::from_parts(head, body),
+        receiver,
+        Some(watch),
+        too_large,
+    )
 }
 
 /// Sends the body, frame by frame.
@@ -352,6 +401,7 @@ fn poll_body<B>(
     mut body: Pin<&mut B>,
     stream: &mut SendStream<Chunk>,
     outgoing: &mut Option<Outgoing>,
+    stall: &mut LeastRate,
     declared: &mut DeclaredLength,
     scope: &Scope,
     cx: &mut Context<'_>,
@@ -361,7 +411,7 @@ where
 {
     loop {
         if let Some(data) = outgoing {
-            let ended = ready!(data.poll(stream, cx))?;
+            let ended = ready!(data.poll(stream, stall, scope, cx))?;
             *outgoing = None;
             if ended {
                 return Poll::Ready(Ok(()));
@@ -375,7 +425,10 @@ where
                 *outgoing = Some(Outgoing::new(bytes::Bytes::new(), true, scope));
                 continue;
             }
-            Poll::Pending => return poll_gone(stream.poll_reset(cx)),
+            Poll::Pending => {
+                stall.pause();
+                return poll_gone(stream.poll_reset(cx));
+            }
         };
         match frame.into_data() {
             Ok(mut data) => {

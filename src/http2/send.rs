@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use h2::SendStream;
 
 use super::connection::Scope;
-use crate::time::Deadline;
+use crate::time::LeastRate;
 
 /// How much is given to h2 at once, so that the streams of a connection take turns at its send
 /// buffer. A multiple of the frame size, so that no frame is cut short by it.
@@ -176,7 +176,7 @@ impl Buf for Chunk {
 pub(super) enum Stopped {
     /// The peer reset the stream or the connection is gone: nothing left to do.
     Gone,
-    /// The peer granted no window for the time limit.
+    /// The peer granted too little window for the time limit.
     Stalled,
 }
 
@@ -191,7 +191,6 @@ pub(super) struct Outgoing {
     data: Bytes,
     end_of_stream: bool,
     turn: Turn,
-    stall: Deadline,
 }
 
 impl Outgoing {
@@ -203,7 +202,6 @@ impl Outgoing {
                 buffer: Rc::clone(&scope.send_buffer),
                 ticket: None,
             },
-            stall: Deadline::new(scope.timer, scope.limits.write),
         }
     }
 
@@ -211,15 +209,18 @@ impl Outgoing {
     pub(super) fn poll(
         &mut self,
         stream: &mut SendStream<Chunk>,
+        stall: &mut LeastRate,
+        scope: &Scope,
         cx: &mut Context<'_>,
     ) -> Poll<Result<bool, Stopped>> {
         if self.data.is_empty() && self.end_of_stream {
             stream.send_data(Chunk::empty(), true)?;
         }
         while !self.data.is_empty() {
-            let granted = ready!(self.poll_window(stream, cx))?;
-            self.stall.progress();
+            let granted = ready!(self.poll_window(stream, stall, cx))?;
             let piece = self.data.split_to(granted.min(self.data.len()));
+            stall.moved(piece.len());
+            scope.tally.sent(piece.len());
             let last = self.end_of_stream && self.data.is_empty();
             stream.send_data(Chunk::new(piece, &self.turn.buffer), last)?;
         }
@@ -231,12 +232,13 @@ impl Outgoing {
     fn poll_window(
         &mut self,
         stream: &mut SendStream<Chunk>,
+        stall: &mut LeastRate,
         cx: &mut Context<'_>,
     ) -> Poll<Result<usize, Stopped>> {
         let mut stalled = false;
         if self.turn.poll(cx).is_pending() {
             // That is not the peer's window: whether the connection moves is looked at below it.
-            self.stall.progress();
+            stall.pause();
         } else {
             stream.reserve_capacity(self.data.len().min(PIECE));
             loop {
@@ -252,7 +254,7 @@ impl Outgoing {
                     Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(Stopped::Gone)),
                 }
             }
-            stalled = self.stall.poll_waiting(cx).is_ready();
+            stalled = stall.poll_waiting(cx).is_ready();
         }
         match stream.poll_reset(cx) {
             Poll::Ready(_reset) => Poll::Ready(Err(Stopped::Gone)),

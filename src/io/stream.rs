@@ -18,7 +18,7 @@ use crate::{
     buffer::Buffer,
     error::Error,
     negotiated::Negotiated,
-    time::{Deadline, Timer},
+    time::{LeastRate, Timer},
     tls::session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession},
 };
 
@@ -45,8 +45,8 @@ pub struct TlsStream<IO> {
     /// The end came without close_notify.
     truncated: bool,
     pace: Pace,
-    /// Ends a write that makes no progress; `None`: it may wait for good.
-    stall: Option<Deadline>,
+    /// Ends a write that makes too little progress; `None`: it may wait for good.
+    stall: Option<LeastRate>,
     session: Box<dyn TlsSession>,
 }
 
@@ -81,10 +81,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         }
     }
 
-    /// Ends writes during which the socket takes nothing for this long, and lets a connection that
-    /// reads without end make pauses.
-    pub(crate) fn set_timer(&mut self, timer: Timer, write_limit: Duration) {
-        self.stall = Some(Deadline::new(timer, write_limit));
+    /// Ends writes during which the socket takes less than `min_rate` bytes a second for this long,
+    /// and lets a connection that reads without end make pauses.
+    pub(crate) fn set_timer(&mut self, timer: Timer, write_limit: Duration, min_rate: u32) {
+        self.stall = Some(LeastRate::new(timer, write_limit, min_rate));
         self.pace.set_timer(timer);
     }
 
@@ -143,10 +143,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         };
         let writes = wire.writes;
         if let (Some(stall), Some(blocked)) = (&mut self.stall, writes.blocked) {
-            if writes.taken > 0 || !blocked {
-                stall.progress();
-            }
-            if blocked && stall.poll_waiting(cx).is_ready() {
+            stall.moved(writes.taken);
+            if !blocked {
+                // Perhaps until the next write: a socket that is nearly full takes a little first.
+                stall.pause();
+            } else if stall.poll_waiting(cx).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }

@@ -161,7 +161,7 @@ impl Setup<'_> {
     ) -> Result<Closed, Error> {
         let limits = &self.options.limits;
         let http2 = &self.options.http2;
-        stream.set_timer(TIMER, limits.write);
+        stream.set_timer(TIMER, limits.write, limits.min_rate);
         let scope = http2::Scope::new(info, limits, http2, TIMER, self.counters);
         let result = async {
             let preface = http2::preface(&mut stream, http2);

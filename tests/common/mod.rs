@@ -6,6 +6,7 @@ pub mod certs;
 pub mod client;
 pub mod pattern;
 pub mod raw_tls;
+pub mod running;
 pub mod server;
 
 pub use self::{

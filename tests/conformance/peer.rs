@@ -3,6 +3,7 @@
 
 use std::io;
 
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
@@ -66,8 +67,9 @@ impl Frame {
             [0x88, ..] => 200,
             [0x8c, ..] => 400,
             [0x8e, ..] => 500,
-            // ":status", and "431" in Huffman's code.
+            // ":status", and the number in Huffman's code.
             [0x08 | 0x48, 0x83, 0x69, 0x90, 0xff, ..] => 431,
+            [0x08 | 0x48, 0x83, 0x68, 0x0f, 0x7f, ..] => 408,
             _ => panic!("a status that the tests do not know: {block:02x?}"),
         }
     }
@@ -75,7 +77,20 @@ impl Frame {
 
 pub struct Peer {
     stream: Box<dyn client::Stream>,
-    unread: Vec<u8>,
+    unread: BytesMut,
+    /// The code of the last GOAWAY that [`Peer::settle`] met.
+    pub goaway: Option<u32>,
+    pings: u64,
+}
+
+/// How a flood ended.
+#[derive(Debug, Default)]
+pub struct Flooded {
+    /// The code of GOAWAY.
+    pub goaway: Option<u32>,
+    /// RST_STREAM frames that came.
+    pub resets: usize,
+    pub sent: usize,
 }
 
 impl Peer {
@@ -83,7 +98,9 @@ impl Peer {
     pub async fn connect(backend: Backend, server: &TestServer) -> Self {
         Self {
             stream: client::connect(backend, server.addr).await,
-            unread: Vec::new(),
+            unread: BytesMut::new(),
+            goaway: None,
+            pings: 0,
         }
     }
 
@@ -112,7 +129,7 @@ impl Peer {
     /// The next frame; none where the connection has ended, however it did.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
-            if let Some(frame) = self.take() {
+            if let Some(frame) = take(&mut self.unread) {
                 return Some(frame);
             }
             let mut chunk = [0; 16 * 1024];
@@ -123,19 +140,9 @@ impl Peer {
         }
     }
 
-    fn take(&mut self) -> Option<Frame> {
-        let head = self.unread.first_chunk::<9>()?;
-        let &[a, b, c, kind, flags, stream @ ..] = head;
-        let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        let stream = u32::from_be_bytes(stream);
-        let payload = self.unread.get(9..9 + length)?.to_vec();
-        self.unread.drain(..9 + length);
-        Some(Frame {
-            kind,
-            flags,
-            stream,
-            payload,
-        })
+    /// Takes some bytes off the socket, at most as many as the buffer has room for.
+    pub async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into).await
     }
 
     /// The frames up to the wanted one, with it.
@@ -161,4 +168,86 @@ impl Peer {
         }
         frames
     }
+
+    /// Sends and waits until all of it is handled, however the streams fare. False if the
+    /// connection has ended meanwhile.
+    pub async fn settle(&mut self, bytes: &[u8]) -> bool {
+        let _ = self.send(bytes).await;
+        for _ in 0..3 {
+            self.pings += 1;
+            let payload = self.pings.to_be_bytes();
+            let _ = self.send(&frames::ping(&payload)).await;
+            loop {
+                match self.next().await {
+                    Some(frame) if frame.is_ack(kind::PING) && frame.payload == payload => break,
+                    Some(frame) if frame.kind == kind::GOAWAY => self.goaway = frame.code(),
+                    Some(_) => {}
+                    None => return false,
+                }
+            }
+        }
+        true
+    }
+
+    /// Sends the same over and over until the server ends the connection or so much is sent, and
+    /// reads meanwhile.
+    pub async fn flood(mut self, over_and_over: &[u8], most: usize) -> Flooded {
+        let mut flooded = Flooded::default();
+        let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
+        let mut sent = 0;
+        let write = async {
+            while sent < most && writer.write_all(over_and_over).await.is_ok() {
+                sent += over_and_over.len();
+            }
+            // What it says last is still to be read.
+            let _ = writer.write_all(&frames::ping(b"the last")).await;
+            let _ = writer.flush().await;
+            std::future::pending::<()>().await;
+        };
+        let read = async {
+            let mut chunk = vec![0; 64 * 1024];
+            loop {
+                while let Some(frame) = take(&mut self.unread) {
+                    match frame.kind {
+                        kind::GOAWAY => flooded.goaway = frame.code(),
+                        kind::RST_STREAM => flooded.resets += 1,
+                        kind::PING if frame.payload == b"the last" => return,
+                        _ => {}
+                    }
+                }
+                match reader.read(&mut chunk).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(n) => self.unread.extend_from_slice(&chunk[..n]),
+                }
+            }
+        };
+        // The reader first, or a writer that never waits would starve it.
+        futures_util::future::select(std::pin::pin!(read), std::pin::pin!(write)).await;
+        flooded.sent = sent;
+        flooded
+    }
+
+    /// The same without reading; how much went through before the server ended it.
+    pub async fn flood_deaf(&mut self, over_and_over: &[u8], most: usize) -> usize {
+        let mut sent = 0;
+        while sent < most && self.send(over_and_over).await.is_ok() {
+            sent += over_and_over.len();
+        }
+        sent
+    }
+}
+
+fn take(unread: &mut BytesMut) -> Option<Frame> {
+    let head = unread.first_chunk::<9>()?;
+    let &[a, b, c, kind, flags, stream @ ..] = head;
+    let length = u32::from_be_bytes([0, a, b, c]) as usize;
+    let stream = u32::from_be_bytes(stream);
+    let payload = unread.get(9..9 + length)?.to_vec();
+    unread.advance(9 + length);
+    Some(Frame {
+        kind,
+        flags,
+        stream,
+        payload,
+    })
 }

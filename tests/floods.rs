@@ -1,0 +1,549 @@
+//! Peers that send too much, by the vulnerabilities that had names: what they get, and that neither
+//! memory nor work grows with what they send. Slow ones are in `trickles.rs`.
+
+mod common;
+#[path = "conformance/frames.rs"]
+mod frames;
+#[path = "conformance/hpack.rs"]
+mod hpack;
+#[path = "conformance/peer.rs"]
+mod peer;
+
+use std::{
+    convert::Infallible,
+    fs,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use common::{
+    Backend, Drivers, H2Client, TestServer, client, deadline,
+    running::{Run, Running},
+};
+use corelane::{Body, Builder, Error, Http2Config, Limits, service_fn};
+use frames::{setting::*, *};
+use h2::Reason;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use peer::{Flooded, Peer};
+
+for_each_backend!(
+    rapid_reset,
+    rapid_reset_of_requests_under_way,
+    resets_among_answers_are_no_flood,
+    made_you_reset_by_windows,
+    made_you_reset_by_bodies,
+    streams_above_the_limit,
+    malformed_requests,
+    continuation_without_end,
+    empty_continuation_without_end,
+    header_lists_above_the_limit,
+    an_hpack_bomb,
+    pings_without_end,
+    settings_without_end,
+    priorities_without_end,
+    window_updates_without_end,
+    unknown_frames_without_end,
+    pings_that_nobody_reads_the_answers_of,
+    settings_that_nobody_reads_the_answers_of,
+    responses_that_nobody_reads,
+    empty_data_without_end,
+    single_bytes_that_nobody_reads,
+    a_fast_download_is_no_flood,
+);
+
+const CALM: Option<u32> = Some(0xb);
+
+/// How much the process may grow while many times that is sent.
+const GROWTH: usize = 4 << 20;
+
+/// One test at a time: they look at the memory of the whole process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The memory that the process has in use, and how far it has grown since at most.
+struct Memory(usize);
+
+impl Memory {
+    fn begin() -> Self {
+        // Begins the peak anew: proc(5).
+        fs::write("/proc/self/clear_refs", "5").expect("Linux");
+        Self(Self::of("VmRSS:"))
+    }
+
+    fn assert_has_not_grown(&self) {
+        let grown = Self::of("VmHWM:").saturating_sub(self.0);
+        assert!(grown < GROWTH, "the process has grown by {grown} bytes");
+    }
+
+    fn of(name: &str) -> usize {
+        let status = fs::read_to_string("/proc/self/status").expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        kib.map(|kib: usize| kib * 1024).expect("a size")
+    }
+}
+
+type AnyBody = UnsyncBoxBody<Bytes, Error>;
+
+/// One block over and over: what it takes is not the library's.
+fn endless() -> impl http_body::Body<Data = Bytes, Error = Error> {
+    let block = Bytes::from_static(&[0; 64 * 1024]);
+    let frames = std::iter::repeat_with(move || Ok(Frame::data(block.clone())));
+    StreamBody::new(futures_util::stream::iter(frames))
+}
+
+/// Answers "/" when it has read the body, "/wait" never, "/endless" without end.
+fn server(
+    backend: Backend,
+    driver: corelane::Driver,
+    options: impl FnOnce(&mut Limits, &mut Http2Config),
+) -> (TestServer, Arc<Running>) {
+    let running = Arc::new(Running::default());
+    let (mut limits, mut http2) = (Limits::default(), Http2Config::default());
+    options(&mut limits, &mut http2);
+    let options = |builder: Builder| builder.limits(limits).http2(http2);
+    let counted = Arc::clone(&running);
+    let server = TestServer::with(backend.acceptor(), driver, options, move |_| {
+        let running = Arc::clone(&counted);
+        service_fn(move |request: Request<Body>| {
+            let run = Run::begin(&running);
+            async move {
+                let _run = run;
+                let body: AnyBody = match request.uri().path() {
+                    "/wait" => std::future::pending().await,
+                    "/endless" => endless().boxed_unsync(),
+                    _ => {
+                        let _ = request.into_body().collect().await;
+                        Full::default()
+                            .map_err(|never| match never {})
+                            .boxed_unsync()
+                    }
+                };
+                Ok::<_, Infallible>(Response::new(body))
+            }
+        })
+    });
+    (server, running)
+}
+
+fn assert_serves(backend: Backend, server: &TestServer) {
+    deadline(async {
+        let client = H2Client::connect(backend, server.addr).await;
+        client
+            .run(|requests| async move {
+                let answer = client::send(&requests, client::get("/"), None).await;
+                assert!(answer.expect("another client is served").body.is_empty());
+            })
+            .await;
+    });
+}
+
+/// On every driver: a flood, by one connection, on a server of its own.
+fn flood(
+    backend: Backend,
+    options: fn(&mut Limits, &mut Http2Config),
+    begin: &[u8],
+    over_and_over: &[u8],
+    check: impl Fn(Flooded, &TestServer, &Running),
+) {
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, running) = server(backend, driver, options);
+        assert_serves(backend, &server);
+        let memory = Memory::begin();
+        let flooded = deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            peer.send(begin).await.expect("sent");
+            peer.flood(over_and_over, 64 << 20).await
+        });
+        assert_serves(backend, &server);
+        memory.assert_has_not_grown();
+        check(flooded, &server, &running);
+    }
+}
+
+fn any(_: &mut Limits, _: &mut Http2Config) {}
+
+/// Pairs of HEADERS and RST_STREAM on streams of their own, from the first to the last.
+fn requests(streams: std::ops::Range<u32>, path: &str, behind: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
+    let block = hpack::get(path);
+    streams
+        .map(|i| 2 * i + 1)
+        .flat_map(|stream| [headers(stream, WHOLE, &block), behind(stream)].concat())
+        .collect()
+}
+
+/// CVE-2023-44487, as it was done: everything at once.
+fn rapid_reset(backend: Backend) {
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, running) = server(backend, driver, any);
+        let flood = requests(0..10_000, "/wait", |stream| reset(stream, 8));
+        let ended = deadline(async {
+            let peer = Peer::open(backend, &server, &[]).await;
+            peer.flood(&flood, flood.len()).await
+        });
+        assert_eq!(ended.goaway, CALM);
+        let most = server.counters()[0].requests;
+        assert!(most <= 1000, "{most} requests were given to the service");
+        server.wait_for("counted", |c| c.floods == 1 && c.connections_failed == 1);
+        assert_eq!(running.now(), 0, "handlers are dropped");
+        assert_serves(backend, &server);
+    }
+}
+
+/// The same at leisure: each request has reached its handler before it is reset, so that h2 counts
+/// nothing.
+fn rapid_reset_of_requests_under_way(backend: Backend) {
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, running) = server(backend, driver, any);
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            for round in 0..20 {
+                let streams = 100 * round..100 * (round + 1);
+                let begun = requests(streams.clone(), "/wait", |_| Vec::new());
+                let resets = streams.flat_map(|i| reset(2 * i + 1, 8)).collect();
+                let mut ended = false;
+                for bytes in [begun, resets] {
+                    ended = ended || !peer.settle(&bytes).await;
+                }
+                if ended {
+                    assert_eq!(round, 5, "500 are taken");
+                    return;
+                }
+            }
+            panic!("2000 requests were taken back");
+        });
+        server.wait_for("counted", |c| {
+            c.reset_floods == 1 && c.connections_failed == 1
+        });
+        assert_eq!(server.counters()[0].floods, 1);
+        assert_eq!(running.now(), 0, "handlers are dropped");
+        assert!(running.most() <= 200);
+        assert_serves(backend, &server);
+    }
+}
+
+/// A client that changes its mind half of the time.
+fn resets_among_answers_are_no_flood(backend: Backend) {
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, any);
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            for round in 0..20 {
+                let first = 100 * round;
+                let answered = requests(first..first + 50, "/", |_| Vec::new());
+                let waiting = requests(first + 50..first + 100, "/wait", |_| Vec::new());
+                let resets = (first + 50..first + 100).flat_map(|i| reset(2 * i + 1, 8));
+                for bytes in [[answered, waiting].concat(), resets.collect()] {
+                    assert!(peer.settle(&bytes).await, "round {round}");
+                }
+            }
+        });
+        assert_eq!(server.counters()[0].floods, 0);
+    }
+}
+
+/// CVE-2025-8671: the peer makes the server reset streams whose handlers are at work.
+fn made_you_reset(backend: Backend, provoke: fn(u32) -> Vec<u8>) {
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, running) = server(backend, driver, any);
+        let code = deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            for round in 0..100 {
+                for i in 100 * round..100 * (round + 1) {
+                    peer.send(&provoke(2 * i + 1)).await.expect("sent");
+                }
+                if !peer.settle(&[]).await {
+                    return peer.goaway;
+                }
+            }
+            panic!("10,000 resets were made");
+        });
+        assert_eq!(code, CALM);
+        server.wait_for("counted", |c| c.floods == 1 && c.connections_failed == 1);
+        assert!(server.counters()[0].requests <= 1100);
+        assert_eq!(running.now(), 0, "handlers are dropped");
+        let most = running.most();
+        assert!(most <= 200, "{most} handlers ran at once");
+        assert_serves(backend, &server);
+    }
+}
+
+fn made_you_reset_by_windows(backend: Backend) {
+    made_you_reset(backend, |stream| {
+        let begun = headers(stream, WHOLE, &hpack::get("/wait"));
+        [begun, window_update(stream, (1 << 31) - 1)].concat()
+    });
+}
+
+fn made_you_reset_by_bodies(backend: Backend) {
+    made_you_reset(backend, |stream| {
+        let block = hpack::request("POST", "/wait", &[("content-length", b"1")]);
+        [headers(stream, END_HEADERS, &block), data(stream, 0, b"xx")].concat()
+    });
+}
+
+fn streams_above_the_limit(backend: Backend) {
+    let flood = requests(200..5000, "/wait", |_| Vec::new());
+    let begin = requests(0..200, "/wait", |_| Vec::new());
+    ended_by_h2(backend, &begin, &flood, |running| {
+        assert!(running.most() <= 201);
+    });
+}
+
+fn malformed_requests(backend: Backend) {
+    let flood: Vec<u8> = (0..5000)
+        .flat_map(|i| headers(2 * i + 1, WHOLE, &hpack::block(&[("x", b"y")])))
+        .collect();
+    ended_by_h2(backend, b"", &flood, |running| {
+        assert!(running.most() <= 1, "none reaches the service");
+    });
+}
+
+/// Sent once; h2 ends it.
+fn ended_by_h2(backend: Backend, begin: &[u8], flood: &[u8], check: impl Fn(&Running)) {
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, running) = server(backend, driver, any);
+        let ended = deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            peer.send(begin).await.expect("sent");
+            peer.flood(flood, flood.len()).await
+        });
+        assert_eq!(ended.goaway, CALM);
+        assert!(ended.resets <= 1024, "{} resets", ended.resets);
+        server.wait_for("counted", |c| c.floods == 1);
+        assert_serves(backend, &server);
+        check(&running);
+    }
+}
+
+fn assert_ended_by_h2(server: &TestServer) {
+    let counters = server.counters()[0];
+    assert_eq!((counters.floods, counters.frame_floods), (1, 0));
+}
+
+/// CVE-2024-27316 and its family.
+fn continuation_without_end(backend: Backend) {
+    let begin = headers(1, END_STREAM, &hpack::get("/"));
+    let fields = hpack::block(&[("x-header", &[b'y'; 1000])]);
+    let more = continuation(1, 0, &fields.repeat(15));
+    flood(backend, any, &begin, &more, |flooded, server, _| {
+        assert_eq!(flooded.goaway, CALM);
+        assert_ended_by_h2(server);
+    });
+}
+
+fn empty_continuation_without_end(backend: Backend) {
+    let begin = headers(1, END_STREAM, &hpack::get("/"));
+    let more = continuation(1, 0, b"").repeat(1000);
+    flood(backend, any, &begin, &more, |flooded, server, _| {
+        assert_eq!(flooded.goaway, CALM);
+        assert_ended_by_h2(server);
+    });
+}
+
+/// As many as CONTINUATION allows, again and again: each is answered 431, and none is kept.
+fn header_lists_above_the_limit(backend: Backend) {
+    const REQUESTS: u32 = 200;
+    let _alone = alone();
+    let large = |i| {
+        let stream = 2 * i + 1;
+        let mut request = headers(stream, END_STREAM, &hpack::get("/"));
+        for i in 0..5 {
+            let fields = hpack::block(&[(&format!("x-{i}"), &[b'y'; 1000])]);
+            request.extend(continuation(stream, 0, &fields.repeat(15)));
+        }
+        request.extend(continuation(stream, END_HEADERS, b""));
+        request
+    };
+    let flood: Vec<u8> = (0..REQUESTS).flat_map(large).collect();
+    for &driver in Drivers::all() {
+        let (server, running) = server(backend, driver, any);
+        let memory = Memory::begin();
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[(HEADER_TABLE_SIZE, 0)]).await;
+            for request in flood.chunks(flood.len() / REQUESTS as usize) {
+                peer.send(request).await.expect("sent");
+                let answer = peer.until(|frame| frame.kind == kind::HEADERS).await;
+                assert_eq!(answer.last().map(peer::Frame::status), Some(431));
+            }
+        });
+        memory.assert_has_not_grown();
+        assert_eq!(running.most(), 0, "none reaches the service");
+    }
+}
+
+/// CVE-2016-6581 and such: one large entry of the table, and a frame full of references to it. 64
+/// MiB, if it were decoded.
+fn an_hpack_bomb(backend: Backend) {
+    let entry = [&[0x40, 1, b'x'][..], &hpack::string(&[b'y'; 4000])].concat();
+    let first = [hpack::get("/"), entry].concat();
+    let bomb = [hpack::get("/"), vec![0x80 | 62; 16_000]].concat();
+    let begin = [headers(1, WHOLE, &first), headers(3, WHOLE, &bomb)].concat();
+    flood(
+        backend,
+        any,
+        &begin,
+        &ping(&[0; 8]),
+        |flooded, server, _| {
+            assert_eq!(flooded.goaway, CALM);
+            assert_eq!(server.counters()[0].floods, 1);
+        },
+    );
+}
+
+/// Frames that ask for nothing: ended once there are more than any client sends.
+fn extra_frames(backend: Backend, begin: &[u8], frame: &[u8]) {
+    flood(
+        backend,
+        any,
+        begin,
+        &frame.repeat(1000),
+        |flooded, server, _| {
+            assert_eq!(flooded.goaway, CALM);
+            let counters = server.counters()[0];
+            assert_eq!((counters.floods, counters.frame_floods), (1, 1));
+            let least = 10_000 * frame.len();
+            assert!(flooded.sent > least, "{} bytes were too many", flooded.sent);
+        },
+    );
+}
+
+/// CVE-2019-9512.
+fn pings_without_end(backend: Backend) {
+    extra_frames(backend, b"", &ping(&[0; 8]));
+}
+
+/// CVE-2019-9515. Each changes the windows of all streams.
+fn settings_without_end(backend: Backend) {
+    let waiting = requests(0..200, "/wait", |_| Vec::new());
+    let change = [
+        settings(&[(INITIAL_WINDOW_SIZE, 1)]),
+        settings(&[(INITIAL_WINDOW_SIZE, 2)]),
+    ];
+    extra_frames(backend, &waiting, &change.concat());
+}
+
+/// CVE-2019-9513.
+fn priorities_without_end(backend: Backend) {
+    let shuffle = [priority(3, 5), priority(5, 3)].concat();
+    extra_frames(backend, b"", &shuffle);
+}
+
+/// CVE-2019-9511 and CVE-2019-9517 open windows in small steps.
+fn window_updates_without_end(backend: Backend) {
+    let waiting = requests(0..1, "/wait", |_| Vec::new());
+    extra_frames(backend, &waiting, &window_update(1, 1));
+}
+
+fn unknown_frames_without_end(backend: Backend) {
+    extra_frames(backend, b"", &frame(kind::UNKNOWN, 0, 0, b""));
+}
+
+/// The client does not read: what waits for it must not pile up.
+fn deaf_flood(backend: Backend, settings: &[(u16, u32)], begin: &[u8], over_and_over: &[u8]) {
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, |limits, http2| {
+            limits.write = Duration::from_millis(300);
+            http2.max_extra_frames = u32::MAX;
+        });
+        assert_serves(backend, &server);
+        let memory = Memory::begin();
+        let most = deadline(async {
+            let mut peer = Peer::open(backend, &server, settings).await;
+            peer.send(begin).await.expect("sent");
+            let sent = peer.flood_deaf(over_and_over, 256 << 20).await;
+            assert_serves_async(backend, &server).await;
+            sent
+        });
+        memory.assert_has_not_grown();
+        assert!(most < 256 << 20, "the server went on reading");
+        server.wait_for("the connection is closed", |c| c.connections_failed == 1);
+    }
+}
+
+async fn assert_serves_async(backend: Backend, server: &TestServer) {
+    let mut peer = Peer::open(backend, server, &[]).await;
+    let ask = headers(1, WHOLE, &hpack::get("/"));
+    peer.send(&ask).await.expect("sent");
+    peer.until(|frame| frame.ends(1)).await;
+}
+
+/// CVE-2019-9512: answers to PING.
+fn pings_that_nobody_reads_the_answers_of(backend: Backend) {
+    deaf_flood(backend, &[], b"", &ping(&[0; 8]).repeat(1000));
+}
+
+/// CVE-2019-9515: acknowledgements of SETTINGS.
+fn settings_that_nobody_reads_the_answers_of(backend: Backend) {
+    deaf_flood(backend, &[], b"", &settings(&[]).repeat(1000));
+}
+
+/// CVE-2019-9517: HTTP/2's windows are open, TCP's is not.
+fn responses_that_nobody_reads(backend: Backend) {
+    const ALL: u32 = (1 << 31) - 1;
+    let begin = [
+        window_update(0, ALL - 65_535),
+        requests(0..200, "/endless", |_| Vec::new()),
+    ];
+    let windows = [(INITIAL_WINDOW_SIZE, ALL)];
+    deaf_flood(backend, &windows, &begin.concat(), &ping(&[0; 8]));
+}
+
+/// CVE-2019-9518.
+fn empty_data_without_end(backend: Backend) {
+    let begin = headers(1, END_HEADERS, &hpack::post("/"));
+    let more = data(1, 0, b"").repeat(1000);
+    flood(backend, any, &begin, &more, |flooded, server, _| {
+        assert_eq!(flooded.goaway, CALM);
+        assert_ended_by_h2(server);
+    });
+}
+
+/// Each is a buffer of its own, many times its size.
+fn single_bytes_that_nobody_reads(backend: Backend) {
+    let begin = headers(1, END_HEADERS, &hpack::post("/wait"));
+    let more = data(1, 0, b"x").repeat(1000);
+    flood(backend, any, &begin, &more, |flooded, server, _| {
+        assert_eq!(flooded.goaway, CALM);
+        assert_ended_by_h2(server);
+    });
+}
+
+/// WINDOW_UPDATE for every DATA frame, on the stream and on the connection: wasteful, not hostile.
+fn a_fast_download_is_no_flood(backend: Backend) {
+    const FRAMES: usize = 5_000;
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, |_, http2| http2.max_extra_frames = 100);
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            let ask = headers(1, WHOLE, &hpack::get("/endless"));
+            peer.send(&ask).await.expect("sent");
+            let mut received = 0;
+            while received < FRAMES {
+                let frame = peer.next().await.expect("the connection goes on");
+                let length = u32::try_from(frame.payload.len()).expect("fits");
+                if frame.is(kind::DATA, 1) {
+                    received += 1;
+                    let grants = [window_update(0, length), window_update(1, length)];
+                    peer.send(&grants.concat()).await.expect("sent");
+                }
+            }
+        });
+        assert_eq!(server.counters()[0].floods, 0);
+    }
+    // A name of h2's that the codes above stand for.
+    assert_eq!(CALM, Some(u32::from(Reason::ENHANCE_YOUR_CALM)));
+}

@@ -1,0 +1,323 @@
+//! Peers that are slow on purpose: what they hold is theirs for a while, not for good. Those that
+//! send too much are in `floods.rs`.
+
+mod common;
+#[path = "conformance/frames.rs"]
+mod frames;
+#[path = "conformance/hpack.rs"]
+mod hpack;
+#[path = "conformance/peer.rs"]
+mod peer;
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use common::{
+    Backend, Drivers, TestServer, deadline,
+    running::{Run, Running},
+};
+use corelane::{Body, Builder, Error, Http2Config, Limits, service_fn};
+use frames::{setting::INITIAL_WINDOW_SIZE, *};
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use peer::Peer;
+
+for_each_backend!(
+    bodies_that_never_end,
+    bodies_one_byte_at_a_time,
+    a_body_that_nobody_waits_for_is_not_late,
+    a_body_is_not_late_once_the_response_has_begun,
+    windows_one_byte_at_a_time,
+    responses_read_a_little_at_a_time,
+    pings_do_not_keep_a_connection_open,
+    a_field_block_that_never_ends,
+    a_frame_that_never_ends,
+);
+
+/// The limit under test.
+const LIMIT: Duration = Duration::from_millis(300);
+
+/// How long a trickle is kept up: one that is let pass gets there.
+const KEPT_UP: Duration = Duration::from_secs(3);
+
+/// So much a second that nothing here is fast enough.
+const TOO_FAST: u32 = u32::MAX;
+
+const CANCEL: Option<u32> = Some(8);
+const NO_ERROR: Option<u32> = Some(0);
+
+type AnyBody = UnsyncBoxBody<Bytes, Error>;
+
+fn endless() -> impl http_body::Body<Data = Bytes, Error = Error> {
+    let block = Bytes::from_static(&[0; 64 * 1024]);
+    let frames = std::iter::repeat_with(move || Ok(Frame::data(block.clone())));
+    StreamBody::new(futures_util::stream::iter(frames))
+}
+
+/// "/" reads its body and answers, "/later" answers without a look at it when some time is over.
+fn server(
+    backend: Backend,
+    driver: corelane::Driver,
+    options: impl FnOnce(&mut Limits),
+) -> (TestServer, Arc<Running>) {
+    let running = Arc::new(Running::default());
+    let mut limits = Limits::default();
+    options(&mut limits);
+    // The clients here keep time by PING.
+    let mut http2 = Http2Config::default();
+    http2.max_extra_frames = u32::MAX;
+    let options = |builder: Builder| builder.limits(limits).http2(http2);
+    let counted = Arc::clone(&running);
+    let server = TestServer::with(backend.acceptor(), driver, options, move |_| {
+        let running = Arc::clone(&counted);
+        service_fn(move |request: Request<Body>| {
+            let run = Run::begin(&running);
+            async move {
+                let _run = run;
+                let path = request.uri().path().to_owned();
+                let body: AnyBody = match path.as_str() {
+                    "/endless" => endless().boxed_unsync(),
+                    "/echo" => request.into_body().boxed_unsync(),
+                    _ => {
+                        if path == "/later" {
+                            monoio::time::sleep(2 * LIMIT).await;
+                        } else {
+                            let _ = request.into_body().collect().await;
+                        }
+                        Full::default()
+                            .map_err(|never| match never {})
+                            .boxed_unsync()
+                    }
+                };
+                Ok::<_, Infallible>(Response::new(body))
+            }
+        })
+    });
+    (server, running)
+}
+
+/// A request on a connection that goes on.
+async fn assert_answers(peer: &mut Peer, stream: u32) {
+    let ask = headers(stream, WHOLE, &hpack::get("/"));
+    peer.send(&ask).await.expect("sent");
+    peer.until(|frame| frame.ends(stream)).await;
+}
+
+/// Streams that are opened and never finished.
+fn bodies_that_never_end(backend: Backend) {
+    const STREAMS: u32 = 100;
+    for &driver in Drivers::all() {
+        let (server, running) = server(backend, driver, |limits| limits.body = LIMIT);
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[(setting::HEADER_TABLE_SIZE, 0)]).await;
+            let opened: Vec<u8> = (0..STREAMS)
+                .flat_map(|i| headers(2 * i + 1, END_HEADERS, &hpack::post("/")))
+                .collect();
+            peer.send(&opened).await.expect("sent");
+            let (mut answered, mut reset) = (0, 0);
+            while (answered, reset) != (STREAMS, STREAMS) {
+                let frame = peer.next().await.expect("the connection goes on");
+                match frame.kind {
+                    kind::HEADERS => {
+                        assert_eq!(frame.status(), 408);
+                        answered += 1;
+                    }
+                    kind::RST_STREAM => {
+                        assert_eq!(frame.code(), NO_ERROR);
+                        reset += 1;
+                    }
+                    kind::WINDOW_UPDATE => {}
+                    other => panic!("a frame of type {other}"),
+                }
+            }
+            assert_answers(&mut peer, 2 * STREAMS + 1).await;
+        });
+        let counters = server.counters()[0];
+        assert_eq!(counters.bodies_timed_out, u64::from(STREAMS));
+        assert_eq!(counters.connections_failed, 0);
+        assert_eq!(running.now(), 0, "handlers are dropped");
+    }
+}
+
+/// The peer is never silent.
+fn bodies_one_byte_at_a_time(backend: Backend) {
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, |limits| {
+            limits.body = LIMIT;
+            limits.min_rate = TOO_FAST;
+        });
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            let begun = headers(1, END_HEADERS, &hpack::post("/"));
+            peer.send(&begun).await.expect("sent");
+            let since = Instant::now();
+            let mut answered = false;
+            while !answered && since.elapsed() < KEPT_UP {
+                let round = [data(1, 0, b"x"), ping(b"go on ..")];
+                peer.send(&round.concat()).await.expect("sent");
+                let frames = peer.until(|frame| frame.is_ack(kind::PING)).await;
+                if let Some(head) = frames.iter().find(|frame| frame.is(kind::HEADERS, 1)) {
+                    assert_eq!(head.status(), 408);
+                    answered = true;
+                }
+            }
+            peer.settle(&data(1, END_STREAM, b"x")).await;
+            assert_answers(&mut peer, 3).await;
+        });
+        assert_eq!(server.counters()[0].bodies_timed_out, 1);
+    }
+}
+
+/// A handler that does something else is not the peer's fault.
+fn a_body_that_nobody_waits_for_is_not_late(backend: Backend) {
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, |limits| limits.body = LIMIT / 3);
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            let begun = headers(1, END_HEADERS, &hpack::post("/later"));
+            peer.send(&begun).await.expect("sent");
+            let answer = peer.until(|frame| frame.is(kind::HEADERS, 1)).await;
+            assert_eq!(answer.last().map(peer::Frame::status), Some(200));
+        });
+        assert_eq!(server.counters()[0].bodies_timed_out, 0);
+    }
+}
+
+/// Both ways at once may well be silent for long.
+fn a_body_is_not_late_once_the_response_has_begun(backend: Backend) {
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, |limits| limits.body = LIMIT / 3);
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            let begun = headers(1, END_HEADERS, &hpack::post("/echo"));
+            peer.send(&begun).await.expect("sent");
+            // Another stream keeps the time.
+            let other = headers(3, WHOLE, &hpack::get("/later"));
+            peer.send(&other).await.expect("sent");
+            peer.until(|frame| frame.ends(3)).await;
+            let last = data(1, END_STREAM, b"late, not too late");
+            peer.send(&last).await.expect("sent");
+            let echoed = peer.until(|frame| frame.ends(1)).await;
+            assert!(echoed.iter().any(|f| f.payload == b"late, not too late"));
+        });
+        assert_eq!(server.counters()[0].bodies_timed_out, 0);
+    }
+}
+
+/// Slow read by HTTP/2's windows.
+fn windows_one_byte_at_a_time(backend: Backend) {
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, |limits| {
+            limits.write = LIMIT;
+            limits.min_rate = TOO_FAST;
+        });
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[(INITIAL_WINDOW_SIZE, 1)]).await;
+            let ask = headers(1, WHOLE, &hpack::get("/endless"));
+            peer.send(&ask).await.expect("sent");
+            let since = Instant::now();
+            let mut code = None;
+            while code.is_none() && since.elapsed() < KEPT_UP {
+                let frame = peer.next().await.expect("the connection goes on");
+                if frame.is(kind::DATA, 1) {
+                    assert_eq!(frame.payload.len(), 1);
+                    peer.send(&window_update(1, 1)).await.expect("sent");
+                }
+                code = frame.code();
+            }
+            assert_eq!(code, CANCEL);
+            peer.settle(&reset(1, 8)).await;
+            assert_answers(&mut peer, 3).await;
+        });
+        assert_eq!(server.counters()[0].streams_stalled, 1);
+    }
+}
+
+/// Slow read by TCP's window: HTTP/2's are open.
+fn responses_read_a_little_at_a_time(backend: Backend) {
+    const ALL: u32 = (1 << 31) - 1;
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, |limits| {
+            limits.write = LIMIT;
+            limits.min_rate = TOO_FAST;
+        });
+        deadline(async {
+            let windows = [(INITIAL_WINDOW_SIZE, ALL)];
+            let mut peer = Peer::open(backend, &server, &windows).await;
+            let ask = [
+                window_update(0, ALL - 65_535),
+                headers(1, WHOLE, &hpack::get("/endless")),
+            ];
+            peer.send(&ask.concat()).await.expect("sent");
+            let mut other = Peer::open(backend, &server, &[]).await;
+            let since = Instant::now();
+            let mut stream = 1;
+            let ended = || server.counters()[0].connections_failed == 1;
+            while !ended() && since.elapsed() < KEPT_UP {
+                // That takes a moment, and shows that others are served.
+                assert_answers(&mut other, stream).await;
+                stream += 2;
+                if !matches!(peer.read(&mut [0; 1024]).await, Ok(1..)) {
+                    break;
+                }
+            }
+            assert!(since.elapsed() < KEPT_UP, "a trickle keeps it open");
+        });
+        server.wait_for("closed", |counters| counters.connections_failed == 1);
+    }
+}
+
+/// Nothing but requests keeps a connection.
+fn pings_do_not_keep_a_connection_open(backend: Backend) {
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, |limits| {
+            limits.idle = LIMIT;
+            limits.write = LIMIT;
+        });
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            assert_answers(&mut peer, 1).await;
+            while peer.settle(b"").await {}
+            assert_eq!(peer.goaway, NO_ERROR);
+        });
+        server.wait_for("closed", |counters| counters.connections_closed == 1);
+    }
+}
+
+/// No stream is open before it is complete.
+fn a_field_block_that_never_ends(backend: Backend) {
+    let begun = headers(1, END_STREAM, &hpack::get("/"));
+    closed_as_idle(backend, &begun, &[]);
+}
+
+fn a_frame_that_never_ends(backend: Backend) {
+    closed_as_idle(backend, &head(16 * 1024, kind::HEADERS, WHOLE, 1), &[0]);
+}
+
+fn closed_as_idle(backend: Backend, begun: &[u8], more: &[u8]) {
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, |limits| {
+            limits.idle = LIMIT;
+            limits.write = LIMIT;
+        });
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            let mut other = Peer::open(backend, &server, &[]).await;
+            peer.send(begun).await.expect("sent");
+            let mut stream = 1;
+            while server.counters()[0].connections_closed == 0 {
+                let _ = peer.send(more).await;
+                assert_answers(&mut other, stream).await;
+                stream += 2;
+            }
+            let frames = peer.until_closed().await;
+            let goaway = frames.iter().find(|frame| frame.is(kind::GOAWAY, 0));
+            assert_eq!(goaway.and_then(peer::Frame::code), NO_ERROR);
+        });
+    }
+}
