@@ -4,12 +4,20 @@ mod common;
 
 use std::convert::Infallible;
 
-use common::{Backend, Drivers, Pattern, TestServer, client::connect, deadline};
+use common::{
+    Backend, Drivers, Pattern, TestServer,
+    client::{connect, get, never, send},
+    deadline,
+};
 use corelane::{Body, service_fn};
+use futures_util::future::join;
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-for_each_backend!(what_was_asked_for_arrives_whole_behind_a_goaway);
+for_each_backend!(
+    what_was_asked_for_arrives_whole_behind_a_goaway,
+    who_says_goodbye_and_closes_has_not_failed,
+);
 
 const LENGTH: u64 = 2 * 1024 * 1024;
 const DATA: u8 = 0;
@@ -64,5 +72,31 @@ fn what_was_asked_for_arrives_whole_behind_a_goaway(backend: Backend) {
             assert_eq!(received, LENGTH);
         });
         server.wait_for("closed", |counters| counters.connections_closed == 1);
+    }
+}
+
+/// The socket is closed both ways: what the server still says is answered by a reset, and it cannot
+/// end its side any more.
+fn who_says_goodbye_and_closes_has_not_failed(backend: Backend) {
+    const CLIENTS: u64 = 20;
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
+        deadline(async {
+            for _ in 0..CLIENTS {
+                let stream = connect(backend, server.addr).await;
+                let handshake = h2::client::handshake(stream).await;
+                let (requests, connection) = handshake.expect("HTTP/2");
+                let ask = async {
+                    let answer = send(&requests, get("/"), None).await;
+                    drop(requests);
+                    answer
+                };
+                let (answer, ended) = join(ask, connection).await;
+                answer.expect("an answer");
+                ended.expect("a goodbye");
+            }
+        });
+        server.wait_for("closed", |counters| counters.connections_closed == CLIENTS);
+        assert_eq!(server.counters()[0].connections_failed, 0);
     }
 }
