@@ -10,7 +10,7 @@ use crate::{
 /// Measures corelane against its peers, from the repository's root: installs and builds what is
 /// missing, runs every shape in rounds and writes bench/results/latest.{json,md,svg}.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -49,8 +49,11 @@ pub struct Args {
     pub allocator: Allocator,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Counts what corelane needs for a request: instructions and allocations.
+    Instructions(crate::instructions::Args),
+
     /// What the harness starts on a core of its own: takes orders on standard input.
     #[command(hide = true)]
     Client,

@@ -1,6 +1,7 @@
 //! What has to be on the machine before anything can be measured.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -19,12 +20,8 @@ pub struct Builds {
 
 impl Builds {
     pub fn new(args: &Args) -> Self {
-        // A directory per allocator: neither is taken for the other with --no-build.
-        let target = root()
-            .join("target/bench-peers")
-            .join(args.allocator.name());
         Self {
-            target,
+            target: target_of(args.allocator),
             allocator: args.allocator,
             driver: match args.driver {
                 crate::args::Driver::Auto => "auto",
@@ -38,21 +35,42 @@ impl Builds {
     pub fn make(&self) -> anyhow::Result<()> {
         eprintln!("bench/setup, and building the servers in Rust");
         succeed(&mut Command::new(root().join("bench/setup")))?;
-        let mut cargo = Command::new("cargo");
-        cargo
-            .args(["build", "--release", "--locked", "--bins"])
-            .arg("--target-dir")
-            .arg(&self.target)
-            .current_dir(peers());
+        let mut cargo = cargo_build(&peers(), &self.target);
+        cargo.arg("--bins");
         if self.allocator != Allocator::System {
             cargo.args(["--features", self.allocator.name()]);
         }
         succeed(&mut cargo)
     }
 
+    /// Builds corelane's server alone, with the system's allocator, from the tree that is at `root`,
+    /// and puts the program where it is wanted.
+    pub fn make_corelane(root: &Path, program: &Path) -> anyhow::Result<()> {
+        let target = target_of(Allocator::System);
+        let mut cargo = cargo_build(&root.join("bench/peers"), &target);
+        succeed(cargo.args(["--quiet", "--bin", "corelane"]))?;
+        fs::copy(target.join("release/corelane"), program)
+            .with_context(|| format!("cannot write {}", program.display()))?;
+        Ok(())
+    }
+
     pub fn program(&self, name: &str) -> PathBuf {
         self.target.join("release").join(name)
     }
+}
+
+/// A directory per allocator: neither is taken for the other with --no-build.
+fn target_of(allocator: Allocator) -> PathBuf {
+    root().join("target/bench-peers").join(allocator.name())
+}
+
+fn cargo_build(peers: &Path, target: &Path) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["build", "--release", "--locked", "--target-dir"])
+        .arg(target)
+        .current_dir(peers);
+    cargo
 }
 
 /// The repository's root.
@@ -65,7 +83,7 @@ pub fn peers() -> PathBuf {
     root().join("bench/peers")
 }
 
-fn succeed(command: &mut Command) -> anyhow::Result<()> {
+pub fn succeed(command: &mut Command) -> anyhow::Result<()> {
     let shown = format!("{command:?}");
     let status = command
         .status()

@@ -12,6 +12,7 @@ mod fixtures;
 mod goals;
 mod h2load;
 mod install;
+mod instructions;
 mod interrupt;
 mod machine;
 mod measure;
@@ -37,8 +38,9 @@ use crate::{
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let ended = match args.command {
+    let ended = match &args.command {
         Some(Command::Client) => client::run().map(|()| true),
+        Some(Command::Instructions(args)) => instructions::run(args),
         None if args.list => {
             args::list();
             Ok(true)

@@ -19,7 +19,7 @@ use std::{
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-pub use self::target::Target;
+pub use self::target::{Target, negotiated};
 use crate::cores::{Cores, pinned};
 
 /// For one connection and its request, in a run of hundreds at once.

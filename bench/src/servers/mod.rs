@@ -23,7 +23,7 @@ use crate::{
     shapes::Shape, terms::Group,
 };
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Backend {
     Rustls,
     NativeTls,
@@ -37,6 +37,18 @@ pub enum Server {
     Nginx,
     H2o,
     Nghttpd,
+}
+
+impl Backend {
+    pub const ALL: [Self; 2] = [Self::Rustls, Self::NativeTls];
+
+    /// What corelane calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rustls => "rustls",
+            Self::NativeTls => "native-tls",
+        }
+    }
 }
 
 impl Server {
@@ -127,7 +139,19 @@ impl Running {
             workers: contender.workers,
             credentials: site.fixtures.credentials(shape.key_type),
         };
-        let mut command = contender.server.command(&launch)?;
+        let command = contender.server.command(&launch)?;
+        drop(port);
+        Self::spawn(command, addr, scratch, Duration::from_secs(15))
+    }
+
+    /// Started by this command, and accepting connections within so much time. What it says is kept
+    /// beside what else it writes.
+    pub fn spawn(
+        mut command: Command,
+        addr: SocketAddr,
+        scratch: TempDir,
+        limit: Duration,
+    ) -> anyhow::Result<Self> {
         let log = File::create(scratch.path().join("log"))?;
         command
             .env("PATH", path_with_sbin())
@@ -136,7 +160,6 @@ impl Running {
             .stderr(log)
             // One group per server: all its processes are counted, and stopped, together.
             .process_group(0);
-        drop(port);
         let child = command
             .spawn()
             .with_context(|| format!("cannot run {command:?}"))?;
@@ -146,18 +169,18 @@ impl Running {
             scratch,
             processes: None,
         };
-        running.wait_until_it_accepts()?;
+        running.wait_until_it_accepts(limit)?;
         Ok(running)
     }
 
-    fn wait_until_it_accepts(&mut self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(15);
+    fn wait_until_it_accepts(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + limit;
         while TcpStream::connect_timeout(&self.addr, Duration::from_secs(1)).is_err() {
             if let Some(status) = self.child.try_wait()? {
                 bail!("did not start ({status}): {}", self.log());
             }
             if Instant::now() > deadline {
-                bail!("does not listen after 15 s: {}", self.log());
+                bail!("does not listen after {limit:?}: {}", self.log());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -180,19 +203,19 @@ impl Running {
             bail!("has ended ({status}): {}", self.log());
         }
         if self.processes.is_none() {
-            self.processes = Some(Processes::of_group(self.group())?);
+            self.processes = Some(Processes::of_group(self.id())?);
         }
         self.processes.as_ref().context("they were found above")
     }
 
-    fn group(&self) -> Pid {
+    pub fn id(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
     /// Without taking note of it, so that its process id stays its own.
     fn has_ended(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        !matches!(waitid(WaitId::Pid(self.group()), options), Ok(None))
+        !matches!(waitid(WaitId::Pid(self.id()), options), Ok(None))
     }
 }
 
@@ -200,12 +223,12 @@ impl Drop for Running {
     fn drop(&mut self) {
         // Asked first, as some have children to wait for, and then made to. Until it is waited for,
         // nobody else can have its process id.
-        let _ = kill_process_group(self.group(), Signal::TERM);
+        let _ = kill_process_group(self.id(), Signal::TERM);
         let deadline = Instant::now() + Duration::from_secs(1);
         while Instant::now() < deadline && !self.has_ended() {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let _ = kill_process_group(self.group(), Signal::KILL);
+        let _ = kill_process_group(self.id(), Signal::KILL);
         let _ = self.child.wait();
     }
 }

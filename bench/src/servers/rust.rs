@@ -31,10 +31,7 @@ fn program(launch: &Launch, name: &str, backend: Backend) -> Command {
         .arg(&launch.credentials.key)
         .arg("--bodies")
         .arg(launch.site.fixtures.bodies())
-        .args(match backend {
-            Backend::Rustls => ["--tls", "rustls"],
-            Backend::NativeTls => ["--tls", "native-tls"],
-        });
+        .args(["--tls", backend.name()]);
     if launch.group == Group::Tls12 {
         command.arg("--tls12");
     }

@@ -1,0 +1,44 @@
+//! How many allocations a request may take: bench/allocations.toml.
+
+use std::{collections::BTreeMap, fs};
+
+use anyhow::Context;
+
+use super::{ALLOCATIONS, Cost};
+use crate::install::root;
+
+const FILE: &str = "bench/allocations.toml";
+
+/// By backend and shape.
+type Budget = BTreeMap<String, BTreeMap<String, f64>>;
+
+/// Whether nothing takes more.
+pub fn check(costs: &[Cost]) -> anyhow::Result<bool> {
+    let text =
+        fs::read_to_string(root().join(FILE)).with_context(|| format!("cannot read {FILE}"))?;
+    let budget: Budget = toml::from_str(&text).with_context(|| format!("cannot read {FILE}"))?;
+    let mut kept = true;
+    for cost in costs {
+        let (backend, shape) = (cost.backend.name(), cost.shape.name);
+        let allowed = budget
+            .get(backend)
+            .and_then(|shapes| shapes.get(shape))
+            .with_context(|| format!("{FILE} has no {shape} under [{backend}]"))?;
+        let change = format!("`{shape}` under `[{backend}]` in {FILE}");
+        if cost.allocations > allowed + ALLOCATIONS {
+            kept = false;
+            eprintln!(
+                "MORE: {backend}, {shape}: {:.2} allocations per request, {allowed:.2} are \
+                 allowed. If that is meant, set {change} to {:.2} and say why.",
+                cost.allocations, cost.allocations
+            );
+        } else if cost.allocations < allowed - ALLOCATIONS {
+            eprintln!(
+                "less: {backend}, {shape}: {:.2} allocations per request. Set {change} to it, so \
+                 that it stays so.",
+                cost.allocations
+            );
+        }
+    }
+    Ok(kept)
+}

@@ -1,0 +1,269 @@
+//! The same exchange each time: everything that is asked at once leaves in one piece, and nothing
+//! more before all of it is answered and the server is at rest.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use h2::{
+    Ping, PingPong, SendStream,
+    client::{Builder, ResponseFuture, SendRequest},
+};
+use http::{Method, Request, StatusCode};
+use rustls::{ClientConfig, HandshakeKind, client::Resumption, pki_types::ServerName};
+use tokio::{
+    net::TcpStream,
+    runtime::Runtime,
+    task::{JoinHandle, yield_now},
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    callgrind::{Counts, Server},
+    shapes::{Load, Shape},
+    wire::Wire,
+};
+use crate::{
+    client::negotiated,
+    fixtures::{Resource, UPLOAD},
+    interrupt,
+    terms::Group,
+};
+
+/// For one batch or one connection, on a server that is fifty times slower than usual.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Of each shape; a second goes by in few of them.
+const ROUNDS: u32 = 6;
+
+/// No response has to wait for window, so that none of the client's own is ever sent.
+const WINDOW: u32 = (1 << 31) - 1;
+
+/// Bytes of an upload that leave in one piece, in frames of the largest size: together they fit
+/// into one packet of the loopback interface.
+const PIECE: usize = 32 << 10;
+
+/// Does what the shape says, and counts what a round of it took: the least of several, one after the
+/// other on the same server. What else it does goes by the clock, and adds to some of them.
+pub fn exchange(server: &Server, shape: &Shape) -> anyhow::Result<Counts> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut least: Option<Counts> = None;
+    for _ in 0..ROUNDS {
+        let counts = round(server, shape, &runtime)?;
+        least = Some(least.map_or(counts, |least| least.or_less(counts)));
+    }
+    least.context("there are rounds")
+}
+
+fn round(server: &Server, shape: &Shape, runtime: &Runtime) -> anyhow::Result<Counts> {
+    let tls = server.target.tls()?;
+    match shape.load {
+        Load::Batch { resource, streams } => {
+            // A new one each time: with every second on a connection h2 knows one more `date`, and
+            // looks through them for each response.
+            let mut connection = limited(runtime, Connection::open(server, Arc::new(tls)))?;
+            let mut batch = || limited(runtime, connection.batch(resource, streams));
+            batch()?;
+            server.zero()?;
+            (0..shape.times).try_for_each(|_| batch())?;
+            let counts = server.counts()?;
+            limited(runtime, connection.close())?;
+            Ok(counts)
+        }
+        Load::Connection { resumed } => {
+            let remembering = Arc::new(tls.clone());
+            limited(runtime, once(server, &remembering, false))?;
+            server.zero()?;
+            for _ in 0..shape.times {
+                let tls = match resumed {
+                    true => Arc::clone(&remembering),
+                    false => forgetful(&tls),
+                };
+                limited(runtime, once(server, &tls, resumed))?;
+            }
+            server.counts()
+        }
+    }
+}
+
+fn limited<T>(
+    runtime: &Runtime,
+    step: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    interrupt::check()?;
+    runtime
+        .block_on(async { timeout(DEADLINE, step).await })
+        .context("the server takes too long")?
+}
+
+/// Without the sessions of earlier connections. It takes tickets all the same.
+fn forgetful(tls: &ClientConfig) -> Arc<ClientConfig> {
+    let mut tls = tls.clone();
+    tls.resumption = Resumption::in_memory_sessions(2);
+    Arc::new(tls)
+}
+
+async fn once(server: &Server, tls: &Arc<ClientConfig>, resumed: bool) -> anyhow::Result<()> {
+    let mut connection = Connection::open(server, Arc::clone(tls)).await?;
+    ensure!(
+        connection.resumed == resumed,
+        "a handshake of the wrong kind: resumed is {}",
+        connection.resumed
+    );
+    connection.batch(Resource::Tiny, 1).await?;
+    connection.close().await
+}
+
+struct Connection<'a> {
+    server: &'a Server,
+    wire: Wire,
+    requests: SendRequest<Bytes>,
+    pings: PingPong,
+    driver: JoinHandle<Result<(), h2::Error>>,
+    resumed: bool,
+}
+
+impl<'a> Connection<'a> {
+    async fn open(server: &'a Server, tls: Arc<ClientConfig>) -> anyhow::Result<Self> {
+        let target = &server.target;
+        let socket = TcpStream::connect(target.addr)
+            .await
+            .context("cannot connect")?;
+        socket.set_nodelay(true)?;
+        server.rest()?;
+        let wire = Wire::new(socket);
+        let stream = TlsConnector::from(tls)
+            .connect(ServerName::try_from("localhost")?, wire.clone())
+            .await
+            .context("the TLS handshake failed")?;
+        let session = stream.get_ref().1;
+        let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+        let mut negotiated = negotiated(session)?;
+        if resumed && target.terms.group == Group::Tls12 {
+            // There is no key exchange in it.
+            negotiated.key_exchange = target.terms.key_exchange().into();
+        }
+        target.terms.verify(&negotiated)?;
+        server.rest()?;
+        wire.hold();
+        let (requests, mut connection) = Builder::new()
+            .initial_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .handshake(stream)
+            .await
+            .context("the HTTP/2 preface")?;
+        let pings = connection.ping_pong().context("it is asked for once")?;
+        let driver = tokio::spawn(connection);
+        Ok(Self {
+            server,
+            wire,
+            requests,
+            pings,
+            driver,
+            resumed,
+        })
+    }
+
+    /// Asks so many times at once, and compares the responses to the last byte.
+    async fn batch(&mut self, resource: Resource, streams: u32) -> anyhow::Result<()> {
+        let mut asked = Vec::new();
+        for _ in 0..streams {
+            asked.push(self.ask(resource)?);
+        }
+        let wanted = resource.body();
+        let mut responses = Vec::new();
+        for (response, body) in asked {
+            if resource == Resource::Upload {
+                self.upload(body).await?;
+            }
+            responses.push(response);
+        }
+        send(&self.wire).await?;
+        for response in responses {
+            verify(response, &wanted).await?;
+        }
+        self.server.rest()
+    }
+
+    fn ask(&mut self, resource: Resource) -> anyhow::Result<(ResponseFuture, SendStream<Bytes>)> {
+        let upload = resource == Resource::Upload;
+        let mut request = Request::builder().uri(format!("https://localhost/{}", resource.name()));
+        if upload {
+            request = request
+                .method(Method::POST)
+                .header("content-length", UPLOAD);
+        }
+        Ok(self.requests.send_request(request.body(())?, !upload)?)
+    }
+
+    /// Piece by piece, each when the server has taken the one before it: it answers the ping that
+    /// goes with it.
+    async fn upload(&mut self, mut stream: SendStream<Bytes>) -> anyhow::Result<()> {
+        static ZEROS: [u8; PIECE] = [0; PIECE];
+        for left in (0..UPLOAD).step_by(PIECE).rev() {
+            stream.reserve_capacity(PIECE);
+            while stream.capacity() < PIECE {
+                poll_fn(|context| stream.poll_capacity(context))
+                    .await
+                    .context("the server closed the stream")??;
+            }
+            stream.send_data(Bytes::from_static(&ZEROS), left == 0)?;
+            if left > 0 {
+                let mut pong = pin!(self.pings.ping(Ping::opaque()));
+                let answered = poll_fn(|context| Poll::Ready(pong.as_mut().poll(context))).await;
+                ensure!(answered.is_pending(), "answered before it was asked");
+                send(&self.wire).await?;
+                pong.await?;
+                self.server.rest()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says goodbye: all that belongs to it in one piece.
+    async fn close(self) -> anyhow::Result<()> {
+        let Self {
+            server,
+            wire,
+            requests,
+            driver,
+            ..
+        } = self;
+        drop(requests);
+        // Servers differ in how they take leave; all requests were answered by then.
+        let _ = driver.await?;
+        server.rest()?;
+        drop(wire);
+        Ok(())
+    }
+}
+
+/// Lets h2 put into frames what was asked, and sends it.
+async fn send(wire: &Wire) -> anyhow::Result<()> {
+    yield_now().await;
+    ensure!(wire.has_more(), "h2 has not had its turn");
+    Ok(wire.send().await?)
+}
+
+async fn verify(response: ResponseFuture, wanted: &[u8]) -> anyhow::Result<()> {
+    let response = response.await.context("no response")?;
+    let status = response.status();
+    ensure!(status == StatusCode::OK, "answered {status}");
+    let (mut body, mut got) = (response.into_body(), Vec::with_capacity(wanted.len()));
+    while let Some(data) = body.data().await {
+        let data = data.context("the response's body broke off")?;
+        body.flow_control().release_capacity(data.len())?;
+        got.extend_from_slice(&data);
+    }
+    ensure!(got == wanted, "answered with another body");
+    Ok(())
+}

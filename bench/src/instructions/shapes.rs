@@ -1,0 +1,63 @@
+//! What is asked of the server, the same each time.
+
+use crate::{fixtures::Resource, servers::Backend, terms::Group};
+
+#[derive(Debug)]
+pub struct Shape {
+    pub name: &'static str,
+    pub load: Load,
+    /// How often that is done in a round.
+    pub times: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Load {
+    /// So many requests at once on a connection that stays.
+    Batch { resource: Resource, streams: u32 },
+    /// A connection with one request on it, closed again.
+    Connection { resumed: bool },
+}
+
+const fn batches(name: &'static str, (resource, streams): (Resource, u32), times: u32) -> Shape {
+    Shape {
+        name,
+        load: Load::Batch { resource, streams },
+        times,
+    }
+}
+
+const fn connections(name: &'static str, resumed: bool) -> Shape {
+    Shape {
+        name,
+        load: Load::Connection { resumed },
+        times: 6,
+    }
+}
+
+pub static SHAPES: [Shape; 7] = [
+    batches("tiny-x32", (Resource::Tiny, 32), 12),
+    batches("tiny-x1", (Resource::Tiny, 1), 150),
+    batches("16k", (Resource::K16, 8), 10),
+    batches("1m", (Resource::M1, 1), 2),
+    batches("upload-1m", (Resource::Upload, 1), 2),
+    connections("handshake", false),
+    connections("resumed", true),
+];
+
+impl Shape {
+    /// Requests each time; connections have one each.
+    pub fn requests(&self) -> u32 {
+        match self.load {
+            Load::Batch { streams, .. } => streams,
+            Load::Connection { .. } => 1,
+        }
+    }
+}
+
+/// The best version of TLS that a backend has as a server.
+pub fn group(backend: Backend) -> Group {
+    match backend {
+        Backend::Rustls => Group::Tls13,
+        Backend::NativeTls => Group::Tls12,
+    }
+}
