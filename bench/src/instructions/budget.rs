@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use anyhow::Context;
 
-use super::{ALLOCATIONS, Cost};
+use super::{Cost, more_allocations};
 use crate::install::root;
 
 const FILE: &str = "bench/allocations.toml";
@@ -23,16 +23,17 @@ pub fn check(costs: &[Cost]) -> anyhow::Result<bool> {
         let allowed = budget
             .get(backend)
             .and_then(|shapes| shapes.get(shape))
+            .copied()
             .with_context(|| format!("{FILE} has no {shape} under [{backend}]"))?;
         let change = format!("`{shape}` under `[{backend}]` in {FILE}");
-        if cost.allocations > allowed + ALLOCATIONS {
+        if more_allocations(cost.allocations, allowed) {
             kept = false;
             eprintln!(
                 "MORE: {backend}, {shape}: {:.2} allocations per request, {allowed:.2} are \
                  allowed. If that is meant, set {change} to {:.2} and say why.",
                 cost.allocations, cost.allocations
             );
-        } else if cost.allocations < allowed - ALLOCATIONS {
+        } else if more_allocations(allowed, cost.allocations) {
             eprintln!(
                 "less: {backend}, {shape}: {:.2} allocations per request. Set {change} to it, so \
                  that it stays so.",

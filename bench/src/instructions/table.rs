@@ -1,6 +1,6 @@
 //! The costs, for people.
 
-use super::{ALLOCATIONS, Cost, INSTRUCTIONS};
+use super::{Cost, INSTRUCTIONS, more_allocations};
 
 pub fn plain(costs: &[Cost]) {
     println!(
@@ -41,7 +41,7 @@ pub fn compared(revision: &str, before: &[Cost], now: &[Cost]) -> bool {
                 before.instructions
             ));
         }
-        if now.allocations > before.allocations + ALLOCATIONS {
+        if more_allocations(now.allocations, before.allocations) {
             worse.push(format!(
                 "{backend}, {shape}: more allocations per request than {revision}, {:.2} instead \
                  of {:.2}",
