@@ -155,7 +155,7 @@ where
         turn,
     } = connection;
     let waker = Waker::from(Arc::clone(&turn));
-    let keep_alive = KeepAlive::new(h2.ping_pong(), &scope.limits, scope.timer);
+    let keep_alive = KeepAlive::new(h2.ping_pong(), &scope.limits, scope.timer).map(Box::new);
     let idle = Deadline::new(scope.timer, scope.limits.idle);
     let mut serving = Serving {
         h2,
@@ -200,7 +200,7 @@ struct Serving<IO, S: HttpService, Shutdown> {
     closed: Closed,
     in_flight: InFlight<Respond<S>>,
     idle: Deadline,
-    keep_alive: Option<KeepAlive>,
+    keep_alive: Option<Box<KeepAlive>>,
     scope: Rc<Scope>,
 }
 

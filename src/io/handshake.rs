@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -22,7 +22,7 @@ use crate::{
     negotiated::Negotiated,
     tls::{
         client_hello::{ClientHello, ClientHelloReader},
-        session::{TlsAcceptor, TlsSession},
+        session::{Scratch, TlsAcceptor, TlsSession},
     },
 };
 
@@ -153,8 +153,7 @@ async fn read_client_hello<IO>(io: &mut IO) -> Result<(ClientHello, Vec<u8>), Re
 where
     IO: AsyncRead + Unpin,
 {
-    let mut chunk = [0; READ_AHEAD];
-    let (opening, opened) = read_opening(io, &mut chunk, Opening::of).await?;
+    let (opening, opened) = read_opening(io, Opening::of).await?;
     if opened == Opening::Request {
         return Err(Refused {
             last_words: plain_http::wants_tls(&opening),
@@ -167,8 +166,9 @@ where
         if let Some(hello) = hello {
             return Ok((hello, reader.into_received()));
         }
-        let n = read(io, &mut chunk).await?;
-        hello = reader.push(&chunk[..n])?;
+        let mut more = Vec::new();
+        read(io, &mut more).await?;
+        hello = reader.push(&more)?;
     }
 }
 
@@ -177,8 +177,7 @@ async fn read_preface<IO>(io: &mut IO) -> Result<Vec<u8>, Refused>
 where
     IO: AsyncRead + Unpin,
 {
-    let mut chunk = [0; READ_AHEAD];
-    let (opening, opened) = read_opening(io, &mut chunk, Opening::of_cleartext).await?;
+    let (opening, opened) = read_opening(io, Opening::of_cleartext).await?;
     if opened == Opening::Request {
         return Err(Refused {
             last_words: plain_http::wants_http2(&opening),
@@ -191,7 +190,6 @@ where
 /// Reads until it is clear what the connection begins with.
 async fn read_opening<IO>(
     io: &mut IO,
-    chunk: &mut [u8],
     judge: fn(&[u8]) -> Opening,
 ) -> Result<(Vec<u8>, Opening), Error>
 where
@@ -199,8 +197,7 @@ where
 {
     let mut opening = Vec::new();
     loop {
-        let n = read(io, chunk).await?;
-        opening.extend_from_slice(&chunk[..n]);
+        read(io, &mut opening).await?;
         match judge(&opening) {
             Opening::Undecided => {}
             opened => return Ok((opening, opened)),
@@ -208,11 +205,12 @@ where
     }
 }
 
-async fn read<IO>(io: &mut IO, chunk: &mut [u8]) -> Result<usize, Error>
+/// Appends what has come to `received`.
+async fn read<IO>(io: &mut IO, received: &mut Vec<u8>) -> Result<(), Error>
 where
     IO: AsyncRead + Unpin,
 {
-    let n = poll_fn(|cx| poll_read(io, cx, chunk))
+    let n = poll_fn(|cx| poll_read(io, cx, received))
         .await
         .map_err(|error| Error::handshake("the socket failed before the first message", error))?;
     match n {
@@ -220,19 +218,21 @@ where
             Kind::Truncated,
             "the client closed before its first message was complete",
         )),
-        n => Ok(n),
+        _ => Ok(()),
     }
 }
 
+/// By way of the thread's memory, as a client may take its time.
 fn poll_read<IO: AsyncRead + Unpin>(
     io: &mut IO,
     cx: &mut Context<'_>,
-    buf: &mut [u8],
+    received: &mut Vec<u8>,
 ) -> Poll<io::Result<usize>> {
-    let mut buf = ReadBuf::new(buf);
-    Pin::new(io)
-        .poll_read(cx, &mut buf)
-        .map_ok(|()| buf.filled().len())
+    let mut scratch = Scratch::take();
+    let mut buf = ReadBuf::new(&mut scratch[..READ_AHEAD]);
+    ready!(Pin::new(io).poll_read(cx, &mut buf))?;
+    received.extend_from_slice(buf.filled());
+    Poll::Ready(Ok(buf.filled().len()))
 }
 
 /// Sends what is left to say. That it could not be sent is no news: the connection ends either way.

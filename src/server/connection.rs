@@ -4,13 +4,17 @@ use std::{
     future::{Future, pending, poll_fn},
     net::SocketAddr,
     panic::catch_unwind,
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
-use futures_util::future::{Either, select};
+use futures_util::{
+    FutureExt,
+    future::{Either, select},
+};
 use monoio::{
     net::TcpStream,
     time::{timeout, timeout_at},
@@ -119,16 +123,20 @@ impl Setup<'_> {
         stream: TcpStream,
         peer_addr: SocketAddr,
         responder: &Responder<S>,
-        shutdown: impl Future<Output = ()>,
+        shutdown: impl Future<Output = ()> + Unpin,
     ) -> Result<(), Error> {
         tracing::debug!(peer = %peer_addr, worker = self.worker, "connection opened");
         let begun = Instant::now();
         let place = self.handshakes.map(|all| all.begin(self.counters));
         let (socket, local_addr) =
             prepare(stream).map_err(|error| self.failed(peer_addr, error))?;
-        // Boxed, so that a connection does not go on holding the memory of its handshake.
+        // What is over before the connection idles is boxed, so that it does not go on holding the
+        // memory.
         let handshake = Box::pin(self.handshake(socket, peer_addr, begun, place.as_ref()));
-        let Accepted { stream, negotiated } = handshake.await?;
+        let Accepted {
+            mut stream,
+            negotiated,
+        } = handshake.await?;
         let info = ConnectionInfo {
             peer_addr,
             local_addr,
@@ -136,10 +144,16 @@ impl Setup<'_> {
             backend: self.acceptor.backend(),
             negotiated,
         };
-        let why = self
-            .serve(stream, info, begun, place, responder, shutdown)
-            .await
-            .map_err(|error| self.failed(peer_addr, error))?;
+        let result = self
+            .serve(&mut stream, info, begun, place, responder, shutdown)
+            .await;
+        if stream.was_truncated() {
+            self.counters.connections_truncated.add();
+        }
+        if !stream.has_ended() {
+            Box::pin(linger(stream.into_inner(), self.options.limits.write)).await;
+        }
+        let why = result.map_err(|error| self.failed(peer_addr, error))?;
         tracing::debug!(peer = %peer_addr, ?why, "connection closed");
         Ok(())
     }
@@ -152,32 +166,23 @@ impl Setup<'_> {
 
     async fn serve<S: HttpService>(
         &self,
-        mut stream: TlsStream<Socket>,
+        stream: &mut TlsStream<Socket>,
         info: ConnectionInfo,
         begun: Instant,
         place: Option<Place<'_>>,
         responder: &Responder<S>,
-        shutdown: impl Future<Output = ()>,
+        shutdown: impl Future<Output = ()> + Unpin,
     ) -> Result<Closed, Error> {
         let limits = &self.options.limits;
         let http2 = &self.options.http2;
         stream.set_timer(TIMER, limits.write, limits.min_rate);
         let scope = http2::Scope::new(info, limits, http2, TIMER, self.counters);
-        let result = async {
-            let preface = http2::preface(&mut stream, http2);
-            let connection = self.in_time("the HTTP/2 preface", begun, place.as_ref(), preface);
-            let connection = connection.await??;
-            drop(place);
-            http2::serve(connection, responder, Rc::new(scope), Box::pin(shutdown)).await
-        }
-        .await;
-        if stream.was_truncated() {
-            self.counters.connections_truncated.add();
-        }
-        if !stream.has_ended() {
-            linger(stream.into_inner(), limits.write).await;
-        }
-        result
+        let scope = Rc::new(scope);
+        let preface = http2::preface(stream, http2);
+        let connection = self.in_time("the HTTP/2 preface", begun, place.as_ref(), preface);
+        let connection = connection.await??;
+        drop(place);
+        http2::serve(connection, responder, scope, shutdown).await
     }
 
     async fn handshake(
@@ -213,26 +218,26 @@ impl Setup<'_> {
     }
 
     /// What has to be done by the time limit on handshakes, and before others need the place.
-    async fn in_time<T>(
+    fn in_time<'a, T>(
         &self,
-        what: &str,
+        what: &'a str,
         begun: Instant,
-        place: Option<&Place<'_>>,
-        future: impl Future<Output = T>,
-    ) -> Result<T, Error> {
+        place: Option<&'a Place<'_>>,
+        future: impl Future<Output = T> + 'a,
+    ) -> impl Future<Output = Result<T, Error>> + Unpin + 'a {
         let limit = self.options.limits.handshake;
-        let future = timeout_at((begun + limit).into(), future);
-        let Some(place) = place else {
-            return future.await.map_err(|_| Error::timeout(what, limit));
-        };
-        let (future, taken) = (pin!(future), pin!(place.taken()));
-        match select(future, taken).await {
+        let future = Box::pin(timeout_at((begun + limit).into(), future));
+        let taken = poll_fn(move |cx| match place {
+            Some(place) => place.poll_taken(cx),
+            None => Poll::Pending,
+        });
+        select(future, taken).map(move |first| match first {
             Either::Left((result, _)) => result.map_err(|_| Error::timeout(what, limit)),
             Either::Right(_) => Err(Error::new(
                 Kind::Displaced,
                 format!("{what} was given up for a newer one"),
             )),
-        }
+        })
     }
 
     fn handshake_done(&self, accepted: &Accepted<Socket>, peer: SocketAddr, begun: Instant) {

@@ -3,9 +3,8 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    future::{Future, poll_fn},
     num::NonZeroUsize,
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use super::burst::Burst;
@@ -69,17 +68,15 @@ impl Handshakes {
 
 impl Place<'_> {
     /// Ready when another one has the place.
-    pub(super) fn taken(&self) -> impl Future<Output = ()> {
-        poll_fn(|cx| {
-            let mut under_way = self.handshakes.under_way.borrow_mut();
-            match under_way.get_mut(&self.number) {
-                Some(waker) => {
-                    *waker = Some(cx.waker().clone());
-                    Poll::Pending
-                }
-                None => Poll::Ready(()),
+    pub(super) fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut under_way = self.handshakes.under_way.borrow_mut();
+        match under_way.get_mut(&self.number) {
+            Some(waker) => {
+                *waker = Some(cx.waker().clone());
+                Poll::Pending
             }
-        })
+            None => Poll::Ready(()),
+        }
     }
 }
 
@@ -91,24 +88,26 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-
     use super::*;
 
     #[test]
     fn the_oldest_gives_way_and_places_come_back() {
         let counters = Counters::default();
+        let taken = |place: &Place<'_>| {
+            let waker = Waker::noop();
+            place.poll_taken(&mut Context::from_waker(waker)).is_ready()
+        };
         let two = Handshakes::new(NonZeroUsize::MIN.saturating_add(1));
         let first = two.begin(&counters);
         let second = two.begin(&counters);
-        assert_eq!(first.taken().now_or_never(), None);
+        assert!(!taken(&first));
         let third = two.begin(&counters);
-        assert_eq!(first.taken().now_or_never(), Some(()));
-        assert_eq!(second.taken().now_or_never(), None);
+        assert!(taken(&first));
+        assert!(!taken(&second));
         drop(first);
         drop(third);
         let _fourth = two.begin(&counters);
-        assert_eq!(second.taken().now_or_never(), None);
+        assert!(!taken(&second));
         assert_eq!(counters.read().handshakes_displaced, 1);
     }
 }

@@ -27,9 +27,15 @@ use nix::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What the ring receives into, bytes: a burst of requests. A connection holds it while it waits,
-/// so it is no more than that; what comes beyond is read directly.
-const RECEIVED_AT_ONCE: usize = 2048;
+/// What the ring receives into, bytes: a request. A connection holds it while it waits, so it is no
+/// more than that; what comes beyond is read directly.
+const RECEIVED_AT_ONCE: usize = 512;
+
+/// The same for a connection on which it was filled: a burst of requests. Back again after
+/// [`SMALL_READS`] reads that needed less.
+const RECEIVED_OF_BURSTS: usize = 2048;
+
+const SMALL_READS: u32 = 2;
 
 /// What the ring sends when the socket is full, bytes: enough to wake up for, little to copy.
 const SENT_AT_ONCE: usize = 16 * 1024;
@@ -66,10 +72,21 @@ struct Slot {
 
 /// Reads whenever the slot is empty and this is polled.
 async fn receive(mut half: TcpOwnedReadHalf, received: Rc<Received>) {
+    let mut small_reads = SMALL_READS;
     loop {
         let mut bytes = std::mem::take(&mut received.0.borrow_mut().bytes);
+        small_reads = match bytes.len() {
+            ..RECEIVED_AT_ONCE => SMALL_READS.min(small_reads + 1),
+            _ => 0,
+        };
+        let room = match small_reads {
+            ..SMALL_READS => RECEIVED_OF_BURSTS,
+            _ => RECEIVED_AT_ONCE,
+        };
+        if bytes.capacity() != room {
+            bytes = Vec::with_capacity(room);
+        }
         bytes.clear();
-        bytes.reserve_exact(RECEIVED_AT_ONCE);
         let (result, bytes) = half.read(bytes).await;
         *received.0.borrow_mut() = Slot {
             bytes,
@@ -100,7 +117,7 @@ impl Received {
                 slot.result = Some(Ok(0));
                 Taken::Part
             }
-            false if slot.bytes.len() >= RECEIVED_AT_ONCE => Taken::AllOfFull,
+            false if slot.bytes.len() == slot.bytes.capacity() => Taken::AllOfFull,
             false => Taken::All,
         }))
     }

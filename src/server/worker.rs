@@ -6,6 +6,7 @@ use std::{
     net::{self, SocketAddr, TcpListener},
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     rc::Rc,
     sync::{Arc, mpsc},
     task::{Context, Poll, Waker},
@@ -242,9 +243,10 @@ impl<S: HttpService> Worker<S> {
             worker: self.plan.index,
         };
         let stop = &self.plan.stop;
-        let serve = setup.run(stream, peer, &self.responder, stop.drain.cancelled());
+        let drain = pin!(stop.drain.cancelled());
+        let serve = setup.run(stream, peer, &self.responder, drain);
         let abort = stop.abort.cancelled();
-        let (serve, abort) = (std::pin::pin!(serve), std::pin::pin!(abort));
+        let (serve, abort) = (pin!(serve), pin!(abort));
         if let Either::Right(_) = select(serve, abort).await {
             tracing::debug!(%peer, "connection dropped: the shutdown deadline has passed");
         }

@@ -129,7 +129,7 @@ pub fn read_through(
 }
 
 /// Memory for one record, lent by the thread.
-pub(super) struct Scratch(Box<[u8]>);
+pub(crate) struct Scratch(Box<[u8]>);
 
 thread_local! {
     static IDLE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
@@ -139,7 +139,7 @@ thread_local! {
 const KEPT: usize = 16;
 
 impl Scratch {
-    pub(super) fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let idle = IDLE.with_borrow_mut(Vec::pop);
         Self(idle.unwrap_or_else(|| vec![0; MAX_RECORD].into()))
     }
