@@ -22,6 +22,7 @@ mod io;
 mod negotiated;
 #[cfg(feature = "probe")]
 pub mod probe;
+mod scratch;
 mod server;
 mod service;
 mod time;

@@ -16,6 +16,7 @@ const LEAVES: &[&str] = &[
     "counters",
     "error",
     "negotiated",
+    "scratch",
     "time",
 ];
 

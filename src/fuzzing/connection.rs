@@ -46,7 +46,7 @@ pub enum Step {
     Shutdown,
 }
 
-/// Serves a connection until its client closes, and answers what the client was sent.
+/// Serves a connection until its client closes, and answers what the client was sent, write by write.
 ///
 /// The handler echoes a body; to GET it answers 100,000 bytes, to PUT with the body's length, and to
 /// DELETE without having read the body.
@@ -55,7 +55,7 @@ pub enum Step {
 ///
 /// When the connection outlives its client, wakes itself without end, or holds more of the responses
 /// than it may.
-pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<u8> {
+pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
     let http2 = Http2Config {
         // Less than one response, so that they have to take turns.
         max_send_buffer_size: SEND_BUFFER,
@@ -80,6 +80,7 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<u8> {
             let missing = AlpnMissing::default();
             let accepted = accept(socket, acceptor, missing).await;
             let Accepted { mut stream, .. } = accepted.map_err(|failed| failed.error)?;
+            stream.answer_with_flushes();
             let connection = http2::preface(&mut stream, &http2).await?;
             let stopped = Box::pin(async { stopped.await.unwrap_or_default() });
             let responder = Responder::new(service_fn(answer));
@@ -217,7 +218,7 @@ struct Socket(Rc<RefCell<Queues>>);
 struct Queues {
     incoming: VecDeque<u8>,
     ended: bool,
-    outgoing: Vec<u8>,
+    outgoing: Vec<Vec<u8>>,
     room: usize,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -256,7 +257,7 @@ impl Socket {
         }
     }
 
-    fn sent(&self) -> Vec<u8> {
+    fn sent(&self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.0.borrow_mut().outgoing)
     }
 }
@@ -293,7 +294,7 @@ impl AsyncWrite for Socket {
             return Poll::Pending;
         }
         queues.room -= n;
-        queues.outgoing.extend_from_slice(&buf[..n]);
+        queues.outgoing.push(buf[..n].to_vec());
         Poll::Ready(Ok(n))
     }
 

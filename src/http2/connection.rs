@@ -172,21 +172,15 @@ where
     };
     poll_fn(move |cx| {
         turn.begin(cx.waker());
-        let cx = &mut Context::from_waker(&waker);
-        let mut result = serving.poll(cx);
-        for _ in 1..ROUNDS {
-            if result.is_ready() || !turn.take_woken() {
-                break;
-            }
-            result = serving.poll(cx);
-        }
+        let result = serving.poll(&mut Context::from_waker(&waker), &turn);
         turn.end();
         result
     })
 }
 
 /// How often a connection looks, in one turn, at what it has woken by itself: what it answered in
-/// one round is sent in the next. Past it the others of its worker come first.
+/// one round is written in the next, and all of it sent then. Past it the others of its worker come
+/// first.
 const ROUNDS: usize = 2;
 
 struct Serving<IO, S: HttpService, Shutdown> {
@@ -210,7 +204,8 @@ where
     S: HttpService,
     Shutdown: Future<Output = ()> + Unpin,
 {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Closed, Error>> {
+    fn poll(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Poll<Result<Closed, Error>> {
+        let mut rounds = 1;
         if self.closed == Closed::ByPeer && Pin::new(&mut self.shutdown).poll(cx).is_ready() {
             self.say_goodbye(Closed::Shutdown);
         }
@@ -241,6 +236,10 @@ where
                 continue;
             }
             self.in_flight.poll();
+            if rounds < ROUNDS && turn.take_woken() {
+                rounds += 1;
+                continue;
+            }
             if let Poll::Ready(Err(error)) = self.flusher.poll(cx) {
                 return Poll::Ready(self.failed(error.into()));
             }

@@ -92,6 +92,13 @@ fn method() -> impl Strategy<Value = Method> {
     proptest::sample::select(methods.to_vec())
 }
 
+#[test]
+fn what_a_connection_begins_with_is_sent_at_once() {
+    let client = Client::new(&[(Method::PUT, 3)]);
+    let sent = connection(&Cleartext, &[Step::Sends(client.said.clone())]);
+    assert_eq!(client.hears(&sent[0]), [b"xxx"]);
+}
+
 proptest! {
     #[test]
     fn the_answers_are_the_same_in_any_pieces(
@@ -105,7 +112,7 @@ proptest! {
             steps.extend([Step::Takes(*room), Step::Sends(piece.to_vec())]);
         }
         steps.push(Step::Takes(usize::MAX));
-        let bodies = client.hears(&connection(&Cleartext, &steps));
+        let bodies = client.hears(&connection(&Cleartext, &steps).concat());
         for ((method, length), received) in requests.into_iter().zip(bodies) {
             match method {
                 Method::POST => prop_assert_eq!(received, body(length)),

@@ -85,7 +85,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
             on_readable,
             received,
             frames,
-            ..
+            wanted,
         } = &*self.0;
         if !readable.take() {
             return Poll::Pending;
@@ -99,6 +99,8 @@ impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
         if read.is_ready() {
             readable.set();
         }
+        // The transport may have to answer what it read.
+        wanted.set(true);
         read
     }
 }

@@ -20,9 +20,10 @@ use crate::{
     alpn::{self, AlpnMissing, Decision},
     error::{Error, Kind},
     negotiated::Negotiated,
+    scratch::Scratch,
     tls::{
         client_hello::{ClientHello, ClientHelloReader},
-        session::{Scratch, TlsAcceptor, TlsSession},
+        session::{TlsAcceptor, TlsSession},
     },
 };
 
@@ -41,7 +42,8 @@ pub(crate) struct Failed<IO> {
 /// Accepts a TLS session on a socket.
 ///
 /// Where there is no common protocol the client has been sent the alert `no_application_protocol`
-/// when this returns; one that speaks HTTP/1.x has been told so.
+/// when this returns; one that speaks HTTP/1.x has been told so. The last of the handshake leaves
+/// with the first read or flush.
 pub(crate) async fn accept<IO>(
     mut io: IO,
     acceptor: &dyn TlsAcceptor,
@@ -140,9 +142,6 @@ async fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
         let _ = poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await;
         return Err(error);
     }
-    poll_fn(|cx| stream.poll_sealed_sent(cx))
-        .await
-        .map_err(|error| Error::handshake("the TLS handshake could not be finished", error))?;
     Ok(negotiated)
 }
 

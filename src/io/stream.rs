@@ -1,9 +1,10 @@
 //! The driver: lends the socket to the session, call by call.
 
 use std::{
+    future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -45,6 +46,10 @@ pub struct TlsStream<IO> {
     /// The end came without close_notify.
     truncated: bool,
     pace: Pace,
+    /// Whether answers to what was read wait for the caller's next flush.
+    lazy_answers: bool,
+    /// Whom that flush lets read on.
+    reader: Option<Waker>,
     /// Ends a write that makes too little progress; `None`: it may wait for good.
     stall: Option<LeastRate>,
     session: Box<dyn TlsSession>,
@@ -60,6 +65,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             ended: false,
             truncated: false,
             pace: Pace::new(),
+            lazy_answers: false,
+            reader: None,
             stall: None,
             session,
         }
@@ -75,10 +82,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         acceptor: &dyn TlsAcceptor,
         missing: AlpnMissing,
     ) -> Result<Self, Error> {
-        match super::accept(io, acceptor, missing).await {
-            Ok(accepted) => Ok(accepted.stream),
-            Err(failed) => Err(failed.error),
-        }
+        let mut stream = match super::accept(io, acceptor, missing).await {
+            Ok(accepted) => accepted.stream,
+            Err(failed) => return Err(failed.error),
+        };
+        poll_fn(|cx| stream.poll_sealed_sent(cx))
+            .await
+            .map_err(|error| Error::handshake("the TLS handshake could not be finished", error))?;
+        Ok(stream)
     }
 
     /// Ends writes during which the socket takes less than `min_rate` bytes a second for this long,
@@ -86,6 +97,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     pub(crate) fn set_timer(&mut self, timer: Timer, write_limit: Duration, min_rate: u32) {
         self.stall = Some(LeastRate::new(timer, write_limit, min_rate));
         self.pace.set_timer(timer);
+    }
+
+    /// For a caller that flushes after every read that has to wait: what a read makes the session
+    /// answer, such as the tickets behind a handshake, goes with what else is sent by then.
+    pub(crate) fn answer_with_flushes(&mut self) {
+        self.lazy_answers = true;
     }
 
     /// Whether the peer will send nothing more.
@@ -108,7 +125,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     }
 
     /// Hands every sealed byte to the socket.
-    pub(super) fn poll_sealed_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_sealed_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.call(cx, |session, wire| session.flush(wire))
     }
 
@@ -236,10 +253,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
             return Poll::Ready(Ok(()));
         }
         let result = this.call(cx, |session, wire| session.read(wire, buf));
+        // What the peer sent may have asked for an answer (a KeyUpdate, say).
         if this.session.wants_flush() {
-            // What the peer sent asked for an answer (a KeyUpdate, say). If that fails the next
-            // write reports it.
-            let _ = this.poll_sealed_sent(cx);
+            if !this.lazy_answers {
+                // If that fails the next write reports it.
+                let _ = this.poll_sealed_sent(cx);
+            } else if result.is_pending() {
+                this.reader = Some(cx.waker().clone());
+            }
         }
         match &result {
             Poll::Ready(Ok(0)) => this.ended = true,
@@ -289,7 +310,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_staged_sealed(cx))?;
-        this.poll_sealed_sent(cx)
+        ready!(this.poll_sealed_sent(cx))?;
+        if let Some(reader) = this.reader.take() {
+            reader.wake();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

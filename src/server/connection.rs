@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -33,6 +33,7 @@ use crate::{
     error::{Chain, Error, Kind},
     http2::{self, Closed, Responder},
     io::{self, Accepted, Failed, TlsStream},
+    scratch::Scratch,
     service::HttpService,
     time::Timer,
     tls::TlsAcceptor,
@@ -176,6 +177,7 @@ impl Setup<'_> {
         let limits = &self.options.limits;
         let http2 = &self.options.http2;
         stream.set_timer(TIMER, limits.write, limits.min_rate);
+        stream.answer_with_flushes();
         let scope = http2::Scope::new(info, limits, http2, TIMER, self.counters);
         let scope = Rc::new(scope);
         let preface = http2::preface(stream, http2);
@@ -267,8 +269,14 @@ fn prepare(stream: TcpStream) -> Result<(Socket, SocketAddr), Error> {
     Ok((Socket::new(stream)?, local_addr))
 }
 
-/// How much a peer may still send after the last word to it, and how long it may be silent.
-const LINGER_BYTES: usize = 256 * 1024;
+/// How much a peer may still send after the last word to it, bytes: what a flood has filled the
+/// socket buffers of both sides with.
+const LINGER_BYTES: usize = 8 << 20;
+
+/// How much of it is read before the others of the worker have their turn, bytes.
+const LINGER_TURN: usize = 256 << 10;
+
+/// How long it may be silent.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Ends the sending side and reads what the peer is still sending, for `limit` at most: to close a
@@ -281,19 +289,40 @@ async fn linger(mut socket: Socket, limit: Duration) {
         {
             return;
         }
-        let mut left = LINGER_BYTES;
-        // Not in the future, whose memory a connection holds all its life.
-        let mut scrap = vec![0; 4096];
+        let (mut left, mut turn) = (LINGER_BYTES, LINGER_TURN);
         while left > 0 {
-            let mut buf = ReadBuf::new(&mut scrap);
-            let read = poll_fn(|cx| Pin::new(&mut socket).poll_read(cx, &mut buf));
-            match timeout(LINGER, read).await {
-                Ok(Ok(())) if !buf.filled().is_empty() => {
-                    left = left.saturating_sub(buf.filled().len());
+            match timeout(LINGER, poll_fn(|cx| poll_discard(&mut socket, cx))).await {
+                Ok(Ok(n)) if n > 0 => {
+                    left = left.saturating_sub(n);
+                    turn = turn.saturating_sub(n);
                 }
                 _ => return,
+            }
+            if turn == 0 {
+                turn = LINGER_TURN;
+                others_turn().await;
             }
         }
     };
     let _ = timeout(limit, drain).await;
+}
+
+/// Reads something and forgets it.
+fn poll_discard(socket: &mut Socket, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+    let mut scratch = Scratch::take();
+    let mut buf = ReadBuf::new(&mut scratch);
+    ready!(Pin::new(socket).poll_read(cx, &mut buf))?;
+    Poll::Ready(Ok(buf.filled().len()))
+}
+
+async fn others_turn() {
+    let mut waited = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

@@ -2,7 +2,8 @@
 
 use std::io::{self, Read};
 
-use super::session::{Scratch, Wire};
+use super::session::Wire;
+use crate::scratch::Scratch;
 
 /// A library asks for a record's header and then for the rest, or for 4 KiB at a time: each would
 /// be a system call.

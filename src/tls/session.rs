@@ -1,16 +1,15 @@
 //! The seam between corelane and a TLS library: two traits and the contract between them.
 
 use std::{
-    cell::RefCell,
     io::{self, IoSlice, Read, Write},
-    ops::{Deref, DerefMut},
     sync::Arc,
 };
 
 use bytes::BufMut;
 
 use crate::{
-    alpn::ProtocolName, error::Error, negotiated::Negotiated, tls::client_hello::ClientHello,
+    alpn::ProtocolName, error::Error, negotiated::Negotiated, scratch::Scratch,
+    tls::client_hello::ClientHello,
 };
 
 /// The non-blocking byte stream that is lent to a session for the length of one call.
@@ -105,10 +104,6 @@ pub trait TlsSession {
 /// The most plaintext that fits one record (RFC 8446 section 5.1).
 pub const MAX_PLAINTEXT: usize = 16 * 1024;
 
-/// The most bytes that a record takes on the wire: header, and what TLS 1.2 lets it grow by (RFC
-/// 5246 section 6.2.3).
-const MAX_RECORD: usize = 5 + MAX_PLAINTEXT + 2048;
-
 /// How many sealed bytes a session may hold before it takes no more plaintext: four full records.
 /// Enough for one system call to send many, little enough to stay in a core's own cache.
 pub const MAX_SEALED: usize = 4 * (MAX_PLAINTEXT + 256);
@@ -126,49 +121,6 @@ pub fn read_through(
     let n = read(&mut scratch[..room])?;
     buf.put_slice(&scratch[..n]);
     Ok(n)
-}
-
-/// Memory for one record, lent by the thread.
-pub(crate) struct Scratch(Box<[u8]>);
-
-thread_local! {
-    static IDLE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// How much a thread keeps, in records.
-const KEPT: usize = 16;
-
-impl Scratch {
-    pub(crate) fn take() -> Self {
-        let idle = IDLE.with_borrow_mut(Vec::pop);
-        Self(idle.unwrap_or_else(|| vec![0; MAX_RECORD].into()))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // A thread that ends keeps nothing any more.
-        let _ = IDLE.try_with(|idle| {
-            let mut idle = idle.borrow_mut();
-            if idle.len() < KEPT {
-                idle.push(std::mem::take(&mut self.0));
-            }
-        });
-    }
-}
-
-impl Deref for Scratch {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl DerefMut for Scratch {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.0
-    }
 }
 
 impl<A: TlsAcceptor + ?Sized> TlsAcceptor for Arc<A> {

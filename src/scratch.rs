@@ -1,0 +1,53 @@
+//! Memory to read into, which a connection has only while it reads.
+
+use std::{
+    cell::RefCell,
+    ops::{Deref, DerefMut},
+};
+
+/// Memory for one record, lent by the thread.
+pub(crate) struct Scratch(Box<[u8]>);
+
+/// The most bytes that a record takes on the wire: header, plaintext, and what TLS 1.2 lets it grow
+/// by (RFC 5246 section 6.2.3).
+const MAX_RECORD: usize = 5 + 16 * 1024 + 2048;
+
+thread_local! {
+    static IDLE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How much a thread keeps, in records.
+const KEPT: usize = 16;
+
+impl Scratch {
+    pub(crate) fn take() -> Self {
+        let idle = IDLE.with_borrow_mut(Vec::pop);
+        Self(idle.unwrap_or_else(|| vec![0; MAX_RECORD].into()))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // A thread that ends keeps nothing any more.
+        let _ = IDLE.try_with(|idle| {
+            let mut idle = idle.borrow_mut();
+            if idle.len() < KEPT {
+                idle.push(std::mem::take(&mut self.0));
+            }
+        });
+    }
+}
+
+impl Deref for Scratch {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
