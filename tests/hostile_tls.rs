@@ -133,17 +133,23 @@ fn a_handshake_byte_by_byte_ends_at_the_limit(backend: Backend) {
         let options = with_handshake_limit(Duration::from_millis(300));
         let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
         let mut tcp = connected(&server);
-        let between = Duration::from_millis(30);
+        // Each within the limit, all of them far beyond it.
+        let between = Duration::from_secs(6) / u32::try_from(hello.len()).expect("short");
         tcp.set_read_timeout(Some(between)).expect("a time-out");
+        let mut closed = false;
         for byte in &hello[..hello.len() - 1] {
             let _ = tcp.write_all(&[*byte]);
             match tcp.read(&mut [0; 512]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(0) | Err(_) => break,
+                Ok(0) | Err(_) => {
+                    closed = true;
+                    break;
+                }
                 // SETTINGS, without TLS.
                 Ok(_) => assert!(!backend.tls),
             }
         }
+        assert!(closed, "each byte puts it off");
         server.wait_for("closed", |c| c.connections_closed == 1);
         assert_serves(backend, &server);
     }
@@ -323,10 +329,24 @@ fn a_heartbeat_is_not_answered(backend: Backend) {
     }
 }
 
-/// CVE-2011-1473: a renegotiation costs the server more than the client. It is refused (by a
-/// warning that nobody reads here), however often it is asked for.
+/// CVE-2011-1473: a renegotiation costs the server more than the client. It is refused by a warning,
+/// and whoever goes on asking without reading that is cut off.
 fn renegotiations_without_end_cost_no_handshake(backend: Backend) {
     let hello = client_hello(Tls::V1_2)[5..].to_vec();
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
+        let mut raw = RawTls::connect(server.addr, Tls::V1_2);
+        let opening = [PREFACE, &SETTINGS].concat();
+        raw.send(APPLICATION_DATA, &opening).expect("sent");
+        raw.send(HANDSHAKE, &hello).expect("sent");
+        let answer = loop {
+            match raw.next_kind().expect("an answer") {
+                APPLICATION_DATA => {}
+                kind => break kind,
+            }
+        };
+        assert_eq!(answer, ALERT, "no ServerHello");
+    }
     let survived = survives(backend, Tls::V1_2, 300_000, |raw| {
         raw.record(HANDSHAKE, &hello)
     });

@@ -9,7 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Corelane, DEADLINE};
+use support::{Corelane, DEADLINE, trusting};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
 
 /// As many as the command has: with the hard limit, since it raises the soft one to that.
 const FILES: &str = "60";
@@ -32,7 +36,7 @@ struct Client {
 }
 
 impl Client {
-    fn connect(addr: SocketAddr) -> Self {
+    fn connect(tls: &str, addr: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -41,57 +45,80 @@ impl Client {
             let tcp = tokio::net::TcpStream::connect(addr)
                 .await
                 .expect("connects");
-            let (requests, connection) = h2::client::handshake(tcp).await.expect("HTTP/2");
-            tokio::spawn(connection);
-            requests
+            if tls == "none" {
+                return begin(tcp).await;
+            }
+            let stream = timeout(DEADLINE, trusting::connect(tcp, b"h2")).await;
+            begin(stream.expect("in time").expect("a handshake")).await
         });
         Self { requests, runtime }
     }
 
     fn ask(&mut self) {
-        let request = http::Request::get("http://localhost/").body(());
+        let request = http::Request::get("https://localhost/").body(());
         let answer = self.runtime.block_on(async {
             let (response, _) = self
                 .requests
                 .send_request(request.expect("a request"), true)
                 .expect("sent");
-            tokio::time::timeout(DEADLINE, response).await
+            timeout(DEADLINE, response).await
         });
         let answer = answer.expect("in time").expect("answered");
         assert_eq!(answer.status(), http::StatusCode::OK);
     }
 }
 
+async fn begin(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> h2::client::SendRequest<bytes::Bytes> {
+    let handshake = timeout(DEADLINE, h2::client::handshake(stream)).await;
+    let (requests, connection) = handshake.expect("in time").expect("HTTP/2");
+    tokio::spawn(connection);
+    requests
+}
+
 #[test]
 fn without_descriptors_it_serves_who_is_there_and_recovers() {
-    for driver in ["epoll", "auto"] {
-        let name = format!("corelane-files-{}-{driver}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let server = starved("none", driver, &File::create(&path).expect("a file"));
-        let said = || std::fs::read_to_string(&path).expect("text");
-        let mut client = Client::connect(server.addr());
-        client.ask();
-        // More than there are descriptors: the last of them wait in the kernel.
-        let hogs: Vec<_> = (0..100)
-            .map(|_| TcpStream::connect(server.addr()).expect("the kernel's doing"))
-            .collect();
-        let begun = Instant::now();
-        while !said().contains("cannot accept connections") {
-            assert!(begun.elapsed() < DEADLINE, "it does not say so");
-            std::thread::sleep(Duration::from_millis(10));
+    for (tls, compiled_in) in [
+        ("none", true),
+        ("rustls", cfg!(any(feature = "aws-lc-rs", feature = "ring"))),
+        ("native-tls", cfg!(feature = "native-tls")),
+    ] {
+        for driver in ["epoll", "auto"] {
+            if compiled_in {
+                runs_out_and_recovers(tls, driver);
+            }
         }
-        for _ in 0..10 {
-            client.ask();
-        }
-        drop(hogs);
-        let mut another = Client::connect(server.addr());
-        another.ask();
-        client.ask();
-        let text = said();
-        let lines = text.matches("cannot accept connections").count();
-        assert_eq!(lines, 1, "a line per burst:\n{text}");
-        assert!(text.contains("RLIMIT_NOFILE"), "{text}");
-        assert!(!text.contains("panicked"), "{text}");
-        std::fs::remove_file(&path).expect("removed");
     }
+}
+
+fn runs_out_and_recovers(tls: &str, driver: &str) {
+    let name = format!("corelane-files-{}-{tls}-{driver}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let server = starved(tls, driver, &File::create(&path).expect("a file"));
+    let said = || std::fs::read_to_string(&path).expect("text");
+    let mut client = Client::connect(tls, server.addr());
+    client.ask();
+    // More than there are descriptors: the last of them wait in the kernel.
+    let hogs: Vec<_> = (0..100)
+        .map(|_| TcpStream::connect(server.addr()).expect("the kernel's doing"))
+        .collect();
+    let begun = Instant::now();
+    while !said().contains("cannot accept connections") {
+        assert!(begun.elapsed() < DEADLINE, "it does not say so");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for _ in 0..10 {
+        client.ask();
+    }
+    drop(hogs);
+    let mut another = Client::connect(tls, server.addr());
+    another.ask();
+    client.ask();
+    let text = said();
+    let lines = text.matches("cannot accept connections").count();
+    assert_eq!(lines, 1, "a line per burst:\n{text}");
+    assert!(text.contains("RLIMIT_NOFILE"), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
+    std::fs::remove_file(&path).expect("removed");
 }

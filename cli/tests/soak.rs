@@ -9,6 +9,8 @@ mod clients;
 mod random;
 #[path = "soak/server.rs"]
 mod server;
+#[path = "support/trusting.rs"]
+mod trusting;
 
 use std::{
     collections::BTreeMap,

@@ -1,13 +1,15 @@
 //! The clients of the matrix, each on the library that it is named for.
 
 use std::{
+    collections::HashMap,
     fmt,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    sync::Mutex,
 };
 
 use monoio::io::{AsyncReadRentExt, AsyncWriteRentExt};
-use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
+use openssl::ssl::{Ssl, SslContext, SslMethod, SslVerifyMode, SslVersion};
 
 use crate::common::client::{DEADLINE, Tls, rustls_config, server_name};
 
@@ -123,23 +125,25 @@ fn rustls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
 }
 
 fn openssl(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
-    let mut connector = SslConnector::builder(SslMethod::tls()).expect("a client");
-    connector.set_verify(SslVerifyMode::NONE);
+    // Not a connector: that reads the system's certificates, each time.
+    let mut context = SslContext::builder(SslMethod::tls_client()).expect("a client");
+    context.set_verify(SslVerifyMode::NONE);
     let version = Some(match tls {
         Tls::V1_2 => SslVersion::TLS1_2,
         Tls::V1_3 | Tls::Any => SslVersion::TLS1_3,
     });
-    connector.set_min_proto_version(version).expect("a version");
-    connector.set_max_proto_version(version).expect("a version");
+    context.set_min_proto_version(version).expect("a version");
+    context.set_max_proto_version(version).expect("a version");
     if !alpn.is_empty() {
         let mut list = Vec::new();
         for name in alpn {
             list.push(u8::try_from(name.len()).expect("a short name"));
             list.extend_from_slice(name);
         }
-        connector.set_alpn_protos(&list).expect("protocols");
+        context.set_alpn_protos(&list).expect("protocols");
     }
-    match connector.build().connect("localhost", tcp(addr)) {
+    let session = Ssl::new(&context.build()).expect("a session");
+    match session.connect(tcp(addr)) {
         Ok(mut stream) => {
             let protocol = stream.ssl().selected_alpn_protocol().map(<[u8]>::to_vec);
             let mut frame = [0; FRAME_HEADER];
@@ -207,23 +211,36 @@ fn monoio_rustls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
     })
 }
 
-fn monoio_native_tls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
+/// native-tls reads the system's certificates for each connector, so each is made once.
+fn native_tls_connector(tls: Tls, alpn: &[&[u8]]) -> native_tls::TlsConnector {
+    type Connectors = HashMap<(Tls, Vec<String>), native_tls::TlsConnector>;
+    static MADE: Mutex<Option<Connectors>> = Mutex::new(None);
     let version = Some(match tls {
         Tls::V1_2 => native_tls::Protocol::Tlsv12,
         Tls::V1_3 | Tls::Any => native_tls::Protocol::Tlsv13,
     });
     let names: Vec<_> = alpn
         .iter()
-        .map(|name| std::str::from_utf8(name).expect("UTF-8"))
+        .map(|name| String::from_utf8(name.to_vec()).expect("UTF-8"))
         .collect();
-    let connector = native_tls::TlsConnector::builder()
-        .danger_accept_invalid_certs(true)
-        .min_protocol_version(version)
-        .max_protocol_version(version)
-        .request_alpns(&names)
-        .build()
-        .expect("a client");
-    let connector = monoio_native_tls::TlsConnector::from(connector);
+    let mut made = MADE.lock().expect("no panic");
+    let connector = made
+        .get_or_insert_default()
+        .entry((tls, names.clone()))
+        .or_insert_with(|| {
+            native_tls::TlsConnector::builder()
+                .danger_accept_invalid_certs(true)
+                .min_protocol_version(version)
+                .max_protocol_version(version)
+                .request_alpns(&names.iter().map(String::as_str).collect::<Vec<_>>())
+                .build()
+                .expect("a client")
+        });
+    connector.clone()
+}
+
+fn monoio_native_tls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
+    let connector = monoio_native_tls::TlsConnector::from(native_tls_connector(tls, alpn));
     monoio(async {
         let tcp = monoio::net::TcpStream::connect(addr)
             .await

@@ -41,7 +41,7 @@ pub fn deadline<F: Future>(future: F) -> F::Output {
         })
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tls {
     V1_2,
     V1_3,

@@ -1,7 +1,7 @@
 //! A TLS client that sends any record, also such as no library makes.
 
 use std::{
-    io::{self, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     sync::Arc,
 };
@@ -117,6 +117,15 @@ impl RawTls {
         };
         let [a, b] = length(explicit.len() + sealed.len() + tag.len());
         [&[outer_kind, 3, 3, a, b], explicit, &sealed, &tag].concat()
+    }
+
+    /// The type of the next record that the server sent; what is in it is skipped.
+    pub fn next_kind(&mut self) -> io::Result<u8> {
+        let mut header = [0; 5];
+        self.tcp.read_exact(&mut header)?;
+        let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
+        self.tcp.read_exact(&mut vec![0; length])?;
+        Ok(header[0])
     }
 
     pub fn send(&mut self, kind: u8, plaintext: &[u8]) -> io::Result<()> {

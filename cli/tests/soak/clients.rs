@@ -1,6 +1,6 @@
 //! Clients, most of them rude.
 
-use std::{io, net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, process::Stdio, time::Duration};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -11,18 +11,9 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{
-        AlertDescription, ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme,
-        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        crypto::{CryptoProvider, aws_lc_rs},
-        pki_types::{CertificateDer, ServerName, UnixTime},
-        version::{TLS12, TLS13},
-    },
-};
+use tokio_rustls::rustls::{AlertDescription, Error as TlsError};
 
-use crate::random::Random;
+use crate::{random::Random, trusting};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Target {
@@ -149,17 +140,7 @@ async fn tls(
     reset: bool,
     protocol: &[u8],
 ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&TLS13, &TLS12])
-        .expect("versions")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![protocol.to_vec()];
-    let name = ServerName::try_from("localhost").expect("a name");
-    let connector = TlsConnector::from(Arc::new(config));
-    connector.connect(name, tcp(target, reset).await?).await
+    trusting::connect(tcp(target, reset).await?, protocol).await
 }
 
 async fn connect(target: Target, reset: bool) -> io::Result<Box<dyn Stream>> {
@@ -334,43 +315,4 @@ pub(crate) async fn h2load(target: Target, random: &mut Random) -> io::Result<()
         .spawn()?;
     sleep(Duration::from_millis(100 + random.below(1_000))).await;
     child.kill().await
-}
-
-/// Trusts whoever answers.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, TlsError> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

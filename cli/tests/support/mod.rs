@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "no test needs all of it")]
 
 pub(crate) mod alpn;
+pub(crate) mod trusting;
 
 use std::{
     io::{BufRead, BufReader},
