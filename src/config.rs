@@ -59,6 +59,7 @@ impl Limits {
 
     /// 20 s: hyper's. A phone that changes networks is back in less.
     pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
     /// 60 s: what nginx waits for more of a request's body.
     pub const BODY: Duration = Duration::from_secs(60);
 
@@ -136,19 +137,23 @@ pub struct Http2Config {
     /// section 6.5.2). Default 1 MiB: 100 Mbit/s at 80 ms.
     pub initial_stream_window_size: u32,
     /// Flow-control window of all request bodies of one connection together, bytes. It is also the
-    /// most that unread request bodies can make a connection hold. Default 1 MiB.
+    /// most that unread request bodies can make a connection hold. Default 1 MiB, so that one upload
+    /// alone can have it all.
     pub initial_connection_window_size: u32,
     /// Streams that a peer may have open at once (`SETTINGS_MAX_CONCURRENT_STREAMS`); one more is
-    /// refused with `REFUSED_STREAM`. Default 200.
+    /// refused with `REFUSED_STREAM`, which its client may send again. Default 200: browsers ask for
+    /// 100 at once.
     pub max_concurrent_streams: u32,
     /// Size of a request's header list, bytes, counted as RFC 9113 section 6.5.2 does
-    /// (`SETTINGS_MAX_HEADER_LIST_SIZE`); a larger one is answered 431. Default 16 KiB.
+    /// (`SETTINGS_MAX_HEADER_LIST_SIZE`); a larger one is answered 431. Default 16 KiB: cookies
+    /// rarely pass 8 KiB.
     pub max_header_list_size: u32,
-    /// Largest frame that a peer may send, bytes (`SETTINGS_MAX_FRAME_SIZE`). Default 16 KiB, the
-    /// least that the RFC allows.
+    /// Largest frame that a peer may send, bytes (`SETTINGS_MAX_FRAME_SIZE`); a larger one ends the
+    /// connection with `FRAME_SIZE_ERROR`. Default 16 KiB, the least that the RFC allows; a TLS
+    /// record holds no more.
     pub max_frame_size: u32,
     /// Response bytes that may wait to be sent on one connection, over all its streams. Past it
-    /// response bodies are not asked for more. Default 1 MiB.
+    /// response bodies are not asked for more. Default 1 MiB, as the windows.
     pub max_send_buffer_size: usize,
     /// Size of a request's body, bytes. A larger one, by `content-length` or as it comes in, is
     /// answered 413 (RFC 9110 section 15.5.14); if the response has begun by then, the body ends
@@ -159,7 +164,8 @@ pub struct Http2Config {
     /// DATA not counted: PING, SETTINGS, PRIORITY, WINDOW_UPDATE and so on, each of which is work
     /// without use. A request accounts for 8, each 64 KiB of a response, or piece of it, for 4 and
     /// one for every KiB. Past it the peer gets GOAWAY (`ENHANCE_YOUR_CALM`) and the connection is
-    /// closed (RFC 9113 section 10.5; CVE-2019-9512, 9513, 9515). Default 10,000.
+    /// closed (RFC 9113 section 10.5; CVE-2019-9512, 9513, 9515). Default 10,000: a core does not
+    /// feel 1,000 a second.
     pub max_extra_frames: u32,
     /// Requests that a peer may reset within 10 s before their responses have begun, beyond those
     /// that were answered: each has cost a handler's work. Past it the peer gets GOAWAY

@@ -1,22 +1,17 @@
 //! The command line.
 
-use std::{
-    net::SocketAddr,
-    num::{NonZeroU64, NonZeroUsize},
-    path::PathBuf,
-    str::FromStr,
-};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use corelane::{AlpnMissing, Driver};
 
-use crate::alpn::AlpnArgs;
+use crate::{alpn::AlpnArgs, limits::LimitArgs};
 
 /// HTTP/2 over TLS, one server per core.
 ///
 /// Answers / (what was negotiated), /bytes/N (N bytes), /echo (the request's body and trailers)
 /// and /drain (length and SHA-256 of the request's body). SIGINT and SIGTERM let requests in
-/// flight finish for up to 30 s; a second signal ends at once.
+/// flight finish; a second signal ends at once.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
@@ -68,26 +63,12 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "reject")]
     pub(crate) alpn_missing: AlpnMissingArg,
 
-    /// Connections that each worker has open at once; one more is closed. [default: 16384]
-    #[arg(long, value_name = "N")]
-    pub(crate) max_connections: Option<NonZeroUsize>,
-
-    /// Handshakes that each worker has under way at once; one more ends the oldest. [default: 1024]
-    #[arg(long, value_name = "N")]
-    pub(crate) max_handshakes: Option<NonZeroUsize>,
-
-    /// Largest body of a request, bytes; a larger one is answered 413. [default: any size]
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) max_request_body: Option<u64>,
-
-    /// Ask clients that have been silent for so long, seconds, while a request is open. [default:
-    /// never, as TCP does]
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) keep_alive: Option<NonZeroU64>,
-
     /// Say more: -v handshakes that failed, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 }
 
 /// What to do other than to serve.

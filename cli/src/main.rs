@@ -10,6 +10,7 @@
 mod alpn;
 mod args;
 mod digest;
+mod limits;
 mod routes;
 mod self_signed;
 mod tls;
@@ -22,9 +23,7 @@ use std::{
 };
 
 use clap::Parser;
-use corelane::{
-    Affinity, Builder, Chain, Error, Handle, Http2Config, Limits, SHUTDOWN_DEADLINE, Server,
-};
+use corelane::{Affinity, Builder, Chain, Error, Handle, Server};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -82,11 +81,11 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         .driver(args.driver.into())
         .share_port(args.share_port)
         .alpn_missing(args.alpn_missing.into());
-    let builder = with_limits(with_workers(builder, args), args);
+    let builder = args.limits.set(with_workers(builder, args));
     let server = listen(builder, args).bind()?;
     let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
     introduce(&handle, &tls.description);
-    stop_on_signal(signals, handle)?;
+    stop_on_signal(signals, handle, args.limits.shutdown_deadline())?;
     Ok(())
 }
 
@@ -100,20 +99,6 @@ fn with_workers(mut builder: Builder, args: &Args) -> Builder {
         builder = builder.affinity(Affinity::Cpus(args.cpus.clone()));
     }
     builder
-}
-
-fn with_limits(mut builder: Builder, args: &Args) -> Builder {
-    if let Some(connections) = args.max_connections {
-        builder = builder.max_connections(connections);
-    }
-    if let Some(handshakes) = args.max_handshakes {
-        builder = builder.max_handshakes(handshakes);
-    }
-    let mut limits = Limits::default();
-    limits.keep_alive_interval = args.keep_alive.map(|s| Duration::from_secs(s.get()));
-    let mut http2 = Http2Config::default();
-    http2.max_request_body_size = args.max_request_body;
-    builder.limits(limits).http2(http2)
 }
 
 fn listen(builder: Builder, args: &Args) -> Builder {
@@ -170,10 +155,10 @@ fn introduce(handle: &Handle, tls: &tls::Description) {
 }
 
 /// Waits for the first signal and shuts down; a second one ends the process at once.
-fn stop_on_signal(mut signals: Signals, handle: Handle) -> Result<(), Error> {
+fn stop_on_signal(mut signals: Signals, handle: Handle, deadline: Duration) -> Result<(), Error> {
     if let Some(signal) = signals.forever().next() {
-        tracing::info!(signal, deadline = ?SHUTDOWN_DEADLINE, "shutting down");
-        handle.shutdown(SHUTDOWN_DEADLINE);
+        tracing::info!(signal, ?deadline, "shutting down");
+        handle.shutdown(deadline);
     }
     let second = std::thread::Builder::new().spawn(move || {
         if let Some(signal) = signals.forever().next() {

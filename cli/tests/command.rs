@@ -149,7 +149,7 @@ fn the_routes_answer() {
 #[test]
 fn limits_are_set_by_flags() {
     let limits = ["--max-request-body", "5", "--max-connections", "2"];
-    let more = ["--max-handshakes", "2", "--keep-alive", "60"];
+    let more = ["--max-early-resets", "3", "--body-timeout", "1"];
     let server = Corelane::start(
         &[
             &["--tls", "none", "--listen", "127.0.0.1:0"],
@@ -163,6 +163,36 @@ fn limits_are_set_by_flags() {
         assert_eq!(status, StatusCode::OK);
         let (status, _, _) = ask(&requests, "/drain", "123456".into(), None).await;
         assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+
+        let begin = || async {
+            let mut requests = requests.clone().ready().await.expect("ready");
+            let request = Request::post("http://localhost/drain").body(());
+            requests
+                .send_request(request.expect("a request"), false)
+                .expect("sent")
+        };
+        let (response, stream) = begin().await;
+        let late = response.await.expect("a response").status();
+        assert_eq!(late, StatusCode::REQUEST_TIMEOUT, "a body that never comes");
+        drop(stream);
+
+        let mut last = None;
+        for _ in 0..20 {
+            let (response, mut stream) = begin().await;
+            stream.send_reset(h2::Reason::CANCEL);
+            last = Some(response);
+            if requests.clone().ready().await.is_err() {
+                break;
+            }
+        }
+        drop(last);
+        let ended = loop {
+            match requests.clone().ready().await {
+                Err(ended) => break ended,
+                Ok(_) => tokio::task::yield_now().await,
+            }
+        };
+        assert_eq!(ended.reason(), Some(h2::Reason::ENHANCE_YOUR_CALM));
     });
 }
 
@@ -213,6 +243,12 @@ fn mistakes_are_explained() {
         (&["--workers", "0"], "at least 1"),
         (&["--max-connections", "0"], "--max-connections"),
         (&["--keep-alive", "0"], "--keep-alive"),
+        (&["--body-timeout", "0"], "--body-timeout"),
+        (&["--min-rate", "little"], "--min-rate"),
+        (
+            &["--tls", "none", "--connection-window", "1000"],
+            "initial_connection_window_size is 1000",
+        ),
         (&["--tls", "none", "--cpus", "9999"], "CPU 9999"),
         (
             &["--tls", "none", "--listen", "192.0.2.1:0"],
