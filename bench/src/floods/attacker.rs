@@ -257,7 +257,7 @@ async fn end_of(mut tcp: TcpStream, done: Arc<Mutex<Attacked>>) {
 }
 
 /// Neither TLS nor HTTP.
-static GARBAGE: [u8; 1024] = [0x5a; 1024];
+static GARBAGE: [u8; 1024] = [0; 1024];
 
 async fn read(mut tcp: tokio::net::tcp::OwnedReadHalf, session: Arc<Mutex<Session>>) -> String {
     let mut chunk = vec![0; 16 << 10];

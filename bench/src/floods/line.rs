@@ -90,17 +90,15 @@ impl Session {
         pieces: u32,
     ) -> anyhow::Result<(Vec<u8>, usize)> {
         let mut records = Vec::new();
-        let mut payload = 0;
-        match (self, &flood.attack) {
+        let payload = match (self, &flood.attack) {
             (Self::Http2 { tls, .. }, Attack::Frames(frames)) => {
-                for n in first..first + pieces {
-                    let piece = (frames.piece)(n);
-                    payload += piece.len();
-                    tls.writer().write_all(&piece)?;
-                }
+                let pieces: Vec<u8> = (first..first + pieces).flat_map(frames.piece).collect();
+                // At once, or each would be a record of its own.
+                tls.writer().write_all(&pieces)?;
                 while tls.wants_write() {
                     tls.write_tls(&mut records)?;
                 }
+                pieces.len()
             }
             (Self::KeyUpdates(tls), Attack::KeyUpdates) => {
                 for _ in 0..pieces {
@@ -109,7 +107,7 @@ impl Session {
                 while tls.wants_write() {
                     tls.write_tls(&mut records)?;
                 }
-                payload = records.len();
+                records.len()
             }
             (Self::Sealed(sealer), Attack::Records { kind, content }) => {
                 let content = match content {
@@ -120,10 +118,10 @@ impl Session {
                 for _ in 0..pieces {
                     records.extend(sealer.record(*kind, content)?);
                 }
-                payload = records.len();
+                records.len()
             }
             _ => bail!("each flood has its kind of session"),
-        }
+        };
         Ok((records, payload))
     }
 

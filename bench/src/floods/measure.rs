@@ -166,6 +166,7 @@ impl Lane<'_> {
         let all = end.since(&between)?;
         Ok(Sample {
             cpu_seconds: all.saturating_sub(served).as_secs_f64(),
+            offered: self.flood.rate,
             latency_in_peace: median(in_peace.took).context("there were requests")?,
             latency_attacked: median(attacked.took).context("there were requests")?,
             attack: attack.attacked.context("a flood tells of itself")?,

@@ -15,7 +15,35 @@ pub fn write(run: &Run) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(run)? + "\n";
     fs::write(directory.join("floods.json"), json)?;
     fs::write(directory.join("floods.md"), markdown(run))?;
-    Ok(())
+    let document = install::root().join("docs/security.md");
+    let text = with_costs(&fs::read_to_string(&document)?, &run.rows);
+    Ok(fs::write(document, text)?)
+}
+
+/// The last cell of a table's line may have names of floods, each with what it cost.
+fn with_costs(text: &str, rows: &[Row]) -> String {
+    let line = |line: &str| {
+        let cells = line.strip_suffix(" |")?;
+        let (cells, entries) = cells.rsplit_once("| ")?;
+        let cost_of = |entry: &str| {
+            let name = entry.split(' ').next()?;
+            let row = rows.iter().find(|row| row.flood == name)?;
+            Some(format!("{name} {}", cost(row)))
+        };
+        let costs: Option<Vec<_>> = entries.split("; ").map(cost_of).collect();
+        Some(format!("{cells}| {} |", costs?.join("; ")))
+    };
+    let lines = text.lines();
+    lines
+        .map(|it| line(it).unwrap_or_else(|| it.to_owned()) + "\n")
+        .collect()
+}
+
+/// Per frame that was offered.
+fn cost(row: &Row) -> String {
+    each(row, |it| {
+        Some(short(it.figures()?.microseconds_each_offered))
+    })
 }
 
 pub fn markdown(run: &Run) -> String {
@@ -34,19 +62,19 @@ fn write_run(out: &mut String, run: &Run) -> std::fmt::Result {
     writeln!(out, "## Verdicts\n")?;
     writeln!(
         out,
-        "Share of a core that the attack takes, in percent; how often others wait as long as in peace.\n"
+        "Server CPU time per frame, record or connection offered; how often others wait as long as in peace.\n"
     )?;
     writeln!(
         out,
-        "| flood | | corelane / nginx / h2o, % | corelane is not the worst | others wait, times | less than twofold |"
+        "| flood | | corelane / nginx / h2o, µs | corelane is not the worst | others wait, times | less than twofold |"
     )?;
     writeln!(out, "| --- | --- | ---: | --- | ---: | --- |")?;
     for row in &run.rows {
-        let shares = each(row, |it| Some(short(it.figures()?.core_share * 100.0)));
+        let costs = cost(row);
         let latency = each(row, |it| Some(short(it.figures()?.latency_ratio)));
         writeln!(
             out,
-            "| {} | {} | {shares} | {} | {latency} | {} |",
+            "| {} | {} | {costs} | {} | {latency} | {} |",
             row.flood,
             row.group,
             verdict(row.not_the_worst),
@@ -120,4 +148,69 @@ fn write_row(out: &mut String, row: &Row) -> std::fmt::Result {
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        floods::{
+            attacker::Attacked,
+            catalogue,
+            results::{Row, Sample},
+        },
+        servers::{Backend, Server},
+        terms::Group,
+    };
+
+    fn row(name: &str, cpu_seconds: [f64; 3]) -> Row {
+        let flood = catalogue::named(name).expect("a flood");
+        let servers = [
+            Server::Corelane(Backend::Rustls),
+            Server::Nginx,
+            Server::H2o,
+        ];
+        let results = servers.into_iter().zip(cpu_seconds).map(|(server, cpu)| {
+            let sample = Sample {
+                cpu_seconds: cpu,
+                offered: 1_000_000,
+                latency_in_peace: 100.0,
+                latency_attacked: 150.0,
+                attack: Attacked {
+                    seconds: 1.0,
+                    sent: 10,
+                    ..Attacked::default()
+                },
+            };
+            ServerResult {
+                server,
+                samples: vec![sample; 3],
+                error: None,
+            }
+        });
+        Row::new(flood, Group::Tls13, results.collect())
+    }
+
+    #[test]
+    fn costs_stand_behind_the_names_of_floods_and_nowhere_else() {
+        let rows = [
+            row("ping", [0.5, 0.25, 1.0]),
+            row("settings", [2.0, 1.0, 1.5]),
+        ];
+        let text =
+            "| PING | `a::b` | ping; settings 9 / 9 |\n| others | ping, or so |\nping |\n| x | |\n";
+        assert_eq!(
+            with_costs(text, &rows),
+            "| PING | `a::b` | ping 0.50 / 0.25 / 1.00; settings 2.00 / 1.00 / 1.50 |\n\
+             | others | ping, or so |\nping |\n| x | |\n"
+        );
+    }
+
+    #[test]
+    fn the_worst_is_who_needs_most_and_not_who_needs_more_than_some() {
+        let [best, worst] = [[0.5, 0.25, 1.0], [2.0, 1.0, 1.5]].map(|cpu| row("ping", cpu));
+        assert_eq!(best.not_the_worst, Some(Verdict::Met));
+        assert_eq!(worst.not_the_worst, Some(Verdict::Missed));
+        assert_eq!(worst.others_served, Some(Verdict::Met));
+    }
 }

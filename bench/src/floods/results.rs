@@ -48,6 +48,8 @@ pub struct ServerResult {
 pub struct Sample {
     /// Of the server, for the attack alone: what others' requests took in peace is not in it.
     pub cpu_seconds: f64,
+    /// Per second.
+    pub offered: u32,
     /// Medians, in microseconds.
     pub latency_in_peace: f64,
     pub latency_attacked: f64,
@@ -63,6 +65,12 @@ impl Sample {
     /// Sent per second.
     pub fn rate(&self) -> f64 {
         self.attack.sent as f64 / self.attack.seconds
+    }
+
+    /// CPU time per frame, record or connection that an attacker sends where nothing is in the way, in
+    /// microseconds.
+    fn microseconds_each_offered(&self) -> f64 {
+        self.core_share() * 1e6 / f64::from(self.offered)
     }
 
     fn microseconds_each(&self) -> f64 {
@@ -87,6 +95,7 @@ impl Sample {
 pub struct Figures {
     pub core_share: f64,
     pub rate: f64,
+    pub microseconds_each_offered: f64,
     pub microseconds_each: f64,
     pub milliseconds_per_mebibyte: f64,
     /// The server's CPU time by the attackers'.
@@ -146,6 +155,7 @@ impl ServerResult {
         Some(Figures {
             core_share: median(Sample::core_share)?,
             rate: median(Sample::rate)?,
+            microseconds_each_offered: median(Sample::microseconds_each_offered)?,
             microseconds_each: median(Sample::microseconds_each)?,
             milliseconds_per_mebibyte: median(Sample::milliseconds_per_mebibyte)?,
             by_attackers_cpu: median(Sample::by_attackers_cpu)?,
