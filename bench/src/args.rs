@@ -54,6 +54,9 @@ pub enum Command {
     /// Counts what corelane needs for a request: instructions and allocations.
     Instructions(crate::instructions::Args),
 
+    /// Attacks corelane, nginx and h2o in turn, and tells what each attack costs them.
+    Floods(crate::floods::Args),
+
     /// What the harness starts on a core of its own: takes orders on standard input.
     #[command(hide = true)]
     Client,

@@ -5,7 +5,7 @@ use crate::{
     fixtures::Resource,
     servers::{Backend, Server},
     shapes::{Load, Shape},
-    terms::{Group, KeyExchange, Terms},
+    terms::{Group, KeyExchange, KeyType, Terms},
 };
 
 /// What `--peer` takes.
@@ -27,10 +27,10 @@ impl Contender {
         }
     }
 
-    pub fn terms(&self, shape: &Shape) -> Terms {
+    pub fn terms(&self, key_type: KeyType) -> Terms {
         Terms {
             group: self.group,
-            key_type: shape.key_type,
+            key_type,
             key_exchange: match self.server {
                 Server::Nghttpd => KeyExchange::P256,
                 _ => KeyExchange::X25519,

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use crate::args::{Allocator, Args};
+use crate::args::{Allocator, Driver};
 
 /// The servers in Rust, and how they are wanted.
 #[derive(Clone, Debug)]
@@ -19,14 +19,14 @@ pub struct Builds {
 }
 
 impl Builds {
-    pub fn new(args: &Args) -> Self {
+    pub fn new(allocator: Allocator, driver: Driver) -> Self {
         Self {
-            target: target_of(args.allocator),
-            allocator: args.allocator,
-            driver: match args.driver {
-                crate::args::Driver::Auto => "auto",
-                crate::args::Driver::IoUring => "io-uring",
-                crate::args::Driver::Epoll => "epoll",
+            target: target_of(allocator),
+            allocator,
+            driver: match driver {
+                Driver::Auto => "auto",
+                Driver::IoUring => "io-uring",
+                Driver::Epoll => "epoll",
             },
         }
     }

@@ -9,6 +9,7 @@ mod client;
 mod contenders;
 mod cores;
 mod fixtures;
+mod floods;
 mod goals;
 mod h2load;
 mod install;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     let ended = match &args.command {
         Some(Command::Client) => client::run().map(|()| true),
         Some(Command::Instructions(args)) => instructions::run(args),
+        Some(Command::Floods(args)) => floods::run(args),
         None if args.list => {
             args::list();
             Ok(true)
@@ -61,7 +63,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<bool> {
     interrupt::catch()?;
     cores::raise_open_files()?;
-    let builds = install::Builds::new(args);
+    let builds = install::Builds::new(args.allocator, args.driver);
     if !args.no_build {
         builds.make()?;
     }
@@ -70,6 +72,7 @@ fn run(args: &Args) -> anyhow::Result<bool> {
         cores: cores::Cores::choose()?,
         builds,
         plan: args.plan(),
+        limits_lifted: true,
     };
     let machine = machine::describe(&site)?;
     let shapes = args.shapes();

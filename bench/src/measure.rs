@@ -28,6 +28,8 @@ pub struct Site {
     pub cores: Cores,
     pub builds: Builds,
     pub plan: Plan,
+    /// Limits of a server's own that would end a run of requests; they stay where it is attacked.
+    pub limits_lifted: bool,
 }
 
 /// A server with what it has done so far. After its first error it no longer takes part.

@@ -30,13 +30,13 @@ pub struct Subject<'a> {
 
 impl Subject<'_> {
     pub fn start(&self) -> anyhow::Result<Running> {
-        Running::start(&self.contender, self.shape, self.site)
+        Running::start(&self.contender, self.shape.key_type, self.site)
     }
 
     pub fn target(&self, running: &Running) -> Target {
         Target {
             addr: running.addr,
-            terms: self.contender.terms(self.shape),
+            terms: self.contender.terms(self.shape.key_type),
             certificate: self
                 .site
                 .fixtures

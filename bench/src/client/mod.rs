@@ -1,13 +1,15 @@
 //! A client of our own, for what h2load cannot do: resume sessions, tell a resumed handshake from a
-//! full one, and keep connections open. It runs as a process of its own, on the client's core.
+//! full one, keep connections open, and attack. It runs as a process of its own, on the client's core.
 //!
-//! The order of things: a job on standard input, `"ready"` out, a line in, the outcome out, and the
-//! end of the input ends the process with its connections.
+//! The order of things: a job on standard input, `"ready"` out, a line in, the outcome out (a
+//! steady client goes on with the next line), and the end of the input ends the process with its
+//! connections.
 
 pub mod connection;
 mod handshakes;
 mod idle;
 mod paced;
+mod steady;
 mod target;
 
 use std::{
@@ -20,7 +22,10 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 pub use self::target::{Target, negotiated};
-use crate::cores::{Cores, pinned};
+use crate::{
+    cores::{Cores, pinned},
+    floods::{self, Attacked},
+};
 
 /// For one connection and its request, in a run of hundreds at once.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -31,7 +36,7 @@ pub struct Job {
     pub task: Task,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub enum Task {
     /// Connects, asks once and closes, over and over.
     Handshakes { count: u32, resumed: bool },
@@ -43,6 +48,10 @@ pub enum Task {
         connections: u32,
         rate: f64,
     },
+    /// Asks at this many requests per second, as often as it is told to.
+    Steady { connections: u32, rate: f64 },
+    /// Floods, by its name.
+    Flood { name: String, seconds: f64 },
 }
 
 /// What became of it.
@@ -51,6 +60,7 @@ pub struct Done {
     pub seconds: f64,
     /// Microseconds that each request took, where that was the question.
     pub took: Vec<f64>,
+    pub attacked: Option<Attacked>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -72,7 +82,16 @@ impl Client {
     /// Started and ready to go.
     pub fn start(job: &Job, cores: Cores) -> anyhow::Result<Self> {
         let this = std::env::current_exe().context("cannot tell which program this is")?;
-        let mut child = pinned(&[cores.client], this)
+        let mut command = match job.task {
+            // Whoever else is on this core comes first.
+            Task::Flood { .. } => {
+                let mut command = pinned(&[cores.client], "nice");
+                command.args(["-n", "10"]).arg(this);
+                command
+            }
+            _ => pinned(&[cores.client], this),
+        };
+        let mut child = command
             .arg("client")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -96,7 +115,16 @@ impl Client {
     /// Lets it go, and waits until it is done. Connections that are to stay open do so until this is
     /// dropped.
     pub fn go(&mut self) -> anyhow::Result<Done> {
-        self.say("go")?;
+        self.begin("go")?;
+        self.end()
+    }
+
+    pub fn begin(&mut self, order: &str) -> anyhow::Result<()> {
+        self.say(order)
+    }
+
+    /// Waits until it is done.
+    pub fn end(&mut self) -> anyhow::Result<Done> {
         match self.answer()? {
             Answer::Done(done) => Ok(done),
             other => bail!("the client is not done: {other:?}"),
@@ -157,6 +185,24 @@ pub fn run() -> anyhow::Result<()> {
             connections,
             rate,
         } => paced::run(&runtime, target, requests, connections, rate, &mut ready),
+        Task::Steady { connections, rate } => {
+            let steady = steady::Steady::open(&runtime, target, connections, rate)?;
+            answer(&Answer::Ready)?;
+            while let Ok(requests) = order() {
+                answer(&match steady.ask(&runtime, requests.parse()?) {
+                    Ok(done) => Answer::Done(done),
+                    Err(error) => Answer::Failed(format!("{error:#}")),
+                })?;
+            }
+            return Ok(());
+        }
+        Task::Flood { name, seconds } => {
+            floods::attack(&runtime, target, &name, seconds, &mut ready).map(|attacked| Done {
+                seconds: attacked.seconds,
+                attacked: Some(attacked),
+                ..Done::default()
+            })
+        }
     };
     match done {
         Ok(done) => {

@@ -55,6 +55,7 @@ pub fn run(
         Ok(Done {
             seconds: begin.elapsed().as_secs_f64(),
             took,
+            ..Done::default()
         })
     })
 }

@@ -30,7 +30,7 @@ fn write_run(out: &mut String, run: &Run) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_machine(out: &mut String, machine: &Machine) -> std::fmt::Result {
+pub fn write_machine(out: &mut String, machine: &Machine) -> std::fmt::Result {
     let Machine {
         date,
         commit,

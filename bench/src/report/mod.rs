@@ -7,7 +7,7 @@ use std::fs;
 
 use crate::{install, results::Run};
 
-pub use markdown::markdown;
+pub use markdown::{markdown, write_machine};
 
 pub fn write(run: &Run) -> anyhow::Result<()> {
     let directory = install::root().join("bench/results");
@@ -24,7 +24,7 @@ pub fn write(run: &Run) -> anyhow::Result<()> {
 }
 
 /// Three figures that count.
-fn short(number: f64) -> String {
+pub fn short(number: f64) -> String {
     match number {
         it if it >= 100.0 => format!("{it:.0}"),
         it if it >= 10.0 => format!("{it:.1}"),

@@ -19,12 +19,18 @@ MaxProtocol = TLSv1.2
 pub fn command(launch: &Launch) -> anyhow::Result<Command> {
     // Workers that may read what the harness may.
     let user = if is_root() { "user: root" } else { "" };
+    let lifted = match launch.site.limits_lifted {
+        true => {
+            "# It would stop accepting at 1,024.
+max-connections: 4096
+http2-idle-timeout: 86400"
+        }
+        false => "",
+    };
     let text = format!(
         r##"{user}
 num-threads: {workers}
-# It would stop accepting at 1,024.
-max-connections: 4096
-http2-idle-timeout: 86400
+{lifted}
 listen:
   host: {host}
   port: {port}

@@ -19,8 +19,11 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use tempfile::TempDir;
 
 use crate::{
-    accounting::Processes, contenders::Contender, fixtures::Credentials, measure::Site,
-    shapes::Shape, terms::Group,
+    accounting::Processes,
+    contenders::Contender,
+    fixtures::Credentials,
+    measure::Site,
+    terms::{Group, KeyType},
 };
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -126,7 +129,7 @@ pub struct Running {
 
 impl Running {
     /// Started, and accepting connections.
-    pub fn start(contender: &Contender, shape: &Shape, site: &Site) -> anyhow::Result<Self> {
+    pub fn start(contender: &Contender, key_type: KeyType, site: &Site) -> anyhow::Result<Self> {
         let scratch = site.fixtures.scratch()?;
         // Kept from being given to anybody else until the server is about to take it.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
@@ -137,7 +140,7 @@ impl Running {
             addr,
             group: contender.group,
             workers: contender.workers,
-            credentials: site.fixtures.credentials(shape.key_type),
+            credentials: site.fixtures.credentials(key_type),
         };
         let command = contender.server.command(&launch)?;
         drop(port);

@@ -14,6 +14,17 @@ pub fn command(launch: &Launch) -> anyhow::Result<Command> {
         Group::Tls13 => "TLSv1.3",
         Group::Tls12 => "TLSv1.2",
     };
+    let lifted = match launch.site.limits_lifted {
+        true => {
+            "# After 1,000 requests it would close a connection.
+    keepalive_requests 1000000000;
+    keepalive_timeout 1d;
+    keepalive_time 1d;
+    # As many as hyper and corelane allow.
+    http2_max_concurrent_streams 200;"
+        }
+        false => "",
+    };
     let text = format!(
         "daemon off;
 {user}
@@ -29,12 +40,7 @@ http {{
     default_type application/octet-stream;
     open_file_cache max=64 inactive=1d;
     open_file_cache_valid 1d;
-    # After 1,000 requests it would close a connection.
-    keepalive_requests 1000000000;
-    keepalive_timeout 1d;
-    keepalive_time 1d;
-    # As many as hyper and corelane allow.
-    http2_max_concurrent_streams 200;
+    {lifted}
     client_body_temp_path {scratch}/body;
     proxy_temp_path {scratch}/proxy;
     fastcgi_temp_path {scratch}/fastcgi;

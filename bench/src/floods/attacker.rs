@@ -1,0 +1,279 @@
+//! The attackers: ten connections that send at a steady rate, and connect anew when they are cut off.
+//! They run in the client's process.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context;
+use procfs::process::Process;
+use rustls::{ClientConfig, client::Resumption, pki_types::ServerName};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    runtime::Runtime,
+    task::JoinSet,
+    time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout_at},
+};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    catalogue::{Attack, Flood, Opening},
+    line::{Line, Session, client_hello, connect},
+};
+use crate::client::Target;
+
+const ATTACKERS: u32 = 10;
+
+/// How often each of them sends.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Who is cut off waits so long from one connection to the next: 200 of them per second, as in
+/// the flood of handshakes, lest every flood that is cut off become one of those.
+const RECONNECT: Duration = Duration::from_millis(50);
+
+/// What the attackers got done.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Attacked {
+    pub seconds: f64,
+    /// Frames, records or connections, as the flood counts.
+    pub sent: u64,
+    /// What the sockets took of the flood: TLS payload where it is HTTP/2, records where it is TLS.
+    pub bytes: u64,
+    /// Connections that were made during the flood.
+    pub connections: u64,
+    pub cpu_seconds: f64,
+    /// How connections were ended by the server, and after how much had been sent on each.
+    pub cut_off: BTreeMap<String, Vec<u64>>,
+    /// Connections that failed before they could flood.
+    pub refused: u64,
+}
+
+/// One of the attackers.
+#[derive(Clone)]
+struct Attacker {
+    flood: &'static Flood,
+    target: Target,
+    tls: Arc<ClientConfig>,
+    hello: Arc<Vec<u8>>,
+    done: Arc<Mutex<Attacked>>,
+}
+
+pub fn run(
+    runtime: &Runtime,
+    target: &Target,
+    flood: &'static Flood,
+    duration: Duration,
+    ready: &mut dyn FnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<Attacked> {
+    let mut tls = target.tls()?;
+    // Full handshakes, as of clients that do not know each other.
+    tls.resumption = Resumption::disabled();
+    tls.enable_secret_extraction = true;
+    let tls = Arc::new(tls);
+    let attacker = Attacker {
+        flood,
+        target: target.clone(),
+        hello: Arc::new(client_hello(&tls)?),
+        tls,
+        done: Arc::default(),
+    };
+    let mut lines = Vec::new();
+    for _ in 0..ATTACKERS {
+        lines.push(match flood.attack {
+            Attack::Connections(_) => None,
+            _ => Some(runtime.block_on(attacker.open())?),
+        });
+    }
+    ready()?;
+    let before = cpu_time()?;
+    runtime.block_on(async {
+        let begin = Instant::now();
+        let mut tasks = JoinSet::new();
+        for (i, line) in (0..ATTACKERS).zip(lines) {
+            let pace = Pace::new(flood, begin, i);
+            let attacker = attacker.clone();
+            tasks.spawn(timeout_at(begin + duration, attacker.go(line, pace)));
+        }
+        while let Some(ended) = tasks.join_next().await {
+            // At the end of the time, which is how they should end.
+            if let Ok(failed) = ended? {
+                failed?;
+            }
+        }
+        attacker.done().seconds = begin.elapsed().as_secs_f64();
+        anyhow::Ok(())
+    })?;
+    attacker.done().cpu_seconds = cpu_time()? - before;
+    let done = attacker.done().clone();
+    Ok(done)
+}
+
+/// Of this process, which has one thread.
+fn cpu_time() -> anyhow::Result<f64> {
+    let account = Process::myself()?.schedstat()?;
+    Ok(account.sum_exec_runtime as f64 / 1e9)
+}
+
+/// When an attacker sends, and how many pieces.
+struct Pace {
+    ticks: Interval,
+    pieces: u32,
+    begin: Instant,
+}
+
+impl Pace {
+    /// One behind the other, so that the server's work comes evenly.
+    fn new(flood: &Flood, begin: Instant, attacker: u32) -> Self {
+        let rate = f64::from(flood.rate) / f64::from(ATTACKERS * flood.attack.in_piece());
+        let pieces = (rate * TICK.as_secs_f64()).round().max(1.0);
+        let tick = Duration::from_secs_f64(pieces / rate);
+        let begin = begin + tick * attacker / ATTACKERS;
+        let mut ticks = interval_at(begin, tick);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        Self {
+            ticks,
+            pieces: pieces as u32,
+            begin,
+        }
+    }
+}
+
+impl Attacker {
+    async fn open(&self) -> anyhow::Result<Line> {
+        Line::open(&self.target, &self.tls, self.flood).await
+    }
+
+    fn done(&self) -> MutexGuard<'_, Attacked> {
+        lock(&self.done)
+    }
+
+    async fn go(self, mut first: Option<Line>, mut pace: Pace) -> anyhow::Result<()> {
+        if let Attack::Connections(opening) = self.flood.attack {
+            return self.connect(opening, pace).await;
+        }
+        let mut next = pace.begin;
+        loop {
+            let line = match first.take() {
+                Some(line) => line,
+                None => {
+                    sleep_until(next).await;
+                    next = Instant::now() + RECONNECT;
+                    match self.open().await {
+                        Ok(line) => {
+                            self.done().connections += 1;
+                            line
+                        }
+                        Err(_) => {
+                            self.done().refused += 1;
+                            continue;
+                        }
+                    }
+                }
+            };
+            let (how, sent) = self.flood(line, &mut pace).await?;
+            self.done().cut_off.entry(how).or_default().push(sent);
+        }
+    }
+
+    /// Until the server ends it: how it did, and after how much.
+    async fn flood(&self, line: Line, pace: &mut Pace) -> anyhow::Result<(String, u64)> {
+        let (reader, mut writer) = line.tcp.into_split();
+        let session = Arc::new(Mutex::new(line.session));
+        let mut reading = JoinSet::new();
+        reading.spawn(read(reader, Arc::clone(&session)));
+        let mut pieces = 0;
+        let in_piece = u64::from(self.flood.attack.in_piece());
+        loop {
+            pace.ticks.tick().await;
+            if let Some(how) = reading.try_join_next() {
+                return Ok((how?, u64::from(pieces) * in_piece));
+            }
+            let (records, payload) =
+                lock(&session).seal(self.flood, &self.hello, pieces, pace.pieces)?;
+            if writer.write_all(&records).await.is_err() {
+                let how = reading.join_next().await.context("one is reading")?;
+                return Ok((how?, u64::from(pieces) * in_piece));
+            }
+            pieces += pace.pieces;
+            let mut done = self.done();
+            done.sent += u64::from(pace.pieces) * in_piece;
+            done.bytes += payload as u64;
+        }
+    }
+
+    async fn connect(self, opening: Opening, mut pace: Pace) -> anyhow::Result<()> {
+        let mut open = Vec::new();
+        let mut ends = JoinSet::new();
+        loop {
+            pace.ticks.tick().await;
+            let begun = async {
+                let mut tcp = connect(&self.target).await?;
+                let bytes = match opening {
+                    Opening::ClientHello => {
+                        tcp.write_all(&self.hello).await?;
+                        open.push(tcp);
+                        self.hello.len()
+                    }
+                    Opening::Handshake => {
+                        let name = ServerName::try_from("localhost")?;
+                        let tls = TlsConnector::from(Arc::clone(&self.tls));
+                        tls.connect(name, tcp).await?;
+                        self.hello.len()
+                    }
+                    Opening::Garbage => {
+                        tcp.write_all(&GARBAGE).await?;
+                        ends.spawn(end_of(tcp, Arc::clone(&self.done)));
+                        GARBAGE.len()
+                    }
+                };
+                anyhow::Ok(bytes)
+            };
+            match begun.await {
+                Ok(bytes) => {
+                    let mut done = self.done();
+                    done.sent += 1;
+                    done.connections += 1;
+                    done.bytes += bytes as u64;
+                }
+                Err(_) => self.done().refused += 1,
+            }
+        }
+    }
+}
+
+/// Counts the connection if the server ends it.
+async fn end_of(mut tcp: TcpStream, done: Arc<Mutex<Attacked>>) {
+    let mut answer = Vec::new();
+    let how = match tcp.read_to_end(&mut answer).await {
+        Ok(_) if answer.first() == Some(&21) => "alert",
+        Ok(_) => "closed",
+        Err(_) => "reset",
+    };
+    lock(&done).cut_off.entry(how.into()).or_default().push(1);
+}
+
+/// Neither TLS nor HTTP.
+static GARBAGE: [u8; 1024] = [0; 1024];
+
+async fn read(mut tcp: tokio::net::tcp::OwnedReadHalf, session: Arc<Mutex<Session>>) -> String {
+    let mut chunk = vec![0; 16 << 10];
+    loop {
+        match tcp.read(&mut chunk).await {
+            Ok(0) => return "closed".into(),
+            Err(_) => return "reset".into(),
+            Ok(n) => {
+                if let Some(how) = lock(&session).open(&chunk[..n]) {
+                    return how;
+                }
+            }
+        }
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

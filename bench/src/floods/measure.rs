@@ -1,0 +1,175 @@
+//! The rounds of a flood: around the servers in turn, each first left in peace and then attacked.
+
+use anyhow::Context;
+
+use super::{
+    catalogue::Flood,
+    results::{Row, Sample, ServerResult},
+};
+use crate::{
+    check::check,
+    client::{Client, Job, Target, Task},
+    contenders::Contender,
+    fixtures::Resource,
+    interrupt,
+    measure::Site,
+    servers::{Backend, Running, Server},
+    statistics::Spread,
+    terms::{Group, KeyType},
+};
+
+/// The others: few connections and requests, so that waiting is all that can make them slow.
+const CONNECTIONS: u32 = 8;
+const RATE: f64 = 200.0;
+
+/// Their requests before the attack and during it.
+const IN_PEACE: u32 = 50;
+const ATTACKED: u32 = 140;
+
+/// How long an attack lasts.
+const SECONDS: f64 = ATTACKED as f64 / RATE;
+
+struct Lane<'a> {
+    contender: Contender,
+    flood: &'static Flood,
+    site: &'a Site,
+    running: Option<Running>,
+    samples: Vec<Sample>,
+    error: Option<String>,
+}
+
+/// A row for each version of TLS.
+pub fn measure(flood: &'static Flood, site: &Site) -> anyhow::Result<Vec<Row>> {
+    let contenders = flood.groups.iter().flat_map(|&group| {
+        let backend = match group {
+            Group::Tls13 => Backend::Rustls,
+            Group::Tls12 => Backend::NativeTls,
+        };
+        [Server::Corelane(backend), Server::Nginx, Server::H2o].map(|server| Contender {
+            server,
+            group,
+            workers: 1,
+        })
+    });
+    let mut lanes: Vec<_> = contenders
+        .map(|contender| Lane {
+            contender,
+            flood,
+            site,
+            running: None,
+            samples: Vec::new(),
+            error: None,
+        })
+        .collect();
+    for round in 0..=site.plan.rounds {
+        for lane in &mut lanes {
+            interrupt::check()?;
+            lane.attempt(|lane| match round {
+                0 => lane.prepare(),
+                _ => lane.sample(round),
+            });
+        }
+    }
+    let rows = flood.groups.iter().map(|&group| {
+        let of_group = lanes.extract_if(.., |lane| lane.contender.group == group);
+        let servers = of_group.map(|lane| ServerResult {
+            server: lane.contender.server,
+            samples: lane.samples,
+            error: lane.error,
+        });
+        Row::new(flood, group, servers.collect())
+    });
+    Ok(rows.collect())
+}
+
+impl Lane<'_> {
+    fn attempt(&mut self, step: impl FnOnce(&mut Self) -> anyhow::Result<()>) {
+        if self.error.is_some() {
+            return;
+        }
+        if let Err(error) = step(self) {
+            eprintln!("ERROR: {}: {error:#}", self.name());
+            self.error = Some(format!("{error:#}"));
+            self.running = None;
+        }
+    }
+
+    fn name(&self) -> String {
+        let Self {
+            contender, flood, ..
+        } = self;
+        format!("{} {} {}", flood.name, contender.group, contender.name())
+    }
+
+    fn prepare(&mut self) -> anyhow::Result<()> {
+        let running = Running::start(&self.contender, KeyType::P256, self.site)?;
+        check(&self.target(&running), Resource::Tiny)?;
+        self.running = Some(running);
+        Ok(())
+    }
+
+    fn target(&self, running: &Running) -> Target {
+        Target {
+            addr: running.addr,
+            terms: self.contender.terms(KeyType::P256),
+            certificate: self.site.fixtures.credentials(KeyType::P256).certificate,
+        }
+    }
+
+    fn client(&self, task: Task, running: &Running) -> anyhow::Result<Client> {
+        let target = self.target(running);
+        Client::start(&Job { target, task }, self.site.cores)
+    }
+
+    fn sample(&mut self, round: u32) -> anyhow::Result<()> {
+        let mut running = self.running.take().context("the server was started")?;
+        let sample = self.attack(&mut running)?;
+        eprintln!(
+            "{:45} round {round}: {:6.2} % of a core, {:7.0}/s, latency {:4.0} to {:4.0} µs",
+            self.name(),
+            sample.core_share() * 100.0,
+            sample.rate(),
+            sample.latency_in_peace,
+            sample.latency_attacked,
+        );
+        self.samples.push(sample);
+        self.running = Some(running);
+        Ok(())
+    }
+
+    fn attack(&self, running: &mut Running) -> anyhow::Result<Sample> {
+        let others = Task::Steady {
+            connections: CONNECTIONS,
+            rate: RATE,
+        };
+        let mut others = self.client(others, running)?;
+        let flood = Task::Flood {
+            name: self.flood.name.into(),
+            seconds: SECONDS,
+        };
+        let mut attackers = self.client(flood, running)?;
+        let begin = running.processes()?.cpu_time_at_rest()?;
+        others.begin(&IN_PEACE.to_string())?;
+        let in_peace = others.end().context("others, in peace")?;
+        let between = running.processes()?.cpu_time_at_rest()?;
+        attackers.begin("go")?;
+        others.begin(&ATTACKED.to_string())?;
+        let attacked = others.end().context("others, during the flood")?;
+        let attack = attackers.end().context("the attackers")?;
+        // Their connections end with them, and that is work too.
+        drop(attackers);
+        let end = running.processes()?.cpu_time_at_rest()?;
+        let median = |took: Vec<f64>| Some(Spread::of(took)?.median);
+        let served = between
+            .since(&begin)?
+            .mul_f64(f64::from(ATTACKED) / f64::from(IN_PEACE));
+        let all = end.since(&between)?;
+        Ok(Sample {
+            cpu_seconds: all.saturating_sub(served).as_secs_f64(),
+            offered: self.flood.rate,
+            latency_in_peace: median(in_peace.took).context("there were requests")?,
+            latency_attacked: median(attacked.took).context("there were requests")?,
+            attack: attack.attacked.context("a flood tells of itself")?,
+        })
+    }
+}
