@@ -162,10 +162,10 @@ pub struct Http2Config {
     pub max_request_body_size: Option<u64>,
     /// Frames that a peer may send within 10 s beyond those that come with requests and responses,
     /// DATA not counted: PING, SETTINGS, PRIORITY, WINDOW_UPDATE and so on, each of which is work
-    /// without use. A request accounts for 8, each 64 KiB of a response, or piece of it, for 4 and
-    /// one for every KiB. Past it the peer gets GOAWAY (`ENHANCE_YOUR_CALM`) and the connection is
-    /// closed (RFC 9113 section 10.5; CVE-2019-9512, 9513, 9515). Default 10,000: a core does not
-    /// feel 1,000 a second.
+    /// without use. SETTINGS behind the first count for 100. A request accounts for 8, a piece of a
+    /// response's body for 4 and one for every 256 bytes. Past it the peer gets GOAWAY
+    /// (`ENHANCE_YOUR_CALM`) and the connection is closed (RFC 9113 section 10.5; CVE-2019-9511,
+    /// 9512, 9513, 9515). Default 10,000: a core does not feel 1,000 a second.
     pub max_extra_frames: u32,
     /// Requests that a peer may reset within 10 s before their responses have begun, beyond those
     /// that were answered: each has cost a handler's work. Past it the peer gets GOAWAY

@@ -45,6 +45,7 @@ for_each_backend!(
     settings_without_end,
     priorities_without_end,
     window_updates_without_end,
+    single_bytes_of_window_without_end,
     unknown_frames_without_end,
     pings_that_nobody_reads_the_answers_of,
     settings_that_nobody_reads_the_answers_of,
@@ -404,6 +405,10 @@ fn an_hpack_bomb(backend: Backend) {
 
 /// Frames that ask for nothing: ended once there are more than any client sends.
 fn extra_frames(backend: Backend, begin: &[u8], frame: &[u8]) {
+    more_than(10_000, backend, begin, frame);
+}
+
+fn more_than(most: usize, backend: Backend, begin: &[u8], frame: &[u8]) {
     flood(
         backend,
         any,
@@ -413,7 +418,7 @@ fn extra_frames(backend: Backend, begin: &[u8], frame: &[u8]) {
             assert_eq!(flooded.goaway, CALM);
             let counters = server.counters()[0];
             assert_eq!((counters.floods, counters.frame_floods), (1, 1));
-            let least = 10_000 * frame.len();
+            let least = most * frame.len();
             assert!(flooded.sent > least, "{} bytes were too many", flooded.sent);
         },
     );
@@ -431,7 +436,7 @@ fn settings_without_end(backend: Backend) {
         settings(&[(INITIAL_WINDOW_SIZE, 1)]),
         settings(&[(INITIAL_WINDOW_SIZE, 2)]),
     ];
-    extra_frames(backend, &waiting, &change.concat());
+    more_than(50, backend, &waiting, &change.concat());
 }
 
 /// CVE-2019-9513.
@@ -444,6 +449,13 @@ fn priorities_without_end(backend: Backend) {
 fn window_updates_without_end(backend: Backend) {
     let waiting = requests(0..1, "/wait", |_| Vec::new());
     extra_frames(backend, &waiting, &window_update(1, 1));
+}
+
+/// The same on a response, which each lets go on by a byte.
+fn single_bytes_of_window_without_end(backend: Backend) {
+    let mut begin = settings(&[(INITIAL_WINDOW_SIZE, 0)]);
+    begin.extend(requests(0..1, "/endless", |_| Vec::new()));
+    extra_frames(backend, &begin, &window_update(1, 1));
 }
 
 fn unknown_frames_without_end(backend: Backend) {

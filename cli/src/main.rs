@@ -62,7 +62,7 @@ fn log(verbose: u8) {
         0 => (LevelFilter::WARN, LevelFilter::WARN),
         1 => (LevelFilter::INFO, LevelFilter::WARN),
         2 => (LevelFilter::DEBUG, LevelFilter::WARN),
-        _ => (LevelFilter::TRACE, LevelFilter::DEBUG),
+        _ => (LevelFilter::DEBUG, LevelFilter::DEBUG),
     };
     let filter = Targets::new()
         .with_default(others)

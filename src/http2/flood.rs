@@ -16,6 +16,10 @@ const PERIOD: Duration = Duration::from_secs(10);
 /// acknowledgement of its response's bytes, a PING to see how long that took.
 const PER_REQUEST: u32 = 8;
 
+/// What SETTINGS count for behind the first: each may change the windows of all streams, and no
+/// client has reason to send many.
+const SETTINGS_WEIGHT: u32 = 100;
+
 /// What requests and responses account for, since it was looked at last.
 #[derive(Default)]
 pub(super) struct Tally {
@@ -30,13 +34,12 @@ impl Tally {
         add(&self.accounted, PER_REQUEST);
     }
 
-    /// Peers acknowledge what they read by WINDOW_UPDATE; some do it for each DATA frame, and none
-    /// for less than a KiB of a large one.
-    pub(super) fn sent(&self, bytes: usize) {
-        add(
-            &self.accounted,
-            4 + u32::try_from(bytes / 1024).unwrap_or(u32::MAX),
-        );
+    /// Peers acknowledge what they read by WINDOW_UPDATE; some do it for each DATA frame. One that
+    /// is short because their window is accounts for nothing: `whole` is what ends a piece of the
+    /// handler's.
+    pub(super) fn sent(&self, bytes: usize, whole: bool) {
+        let frames = u32::try_from(bytes / 256).unwrap_or(u32::MAX);
+        add(&self.accounted, frames.saturating_add(4 * u32::from(whole)));
     }
 
     pub(super) fn answered(&self) {
@@ -156,6 +159,8 @@ pub(super) struct FrameCounter {
     /// Bytes of the head that have passed, of nine.
     have: usize,
     counted: u32,
+    /// SETTINGS that any peer sends: its own, and that it has seen ours.
+    first_settings: u8,
 }
 
 impl FrameCounter {
@@ -166,6 +171,7 @@ impl FrameCounter {
             head: [0; 4],
             have: 0,
             counted: 0,
+            first_settings: 2,
         }
     }
 
@@ -177,6 +183,7 @@ impl FrameCounter {
     pub(super) fn read(&mut self, mut bytes: &[u8]) {
         const HEAD: usize = 9;
         const DATA: u8 = 0;
+        const SETTINGS: u8 = 4;
         loop {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
@@ -198,9 +205,16 @@ impl FrameCounter {
             let [a, b, c, kind] = self.head;
             self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
             self.have = 0;
-            if kind != DATA {
-                self.counted = self.counted.saturating_add(1);
-            }
+            let weight = match kind {
+                DATA => 0,
+                SETTINGS if self.first_settings == 0 => SETTINGS_WEIGHT,
+                SETTINGS => {
+                    self.first_settings -= 1;
+                    1
+                }
+                _ => 1,
+            };
+            self.counted = self.counted.saturating_add(weight);
         }
     }
 }
@@ -254,7 +268,7 @@ mod tests {
     fn nothing_is_saved_up() {
         let mut gate = gate(10);
         let tally = Tally::default();
-        tally.sent(1024 * 1024);
+        tally.sent(1024 * 1024, true);
         assert_eq!(gate.look(0, &tally), None);
         assert_eq!(gate.look(11, &tally), Some(Flood::Frames));
     }

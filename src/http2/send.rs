@@ -220,7 +220,7 @@ impl Outgoing {
             let granted = ready!(self.poll_window(stream, stall, cx))?;
             let piece = self.data.split_to(granted.min(self.data.len()));
             stall.moved(piece.len());
-            scope.tally.sent(piece.len());
+            scope.tally.sent(piece.len(), self.data.is_empty());
             let last = self.end_of_stream && self.data.is_empty();
             stream.send_data(Chunk::new(piece, &self.turn.buffer), last)?;
         }
