@@ -86,7 +86,7 @@ impl Client {
             // Whoever else is on this core comes first.
             Task::Flood { .. } => {
                 let mut command = pinned(&[cores.client], "nice");
-                command.args(["-n", "10"]).arg(this);
+                command.args(["-n", "4"]).arg(this);
                 command
             }
             _ => pinned(&[cores.client], this),

@@ -184,7 +184,7 @@ pub static FLOODS: [Flood; 20] = [
         ..http2(
             "settings",
             "SETTINGS that change the windows of 100 streams, CVE-2019-9515",
-            100_000,
+            200_000,
             (nothing, 1, |_| Vec::new()),
         )
     },
