@@ -451,11 +451,31 @@ fn window_updates_without_end(backend: Backend) {
     extra_frames(backend, &waiting, &window_update(1, 1));
 }
 
-/// The same on a response, which each lets go on by a byte.
+/// The same at leisure: each has let a response go on by a byte before the next one comes.
 fn single_bytes_of_window_without_end(backend: Backend) {
-    let mut begin = settings(&[(INITIAL_WINDOW_SIZE, 0)]);
-    begin.extend(requests(0..1, "/endless", |_| Vec::new()));
-    extra_frames(backend, &begin, &window_update(1, 1));
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, |_, http2| http2.max_extra_frames = 100);
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[(INITIAL_WINDOW_SIZE, 0)]).await;
+            let ask = headers(1, WHOLE, &hpack::get("/endless"));
+            peer.send(&ask).await.expect("sent");
+            for _ in 0..200 {
+                peer.send(&window_update(1, 1)).await.expect("sent");
+                loop {
+                    let frame = peer.next().await.expect("a byte, or GOAWAY");
+                    if frame.is(kind::GOAWAY, 0) {
+                        return;
+                    }
+                    if frame.is(kind::DATA, 1) {
+                        break;
+                    }
+                }
+            }
+            panic!("200 bytes were fetched one by one");
+        });
+        server.wait_for("counted", |c| c.frame_floods == 1);
+    }
 }
 
 fn unknown_frames_without_end(backend: Backend) {
