@@ -174,11 +174,6 @@ pub struct Http2Config {
     pub max_early_resets: u32,
 }
 
-/// Requests that a peer has reset before they were looked at: past this many at once the peer gets
-/// GOAWAY (`ENHANCE_YOUR_CALM`). 20, h2's default: nobody changes his mind that often within one
-/// reading of the socket.
-pub(crate) const MAX_PENDING_ACCEPT_RESETS: usize = 20;
-
 /// Streams of one connection, over its whole life, that may be reset or refused for the peer's
 /// errors: past it the peer gets GOAWAY (`ENHANCE_YOUR_CALM`). 1024, h2's default: five times the
 /// streams that may be open, so that one burst too many is forgiven.
@@ -205,6 +200,14 @@ impl Default for Http2Config {
 }
 
 impl Http2Config {
+    /// Requests that a peer has reset before they were looked at: past this many at once the peer
+    /// gets GOAWAY (`ENHANCE_YOUR_CALM`). As many as may be open: a browser that leaves a page takes
+    /// back all that it has asked for, in one piece. Those past it are a flood, and so are many of
+    /// these bursts: each counts for [`max_early_resets`](Self::max_early_resets).
+    pub(crate) fn max_pending_accept_resets(&self) -> usize {
+        self.max_concurrent_streams as usize
+    }
+
     /// The ranges of RFC 9113 section 6.5.2, so that a wrong value is an error here and not a
     /// panic below.
     pub(crate) fn validate(&self) -> Result<(), Error> {

@@ -32,6 +32,7 @@ use peer::{Flooded, Peer};
 for_each_backend!(
     rapid_reset,
     rapid_reset_of_requests_under_way,
+    all_taken_back_at_once_is_no_flood,
     resets_among_answers_are_no_flood,
     made_you_reset_by_windows,
     made_you_reset_by_bodies,
@@ -228,6 +229,23 @@ fn rapid_reset_of_requests_under_way(backend: Backend) {
         assert_eq!(running.now(), 0, "handlers are dropped");
         assert!(running.most() <= 200);
         assert_serves(backend, &server);
+    }
+}
+
+/// A browser that leaves a page while it loads.
+fn all_taken_back_at_once_is_no_flood(backend: Backend) {
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, running) = server(backend, driver, any);
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            let streams = Http2Config::default().max_concurrent_streams;
+            let burst = requests(0..streams, "/wait", |stream| reset(stream, 8));
+            assert!(peer.settle(&burst).await, "the connection was ended");
+        });
+        server.wait_for("counted", |c| c.requests_abandoned == 200);
+        assert_eq!(server.counters()[0].floods, 0);
+        assert_eq!(running.now(), 0, "handlers are dropped");
     }
 }
 

@@ -109,7 +109,7 @@ where
         .max_header_list_size(config.max_header_list_size)
         .max_frame_size(config.max_frame_size)
         .max_send_buffer_size(config.max_send_buffer_size)
-        .max_pending_accept_reset_streams(config::MAX_PENDING_ACCEPT_RESETS)
+        .max_pending_accept_reset_streams(config.max_pending_accept_resets())
         .max_local_error_reset_streams(Some(config::MAX_ERROR_RESETS))
         .max_concurrent_reset_streams(config::MAX_RESET_STREAMS)
         .handshake(io);

@@ -1,0 +1,88 @@
+"""Every kind of gRPC call on examples/grpc_echo.rs: grpc_calls.py ADDRESS CERTIFICATE|- MESSAGES SILENCE
+
+MESSAGES per call where there are many, SILENCE in seconds on a bidirectional stream while the client
+sends PING every ten. Prints a line for each kind of call; fails where an answer is not right.
+"""
+
+import queue
+import sys
+import time
+
+import grpc
+
+address, certificate, messages, silence = sys.argv[1:]
+messages, silence = int(messages), float(silence)
+
+OPTIONS = [
+    ("grpc.ssl_target_name_override", "localhost"),
+    ("grpc.enable_http_proxy", 0),
+    # As often as grpcio sends them, whether there is a call or data or not.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+]
+LIMIT = 120 + silence  # seconds for one call
+
+
+def check(what, got, wanted):
+    if got != wanted:
+        sys.exit(f"{what}: {got!r}, not {wanted!r}")
+    print(what, flush=True)
+
+
+if certificate == "-":
+    channel = grpc.insecure_channel(address, OPTIONS)
+else:
+    with open(certificate, "rb") as file:
+        credentials = grpc.ssl_channel_credentials(file.read())
+    channel = grpc.secure_channel(address, credentials, OPTIONS)
+
+with channel:
+    unary = channel.unary_unary("/echo.Echo/Echo")
+    answers = [unary(b"%d" % i, timeout=LIMIT) for i in range(200)]
+    check("200 unary calls, one by one", answers, [b"%d" % i for i in range(200)])
+
+    calls = [unary.future(b"%d" % i * 100, timeout=LIMIT) for i in range(messages // 10)]
+    check(
+        f"{len(calls)} unary calls at once",
+        [call.result() for call in calls],
+        [b"%d" % i * 100 for i in range(len(calls))],
+    )
+
+    large = bytes(range(256)) * 15 * 1024  # grpcio takes no more than 4 MiB
+    check("a message of 3.75 MiB", unary(large, timeout=LIMIT), large)
+
+    count = channel.stream_unary("/echo.Echo/Count")
+    sent = (b"x" * (i % 1000) for i in range(messages))
+    size = sum(i % 1000 for i in range(messages))
+    wanted = b"%d %d" % (messages, size)
+    check(f"{messages} messages by client streaming", count(sent, timeout=LIMIT), wanted)
+
+    repeat = channel.unary_stream("/echo.Echo/Repeat")
+    got = list(repeat(b"%d" % messages, timeout=LIMIT))
+    wanted = [b"%d" % i for i in range(messages)]
+    check(f"{messages} messages by server streaming", got, wanted)
+
+    both = channel.stream_stream("/echo.Echo/Echo")
+    to_send = queue.Queue()
+    answers = both(iter(to_send.get, None), timeout=LIMIT)
+    for i in range(100):
+        to_send.put(b"%d" % i)
+        assert next(answers) == b"%d" % i
+    time.sleep(silence)
+    to_send.put(b"still there")
+    got = next(answers)
+    to_send.put(None)
+    check(f"a bidirectional stream, silent for {silence:.0f} s", [got, *answers], [b"still there"])
+    check("its status", answers.code(), grpc.StatusCode.OK)
+
+    # A caller that does not want the rest: RST_STREAM.
+    for _ in range(100):
+        to_send = queue.Queue()
+        to_send.put(b"one")
+        answers = both(iter(to_send.get, None), timeout=LIMIT)
+        assert next(answers) == b"one"
+        answers.cancel()
+        to_send.put(None)
+    check("a call after 100 that were cancelled", unary(b"well", timeout=LIMIT), b"well")

@@ -1,0 +1,121 @@
+//! gRPC without a framework: its framing is five bytes ahead of each message, its outcome a trailer.
+//!
+//! `cargo run --features native-tls --example grpc_echo -- rustls cert.pem key.pem`, or `native-tls`, or
+//! `none` without the files. Ends when its standard input does, and prints what the workers counted.
+
+use std::{convert::Infallible, io::Read, sync::Arc};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use corelane::{
+    Body, Error, SHUTDOWN_DEADLINE, Server, service_fn,
+    tls::{Cleartext, Identity, NativeTlsAcceptor, RustlsAcceptor, TlsAcceptor, TlsConfig},
+};
+use futures_util::stream;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+
+type ResponseBody = UnsyncBoxBody<Bytes, Error>;
+
+async fn answer(request: Request<Body>) -> Result<Response<ResponseBody>, Infallible> {
+    let method = request.uri().path().to_owned();
+    let body = request.into_body();
+    let (body, status) = match method.as_str() {
+        // Messages come back as they are, one or many, each as soon as it is there.
+        "/echo.Echo/Echo" => (body.boxed_unsync(), "0"),
+        "/echo.Echo/Count" => match count(body).await {
+            Ok(counted) => (full(message(counted.as_bytes())), "0"),
+            Err(_) => (full(Bytes::new()), "1"),
+        },
+        "/echo.Echo/Repeat" => match body.collect().await {
+            Ok(wanted) => (repeat(&wanted.to_bytes()), "0"),
+            Err(_) => (full(Bytes::new()), "1"),
+        },
+        _ => (full(Bytes::new()), "12"),
+    };
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static(status));
+    let body = body.with_trailers(async { Some(Ok(trailers)) });
+    let mut response = Response::new(body.boxed_unsync());
+    let grpc = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert("content-type", grpc);
+    Ok(response)
+}
+
+/// One message, uncompressed.
+fn message(payload: &[u8]) -> Bytes {
+    let mut message = BytesMut::with_capacity(HEAD + payload.len());
+    message.put_u8(0);
+    message.put_u32(payload.len() as u32);
+    message.put_slice(payload);
+    message.freeze()
+}
+
+const HEAD: usize = 5;
+
+fn full(bytes: Bytes) -> ResponseBody {
+    Full::new(bytes)
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+/// How many messages came, and how many bytes in them.
+async fn count(mut body: Body) -> Result<String, Error> {
+    let (mut messages, mut bytes) = (0, 0);
+    let mut head = Vec::with_capacity(HEAD);
+    let mut left = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(mut data) = frame?.into_data() else {
+            continue;
+        };
+        while !data.is_empty() {
+            let payload = data.split_to(left.min(data.len()));
+            left -= payload.len();
+            bytes += payload.len();
+            let missing = if left > 0 { 0 } else { HEAD - head.len() };
+            head.extend_from_slice(&data.split_to(missing.min(data.len())));
+            if let [_compressed, a, b, c, d] = head[..] {
+                left = u32::from_be_bytes([a, b, c, d]) as usize;
+                messages += 1;
+                head.clear();
+            }
+        }
+    }
+    Ok(format!("{messages} {bytes}"))
+}
+
+/// As many messages as the one that came says.
+fn repeat(wanted: &[u8]) -> ResponseBody {
+    let wanted = wanted
+        .get(HEAD..)
+        .and_then(|text| std::str::from_utf8(text).ok());
+    let wanted: u32 = wanted.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let messages = (0..wanted).map(|i| Ok(Frame::data(message(i.to_string().as_bytes()))));
+    StreamBody::new(stream::iter(messages)).boxed_unsync()
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let acceptor: Arc<dyn TlsAcceptor> = match args[..] {
+        ["rustls", cert, key] => Arc::new(RustlsAcceptor::new(&config(cert, key)?)?),
+        ["native-tls", cert, key] => Arc::new(NativeTlsAcceptor::new(&config(cert, key)?)?),
+        ["none"] => Arc::new(Cleartext),
+        _ => return Err("wanted: rustls or native-tls, certificate and key; or none".into()),
+    };
+    let handle = Server::builder(acceptor)
+        .listen("127.0.0.1:0".parse()?)
+        .bind()?
+        .serve(|_worker| service_fn(answer))?;
+    println!("listening on {:?}", handle.local_addrs());
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    for worker in handle.workers() {
+        println!("{:?}", worker.counters);
+    }
+    handle.shutdown(SHUTDOWN_DEADLINE);
+    Ok(handle.wait()?)
+}
+
+fn config(cert: &str, key: &str) -> Result<TlsConfig, Error> {
+    Ok(TlsConfig::new(Identity::from_pem_files(cert, key)?))
+}
