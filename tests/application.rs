@@ -351,6 +351,7 @@ fn a_length_that_is_not_true_is_a_reset(backend: Backend) {
         "/0/full",
         "/1/empty",
         "/10+11/full",
+        "/11+10/full",
         "/ten/full",
     ];
     for &driver in Drivers::all() {

@@ -12,7 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -107,13 +107,15 @@ fn the_oldest_handshake_gives_way(backend: Backend) {
             silent.push(tcp);
         }
         server.wait_for("displaced", |c| c.handshakes_displaced == SILENT - PLACES);
+        // The first takes one more of the places, the second finds that one given back.
+        deadline(ask(backend, &server));
         deadline(ask(backend, &server));
         let displaced = SILENT - PLACES + 1;
         for tcp in &mut silent[..displaced as usize] {
             // Without TLS there may have been SETTINGS.
             tcp.read_to_end(&mut Vec::new()).expect("closed");
         }
-        server.wait_for("closed", |c| c.connections_closed == displaced + 1);
+        server.wait_for("closed", |c| c.connections_closed == displaced + 2);
         let counters = server.counters()[0];
         assert_eq!(counters.handshakes_displaced, displaced, "{counters:?}");
         assert_eq!(counters.handshakes_timed_out, 0);
@@ -162,24 +164,27 @@ async fn open(backend: Backend, server: &TestServer, request: bool) -> Box<dyn c
 fn a_silent_peer_is_asked_and_closed(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::with(backend.acceptor(), driver, asking, |_| service_fn(waits));
-        let asked = deadline(async {
+        // Answers keep it open for longer than one may take.
+        let answering = Duration::from_secs(1);
+        let unanswered = deadline(async {
             let mut stream = open(backend, &server, true).await;
-            let mut asked = 0;
+            let (begun, mut unanswered) = (Instant::now(), 0);
             while let Some((kind, flags, payload)) = frame(&mut stream).await {
                 if (kind, flags) != (PING, 0) {
                     continue;
                 }
                 assert_eq!(payload, ASKED);
-                asked += 1;
-                if asked < 4 {
-                    let answer = [&[0, 0, 8, PING, 1, 0, 0, 0, 0], &payload[..]].concat();
-                    stream.write_all(&answer).await.expect("sent");
-                    stream.flush().await.expect("sent");
+                if begun.elapsed() > answering {
+                    unanswered += 1;
+                    continue;
                 }
+                let answer = [&[0, 0, 8, PING, 1, 0, 0, 0, 0], &payload[..]].concat();
+                stream.write_all(&answer).await.expect("sent");
+                stream.flush().await.expect("sent");
             }
-            asked
+            unanswered
         });
-        assert_eq!(asked, 4, "three answers, and one missing");
+        assert_eq!(unanswered, 1, "asked once more, and closed");
         server.wait_for("closed", |c| c.connections_closed == 1);
         assert_eq!(server.counters()[0].keep_alive_timeouts, 1);
     }

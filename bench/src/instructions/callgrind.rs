@@ -4,7 +4,7 @@ use std::{
     fs,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -137,18 +137,42 @@ impl Server {
     }
 
     fn tell(&self, what: &str) -> anyhow::Result<()> {
-        let output = Command::new("vgdb")
+        let mut vgdb = Command::new("vgdb")
             .arg(format!("--pid={}", self.process.pid()))
             .arg(option("--vgdb-prefix", &self.directory, PIPES))
             .arg(what)
-            .output()
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
             .context("cannot run vgdb, a part of valgrind")?;
+        let deadline = Instant::now() + DEADLINE;
+        while vgdb.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                vgdb.kill()?;
+                vgdb.wait()?;
+                return Err(Unanswered.into());
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        let output = vgdb.wait_with_output()?;
         ensure!(
             output.status.success(),
             "callgrind cannot be told to {what}: {}",
             String::from_utf8_lossy(&output.stderr).trim()
         );
         self.rest()
+    }
+}
+
+/// vgdb and valgrind have missed each other, as happens now and then: each waits for the other.
+#[derive(Debug)]
+pub struct Unanswered;
+
+impl std::error::Error for Unanswered {}
+
+impl std::fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("callgrind does not answer")
     }
 }
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use self::{
-    callgrind::Server,
+    callgrind::{Server, Unanswered},
     exchange::exchange,
     shapes::{SHAPES, Shape},
 };
@@ -118,9 +118,18 @@ fn cost(
     shape: &'static Shape,
     fixtures: &Fixtures,
 ) -> anyhow::Result<Cost> {
-    let counts = Server::start(program, backend, fixtures)
-        .and_then(|server| exchange(&server, shape))
-        .with_context(|| format!("{}, {}", backend.name(), shape.name))?;
+    let count =
+        || Server::start(program, backend, fixtures).and_then(|server| exchange(&server, shape));
+    let mut counts = count();
+    for _ in 0..2 {
+        if let Err(error) = &counts
+            && error.is::<Unanswered>()
+        {
+            eprintln!("{error}, once more");
+            counts = count();
+        }
+    }
+    let counts = counts.with_context(|| format!("{}, {}", backend.name(), shape.name))?;
     let per_request = |count: u64| count as f64 / f64::from(shape.times * shape.requests());
     Ok(Cost {
         shape,

@@ -19,7 +19,7 @@ const KNOWN: &[&str] = &[
     "broken pipe",
     "connection reset",
     "the TLS handshake failed: unexpected end of file",
-    "the client closed before it had sent a ClientHello",
+    "the client closed before its first message was complete",
     "the peer ended the connection without close_notify",
     // Stalled.
     "the HTTP/2 preface took longer than 10s",
