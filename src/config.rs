@@ -200,6 +200,14 @@ impl Default for Http2Config {
 }
 
 impl Http2Config {
+    /// What DATA frames of less than 256 bytes that no handler has read may fall short of that in
+    /// all, bytes: each takes about so much memory. h2 has an eighth of it, 2,000 messages of a few
+    /// bytes, which a client that streams them has sent while a handler waits for its database.
+    /// Past it the peer gets GOAWAY (`ENHANCE_YOUR_CALM`).
+    pub(crate) fn small_frames_budget(&self) -> usize {
+        4 * self.initial_connection_window_size as usize
+    }
+
     /// Requests that a peer has reset before they were looked at: past this many at once the peer
     /// gets GOAWAY (`ENHANCE_YOUR_CALM`). As many as may be open: a browser that leaves a page takes
     /// back all that it has asked for, in one piece. Those past it are a flood, and so are many of

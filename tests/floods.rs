@@ -53,6 +53,7 @@ for_each_backend!(
     responses_that_nobody_reads,
     empty_data_without_end,
     single_bytes_that_nobody_reads,
+    a_backlog_of_small_messages_is_no_flood,
     a_fast_download_is_no_flood,
 );
 
@@ -565,10 +566,28 @@ fn empty_data_without_end(backend: Backend) {
 fn single_bytes_that_nobody_reads(backend: Backend) {
     let begin = headers(1, END_HEADERS, &hpack::post("/wait"));
     let more = data(1, 0, b"x").repeat(1000);
-    flood(backend, any, &begin, &more, |flooded, server, _| {
+    let half = |_: &mut Limits, http2: &mut Http2Config| {
+        http2.initial_connection_window_size = 512 * 1024;
+    };
+    flood(backend, half, &begin, &more, |flooded, server, _| {
         assert_eq!(flooded.goaway, CALM);
         assert_ended_by_h2(server);
     });
+}
+
+/// Telemetry, or a gRPC client that streams, while the handler has something else to wait for.
+fn a_backlog_of_small_messages_is_no_flood(backend: Backend) {
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, any);
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            let ask = headers(1, END_HEADERS, &hpack::post("/wait"));
+            let messages = data(1, 0, b"message").repeat(15_000);
+            assert!(peer.settle(&[ask, messages].concat()).await);
+        });
+        assert_eq!(server.counters()[0].floods, 0);
+    }
 }
 
 /// WINDOW_UPDATE for every DATA frame, on the stream and on the connection: wasteful, not hostile.

@@ -112,6 +112,7 @@ where
         .max_pending_accept_reset_streams(config.max_pending_accept_resets())
         .max_local_error_reset_streams(Some(config::MAX_ERROR_RESETS))
         .max_concurrent_reset_streams(config::MAX_RESET_STREAMS)
+        .data_frame_budget(config.small_frames_budget())
         .handshake(io);
     let h2 = poll_fn(|cx| {
         turn.begin(cx.waker());
