@@ -205,7 +205,7 @@ impl Http2Config {
     /// bytes, which a client that streams them has sent while a handler waits for its database.
     /// Past it the peer gets GOAWAY (`ENHANCE_YOUR_CALM`).
     pub(crate) fn small_frames_budget(&self) -> usize {
-        4 * self.initial_connection_window_size as usize
+        (self.initial_connection_window_size as usize).saturating_mul(4)
     }
 
     /// Requests that a peer has reset before they were looked at: past this many at once the peer

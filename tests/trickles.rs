@@ -53,12 +53,6 @@ const NO_ERROR: Option<u32> = Some(0);
 
 type AnyBody = UnsyncBoxBody<Bytes, Error>;
 
-fn endless() -> impl http_body::Body<Data = Bytes, Error = Error> {
-    let block = Bytes::from_static(&[0; 64 * 1024]);
-    let frames = std::iter::repeat_with(move || Ok(Frame::data(block.clone())));
-    StreamBody::new(futures_util::stream::iter(frames))
-}
-
 /// "/" reads its body and answers, "/later" answers without a look at it when some time is over.
 fn server(
     backend: Backend,
@@ -81,7 +75,7 @@ fn server(
                 let _run = run;
                 let path = request.uri().path().to_owned();
                 let body: AnyBody = match path.as_str() {
-                    "/endless" => endless().boxed_unsync(),
+                    "/endless" => Pattern::of(u64::MAX).boxed_unsync(),
                     "/echo" => request.into_body().boxed_unsync(),
                     _ => {
                         if path == "/later" {

@@ -16,6 +16,7 @@ mod lazy_flush;
 mod respond;
 mod send;
 mod turn;
+mod upload;
 
 pub use self::body::Body;
 pub(crate) use self::{

@@ -6,28 +6,22 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Buf;
-use futures_util::FutureExt;
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
-use http::{
-    Method, Request, Response, StatusCode,
-    header::{CONTENT_LENGTH, EXPECT},
-};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 
 use super::{
-    arrival::{Arrival, Watch},
     body::Body,
-    body_limit::{BodyLimit, TooLarge},
     connection::Scope,
     declared_length::DeclaredLength,
     headers,
     send::{Chunk, Outgoing, Stopped},
+    upload::Upload,
 };
 use crate::{
     error::{BoxError, Chain},
@@ -44,10 +38,8 @@ pin_project! {
         scope: Rc<Scope>,
         respond: SendResponse<Chunk>,
         is_head: bool,
-        on_body_polled: Option<BodyPolled>,
-        body_watch: Option<Box<Watch>>,
+        upload: Upload,
         counted: bool,
-        too_large: Option<TooLarge>,
         #[pin]
         state: State<S>,
     }
@@ -83,8 +75,6 @@ pin_project! {
     }
 }
 
-type BodyPolled = futures_channel::oneshot::Receiver<()>;
-
 /// Why a stream is over before its response is.
 enum Ended {
     /// The service failed or panicked.
@@ -116,15 +106,13 @@ impl<S: HttpService> Respond<S> {
         scope: Rc<Scope>,
     ) -> Self {
         let is_head = request.method() == Method::HEAD;
-        let (request, on_body_polled, body_watch, too_large) = with_body(request, &scope);
+        let (request, upload) = Upload::begin(request, &scope);
         Self {
             scope,
             respond,
             is_head,
-            on_body_polled,
-            body_watch,
+            upload,
             counted: false,
-            too_large,
             state: State::Asked {
                 service,
                 request: Some(request),
@@ -199,7 +187,7 @@ impl<S: HttpService> Respond<S> {
             let mut this = self.as_mut().project();
             match this.state.as_mut().project() {
                 StateProjection::Asked { service, request } => {
-                    if this.too_large.as_ref().is_some_and(TooLarge::is) {
+                    if this.upload.is_too_large() {
                         return Poll::Ready(Err(Ended::TooLarge));
                     }
                     match service.poll_ready(cx) {
@@ -218,7 +206,7 @@ impl<S: HttpService> Respond<S> {
                 }
                 StateProjection::Called { answer } => match answer.poll(cx) {
                     // Whatever the handler makes of the error that it got.
-                    _ if this.too_large.as_ref().is_some_and(TooLarge::is) => {
+                    _ if this.upload.is_too_large() => {
                         return Poll::Ready(Err(Ended::TooLarge));
                     }
                     Poll::Ready(Ok(response)) => {
@@ -230,10 +218,8 @@ impl<S: HttpService> Respond<S> {
                         return failed(error, this.respond.poll_reset(cx), this.scope);
                     }
                     Poll::Pending => {
-                        go_on(this.on_body_polled, this.respond, cx)?;
-                        if let Some(watch) = this.body_watch
-                            && watch.poll_late(cx).is_ready()
-                        {
+                        this.upload.poll_go_on(this.respond, cx)?;
+                        if this.upload.poll_late(cx).is_ready() {
                             return Poll::Ready(Err(Ended::BodyLate));
                         }
                         return poll_gone(this.respond.poll_reset(cx));
@@ -322,78 +308,6 @@ fn lied(lie: &'static str, scope: &Scope) -> Ended {
 /// Whether the peer has reset the stream, or the connection has ended, meanwhile.
 fn poll_gone<T>(reset: Poll<Result<Reason, h2::Error>>) -> Poll<Result<T, Ended>> {
     reset.map(|_reason| Err(Stopped::Gone.into()))
-}
-
-/// Tells whoever waits for `100 Continue` to go on, once the body is polled (RFC 9110 section
-/// 10.1.1).
-fn go_on(
-    on_body_polled: &mut Option<BodyPolled>,
-    respond: &mut SendResponse<Chunk>,
-    cx: &mut Context<'_>,
-) -> Result<(), Ended> {
-    if let Some(polled) = on_body_polled
-        && let Poll::Ready(polled) = polled.poll_unpin(cx)
-    {
-        *on_body_polled = None;
-        let mut go_on = Response::new(());
-        *go_on.status_mut() = StatusCode::CONTINUE;
-        if polled.is_ok() {
-            respond.send_informational(go_on)?;
-        }
-    }
-    Ok(())
-}
-
-/// Gives the request its body, and whoever waits for `100 Continue` a sign when it is polled.
-fn with_body(
-    request: Request<RecvStream>,
-    scope: &Scope,
-) -> (
-    Request<Body>,
-    Option<BodyPolled>,
-    Option<Box<Watch>>,
-    Option<TooLarge>,
-) {
-    let (head, recv) = request.into_parts();
-    if recv.is_end_stream() {
-        let body = Body::new(recv, None, None, None, None, Arc::clone(&scope.info));
-        return (Request::from_parts(head, body), None, None, None);
-    }
-    let content_length = head
-        .headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
-    let expects_continue = head
-        .headers
-        .get(EXPECT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    let (sender, receiver) = match expects_continue {
-        true => {
-            let (sender, receiver) = futures_channel::oneshot::channel();
-            (Some(sender), Some(receiver))
-        }
-        false => (None, None),
-    };
-    let (limit, too_large) = scope
-        .max_body_size
-        .map(|limit| BodyLimit::new(limit, content_length))
-        .unzip();
-    let arrival = Arrival::default();
-    let watch = Box::new(Watch::new(arrival.clone(), scope));
-    let body = Body::new(
-        recv,
-        content_length,
-        sender,
-        Some(arrival),
-        limit,
-        Arc::clone(&scope.info),
-    );
-    (
-        Request::from_parts(head, body),
-        receiver,
-        Some(watch),
-        too_large,
-    )
 }
 
 /// Sends the body, frame by frame.

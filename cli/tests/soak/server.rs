@@ -32,6 +32,9 @@ const KNOWN: &[&str] = &[
     "an empty handshake record",
     "handshake message ",
     "the client does not speak TLS",
+    // A letter and a space among random bytes.
+    "the client speaks HTTP/1.x",
+    "the client speaks HTTP without TLS",
     "the client offered [",
     GARBAGE[0],
     GARBAGE[1],
