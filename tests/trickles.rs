@@ -17,14 +17,13 @@ use std::{
 
 use bytes::Bytes;
 use common::{
-    Backend, Drivers, TestServer, deadline,
+    Backend, Drivers, Pattern, TestServer, deadline,
     running::{Run, Running},
 };
 use corelane::{Body, Builder, Error, Http2Config, Limits, service_fn};
 use frames::{setting::INITIAL_WINDOW_SIZE, *};
 use http::{Request, Response};
-use http_body::Frame;
-use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use peer::Peer;
 
 for_each_backend!(
