@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     connection::{ConnectionOptions, check_alpn},
+    current_acceptor::{CurrentAcceptor, Reloader},
     handle::Handle,
     listener::{self, ListenerOptions},
     runtime::Driver,
@@ -270,6 +271,7 @@ impl Server {
         S: HttpService,
     {
         let factory = Arc::new(factory);
+        let acceptor = Arc::new(CurrentAcceptor::new(self.acceptor));
         let stop = Stop::default();
         let (started, starting) = mpsc::channel();
         let mut threads = Vec::new();
@@ -281,7 +283,7 @@ impl Server {
                 cpu,
                 driver: self.driver,
                 listeners,
-                acceptor: Arc::clone(&self.acceptor),
+                acceptor: Arc::clone(&acceptor),
                 limits: self.worker_limits,
                 options: self.options.clone(),
                 counters: Arc::new(Counters::default()),
@@ -309,7 +311,7 @@ impl Server {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        let mut handle = Handle::new(self.local_addrs, stop, threads);
+        let mut handle = Handle::new(self.local_addrs, Reloader(acceptor), stop, threads);
         if failure.is_none() && workers.len() != counters.len() {
             failure = Some(Error::new(Kind::Worker, "a worker ended while it started"));
         }

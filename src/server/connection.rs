@@ -22,6 +22,7 @@ use monoio::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
+    current_acceptor::CurrentAcceptor,
     handshakes::{Handshakes, Place},
     socket::Socket,
 };
@@ -79,7 +80,7 @@ pub async fn serve_connection<S: HttpService>(
     let peer_addr = stream.peer_addr()?;
     let counters = Arc::new(Counters::default());
     let setup = Setup {
-        acceptor,
+        acceptor: Acceptor::Given(acceptor),
         options,
         counters: &counters,
         handshakes: None,
@@ -108,9 +109,18 @@ pub(super) fn check_alpn(acceptor: &dyn TlsAcceptor) -> Result<(), Error> {
 
 pub(super) const TIMER: Timer = Timer(|duration| Box::pin(monoio::time::sleep(duration)));
 
+/// Where a connection's acceptor comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Acceptor<'a> {
+    /// The caller's, for this connection.
+    Given(&'a dyn TlsAcceptor),
+    /// The server's: the one that is there when the handshake begins.
+    Current(&'a CurrentAcceptor),
+}
+
 /// What connections of one worker have in common.
 pub(super) struct Setup<'a> {
-    pub(super) acceptor: &'a dyn TlsAcceptor,
+    pub(super) acceptor: Acceptor<'a>,
     pub(super) options: &'a ConnectionOptions,
     pub(super) counters: &'a Arc<Counters>,
     pub(super) handshakes: Option<&'a Handshakes>,
@@ -134,15 +144,16 @@ impl Setup<'_> {
         // What is over before the connection idles is boxed, so that it does not go on holding the
         // memory.
         let handshake = Box::pin(self.handshake(socket, peer_addr, begun, place.as_ref()));
+        let (accepted, backend) = handshake.await?;
         let Accepted {
             mut stream,
             negotiated,
-        } = handshake.await?;
+        } = accepted;
         let info = ConnectionInfo {
             peer_addr,
             local_addr,
             worker: self.worker,
-            backend: self.acceptor.backend(),
+            backend,
             negotiated,
         };
         let result = self
@@ -187,19 +198,28 @@ impl Setup<'_> {
         http2::serve(connection, responder, scope, shutdown).await
     }
 
+    /// The open session, and the name of the backend that it is of.
     async fn handshake(
         &self,
         socket: Socket,
         peer: SocketAddr,
         begun: Instant,
         place: Option<&Place<'_>>,
-    ) -> Result<Accepted<Socket>, Error> {
-        let accept = io::accept(socket, self.acceptor, self.options.alpn_missing);
+    ) -> Result<(Accepted<Socket>, &'static str), Error> {
+        let current;
+        let acceptor = match self.acceptor {
+            Acceptor::Given(acceptor) => acceptor,
+            Acceptor::Current(acceptor) => {
+                current = acceptor.load();
+                &***current
+            }
+        };
+        let accept = io::accept(socket, acceptor, self.options.alpn_missing);
         let accept = self.in_time("the TLS handshake", begun, place, accept);
         let error = match accept.await {
             Ok(Ok(accepted)) => {
                 self.handshake_done(&accepted, peer, begun);
-                return Ok(accepted);
+                return Ok((accepted, acceptor.backend()));
             }
             Ok(Err(Failed { error, io })) => {
                 linger(io, self.options.limits.handshake).await;

@@ -3,9 +3,13 @@
 //!
 //! This is the only place where a backend is chosen at compile time.
 
+mod certificate;
 mod cleartext;
 pub(crate) mod client_hello;
+mod dns_name;
 mod identity;
+mod key_kind;
+mod server_name_acceptor;
 pub(crate) mod session;
 
 cfg_if::cfg_if! {
@@ -32,6 +36,15 @@ cfg_if::cfg_if! {
         mod native_tls;
         mod pipe;
         pub use self::native_tls::NativeTlsAcceptor;
+        use self::native_tls::pkcs12_certificate;
+    } else {
+        fn pkcs12_certificate(_der: &[u8], _password: &str) -> Result<Vec<u8>, crate::Error> {
+            Err(crate::Error::unsupported(
+                "this build",
+                "PKCS#12",
+                "convert it with `openssl pkcs12 -in FILE -nodes` and use Identity::from_pem",
+            ))
+        }
     }
 }
 
@@ -45,6 +58,7 @@ pub use self::{
     cleartext::Cleartext,
     client_hello::ClientHello,
     identity::Identity,
+    server_name_acceptor::{ServerNameAcceptor, UnknownName},
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
 };
 pub use crate::{

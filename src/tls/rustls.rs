@@ -128,7 +128,7 @@ pub(crate) fn crypto_provider() -> Option<Arc<CryptoProvider>> {
 }
 
 fn server_config(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<ServerConfig, Error> {
-    let Source::Pem { chain, key } = &config.identity.0 else {
+    let Source::Pem { chain, key } = &config.identity.source else {
         return Err(Error::unsupported(
             BACKEND,
             "PKCS#12",
