@@ -134,10 +134,8 @@ fn real_clients_are_read() {
     assert_eq!(openssl.alpn_protocols, names(&[b"h2"]));
     assert_eq!(openssl.server_name.as_deref(), Some("www.example.net"));
     for hello in [rustls, openssl] {
-        assert_eq!(
-            hello.supported_versions,
-            [TlsVersion::TLS_1_3, TlsVersion::TLS_1_2]
-        );
+        let versions = [TlsVersion::TLS_1_3, TlsVersion::TLS_1_2];
+        assert!(hello.supported_versions.starts_with(&versions));
         // ecdsa_secp256r1_sha256, rsa_pss_rsae_sha256; secp256r1; one suite of each version.
         assert!(hello.signature_algorithms.contains(&0x0403));
         assert!(hello.signature_algorithms.contains(&0x0804));
