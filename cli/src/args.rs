@@ -1,17 +1,17 @@
 //! The command line.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
+use std::{net::SocketAddr, num::NonZeroUsize, str::FromStr};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use corelane::{AlpnMissing, Driver};
 
-use crate::{alpn::AlpnArgs, limits::LimitArgs};
+use crate::{alpn::AlpnArgs, certificates::CertificateArgs, limits::LimitArgs};
 
 /// HTTP/2 over TLS, one server per core.
 ///
 /// Answers / (what was negotiated), /bytes/N (N bytes), /echo (the request's body and trailers)
 /// and /drain (length and SHA-256 of the request's body). SIGINT and SIGTERM let requests in
-/// flight finish; a second signal ends at once.
+/// flight finish; a second signal ends at once. SIGHUP reads the certificates anew.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
@@ -26,18 +26,6 @@ pub(crate) struct Args {
     /// Join servers that listen on the same port already, instead of refusing to start.
     #[arg(long)]
     pub(crate) share_port: bool,
-
-    /// Certificate chain, PEM. [default: a self-signed one for localhost, made in memory]
-    #[arg(long, value_name = "FILE", requires = "key")]
-    pub(crate) cert: Option<PathBuf>,
-
-    /// Private key, PEM: PKCS#8, SEC1 or PKCS#1.
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    pub(crate) key: Option<PathBuf>,
-
-    /// Write the self-signed certificate (not its key) to this file, so that clients can trust it.
-    #[arg(long, value_name = "FILE", conflicts_with = "cert")]
-    pub(crate) write_cert: Option<PathBuf>,
 
     /// TLS backend: rustls, native-tls or none. [default: the first that is compiled in]
     #[arg(long, value_name = "BACKEND")]
@@ -66,6 +54,9 @@ pub(crate) struct Args {
     /// Say more: -v handshakes that failed, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    #[command(flatten)]
+    pub(crate) certificates: CertificateArgs,
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,

@@ -9,8 +9,10 @@
 
 mod alpn;
 mod args;
+mod certificates;
 mod digest;
 mod limits;
+mod reload;
 mod routes;
 mod self_signed;
 mod tls;
@@ -44,11 +46,12 @@ use crate::args::{Args, Command};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    // For as long as the process lives: certificates are reloaded by the same options.
+    let args: &'static Args = Box::leak(Box::new(Args::parse()));
     log(args.verbose);
     let (ended, failure) = match &args.command {
         Some(Command::Alpn(args)) => (alpn::run(args), ExitCode::from(alpn::UNREACHABLE)),
-        None => (run(&args).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
+        None => (run(args).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
     };
     ended.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "corelane: {}", Chain(&*error));
@@ -73,9 +76,10 @@ fn log(verbose: u8) {
         .init();
 }
 
-fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+fn run(args: &'static Args) -> Result<(), Box<dyn std::error::Error>> {
     // Before any thread starts: a signal is then never lost to the default action.
     let signals = Signals::new([SIGINT, SIGTERM])?;
+    let reload = reload::catch()?;
     let tls = tls::choose(args)?;
     let builder = Server::builder(tls.acceptor)
         .driver(args.driver.into())
@@ -84,6 +88,7 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let builder = args.limits.set(with_workers(builder, args));
     let server = listen(builder, args).bind()?;
     let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
+    reload.start(args, tls.identities, handle.reloader())?;
     introduce(&handle, &tls.description);
     stop_on_signal(signals, handle, args.limits.shutdown_deadline())?;
     Ok(())

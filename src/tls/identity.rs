@@ -83,10 +83,10 @@ impl Identity {
     }
 
     /// The names that it is for: those of [`with_names`](Self::with_names), or the dNSNames of the
-    /// certificate's subjectAltName (RFC 5280 section 4.2.1.6). An error where the certificate
-    /// cannot be read.
+    /// certificate's subjectAltName (RFC 5280 section 4.2.1.6) that are host names, or have `*` as
+    /// their first label. An error where the certificate cannot be read.
     pub fn names(&self) -> Result<Vec<String>, Error> {
-        let names = self.dns_names()?;
+        let (names, _) = self.dns_names()?;
         Ok(names.iter().map(DnsName::to_string).collect())
     }
 
@@ -106,19 +106,20 @@ impl Identity {
         }
     }
 
-    pub(super) fn dns_names(&self) -> Result<Vec<DnsName>, Error> {
+    /// The names to serve it for, and what is wrong with others that the certificate has.
+    pub(super) fn dns_names(&self) -> Result<(Vec<DnsName>, Vec<Error>), Error> {
         if let Some(names) = &self.names {
-            return Ok(names.clone());
+            return Ok((names.clone(), Vec::new()));
         }
-        let mut names = Vec::new();
+        let (mut names, mut others) = (Vec::new(), Vec::new());
         for name in self.certificate()?.dns_names {
             match DnsName::parse(&name) {
                 Ok(name) if names.contains(&name) => {}
                 Ok(name) => names.push(name),
-                Err(why) => tracing::warn!(%why, "a name in a certificate is never served"),
+                Err(why) => others.push(why),
             }
         }
-        Ok(names)
+        Ok((names, others))
     }
 
     /// The file that the certificate came from.

@@ -116,9 +116,13 @@ impl ServerNameAcceptor {
                 acceptor.backend()
             )));
         }
+        let (names, others) = identity.dns_names()?;
+        for why in others {
+            tracing::warn!(%label, %why, "a name in a certificate is never served");
+        }
         let served = Served {
             key: identity.certificate()?.key,
-            names: identity.dns_names()?,
+            names,
             acceptor,
             label,
         };

@@ -16,6 +16,15 @@ use tokio_rustls::{
 };
 
 pub(crate) async fn connect(tcp: TcpStream, protocol: &[u8]) -> io::Result<TlsStream<TcpStream>> {
+    connect_to("localhost", tcp, protocol).await
+}
+
+/// Asks for this name.
+pub(crate) async fn connect_to(
+    name: &'static str,
+    tcp: TcpStream,
+    protocol: &[u8],
+) -> io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13, &TLS12])
@@ -24,7 +33,7 @@ pub(crate) async fn connect(tcp: TcpStream, protocol: &[u8]) -> io::Result<TlsSt
         .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.to_vec()];
-    let name = ServerName::try_from("localhost").expect("a name");
+    let name = ServerName::try_from(name).expect("a name");
     let connector = TlsConnector::from(Arc::new(config));
     connector.connect(name, tcp).await
 }
