@@ -115,14 +115,17 @@ fn unknown_names_are_refused_where_that_is_wanted(backend: Backend) {
 fn a_client_gets_the_key_that_it_can_use(backend: Backend) {
     let names = ["a.test", "*.a.test"];
     let (ecdsa, rsa) = (certificate(&names), certificate(&names).with_rsa());
+    let ed25519 = certificate(&names).with_ed25519();
     let other = certificate(&["*.test"]).with_rsa();
     // The order in which they are given does not matter; RSA is the default here.
-    let identities = [&rsa.identity(), &ecdsa.identity(), &other.identity()];
+    let identities = [&rsa, &ed25519, &ecdsa, &other].map(|made| made.identity());
+    let identities: Vec<_> = identities.iter().collect();
     let acceptor = by_name(backend, &identities).expect("an acceptor");
     let driver = Drivers::all()[0];
     let server = TestServer::start(Arc::new(acceptor), driver, |_| service_fn(never));
     const ONLY_RSA: &str = "RSA-PSS+SHA256:RSA+SHA256";
     const ONLY_ECDSA: &str = "ECDSA+SHA256";
+    const ONLY_EDDSA: &str = "ed25519";
     for asked in [Some("a.test"), Some("x.a.test"), Some("elsewhere"), None] {
         let client = || Client::asking_for(asked);
         for (client, wanted) in [
@@ -130,6 +133,8 @@ fn a_client_gets_the_key_that_it_can_use(backend: Backend) {
             (client().tls_1_2(), &ecdsa),
             (client().verifying(ONLY_ECDSA), &ecdsa),
             (client().verifying(ONLY_ECDSA).tls_1_2(), &ecdsa),
+            (client().verifying(ONLY_EDDSA), &ed25519),
+            (client().verifying(ONLY_EDDSA).tls_1_2(), &ed25519),
             (client().verifying(ONLY_RSA), &rsa),
             (client().verifying(ONLY_RSA).tls_1_2(), &rsa),
             // Whichever version is chosen: under TLS 1.2 the suites go with RSA only.
@@ -142,7 +147,7 @@ fn a_client_gets_the_key_that_it_can_use(backend: Backend) {
                 client().suites("ECDHE-ECDSA-AES128-GCM-SHA256").tls_1_2(),
                 &ecdsa,
             ),
-            (client().groups("X25519:P-384").tls_1_2(), &rsa),
+            (client().groups("X25519:P-384").tls_1_2(), &ed25519),
         ] {
             let got = client.connect(server.addr);
             assert_eq!(got, Ok(wanted.der.clone()), "{client:?}");

@@ -157,6 +157,7 @@ fn sent(addr: SocketAddr, name: &'static str) -> Result<Vec<u8>, String> {
 async fn open(addr: SocketAddr) -> Result<SendRequest<Bytes>, String> {
     let tcp = TcpStream::connect(addr).await;
     let tcp = tcp.map_err(|error| format!("TCP: {error}"))?;
+    tcp.set_nodelay(true).expect("nodelay");
     let tls = connect_to("localhost", tcp, b"h2").await;
     let tls = tls.map_err(|error| format!("TLS: {error}"))?;
     let (requests, connection) = h2::client::handshake(tls)

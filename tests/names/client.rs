@@ -49,6 +49,12 @@ impl Certificate {
         made(self.names, &rcgen::KeyPair::from_pem(&KEY).expect("a key"))
     }
 
+    /// For the same names, with an EdDSA key.
+    pub fn with_ed25519(self) -> Self {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+        made(self.names, &key)
+    }
+
     pub fn identity(&self) -> Identity {
         Identity::from_pem(self.pem.as_str(), self.key.as_str()).expect("PEM")
     }
