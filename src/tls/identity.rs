@@ -26,10 +26,6 @@ pub struct Identity {
 }
 
 #[derive(Clone, PartialEq, Eq)]
-#[cfg_attr(
-    not(feature = "native-tls"),
-    expect(dead_code, reason = "not every backend reads every format")
-)]
 pub(crate) enum Source {
     Pem { chain: Vec<u8>, key: Vec<u8> },
     Pkcs12 { der: Vec<u8>, password: String },

@@ -38,8 +38,8 @@ cfg_if::cfg_if! {
         pub use self::native_tls::NativeTlsAcceptor;
         use self::native_tls::pkcs12_certificate;
     } else {
-        fn pkcs12_certificate(_der: &[u8], _password: &str) -> Result<Vec<u8>, crate::Error> {
-            Err(crate::Error::unsupported(
+        fn pkcs12_certificate(_der: &[u8], _password: &str) -> Result<Vec<u8>, crate::error::Error> {
+            Err(crate::error::Error::unsupported(
                 "this build",
                 "PKCS#12",
                 "convert it with `openssl pkcs12 -in FILE -nodes` and use Identity::from_pem",

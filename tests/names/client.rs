@@ -51,8 +51,10 @@ impl Certificate {
 
     /// For the same names, with an EdDSA key.
     pub fn with_ed25519(self) -> Self {
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
-        made(self.names, &key)
+        let key = PKey::generate_ed25519().expect("a key");
+        let key = key.private_key_to_pem_pkcs8().expect("PKCS#8");
+        let key = String::from_utf8(key).expect("PEM");
+        made(self.names, &rcgen::KeyPair::from_pem(&key).expect("a key"))
     }
 
     pub fn identity(&self) -> Identity {
