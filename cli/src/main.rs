@@ -10,6 +10,7 @@
 mod alpn;
 mod args;
 mod digest;
+mod health;
 mod limits;
 mod routes;
 mod self_signed;
@@ -31,7 +32,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::args::{Args, Command};
+use crate::{
+    args::{Args, Command},
+    health::{HEALTH, State},
+};
 
 /// A worker allocates and frees several times per request, in sizes that glibc returns to the kernel
 /// and takes again.
@@ -79,6 +83,7 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let builder = args.limits.set(with_workers(builder, args));
     let server = listen(builder, args).bind()?;
     let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
+    HEALTH.set(State::Ready);
     introduce(&handle, &tls.description);
     signals::obey(signals, handle, args.limits.shutdown_deadline())?;
     Ok(())

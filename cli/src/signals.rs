@@ -8,6 +8,8 @@ use signal_hook::{
     iterator::Signals,
 };
 
+use crate::health::{HEALTH, State};
+
 /// To be called before any thread starts: a signal is then never lost to the default action.
 pub(crate) fn catch() -> io::Result<Signals> {
     Signals::new([SIGINT, SIGTERM])
@@ -18,6 +20,7 @@ pub(crate) fn catch() -> io::Result<Signals> {
 pub(crate) fn obey(mut signals: Signals, handle: Handle, deadline: Duration) -> Result<(), Error> {
     if let Some(signal) = signals.forever().next() {
         tracing::info!(signal, ?deadline, "shutting down");
+        HEALTH.set(State::Draining);
         handle.shutdown(deadline);
     }
     let second = std::thread::Builder::new().spawn(move || {
