@@ -9,6 +9,7 @@
 
 mod alpn;
 mod args;
+mod configuration;
 mod digest;
 mod limits;
 mod routes;
@@ -22,7 +23,6 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser;
 use corelane::{Affinity, Builder, Chain, Error, Handle, Server};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
@@ -35,7 +35,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::args::{Args, Command};
+use crate::{
+    args::Args,
+    configuration::{Invocation, Stop},
+};
 
 /// A worker allocates and frees several times per request, in sizes that glibc returns to the kernel
 /// and takes again.
@@ -44,11 +47,25 @@ use crate::args::{Args, Command};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    log(args.verbose);
-    let (ended, failure) = match &args.command {
-        Some(Command::Alpn(args)) => (alpn::run(args), ExitCode::from(alpn::UNREACHABLE)),
-        None => (run(&args).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
+    let arguments = std::env::args_os().collect();
+    let (ended, failure) = match configuration::read(arguments, &|name| std::env::var_os(name)) {
+        Ok(Invocation::Serve(args)) => {
+            log(args.verbose);
+            (run(&args).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE)
+        }
+        Ok(Invocation::Check(args, text)) => {
+            log(args.verbose);
+            (
+                check(*args, &text).map(|()| ExitCode::SUCCESS),
+                ExitCode::FAILURE,
+            )
+        }
+        Ok(Invocation::Alpn(args)) => {
+            log(0);
+            (alpn::run(&args), ExitCode::from(alpn::UNREACHABLE))
+        }
+        Err(Stop::Said(said)) => said.exit(),
+        Err(Stop::Mistakes(mistakes)) => (Err(mistakes.into()), ExitCode::FAILURE),
     };
     ended.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "corelane: {}", Chain(&*error));
@@ -76,16 +93,34 @@ fn log(verbose: u8) {
 fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     // Before any thread starts: a signal is then never lost to the default action.
     let signals = Signals::new([SIGINT, SIGTERM])?;
+    let (builder, tls) = configured(args)?;
+    let server = builder.bind()?;
+    let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
+    introduce(&handle, &tls);
+    stop_on_signal(signals, handle, args.limits.shutdown_deadline())?;
+    Ok(())
+}
+
+/// All that can be known of a server without starting it.
+fn configured(args: &Args) -> Result<(Builder, tls::Description), Error> {
     let tls = tls::choose(args)?;
     let builder = Server::builder(tls.acceptor)
         .driver(args.driver.into())
         .share_port(args.share_port)
         .alpn_missing(args.alpn_missing.into());
     let builder = args.limits.set(with_workers(builder, args));
-    let server = listen(builder, args).bind()?;
-    let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
-    introduce(&handle, &tls.description);
-    stop_on_signal(signals, handle, args.limits.shutdown_deadline())?;
+    Ok((listen(builder, args), tls.description))
+}
+
+/// Says whether a server would start, and prints what it would go by.
+fn check(args: Args, text: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let looks_only = Args {
+        write_cert: None,
+        ..args
+    };
+    let (builder, _) = configured(&looks_only)?;
+    builder.check()?;
+    std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
 
