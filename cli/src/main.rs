@@ -9,6 +9,7 @@
 
 mod alpn;
 mod args;
+mod configuration;
 mod digest;
 mod health;
 mod limits;
@@ -23,8 +24,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
-use corelane::{Affinity, Builder, Chain, Handle, Server};
+use corelane::{Affinity, Builder, Chain, Error, Handle, Server};
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
@@ -33,7 +33,8 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    args::{Args, Command},
+    args::Args,
+    configuration::{Invocation, Stop},
     health::{HEALTH, State},
 };
 
@@ -44,11 +45,25 @@ use crate::{
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    log(args.verbose);
-    let (ended, failure) = match &args.command {
-        Some(Command::Alpn(args)) => (alpn::run(args), ExitCode::from(alpn::UNREACHABLE)),
-        None => (run(&args).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
+    let arguments = std::env::args_os().collect();
+    let (ended, failure) = match configuration::read(arguments, &|name| std::env::var_os(name)) {
+        Ok(Invocation::Serve(args)) => {
+            log(args.verbose);
+            (run(&args).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE)
+        }
+        Ok(Invocation::Check(args, text)) => {
+            log(args.verbose);
+            (
+                check(*args, &text).map(|()| ExitCode::SUCCESS),
+                ExitCode::FAILURE,
+            )
+        }
+        Ok(Invocation::Alpn(args)) => {
+            log(0);
+            (alpn::run(&args), ExitCode::from(alpn::UNREACHABLE))
+        }
+        Err(Stop::Said(said)) => said.exit(),
+        Err(Stop::Mistakes(mistakes)) => (Err(mistakes.into()), ExitCode::FAILURE),
     };
     ended.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "corelane: {}", Chain(&*error));
@@ -75,17 +90,35 @@ fn log(verbose: u8) {
 
 fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let signals = signals::catch()?;
+    let (builder, tls) = configured(args)?;
+    let server = builder.bind()?;
+    let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
+    HEALTH.set(State::Ready);
+    introduce(&handle, &tls);
+    signals::obey(signals, handle, args.limits.shutdown_deadline())?;
+    Ok(())
+}
+
+/// All that can be known of a server without starting it.
+fn configured(args: &Args) -> Result<(Builder, tls::Description), Error> {
     let tls = tls::choose(args)?;
     let builder = Server::builder(tls.acceptor)
         .driver(args.driver.into())
         .share_port(args.share_port)
         .alpn_missing(args.alpn_missing.into());
     let builder = args.limits.set(with_workers(builder, args));
-    let server = listen(builder, args).bind()?;
-    let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
-    HEALTH.set(State::Ready);
-    introduce(&handle, &tls.description);
-    signals::obey(signals, handle, args.limits.shutdown_deadline())?;
+    Ok((listen(builder, args), tls.description))
+}
+
+/// Says whether a server would start, and prints what it would go by.
+fn check(args: Args, text: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let looks_only = Args {
+        write_cert: None,
+        ..args
+    };
+    let (builder, _) = configured(&looks_only)?;
+    builder.check()?;
+    std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
 
