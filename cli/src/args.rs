@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{net::SocketAddr, num::NonZeroUsize, str::FromStr};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use corelane::{AlpnMissing, Driver};
@@ -9,14 +9,42 @@ use crate::{alpn::AlpnArgs, certificates::CertificateArgs, limits::LimitArgs};
 
 /// HTTP/2 over TLS, one server per core.
 ///
-/// Answers / (what was negotiated), /bytes/N (N bytes), /echo (the request's body and trailers)
-/// and /drain (length and SHA-256 of the request's body). SIGINT and SIGTERM let requests in
-/// flight finish; a second signal ends at once. SIGHUP reads the certificates anew.
+/// Answers / (what was negotiated), /bytes/N (N bytes), /echo (the request's body and trailers),
+/// /drain (length and SHA-256 of the request's body), /healthz and /readyz (whether it works, and
+/// is to be sent requests). SIGINT and SIGTERM let requests in flight finish; a second signal ends
+/// at once. SIGHUP reads the certificates anew.
+///
+/// Every option can also be set by its variable of the environment, and by its name as a key of the
+/// file that --config names; a flag wins over the environment, the environment over the file.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
-pub(crate) struct Args {
+#[command(name = "corelane", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+
+    #[command(flatten)]
+    pub(crate) args: Args,
+}
+
+/// What to do other than to serve.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Alpn(Box<AlpnArgs>),
+
+    /// Checks a server's options without starting it, and prints them.
+    ///
+    /// Takes the options of the server. Reads the files that they name, opens no socket, writes
+    /// nothing, and prints what the server would go by as a file for --config, each value with its
+    /// source. Exit status: 0 when a server would start with it, but for its ports; else 1.
+    Check(Box<Args>),
+}
+
+/// The options of the server.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// Read options from this file, TOML, whose keys are the long names of the flags.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
     /// Address and port to listen on, for instance 0.0.0.0:443 or [::]:443; repeatable. Port 0
     /// takes a free one. [default: 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
@@ -60,12 +88,6 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
-}
-
-/// What to do other than to serve.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Alpn(AlpnArgs),
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -19,7 +19,7 @@ pub(crate) struct CertificateArgs {
 
     /// Private key, PEM: PKCS#8, SEC1 or PKCS#1; one for each --cert, in the same order.
     #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Vec<PathBuf>,
+    pub(crate) key: Vec<PathBuf>,
 
     /// Write the self-signed certificate (not its key) to this file, so that clients can trust it.
     #[arg(long, value_name = "FILE", conflicts_with = "cert")]
@@ -51,6 +51,14 @@ impl CertificateArgs {
     /// Whether anything is said of certificates.
     pub(crate) fn are_given(&self) -> bool {
         !self.cert.is_empty() || self.write_cert.is_some()
+    }
+
+    /// The same, for a look at them only.
+    pub(crate) fn that_write_nothing(self) -> Self {
+        Self {
+            write_cert: None,
+            ..self
+        }
     }
 
     /// Whether there are files that can be read anew.

@@ -10,26 +10,23 @@
 mod alpn;
 mod args;
 mod certificates;
+mod configuration;
 mod digest;
+mod health;
 mod limits;
 mod reload;
 mod routes;
 mod self_signed;
+mod signals;
 mod tls;
 
 use std::{
     io::Write,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     process::ExitCode,
-    time::Duration,
 };
 
-use clap::Parser;
-use corelane::{Affinity, Builder, Chain, Error, Handle, Server};
-use signal_hook::{
-    consts::{SIGINT, SIGTERM},
-    iterator::Signals,
-};
+use corelane::{Affinity, Builder, Chain, Error, Handle, Server, tls::Identity};
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
@@ -37,7 +34,11 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::args::{Args, Command};
+use crate::{
+    args::Args,
+    configuration::{Invocation, Stop},
+    health::{HEALTH, State},
+};
 
 /// A worker allocates and frees several times per request, in sizes that glibc returns to the kernel
 /// and takes again.
@@ -46,12 +47,29 @@ use crate::args::{Args, Command};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    // For as long as the process lives: certificates are reloaded by the same options.
-    let args: &'static Args = Box::leak(Box::new(Args::parse()));
-    log(args.verbose);
-    let (ended, failure) = match &args.command {
-        Some(Command::Alpn(args)) => (alpn::run(args), ExitCode::from(alpn::UNREACHABLE)),
-        None => (run(args).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
+    let arguments = std::env::args_os().collect();
+    let (ended, failure) = match configuration::read(arguments, &|name| std::env::var_os(name)) {
+        Ok(Invocation::Serve(args)) => {
+            log(args.verbose);
+            // For as long as the process lives: certificates are reloaded by the same options.
+            (
+                run(Box::leak(args)).map(|()| ExitCode::SUCCESS),
+                ExitCode::FAILURE,
+            )
+        }
+        Ok(Invocation::Check(args, text)) => {
+            log(args.verbose);
+            (
+                check(*args, &text).map(|()| ExitCode::SUCCESS),
+                ExitCode::FAILURE,
+            )
+        }
+        Ok(Invocation::Alpn(args)) => {
+            log(0);
+            (alpn::run(&args), ExitCode::from(alpn::UNREACHABLE))
+        }
+        Err(Stop::Said(said)) => said.exit(),
+        Err(Stop::Mistakes(mistakes)) => (Err(mistakes.into()), ExitCode::FAILURE),
     };
     ended.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "corelane: {}", Chain(&*error));
@@ -77,20 +95,38 @@ fn log(verbose: u8) {
 }
 
 fn run(args: &'static Args) -> Result<(), Box<dyn std::error::Error>> {
-    // Before any thread starts: a signal is then never lost to the default action.
-    let signals = Signals::new([SIGINT, SIGTERM])?;
+    let signals = signals::catch()?;
     let reload = reload::catch()?;
+    let (builder, tls, identities) = configured(args)?;
+    let server = builder.bind()?;
+    let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
+    HEALTH.set(State::Ready);
+    reload.start(args, identities, handle.reloader())?;
+    introduce(&handle, &tls);
+    signals::obey(signals, handle, args.limits.shutdown_deadline())?;
+    Ok(())
+}
+
+/// All that can be known of a server without starting it.
+fn configured(args: &Args) -> Result<(Builder, tls::Description, Vec<Identity>), Error> {
     let tls = tls::choose(args)?;
     let builder = Server::builder(tls.acceptor)
         .driver(args.driver.into())
         .share_port(args.share_port)
         .alpn_missing(args.alpn_missing.into());
     let builder = args.limits.set(with_workers(builder, args));
-    let server = listen(builder, args).bind()?;
-    let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
-    reload.start(args, tls.identities, handle.reloader())?;
-    introduce(&handle, &tls.description);
-    stop_on_signal(signals, handle, args.limits.shutdown_deadline())?;
+    Ok((listen(builder, args), tls.description, tls.identities))
+}
+
+/// Says whether a server would start, and prints what it would go by.
+fn check(args: Args, text: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let looks_only = Args {
+        certificates: args.certificates.that_write_nothing(),
+        ..args
+    };
+    let (builder, _, _) = configured(&looks_only)?;
+    builder.check()?;
+    std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
 
@@ -157,21 +193,4 @@ fn introduce(handle: &Handle, tls: &tls::Description) {
         );
     }
     let _ = out.flush();
-}
-
-/// Waits for the first signal and shuts down; a second one ends the process at once.
-fn stop_on_signal(mut signals: Signals, handle: Handle, deadline: Duration) -> Result<(), Error> {
-    if let Some(signal) = signals.forever().next() {
-        tracing::info!(signal, ?deadline, "shutting down");
-        handle.shutdown(deadline);
-    }
-    let second = std::thread::Builder::new().spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            std::process::exit(128 + signal);
-        }
-    });
-    if let Err(error) = second {
-        tracing::warn!(%error, "a second signal will not be noticed");
-    }
-    handle.wait()
 }

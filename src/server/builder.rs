@@ -58,8 +58,10 @@ impl Builder {
         self
     }
 
-    /// Accepts from this listener too, which the caller opened. Listeners of one address are dealt
-    /// out to the workers; where there are fewer than workers, several share one.
+    /// Accepts from this listener too, which the caller opened, got from the service manager or from
+    /// another server ([`Handle::listeners`]). Listeners of one address are dealt out to the workers;
+    /// where there are fewer than workers, several share one, where there are more, a worker has
+    /// several. One that does not listen is an error of [`bind`](Self::bind).
     pub fn listener(mut self, listener: TcpListener) -> Self {
         self.listeners.push(listener);
         self
@@ -142,11 +144,10 @@ impl Builder {
         self
     }
 
-    /// Checks the options and opens the sockets of all workers.
+    /// Checks the options as [`bind`](Self::bind) does, and opens no socket.
     ///
-    /// Clients may connect from here on; they wait in the kernel until [`Server::serve`]. The soft
-    /// limit on open files (`RLIMIT_NOFILE`) is raised to the hard one.
-    pub fn bind(self) -> Result<Server, Error> {
+    /// What only the kernel can say, as whether a port is free, is not among it.
+    pub fn check(&self) -> Result<(), Error> {
         check_alpn(&*self.acceptor)?;
         self.connection_options.validate()?;
         if self.addrs.is_empty() && self.listeners.is_empty() {
@@ -154,17 +155,26 @@ impl Builder {
                 "no address to listen on: use Builder::listen or Builder::listener",
             ));
         }
+        self.cpus().map(|_cpus| ())
+    }
+
+    /// Checks the options and opens the sockets of all workers.
+    ///
+    /// Clients may connect from here on; they wait in the kernel until [`Server::serve`]. The soft
+    /// limit on open files (`RLIMIT_NOFILE`) is raised to the hard one.
+    pub fn bind(self) -> Result<Server, Error> {
+        self.check()?;
         // A limit that cannot be raised shows itself when it is reached, with advice.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!(%error, "the limit on open files cannot be raised");
         }
         let cpus = self.cpus()?;
         let workers = self.worker_count(&cpus);
-        let mut listeners = listener::deal(&self.listeners, workers)?;
+        let mut listeners = listener::deal(self.listeners, workers)?;
         for addr in self.addrs {
             let bound = listener::bind(addr, workers, &self.listener_options)?;
             for (worker, listener) in listeners.iter_mut().zip(bound) {
-                worker.push(listener);
+                worker.push(Arc::new(listener));
             }
         }
         let mut local_addrs = Vec::new();
@@ -225,7 +235,7 @@ impl Builder {
 /// Made by [`Server::builder`] and [`Builder::bind`]; [`serve`](Self::serve) starts it.
 pub struct Server {
     /// Each worker's listeners and CPU.
-    places: Vec<(Vec<TcpListener>, Option<usize>)>,
+    places: Vec<(Vec<Arc<TcpListener>>, Option<usize>)>,
     local_addrs: Vec<SocketAddr>,
     acceptor: Arc<dyn TlsAcceptor>,
     driver: Driver,
@@ -277,6 +287,8 @@ impl Server {
         let mut threads = Vec::new();
         let mut counters = Vec::new();
         let mut failure = None;
+        let sockets = self.places.iter().flat_map(|(listeners, _)| listeners);
+        let sockets = sockets.map(Arc::downgrade).collect();
         for (index, (listeners, cpu)) in self.places.into_iter().enumerate() {
             let plan = Plan {
                 index,
@@ -311,7 +323,8 @@ impl Server {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        let mut handle = Handle::new(self.local_addrs, Reloader(acceptor), stop, threads);
+        let reloader = Reloader(acceptor);
+        let mut handle = Handle::new(self.local_addrs, reloader, sockets, stop, threads);
         if failure.is_none() && workers.len() != counters.len() {
             failure = Some(Error::new(Kind::Worker, "a worker ended while it started"));
         }
