@@ -5,14 +5,18 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
 use clap::{Parser, Subcommand, ValueEnum};
 use corelane::{AlpnMissing, Driver};
 
-use crate::{alpn::AlpnArgs, limits::LimitArgs};
+use crate::{
+    alpn::AlpnArgs,
+    limits::LimitArgs,
+    restart::{RestartArgs, UpgradeArgs},
+};
 
 /// HTTP/2 over TLS, one server per core.
 ///
 /// Answers / (what was negotiated), /bytes/N (N bytes), /echo (the request's body and trailers),
 /// /drain (length and SHA-256 of the request's body), /healthz and /readyz (whether it works, and
-/// is to be sent requests). SIGINT and SIGTERM let requests in
-/// flight finish; a second signal ends at once.
+/// is to be sent requests). SIGINT and SIGTERM let requests in flight finish; a second signal ends
+/// at once. SIGUSR2 replaces the server, as corelane upgrade does.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
@@ -23,10 +27,6 @@ pub(crate) struct Args {
     /// takes a free one. [default: 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Vec<SocketAddr>,
-
-    /// Join servers that listen on the same port already, instead of refusing to start.
-    #[arg(long)]
-    pub(crate) share_port: bool,
 
     /// Certificate chain, PEM. [default: a self-signed one for localhost, made in memory]
     #[arg(long, value_name = "FILE", requires = "key")]
@@ -70,12 +70,16 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) restart: RestartArgs,
 }
 
 /// What to do other than to serve.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Alpn(AlpnArgs),
+    Upgrade(UpgradeArgs),
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -12,8 +12,10 @@ mod args;
 mod digest;
 mod health;
 mod limits;
+mod restart;
 mod routes;
 mod self_signed;
+mod service_manager;
 mod signals;
 mod tls;
 
@@ -35,6 +37,8 @@ use tracing_subscriber::{
 use crate::{
     args::{Args, Command},
     health::{HEALTH, State},
+    restart::{Inherited, PidFile, Program},
+    signals::Running,
 };
 
 /// A worker allocates and frees several times per request, in sizes that glibc returns to the kernel
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
     log(args.verbose);
     let (ended, failure) = match &args.command {
         Some(Command::Alpn(args)) => (alpn::run(args), ExitCode::from(alpn::UNREACHABLE)),
+        Some(Command::Upgrade(args)) => (args.run().map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
         None => (run(&args).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
     };
     ended.unwrap_or_else(|error| {
@@ -74,19 +79,49 @@ fn log(verbose: u8) {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+    // First of all: it changes the environment.
+    let mut inherited = Inherited::take()?;
+    let ended = serve(args, &mut inherited);
+    if let Err(error) = &ended {
+        inherited.failed(Chain(&**error));
+    }
+    ended
+}
+
+fn serve(args: &Args, inherited: &mut Inherited) -> Result<(), Box<dyn std::error::Error>> {
+    // Before any thread starts: a signal is then never lost to the default action.
     let signals = signals::catch()?;
+    let program = Program::of_this_process()?;
     let tls = tls::choose(args)?;
+    let restart = &args.restart;
+    if restart.takeover {
+        restart::look_at_the_kernel();
+    }
     let builder = Server::builder(tls.acceptor)
         .driver(args.driver.into())
-        .share_port(args.share_port)
+        .share_port(restart.takeover)
         .alpn_missing(args.alpn_missing.into());
     let builder = args.limits.set(with_workers(builder, args));
-    let server = listen(builder, args).bind()?;
+    let server = listen(builder, args, inherited).bind();
+    let server = server.map_err(restart::advise)?;
     let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
+    let pid_file = restart.pid_file.as_deref().map(PidFile::write);
+    let _pid_file = pid_file.transpose()?;
     HEALTH.set(State::Ready);
     introduce(&handle, &tls.description);
-    signals::obey(signals, handle, args.limits.shutdown_deadline())?;
-    Ok(())
+    match inherited.from_server() {
+        true => inherited.ready(),
+        false => service_manager::ready(),
+    }
+    let running = Running {
+        handle,
+        program,
+        sockets: Vec::new(),
+        upgrade_timeout: restart.upgrade_timeout(),
+        shutdown_delay: restart.shutdown_delay(),
+        shutdown_deadline: args.limits.shutdown_deadline(),
+    };
+    Ok(running.obey(signals)?)
 }
 
 fn with_workers(mut builder: Builder, args: &Args) -> Builder {
@@ -101,12 +136,28 @@ fn with_workers(mut builder: Builder, args: &Args) -> Builder {
     builder
 }
 
-fn listen(builder: Builder, args: &Args) -> Builder {
+/// On the addresses given, taking inherited sockets where there are some. A service manager's are
+/// served on whatever the addresses, another server's only where they still are among those given.
+fn listen(mut builder: Builder, args: &Args, inherited: &mut Inherited) -> Builder {
+    let mut sockets = inherited.serving();
     let addrs = match &args.listen[..] {
-        [] => default_addrs(),
+        [] if sockets.is_empty() => default_addrs(),
         given => given.to_vec(),
     };
-    addrs.into_iter().fold(builder, Builder::listen)
+    let mut serve_on = Vec::new();
+    for addr in &addrs {
+        match restart::at(&mut sockets, *addr) {
+            none if none.is_empty() => builder = builder.listen(*addr),
+            some => serve_on.extend(some),
+        }
+    }
+    if addrs.is_empty() || !inherited.from_server() {
+        serve_on.append(&mut sockets);
+    }
+    for socket in sockets {
+        tracing::info!(?socket, "no longer listened on");
+    }
+    serve_on.into_iter().fold(builder, Builder::listener)
 }
 
 /// Loopback, IPv6 too where this host has it.
