@@ -17,11 +17,39 @@ use crate::{
 /// /drain (length and SHA-256 of the request's body), /healthz and /readyz (whether it works, and
 /// is to be sent requests). SIGINT and SIGTERM let requests in flight finish; a second signal ends
 /// at once. SIGUSR2 replaces the server, as corelane upgrade does.
+///
+/// Every option can also be set by its variable of the environment, and by its name as a key of the
+/// file that --config names; a flag wins over the environment, the environment over the file.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
-pub(crate) struct Args {
+#[command(name = "corelane", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+
+    #[command(flatten)]
+    pub(crate) args: Args,
+}
+
+/// What to do other than to serve.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Alpn(Box<AlpnArgs>),
+    Upgrade(UpgradeArgs),
+
+    /// Checks a server's options without starting it, and prints them.
+    ///
+    /// Takes the options of the server. Reads the files that they name, opens no socket, writes
+    /// nothing, and prints what the server would go by as a file for --config, each value with its
+    /// source. Exit status: 0 when a server would start with it, but for its ports; else 1.
+    Check(Box<Args>),
+}
+
+/// The options of the server.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// Read options from this file, TOML, whose keys are the long names of the flags.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
     /// Address and port to listen on, for instance 0.0.0.0:443 or [::]:443; repeatable. Port 0
     /// takes a free one. [default: 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
@@ -73,13 +101,6 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) restart: RestartArgs,
-}
-
-/// What to do other than to serve.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Alpn(AlpnArgs),
-    Upgrade(UpgradeArgs),
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -9,6 +9,7 @@
 
 mod alpn;
 mod args;
+mod configuration;
 mod digest;
 mod health;
 mod limits;
@@ -25,8 +26,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
-use corelane::{Affinity, Builder, Chain, Handle, Server};
+use corelane::{Affinity, Builder, Chain, Error, Handle, Server};
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
@@ -35,7 +35,8 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    args::{Args, Command},
+    args::Args,
+    configuration::{Invocation, Stop},
     health::{HEALTH, State},
     restart::{Inherited, PidFile, Program},
     signals::Running,
@@ -48,14 +49,39 @@ use crate::{
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    log(args.verbose);
-    let (ended, failure) = match &args.command {
-        Some(Command::Alpn(args)) => (alpn::run(args), ExitCode::from(alpn::UNREACHABLE)),
-        Some(Command::Upgrade(args)) => (args.run().map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
-        None => (run(&args).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
+    // First of all: it changes the environment.
+    let mut inherited = Inherited::take();
+    let arguments = std::env::args_os().collect();
+    let (ended, failure) = match configuration::read(arguments, &|name| std::env::var_os(name)) {
+        Ok(Invocation::Serve(args)) => {
+            log(args.verbose);
+            (
+                serve(&args, &mut inherited).map(|()| ExitCode::SUCCESS),
+                ExitCode::FAILURE,
+            )
+        }
+        Ok(Invocation::Check(args, text)) => {
+            log(args.verbose);
+            (
+                check(*args, &text).map(|()| ExitCode::SUCCESS),
+                ExitCode::FAILURE,
+            )
+        }
+        Ok(Invocation::Alpn(args)) => {
+            log(0);
+            (alpn::run(&args), ExitCode::from(alpn::UNREACHABLE))
+        }
+        Ok(Invocation::Upgrade(args)) => {
+            (args.run().map(|()| ExitCode::SUCCESS), ExitCode::FAILURE)
+        }
+        Err(Stop::Said(said)) => {
+            inherited.failed(&said);
+            said.exit()
+        }
+        Err(Stop::Mistakes(mistakes)) => (Err(mistakes.into()), ExitCode::FAILURE),
     };
     ended.unwrap_or_else(|error| {
+        inherited.failed(Chain(&*error));
         let _ = writeln!(std::io::stderr(), "corelane: {}", Chain(&*error));
         failure
     })
@@ -78,37 +104,21 @@ fn log(verbose: u8) {
         .init();
 }
 
-fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    // First of all: it changes the environment.
-    let mut inherited = Inherited::take()?;
-    let ended = serve(args, &mut inherited);
-    if let Err(error) = &ended {
-        inherited.failed(Chain(&**error));
-    }
-    ended
-}
-
 fn serve(args: &Args, inherited: &mut Inherited) -> Result<(), Box<dyn std::error::Error>> {
     // Before any thread starts: a signal is then never lost to the default action.
     let signals = signals::catch()?;
     let program = Program::of_this_process()?;
-    let tls = tls::choose(args)?;
     let restart = &args.restart;
     if restart.takeover {
         restart::look_at_the_kernel();
     }
-    let builder = Server::builder(tls.acceptor)
-        .driver(args.driver.into())
-        .share_port(restart.takeover)
-        .alpn_missing(args.alpn_missing.into());
-    let builder = args.limits.set(with_workers(builder, args));
-    let server = listen(builder, args, inherited).bind();
-    let server = server.map_err(restart::advise)?;
+    let (builder, tls) = configured(args, inherited)?;
+    let server = builder.bind().map_err(restart::advise)?;
     let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
     let pid_file = restart.pid_file.as_deref().map(PidFile::write);
     let _pid_file = pid_file.transpose()?;
     HEALTH.set(State::Ready);
-    introduce(&handle, &tls.description);
+    introduce(&handle, &tls);
     match inherited.from_server() {
         true => inherited.ready(),
         false => service_manager::ready(),
@@ -122,6 +132,32 @@ fn serve(args: &Args, inherited: &mut Inherited) -> Result<(), Box<dyn std::erro
         shutdown_deadline: args.limits.shutdown_deadline(),
     };
     Ok(running.obey(signals)?)
+}
+
+/// All that can be known of a server without starting it.
+fn configured(
+    args: &Args,
+    inherited: &mut Inherited,
+) -> Result<(Builder, tls::Description), Error> {
+    let tls = tls::choose(args)?;
+    let builder = Server::builder(tls.acceptor)
+        .driver(args.driver.into())
+        .share_port(args.restart.takeover)
+        .alpn_missing(args.alpn_missing.into());
+    let builder = args.limits.set(with_workers(builder, args));
+    Ok((listen(builder, args, inherited)?, tls.description))
+}
+
+/// Says whether a server would start, and prints what it would go by.
+fn check(args: Args, text: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let looks_only = Args {
+        write_cert: None,
+        ..args
+    };
+    let (builder, _) = configured(&looks_only, &mut Inherited::default())?;
+    builder.check()?;
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
 }
 
 fn with_workers(mut builder: Builder, args: &Args) -> Builder {
@@ -138,8 +174,8 @@ fn with_workers(mut builder: Builder, args: &Args) -> Builder {
 
 /// On the addresses given, taking inherited sockets where there are some. A service manager's are
 /// served on whatever the addresses, another server's only where they still are among those given.
-fn listen(mut builder: Builder, args: &Args, inherited: &mut Inherited) -> Builder {
-    let mut sockets = inherited.serving();
+fn listen(mut builder: Builder, args: &Args, inherited: &mut Inherited) -> Result<Builder, Error> {
+    let mut sockets = inherited.serving()?;
     let addrs = match &args.listen[..] {
         [] if sockets.is_empty() => default_addrs(),
         given => given.to_vec(),
@@ -157,7 +193,7 @@ fn listen(mut builder: Builder, args: &Args, inherited: &mut Inherited) -> Build
     for socket in sockets {
         tracing::info!(?socket, "no longer listened on");
     }
-    serve_on.into_iter().fold(builder, Builder::listener)
+    Ok(serve_on.into_iter().fold(builder, Builder::listener))
 }
 
 /// Loopback, IPv6 too where this host has it.

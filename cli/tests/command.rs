@@ -266,6 +266,32 @@ fn mistakes_are_explained() {
 }
 
 #[test]
+fn a_configuration_is_checked_without_a_server() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/corelane.toml");
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let occupied = occupied.local_addr().expect("bound").to_string();
+    let port = ["--tls", "none", "--listen", &occupied];
+    let checked = command(&[&["check", "--config", example], &port[..]].concat())
+        .env("CORELANE_IDLE_TIMEOUT", "20")
+        .output()
+        .expect("the command runs");
+    assert!(checked.status.success(), "{checked:?}");
+    let text = String::from_utf8(checked.stdout).expect("text");
+    let line = "idle-timeout = 20  # the environment's CORELANE_IDLE_TIMEOUT";
+    assert!(text.contains(line), "{text}");
+
+    for (args, advice) in [
+        (&["--max-frame", "1"][..], "max_frame_size is 1"),
+        (&["--cpus", "9999"], "CPU 9999"),
+        (&["--config", "/nonexistent.toml"], "cannot be read"),
+        (&["--tls", "wolfssl"], "compiled in"),
+    ] {
+        let said = refusal(&[&["check"], args].concat());
+        assert!(said.contains(advice), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn a_backend_that_is_not_compiled_in_is_named_with_its_feature() {
     for (backend, compiled_in) in [
         ("rustls", cfg!(feature = "rustls")),

@@ -143,11 +143,10 @@ impl Builder {
         self
     }
 
-    /// Checks the options and opens the sockets of all workers.
+    /// Checks the options as [`bind`](Self::bind) does, and opens no socket.
     ///
-    /// Clients may connect from here on; they wait in the kernel until [`Server::serve`]. The soft
-    /// limit on open files (`RLIMIT_NOFILE`) is raised to the hard one.
-    pub fn bind(self) -> Result<Server, Error> {
+    /// What only the kernel can say, as whether a port is free, is not among it.
+    pub fn check(&self) -> Result<(), Error> {
         check_alpn(&*self.acceptor)?;
         self.connection_options.validate()?;
         if self.addrs.is_empty() && self.listeners.is_empty() {
@@ -155,6 +154,15 @@ impl Builder {
                 "no address to listen on: use Builder::listen or Builder::listener",
             ));
         }
+        self.cpus().map(|_cpus| ())
+    }
+
+    /// Checks the options and opens the sockets of all workers.
+    ///
+    /// Clients may connect from here on; they wait in the kernel until [`Server::serve`]. The soft
+    /// limit on open files (`RLIMIT_NOFILE`) is raised to the hard one.
+    pub fn bind(self) -> Result<Server, Error> {
+        self.check()?;
         // A limit that cannot be raised shows itself when it is reached, with advice.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!(%error, "the limit on open files cannot be raised");

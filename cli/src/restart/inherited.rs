@@ -4,7 +4,7 @@
 use std::{
     env,
     fmt::Display,
-    io::Write,
+    io::{self, Write},
     net::{SocketAddr, TcpListener},
     os::{fd::OwnedFd, unix::net::UnixStream},
 };
@@ -27,34 +27,40 @@ pub(crate) struct Inherited {
     listeners: Vec<(String, TcpListener)>,
     /// To the server that is replaced.
     report: Option<UnixStream>,
+    /// Why one of them cannot be served on.
+    unusable: Option<Error>,
 }
 
 impl Inherited {
     /// To be called before any thread starts: it takes the variables out of the environment, so that
     /// no program started later takes them for its own.
-    pub(crate) fn take() -> Result<Self, Error> {
+    pub(crate) fn take() -> Self {
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');
         let mut given = ListenFd::from_env();
         let mut inherited = Self::default();
         for index in 0..given.len() {
             let name = names.next().unwrap_or_default();
-            let failed = |error: std::io::Error| {
-                Error::config(format!(
+            if let Err(error) = inherited.take_one(&mut given, index, name) {
+                inherited.unusable = Some(Error::config(format!(
                     "the inherited socket {index} ({name:?}) cannot be served on: {error}; sockets \
                      have to be of TCP and to listen (in systemd ListenStream= with an address, \
                      Accept=no)"
-                ))
-            };
-            if name == REPORT {
-                // Looks at family and type only, which are those of a connected one too.
-                let socket = given.take_unix_listener(index).map_err(failed)?;
-                inherited.report = socket.map(|socket| OwnedFd::from(socket).into());
-            } else if let Some(listener) = given.take_tcp_listener(index).map_err(failed)? {
-                inherited.listeners.push((name.to_owned(), listener));
+                )));
             }
         }
-        Ok(inherited)
+        inherited
+    }
+
+    fn take_one(&mut self, given: &mut ListenFd, index: usize, name: &str) -> io::Result<()> {
+        if name == REPORT {
+            // Looks at family and type only, which are those of a connected one too.
+            let socket = given.take_unix_listener(index)?;
+            self.report = socket.map(|socket| OwnedFd::from(socket).into());
+        } else if let Some(listener) = given.take_tcp_listener(index)? {
+            self.listeners.push((name.to_owned(), listener));
+        }
+        Ok(())
     }
 
     /// Whether it is another server that this process replaces.
@@ -73,10 +79,11 @@ impl Inherited {
 
     /// Takes those to serve on: all that the service manager gave, whatever it calls them; of a
     /// server's those that it served on.
-    pub(crate) fn serving(&mut self) -> Vec<TcpListener> {
-        match self.from_server() {
-            true => self.named(SERVING),
-            false => only_listeners(std::mem::take(&mut self.listeners)),
+    pub(crate) fn serving(&mut self) -> Result<Vec<TcpListener>, Error> {
+        match (self.unusable.take(), self.from_server()) {
+            (Some(error), _) => Err(error),
+            (None, true) => Ok(self.named(SERVING)),
+            (None, false) => Ok(only_listeners(std::mem::take(&mut self.listeners))),
         }
     }
 

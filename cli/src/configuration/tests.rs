@@ -1,0 +1,284 @@
+use std::collections::BTreeSet;
+
+use clap::{Arg, CommandFactory};
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../deploy/corelane.toml");
+
+/// A directory of its own for each test.
+struct Files(std::path::PathBuf);
+
+impl Files {
+    fn new(test: &str) -> Self {
+        let name = format!("corelane-configuration-{}-{test}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&dir).expect("a directory");
+        Self(dir)
+    }
+
+    fn file(&self, text: &str) -> String {
+        let path = self.0.join("corelane.toml");
+        std::fs::write(&path, text).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn read_with(flags: &[&str], variables: &[(&str, &str)]) -> Result<Invocation, Stop> {
+    let arguments = ["corelane"].iter().chain(flags).map(OsString::from);
+    let variable = |name: &str| {
+        let found = variables.iter().find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| OsString::from(value))
+    };
+    read(arguments.collect(), &variable)
+}
+
+fn served(flags: &[&str], variables: &[(&str, &str)]) -> Args {
+    match read_with(flags, variables) {
+        Ok(Invocation::Serve(args)) => *args,
+        Ok(_) => panic!("it is to serve"),
+        Err(stop) => panic!("{flags:?}: {stop:?}"),
+    }
+}
+
+fn effective(flags: &[&str], variables: &[(&str, &str)]) -> String {
+    match read_with(&[&["check"], flags].concat(), variables) {
+        Ok(Invocation::Check(_, text)) => text,
+        Ok(_) => panic!("it is to check"),
+        Err(stop) => panic!("{flags:?}: {stop:?}"),
+    }
+}
+
+fn mistakes(flags: &[&str], variables: &[(&str, &str)]) -> String {
+    match read_with(flags, variables) {
+        Err(Stop::Mistakes(mistakes)) => mistakes,
+        Err(Stop::Said(error)) => panic!("{flags:?}: clap alone says {error}"),
+        Ok(_) => panic!("{flags:?} is accepted"),
+    }
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let files = Files::new("order");
+    let path = files.file(
+        "listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n\
+         tls = \"none\"\n\
+         takeover = true\n\
+         verbose = 3\n\
+         cpus = [1, 2]\n\
+         workers = 4\n\
+         driver = \"epoll\"\n",
+    );
+    let config = ["--config", &path[..]];
+    let ports = |args: &Args| {
+        args.listen
+            .iter()
+            .map(|addr| addr.port())
+            .collect::<Vec<_>>()
+    };
+
+    let args = served(&config, &[]);
+    assert_eq!(ports(&args), [1, 2]);
+    assert_eq!((args.restart.takeover, args.verbose), (true, 3));
+    assert_eq!(args.cpus, [1, 2]);
+    assert_eq!(args.workers.0.map(|workers| workers.get()), Some(4));
+
+    let variables = [
+        ("CORELANE_CONFIG", &path[..]),
+        ("CORELANE_LISTEN", "127.0.0.1:3, 127.0.0.1:4"),
+        ("CORELANE_SHARE_PORT", "false"),
+        ("CORELANE_VERBOSE", "1"),
+        ("CORELANE_WORKERS", "auto"),
+        ("CORELANE_TLS", ""),
+    ];
+    let args = served(&[], &variables);
+    assert_eq!(ports(&args), [3, 4]);
+    assert_eq!((args.restart.takeover, args.verbose), (false, 1));
+    assert!(args.workers.0.is_none());
+    assert_eq!(args.tls.as_deref(), Some("none"), "empty sets nothing");
+
+    let flags = ["--listen", "127.0.0.1:5", "--takeover", "-vv"];
+    let args = served(&flags, &variables);
+    assert_eq!(ports(&args), [5]);
+    assert_eq!((args.restart.takeover, args.verbose), (true, 2));
+    let off = [&config[..], &["--takeover=false"]].concat();
+    assert!(
+        !served(&off, &[]).restart.takeover,
+        "a switch can be turned off"
+    );
+    let both = [&config[..], &["--no-affinity"]].concat();
+    let args = served(&both, &[]);
+    assert!(
+        args.no_affinity && args.cpus.is_empty(),
+        "a flag sets aside what it contradicts"
+    );
+}
+
+#[test]
+fn what_belongs_together_may_come_from_anywhere() {
+    let files = Files::new("together");
+    let path = files.file("key = \"k\"\n");
+    let args = served(&["--config", &path, "--cert", "c"], &[]);
+    assert_eq!(args.key.as_deref(), Some(Path::new("k")));
+    let said = mistakes(&["--config", &path], &[]);
+    assert!(said.contains("--cert <FILE>"), "{said}");
+    assert!(
+        said.contains("corelane.toml:1: here --key is set"),
+        "{said}"
+    );
+    let said = mistakes(
+        &[],
+        &[("CORELANE_CPUS", "1"), ("CORELANE_NO_AFFINITY", "true")],
+    );
+    assert!(said.contains("cannot be used with"), "{said}");
+    assert!(said.contains("CORELANE_CPUS"), "{said}");
+}
+
+#[test]
+fn mistakes_are_told_with_their_place() {
+    let files = Files::new("mistakes");
+    let path = files.file(
+        "listn = [\"127.0.0.1:0\"]\n\
+         tls = 5\n\
+         idle-timeout = \"33\"\n\
+         takeover = \"yes\"\n\
+         cpus = [\"a\"]\n\
+         workers = 0\n\
+         verbose = 256\n\
+         driver = \"kqueue\"\n\
+         config = \"other.toml\"\n\
+         alpn-missing = true\n\
+         min-rate = 1.5\n\
+         expect = \"h2\"\n\
+         [limits]\n\
+         max-frame = 20000\n",
+    );
+    let said = mistakes(&["check", "--config", &path], &[]);
+    for (line, words) in [
+        (1, "did you mean \"listen\"?"),
+        (2, "tls: expected a string (BACKEND), found the number 5"),
+        (
+            3,
+            "idle-timeout: expected a number (SECONDS), found the string \"33\"",
+        ),
+        (4, "takeover: expected true or false"),
+        (
+            5,
+            "cpus: expected a list, each of it a number (LIST), found the string \"a\"",
+        ),
+        (6, "'--workers <N|auto>': expected a number of at least 1"),
+        (7, "verbose: expected a number from 0 to 255"),
+        (8, "possible values: auto, io-uring, epoll"),
+        (9, "cannot name another one"),
+        (
+            10,
+            "alpn-missing: expected one of reject, allow, found true",
+        ),
+        (
+            11,
+            "min-rate: expected a number (BYTES), found the number 1.5",
+        ),
+        (12, "there is no key \"expect\""),
+        (13, "there is no table [limits]"),
+    ] {
+        let (_, told) = said
+            .split_once(&format!("corelane.toml:{line}: "))
+            .unwrap_or_else(|| panic!("line {line} is right:\n{said}"));
+        let told = told.split("\n/").next().unwrap_or_default();
+        assert!(told.contains(words), "line {line}: {told}");
+    }
+    let said = mistakes(&[], &[("CORELANE_IDLE_TIMEOUT", "long")]);
+    assert!(said.starts_with("CORELANE_IDLE_TIMEOUT: "), "{said}");
+    let path = files.file("tls = \"none\"\ntls = \"rustls\"\n");
+    let said = mistakes(&["--config", &path], &[]);
+    assert!(said.contains("corelane.toml:2: this is no TOML"), "{said}");
+    let said = mistakes(&["--config", "/nonexistent.toml"], &[]);
+    assert!(said.contains("/nonexistent.toml cannot be read"), "{said}");
+}
+
+#[test]
+fn the_effective_configuration_says_its_sources_and_can_be_fed_back() {
+    let files = Files::new("effective");
+    let path = files.file("cert = \"a \\\"b\\\".pem\"\nkey = \"k\"\ntakeover = true\n");
+    let flags = ["--config", &path, "--workers", "3", "--listen", "[::1]:443"];
+    let variables = [("CORELANE_CPUS", "0,1"), ("CORELANE_VERBOSE", "1")];
+    let text = effective(&flags, &variables);
+    for line in [
+        "workers = 3  # flag",
+        "listen = [\"[::1]:443\"]  # flag",
+        "cpus = [0, 1]  # the environment's CORELANE_CPUS",
+        "idle-timeout = 75  # default",
+        "#keep-alive = SECONDS  # default: not set",
+        &format!("takeover = true  # {path}:3"),
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+    }
+    let path = files.file(&text);
+    let again = effective(&["--config", &path], &[]);
+    let values = |text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let values = lines.filter_map(|line| Some(line.split_once("  # ")?.0.to_owned()));
+        values.collect::<Vec<_>>()
+    };
+    assert_eq!(values(&again), values(&text));
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let secret = Arg::new("token").long("token").hide_env_values(true);
+    let command = clap::Command::new("corelane").arg(secret);
+    let matches = command
+        .clone()
+        .get_matches_from(["corelane", "--token", "hunter2"]);
+    let text = effective::text(&command, &matches, &[], &[]);
+    assert_eq!(text, "#token = secret  # flag\n");
+}
+
+#[test]
+fn the_prober_takes_nothing_of_it() {
+    let variables = [
+        ("CORELANE_CONFIG", "/nonexistent.toml"),
+        ("CORELANE_TLS", "x"),
+    ];
+    let asked = read_with(&["alpn", "localhost"], &variables);
+    assert!(matches!(asked, Ok(Invocation::Alpn(_))));
+}
+
+#[test]
+fn help_names_the_variables() {
+    for flags in [&["--help"][..], &["check", "--help"]] {
+        let Err(Stop::Said(help)) = read_with(flags, &[]) else {
+            panic!("no help");
+        };
+        assert!(help.to_string().contains("[env: CORELANE_MAX_FRAME="));
+    }
+}
+
+/// Each flag is there, as a key or as a comment that can be turned into one.
+#[test]
+fn the_example_has_every_flag_and_nothing_else() {
+    let is_key = |line: &str| {
+        let key = line.split(" = ").next().unwrap_or_default();
+        key.len() < line.len() && key.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+    };
+    let uncommented: Vec<_> = EXAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if is_key(key) => key,
+            _ => line,
+        })
+        .collect();
+    let server = with_switches(Args::command());
+    let settings = file::parse(&server, "deploy/corelane.toml", &uncommented.join("\n"));
+    let settings = settings.expect("every key is right");
+    let keys: BTreeSet<_> = settings.iter().map(|setting| &setting.key[..]).collect();
+    let flags = server.get_arguments().filter_map(Arg::get_long);
+    let flags: BTreeSet<_> = flags.filter(|key| *key != CONFIG).collect();
+    assert_eq!(keys, flags);
+}
