@@ -109,7 +109,7 @@ fn serve(args: &Args, inherited: &mut Inherited) -> Result<(), Box<dyn std::erro
     let signals = signals::catch()?;
     let program = Program::of_this_process()?;
     let restart = &args.restart;
-    if restart.takeover {
+    if restart.takeover && !inherited.from_server() {
         restart::look_at_the_kernel();
     }
     let (builder, tls) = configured(args, inherited)?;

@@ -92,7 +92,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let variables = [
         ("CORELANE_CONFIG", &path[..]),
         ("CORELANE_LISTEN", "127.0.0.1:3, 127.0.0.1:4"),
-        ("CORELANE_SHARE_PORT", "false"),
+        ("CORELANE_TAKEOVER", "false"),
         ("CORELANE_VERBOSE", "1"),
         ("CORELANE_WORKERS", "auto"),
         ("CORELANE_TLS", ""),
