@@ -1,9 +1,14 @@
 //! The command line.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    str::FromStr,
+};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use corelane::{AlpnMissing, Driver};
+use corelane::{AlpnMissing, Driver, IpNet};
 
 use crate::{alpn::AlpnArgs, limits::LimitArgs};
 
@@ -90,12 +95,24 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "reject")]
     pub(crate) alpn_missing: AlpnMissingArg,
 
+    /// Expect a PROXY header (v1 or v2) from this network, for instance 10.0.0.0/8, and take the
+    /// client's address from it; repeatable. Without one a connection from there is closed.
+    #[arg(long, value_name = "CIDR", value_parser = network)]
+    pub(crate) proxy_protocol: Vec<IpNet>,
+
     /// Say more: -v handshakes that failed, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = |_| text.parse::<IpAddr>().map(IpNet::from);
+    text.parse()
+        .or_else(address)
+        .map_err(|_| "expected a network, for instance 10.0.0.0/8, or an address".into())
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -107,7 +107,8 @@ fn configured(args: &Args) -> Result<(Builder, tls::Description), Error> {
     let builder = Server::builder(tls.acceptor)
         .driver(args.driver.into())
         .share_port(args.share_port)
-        .alpn_missing(args.alpn_missing.into());
+        .alpn_missing(args.alpn_missing.into())
+        .proxy_protocol(args.proxy_protocol.iter().copied());
     let builder = args.limits.set(with_workers(builder, args));
     Ok((listen(builder, args), tls.description))
 }
