@@ -14,8 +14,9 @@ use crate::{alpn::AlpnArgs, limits::LimitArgs};
 
 /// HTTP/2 over TLS, one server per core.
 ///
-/// Answers / (what was negotiated), /bytes/N (N bytes), /echo (the request's body and trailers)
-/// and /drain (length and SHA-256 of the request's body). SIGINT and SIGTERM let requests in
+/// Answers / (what was negotiated), /bytes/N (N bytes), /echo (the request's body and trailers),
+/// /drain (length and SHA-256 of the request's body), /healthz and /readyz (whether it works, and
+/// is to be sent requests). SIGINT and SIGTERM let requests in
 /// flight finish; a second signal ends at once.
 ///
 /// Every option can also be set by its variable of the environment, and by its name as a key of the

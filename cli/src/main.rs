@@ -11,23 +11,20 @@ mod alpn;
 mod args;
 mod configuration;
 mod digest;
+mod health;
 mod limits;
 mod routes;
 mod self_signed;
+mod signals;
 mod tls;
 
 use std::{
     io::Write,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     process::ExitCode,
-    time::Duration,
 };
 
 use corelane::{Affinity, Builder, Chain, Error, Handle, Server};
-use signal_hook::{
-    consts::{SIGINT, SIGTERM},
-    iterator::Signals,
-};
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
@@ -38,6 +35,7 @@ use tracing_subscriber::{
 use crate::{
     args::Args,
     configuration::{Invocation, Stop},
+    health::{HEALTH, State},
 };
 
 /// A worker allocates and frees several times per request, in sizes that glibc returns to the kernel
@@ -91,13 +89,13 @@ fn log(verbose: u8) {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    // Before any thread starts: a signal is then never lost to the default action.
-    let signals = Signals::new([SIGINT, SIGTERM])?;
+    let signals = signals::catch()?;
     let (builder, tls) = configured(args)?;
     let server = builder.bind()?;
     let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
+    HEALTH.set(State::Ready);
     introduce(&handle, &tls);
-    stop_on_signal(signals, handle, args.limits.shutdown_deadline())?;
+    signals::obey(signals, handle, args.limits.shutdown_deadline())?;
     Ok(())
 }
 
@@ -188,21 +186,4 @@ fn introduce(handle: &Handle, tls: &tls::Description) {
         );
     }
     let _ = out.flush();
-}
-
-/// Waits for the first signal and shuts down; a second one ends the process at once.
-fn stop_on_signal(mut signals: Signals, handle: Handle, deadline: Duration) -> Result<(), Error> {
-    if let Some(signal) = signals.forever().next() {
-        tracing::info!(signal, ?deadline, "shutting down");
-        handle.shutdown(deadline);
-    }
-    let second = std::thread::Builder::new().spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            std::process::exit(128 + signal);
-        }
-    });
-    if let Err(error) = second {
-        tracing::warn!(%error, "a second signal will not be noticed");
-    }
-    handle.wait()
 }

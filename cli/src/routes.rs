@@ -14,7 +14,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 
-use crate::digest::Sha256;
+use crate::{digest::Sha256, health::HEALTH};
 
 type ResponseBody = UnsyncBoxBody<Bytes, Error>;
 
@@ -30,10 +30,14 @@ pub(crate) async fn answer(request: Request<Body>) -> Result<Response<ResponseBo
                 StatusCode::BAD_REQUEST,
                 "/bytes/N wants a number of bytes\n".into(),
             ),
-            None => text(
-                StatusCode::NOT_FOUND,
-                "not found; there are /, /bytes/N, /echo and /drain\n".into(),
-            ),
+            None => match HEALTH.answer(&path) {
+                Some((status, said)) => text(status, said.into()),
+                None => text(
+                    StatusCode::NOT_FOUND,
+                    "not found; there are /, /bytes/N, /echo, /drain, /healthz and /readyz\n"
+                        .into(),
+                ),
+            },
         },
     })
 }

@@ -5,6 +5,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener, TcpStream},
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -29,20 +30,19 @@ const QUEUE: usize = 65_535;
 /// socket blocks is shared by all who have it open, so a listener that comes from elsewhere must
 /// not depend on the driver of this worker.
 pub(super) struct Listener {
-    socket: TcpListener,
+    socket: Arc<TcpListener>,
     readiness: monoio::net::TcpListener,
 }
 
 impl Listener {
     /// Has to be called within the runtime that is to wait.
-    pub(super) fn new(socket: TcpListener) -> io::Result<Self> {
+    pub(super) fn new(socket: Arc<TcpListener>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let readiness = monoio::net::TcpListener::from_std(socket.try_clone()?)?;
         Ok(Self { socket, readiness })
     }
 
-    /// Gives every connection to `connection` until `stop` is ready, and then those that the
-    /// kernel had accepted by that time.
+    /// Gives every connection to `connection` until `stop` is ready.
     pub(super) async fn accept_until(
         &self,
         stop: impl Future<Output = ()>,
@@ -71,6 +71,15 @@ impl Listener {
         // A turn of the ring, in which the kernel lets go of the wait that was dropped: else that
         // would keep the socket open, and connections coming in, after the worker has ended.
         monoio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    /// Gives those to `connection` that the kernel has accepted by now: they are reset when the
+    /// last handle to the socket is closed.
+    pub(super) fn accept_rest(
+        &self,
+        counters: &Counters,
+        mut connection: impl FnMut(TcpStream, SocketAddr),
+    ) {
         if let Err(error) = self.accept(QUEUE, counters, &mut connection) {
             counters.accept_errors.add();
             tracing::warn!(%error, "cannot accept the last connections");

@@ -59,8 +59,10 @@ impl Builder {
         self
     }
 
-    /// Accepts from this listener too, which the caller opened. Listeners of one address are dealt
-    /// out to the workers; where there are fewer than workers, several share one.
+    /// Accepts from this listener too, which the caller opened, got from the service manager or from
+    /// another server ([`Handle::listeners`]). Listeners of one address are dealt out to the workers;
+    /// where there are fewer than workers, several share one, where there are more, a worker has
+    /// several. One that does not listen is an error of [`bind`](Self::bind).
     pub fn listener(mut self, listener: TcpListener) -> Self {
         self.listeners.push(listener);
         self
@@ -182,11 +184,11 @@ impl Builder {
         }
         let cpus = self.cpus()?;
         let workers = self.worker_count(&cpus);
-        let mut listeners = listener::deal(&self.listeners, workers)?;
+        let mut listeners = listener::deal(self.listeners, workers)?;
         for addr in self.addrs {
             let bound = listener::bind(addr, workers, &self.listener_options)?;
             for (worker, listener) in listeners.iter_mut().zip(bound) {
-                worker.push(listener);
+                worker.push(Arc::new(listener));
             }
         }
         let mut local_addrs = Vec::new();
@@ -247,7 +249,7 @@ impl Builder {
 /// Made by [`Server::builder`] and [`Builder::bind`]; [`serve`](Self::serve) starts it.
 pub struct Server {
     /// Each worker's listeners and CPU.
-    places: Vec<(Vec<TcpListener>, Option<usize>)>,
+    places: Vec<(Vec<Arc<TcpListener>>, Option<usize>)>,
     local_addrs: Vec<SocketAddr>,
     acceptor: Arc<dyn TlsAcceptor>,
     driver: Driver,
@@ -298,6 +300,8 @@ impl Server {
         let mut threads = Vec::new();
         let mut counters = Vec::new();
         let mut failure = None;
+        let sockets = self.places.iter().flat_map(|(listeners, _)| listeners);
+        let sockets = sockets.map(Arc::downgrade).collect();
         for (index, (listeners, cpu)) in self.places.into_iter().enumerate() {
             let plan = Plan {
                 index,
@@ -332,7 +336,7 @@ impl Server {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        let mut handle = Handle::new(self.local_addrs, stop, threads);
+        let mut handle = Handle::new(self.local_addrs, sockets, stop, threads);
         if failure.is_none() && workers.len() != counters.len() {
             failure = Some(Error::new(Kind::Worker, "a worker ended while it started"));
         }

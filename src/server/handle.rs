@@ -1,8 +1,8 @@
 //! The caller's hold on a running server.
 
 use std::{
-    net::SocketAddr,
-    sync::Arc,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Weak, atomic::Ordering},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -17,6 +17,8 @@ use crate::{
 /// A running server. Dropping it leaves the server running.
 pub struct Handle {
     local_addrs: Vec<SocketAddr>,
+    /// The workers', several times where several share one. They are the workers' to close.
+    listeners: Vec<Weak<TcpListener>>,
     stop: Stop,
     threads: Vec<JoinHandle<()>>,
     workers: Vec<(WorkerInfo, Arc<Counters>)>,
@@ -35,11 +37,13 @@ pub struct WorkerStatus {
 impl Handle {
     pub(super) fn new(
         local_addrs: Vec<SocketAddr>,
+        listeners: Vec<Weak<TcpListener>>,
         stop: Stop,
         threads: Vec<JoinHandle<()>>,
     ) -> Self {
         Self {
             local_addrs,
+            listeners,
             stop,
             threads,
             workers: Vec::new(),
@@ -53,6 +57,24 @@ impl Handle {
     /// The addresses listened on.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs
+    }
+
+    /// The sockets it listens on, each once, as further handles to them: for another server, or for
+    /// another process, to accept from ([`Builder::listener`](crate::Builder::listener) there).
+    /// Connections wait in the kernel, and none is lost, for as long as anybody has the socket.
+    /// Those that are closed already, as after [`shutdown`](Self::shutdown), are not among them.
+    /// An error where there are too many open files.
+    pub fn listeners(&self) -> Result<Vec<TcpListener>, Error> {
+        let mut open: Vec<Arc<TcpListener>> = Vec::new();
+        for listener in self.listeners.iter().filter_map(Weak::upgrade) {
+            if !open.iter().any(|known| Arc::ptr_eq(known, &listener)) {
+                open.push(listener);
+            }
+        }
+        let clones = open.iter().map(|listener| listener.try_clone());
+        clones.collect::<Result<_, _>>().map_err(|error| {
+            Error::new(Kind::Bind, "a listener has no room for another handle").with(error)
+        })
     }
 
     /// What each worker has done so far.
@@ -86,6 +108,14 @@ impl Handle {
             tracing::warn!(%error, "no thread to keep the shutdown deadline: ending now");
             self.stop.abort.cancel();
         }
+    }
+
+    /// [`shutdown`](Self::shutdown) for a server whose sockets somebody else accepts from as well
+    /// ([`listeners`](Self::listeners)): connections that the kernel has not handed out yet are left to
+    /// them. Where nobody has the sockets these are reset.
+    pub fn hand_over(&self, deadline: Duration) {
+        self.stop.hand_over.store(true, Ordering::Relaxed);
+        self.shutdown(deadline);
     }
 
     pub(super) fn abort(&self) {

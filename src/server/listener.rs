@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -86,30 +87,50 @@ fn bound(addr: SocketAddr, options: &ListenerOptions, reuse_port: bool) -> io::R
     Ok(socket)
 }
 
-/// Assigns listeners that the user opened: sockets of one address are dealt out to the workers;
-/// where there are fewer of them than workers, several workers share one.
+/// Assigns listeners that the user opened: sockets of one address are dealt out to the workers.
+/// Where there are fewer of them than workers, several workers share one; where there are more, a
+/// worker has several: connections that the kernel puts into a socket nobody accepts from are lost.
 pub(super) fn deal(
-    listeners: &[TcpListener],
+    listeners: Vec<TcpListener>,
     workers: usize,
-) -> Result<Vec<Vec<TcpListener>>, Error> {
+) -> Result<Vec<Vec<Arc<TcpListener>>>, Error> {
     let failed =
         |error: io::Error| Error::new(Kind::Bind, "a given listener cannot be used").with(error);
-    let mut groups: Vec<(SocketAddr, Vec<&TcpListener>)> = Vec::new();
+    let mut groups: Vec<(SocketAddr, Vec<Arc<TcpListener>>)> = Vec::new();
     for listener in listeners {
         let addr = listener.local_addr().map_err(failed)?;
+        if !listens(&listener) {
+            return Err(Error::new(
+                Kind::Bind,
+                format!("a given listener cannot be used: the socket of {addr} does not listen"),
+            ));
+        }
+        let listener = Arc::new(listener);
         match groups.iter_mut().find(|(known, _)| *known == addr) {
             Some((_, group)) => group.push(listener),
             None => groups.push((addr, vec![listener])),
         }
     }
-    let mut dealt: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut dealt: Vec<Vec<Arc<TcpListener>>> = (0..workers).map(|_| Vec::new()).collect();
     for (_, group) in groups {
         for i in 0..workers.max(group.len()) {
-            let listener = group[i % group.len()].try_clone().map_err(failed)?;
-            dealt[i % workers].push(listener);
+            dealt[i % workers].push(Arc::clone(&group[i % group.len()]));
         }
     }
     Ok(dealt)
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(target_os = "linux")] {
+        /// One that is only bound, or connected, as inetd's are, would fail to accept for ever.
+        fn listens(listener: &TcpListener) -> bool {
+            socket2::SockRef::from(listener).is_listener().unwrap_or(true)
+        }
+    } else {
+        fn listens(_listener: &TcpListener) -> bool {
+            true
+        }
+    }
 }
 
 /// Says what stands in the way and what to do about it.

@@ -8,7 +8,11 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     rc::Rc,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -51,7 +55,7 @@ pub(super) struct Plan {
     pub(super) index: usize,
     pub(super) cpu: Option<usize>,
     pub(super) driver: Driver,
-    pub(super) listeners: Vec<TcpListener>,
+    pub(super) listeners: Vec<Arc<TcpListener>>,
     pub(super) acceptor: Arc<dyn TlsAcceptor>,
     pub(super) limits: WorkerLimits,
     pub(super) options: ConnectionOptions,
@@ -73,6 +77,8 @@ pub(super) struct Stop {
     pub(super) drain: CancellationToken,
     /// Drop what is left.
     pub(super) abort: CancellationToken,
+    /// Set before `drain`: what waits to be accepted by then is somebody else's.
+    pub(super) hand_over: Arc<AtomicBool>,
 }
 
 impl Stop {
@@ -81,6 +87,7 @@ impl Stop {
         Self {
             drain: self.drain.child_token(),
             abort: self.abort.child_token(),
+            hand_over: Arc::clone(&self.hand_over),
         }
     }
 }
@@ -155,7 +162,7 @@ fn start<S: HttpService>(
     Ok((runtime, service, info))
 }
 
-fn adopt(listeners: Vec<TcpListener>) -> Result<Vec<Listener>, Error> {
+fn adopt(listeners: Vec<Arc<TcpListener>>) -> Result<Vec<Listener>, Error> {
     listeners
         .into_iter()
         .map(Listener::new)
@@ -189,12 +196,14 @@ impl<S: HttpService> Worker<S> {
     }
 
     async fn listen(self: Rc<Self>, listener: Listener) {
-        let stop = self.plan.stop.drain.cancelled();
-        listener
-            .accept_until(stop, &self.plan.counters, |stream, peer| {
-                self.accepted(stream, peer);
-            })
-            .await;
+        let stop = &self.plan.stop;
+        let counters = &self.plan.counters;
+        let connection = |stream, peer| self.accepted(stream, peer);
+        let drain = stop.drain.cancelled();
+        listener.accept_until(drain, counters, connection).await;
+        if !stop.hand_over.load(Ordering::Relaxed) {
+            listener.accept_rest(counters, connection);
+        }
     }
 
     fn accepted(self: &Rc<Self>, stream: net::TcpStream, peer: SocketAddr) {
