@@ -10,7 +10,7 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 use corelane::{AlpnMissing, Driver, IpNet};
 
-use crate::{alpn::AlpnArgs, limits::LimitArgs};
+use crate::{access_log::AccessLogArgs, alpn::AlpnArgs, limits::LimitArgs};
 
 /// HTTP/2 over TLS, one server per core.
 ///
@@ -107,6 +107,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) access_log: AccessLogArgs,
 }
 
 fn network(text: &str) -> Result<IpNet, String> {

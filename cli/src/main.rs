@@ -7,6 +7,7 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+mod access_log;
 mod alpn;
 mod args;
 mod configuration;
@@ -22,6 +23,7 @@ use std::{
     io::Write,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     process::ExitCode,
+    rc::Rc,
 };
 
 use corelane::{Affinity, Builder, Chain, Error, Handle, Server};
@@ -33,6 +35,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
+    access_log::{Log, Record},
     args::Args,
     configuration::{Invocation, Stop},
     health::{HEALTH, State},
@@ -92,11 +95,31 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let signals = signals::catch()?;
     let (builder, tls) = configured(args)?;
     let server = builder.bind()?;
-    let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
+    let log = args.access_log.start()?;
+    let handle = match &log {
+        None => server.serve(|_worker| corelane::service_fn(routes::answer))?,
+        Some(log) => serve_logged(server, log.log().clone())?,
+    };
     HEALTH.set(State::Ready);
     introduce(&handle, &tls);
-    signals::obey(signals, handle, args.limits.shutdown_deadline())?;
-    Ok(())
+    let ended = signals::obey(signals, handle, args.limits.shutdown_deadline());
+    if let Some(log) = log {
+        log.finish();
+    }
+    Ok(ended?)
+}
+
+fn serve_logged(server: Server, log: Log) -> Result<Handle, Error> {
+    server.serve(move |_worker| {
+        let log = Rc::new(log.clone());
+        corelane::service_fn(move |request| {
+            let record = Record::begin(&log, &request);
+            async move {
+                let answer = routes::answer(request).await;
+                answer.map(|response| record.answered(response))
+            }
+        })
+    })
 }
 
 /// All that can be known of a server without starting it.
@@ -119,6 +142,7 @@ fn check(args: Args, text: &str) -> Result<(), Box<dyn std::error::Error>> {
     };
     let (builder, _) = configured(&looks_only)?;
     builder.check()?;
+    looks_only.access_log.check()?;
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The command as a user has it: what it prints, answers, refuses, and how it ends.
 
+#[path = "command/access_log.rs"]
+mod access_log;
 mod support;
 
 use std::net::SocketAddr;
