@@ -2,6 +2,8 @@
 
 #[path = "command/access_log.rs"]
 mod access_log;
+#[path = "command/haproxy.rs"]
+mod haproxy;
 mod support;
 
 use std::net::SocketAddr;

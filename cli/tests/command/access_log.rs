@@ -14,17 +14,17 @@ use crate::{
     with_client,
 };
 
-struct Dir(PathBuf);
+pub(crate) struct Dir(pub(crate) PathBuf);
 
 impl Dir {
-    fn new(test: &str) -> Self {
+    pub(crate) fn new(test: &str) -> Self {
         let name = format!("corelane-log-{}-{test}", std::process::id());
         let dir = std::env::temp_dir().join(name);
         fs::create_dir_all(&dir).expect("a directory");
         Self(dir)
     }
 
-    fn start(&self, more: &[&str]) -> (Corelane, PathBuf) {
+    pub(crate) fn start(&self, more: &[&str]) -> (Corelane, PathBuf) {
         let log = self.0.join("access.log");
         let path = log.to_str().expect("UTF-8");
         let own = [
@@ -46,7 +46,7 @@ impl Drop for Dir {
 }
 
 /// The lines of a log, once there are so many.
-fn lines(log: &Path, count: usize) -> Vec<String> {
+pub(crate) fn lines(log: &Path, count: usize) -> Vec<String> {
     let begun = Instant::now();
     loop {
         let text = fs::read_to_string(log).unwrap_or_default();
