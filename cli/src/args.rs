@@ -1,11 +1,17 @@
 //! The command line.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    str::FromStr,
+};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use corelane::{AlpnMissing, Driver};
+use corelane::{AlpnMissing, Driver, IpNet};
 
 use crate::{
+    access_log::AccessLogArgs,
     alpn::AlpnArgs,
     limits::LimitArgs,
     restart::{RestartArgs, UpgradeArgs},
@@ -40,7 +46,8 @@ pub(crate) enum Command {
     ///
     /// Takes the options of the server. Reads the files that they name, opens no socket, writes
     /// nothing, and prints what the server would go by as a file for --config, each value with its
-    /// source. Exit status: 0 when a server would start with it, but for its ports; else 1.
+    /// source. Exit status: 0 when a server would start with it, but for its ports; 1 when
+    /// not; 2 when the command line is wrong.
     Check(Box<Args>),
 }
 
@@ -92,6 +99,11 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "reject")]
     pub(crate) alpn_missing: AlpnMissingArg,
 
+    /// Expect a PROXY header (v1 or v2) from this network, for instance 10.0.0.0/8, and take the
+    /// client's address from it; repeatable. Without one a connection from there is closed.
+    #[arg(long, value_name = "CIDR", value_parser = network)]
+    pub(crate) proxy_protocol: Vec<IpNet>,
+
     /// Say more: -v handshakes that failed, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -101,6 +113,16 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) restart: RestartArgs,
+
+    #[command(flatten)]
+    pub(crate) access_log: AccessLogArgs,
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = |_| text.parse::<IpAddr>().map(IpNet::from);
+    text.parse()
+        .or_else(address)
+        .map_err(|_| "expected a network, for instance 10.0.0.0/8, or an address".into())
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,7 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+mod access_log;
 mod alpn;
 mod args;
 mod configuration;
@@ -24,6 +25,7 @@ use std::{
     io::Write,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     process::ExitCode,
+    rc::Rc,
 };
 
 use corelane::{Affinity, Builder, Chain, Error, Handle, Server};
@@ -35,6 +37,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
+    access_log::{Log, Record},
     args::Args,
     configuration::{Invocation, Stop},
     health::{HEALTH, State},
@@ -114,7 +117,11 @@ fn serve(args: &Args, inherited: &mut Inherited) -> Result<(), Box<dyn std::erro
     }
     let (builder, tls) = configured(args, inherited)?;
     let server = builder.bind().map_err(restart::advise)?;
-    let handle = server.serve(|_worker| corelane::service_fn(routes::answer))?;
+    let log = args.access_log.start()?;
+    let handle = match &log {
+        None => server.serve(|_worker| corelane::service_fn(routes::answer))?,
+        Some(log) => serve_logged(server, log.log().clone())?,
+    };
     let pid_file = restart.pid_file.as_deref().map(PidFile::write);
     let _pid_file = pid_file.transpose()?;
     HEALTH.set(State::Ready);
@@ -131,7 +138,24 @@ fn serve(args: &Args, inherited: &mut Inherited) -> Result<(), Box<dyn std::erro
         shutdown_delay: restart.shutdown_delay(),
         shutdown_deadline: args.limits.shutdown_deadline(),
     };
-    Ok(running.obey(signals)?)
+    let ended = running.obey(signals);
+    if let Some(log) = log {
+        log.finish();
+    }
+    Ok(ended?)
+}
+
+fn serve_logged(server: Server, log: Log) -> Result<Handle, Error> {
+    server.serve(move |_worker| {
+        let log = Rc::new(log.clone());
+        corelane::service_fn(move |request| {
+            let record = Record::begin(&log, &request);
+            async move {
+                let answer = routes::answer(request).await;
+                answer.map(|response| record.answered(response))
+            }
+        })
+    })
 }
 
 /// All that can be known of a server without starting it.
@@ -143,7 +167,8 @@ fn configured(
     let builder = Server::builder(tls.acceptor)
         .driver(args.driver.into())
         .share_port(args.restart.takeover)
-        .alpn_missing(args.alpn_missing.into());
+        .alpn_missing(args.alpn_missing.into())
+        .proxy_protocol(args.proxy_protocol.iter().copied());
     let builder = args.limits.set(with_workers(builder, args));
     Ok((listen(builder, args, inherited)?, tls.description))
 }
@@ -156,6 +181,7 @@ fn check(args: Args, text: &str) -> Result<(), Box<dyn std::error::Error>> {
     };
     let (builder, _) = configured(&looks_only, &mut Inherited::default())?;
     builder.check()?;
+    looks_only.access_log.check()?;
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }

@@ -121,6 +121,30 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
+fn a_switch_that_is_off_contradicts_nothing() {
+    let files = Files::new("off");
+    let path = files.file("cpus = [1]\n");
+    let config = ["--config", &path[..]];
+    let flag = [&config[..], &["--no-affinity=false"]].concat();
+    let args = served(&flag, &[]);
+    assert_eq!((args.no_affinity, &args.cpus[..]), (false, &[1][..]));
+    let text = effective(&flag, &[]);
+    assert!(text.contains("no-affinity = false  # flag"), "{text}");
+    let args = served(&config, &[("CORELANE_NO_AFFINITY", "false")]);
+    assert_eq!((args.no_affinity, &args.cpus[..]), (false, &[1][..]));
+}
+
+/// Kubernetes sets CORELANE_PORT, CORELANE_PORT_… and CORELANE_SERVICE_… beside a service `corelane`.
+#[test]
+fn no_variable_is_one_that_others_set() {
+    for arg in Args::command().get_arguments() {
+        let key = arg.get_long().unwrap_or_default();
+        let taken = key == "port" || key.starts_with("port-") || key.starts_with("service-");
+        assert!(!taken, "--{key}");
+    }
+}
+
+#[test]
 fn what_belongs_together_may_come_from_anywhere() {
     let files = Files::new("together");
     let path = files.file("key = \"k\"\n");
