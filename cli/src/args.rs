@@ -5,7 +5,10 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
 use clap::{Parser, Subcommand, ValueEnum};
 use corelane::{AlpnMissing, Driver};
 
-use crate::{alpn::AlpnArgs, limits::LimitArgs};
+use crate::{
+    alpn::AlpnArgs, client_certificates::ClientCertificateArgs, limits::LimitArgs,
+    tickets::TicketArgs,
+};
 
 /// HTTP/2 over TLS, one server per core.
 ///
@@ -94,6 +97,12 @@ pub(crate) struct Args {
     /// Say more: -v handshakes that failed, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    #[command(flatten)]
+    pub(crate) client_certificates: ClientCertificateArgs,
+
+    #[command(flatten)]
+    pub(crate) tickets: TicketArgs,
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,

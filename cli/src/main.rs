@@ -9,6 +9,7 @@
 
 mod alpn;
 mod args;
+mod client_certificates;
 mod configuration;
 mod digest;
 mod health;
@@ -16,6 +17,7 @@ mod limits;
 mod routes;
 mod self_signed;
 mod signals;
+mod tickets;
 mod tls;
 
 use std::{
