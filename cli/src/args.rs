@@ -13,8 +13,10 @@ use corelane::{AlpnMissing, Driver, IpNet};
 use crate::{
     access_log::AccessLogArgs,
     alpn::AlpnArgs,
+    client_certificates::ClientCertificateArgs,
     limits::LimitArgs,
     restart::{RestartArgs, UpgradeArgs},
+    tickets::TicketArgs,
 };
 
 /// HTTP/2 over TLS, one server per core.
@@ -107,6 +109,12 @@ pub(crate) struct Args {
     /// Say more: -v handshakes that failed, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    #[command(flatten)]
+    pub(crate) client_certificates: ClientCertificateArgs,
+
+    #[command(flatten)]
+    pub(crate) tickets: TicketArgs,
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,

@@ -10,6 +10,7 @@
 mod access_log;
 mod alpn;
 mod args;
+mod client_certificates;
 mod configuration;
 mod digest;
 mod health;
@@ -19,6 +20,7 @@ mod routes;
 mod self_signed;
 mod service_manager;
 mod signals;
+mod tickets;
 mod tls;
 
 use std::{
