@@ -28,6 +28,8 @@ mod service;
 mod time;
 pub mod tls;
 
+pub use ipnet::IpNet;
+
 pub use self::{
     alpn::{AlpnMissing, ProtocolName},
     config::{
@@ -43,5 +45,5 @@ pub use self::{
         ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Reloader, Server,
         WorkerInfo, WorkerStatus, serve_connection,
     },
-    service::{HttpService, ServiceFn, service_fn},
+    service::{HttpService, ServiceFn, WithConnectionInfo, service_fn, with_connection_info},
 };

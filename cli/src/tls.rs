@@ -97,7 +97,7 @@ pub(crate) fn choose(args: &Args) -> Result<Tls, Error> {
 #[cfg(feature = "rustls")]
 fn rustls(args: &Args) -> Result<Tls, Error> {
     over_tls(args, "rustls, TLS 1.2 and 1.3", |identity| {
-        let config = TlsConfig::new(identity);
+        let config = config(args, identity, true)?;
         Ok(Arc::new(corelane::tls::RustlsAcceptor::new(&config)?))
     })
 }
@@ -107,16 +107,23 @@ fn native_tls(args: &Args) -> Result<Tls, Error> {
     let library = openssl::version::version();
     let backend = format!("native-tls ({library}), TLS 1.2");
     over_tls(args, &backend, |identity| {
-        let config = TlsConfig::new(identity);
+        let config = config(args, identity, false)?;
         Ok(Arc::new(corelane::tls::NativeTlsAcceptor::new(&config)?))
     })
 }
 
 fn cleartext(args: &Args) -> Result<Tls, Error> {
-    if args.certificates.are_given() {
-        return Err(Error::config(
-            "a certificate makes no sense with --tls none",
-        ));
+    for (given, what) in [
+        (args.certificates.are_given(), "a certificate makes"),
+        (
+            args.client_certificates.are_given(),
+            "client certificates make",
+        ),
+        (args.tickets.are_given(), "session tickets make"),
+    ] {
+        if given {
+            return Err(Error::config(format!("{what} no sense with --tls none")));
+        }
     }
     Ok(Tls {
         acceptor: Arc::new(Cleartext),
@@ -164,4 +171,14 @@ fn over_tls(
         },
         identities,
     })
+}
+
+/// What the command line asks of TLS. Reads every file anew, so that a reload takes in what has
+/// changed.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn config(args: &Args, identity: Identity, takes_ticket_keys: bool) -> Result<TlsConfig, Error> {
+    let mut config = TlsConfig::new(identity);
+    config.client_auth = args.client_certificates.client_auth()?;
+    config.ticket_keys = args.tickets.keys(takes_ticket_keys)?;
+    Ok(config)
 }

@@ -20,7 +20,10 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use http::Request;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
-use support::{Corelane, DEADLINE, command, trusting::connect_to};
+use support::{
+    Corelane, DEADLINE, command,
+    trusting::{config, connect, connect_to},
+};
 use tokio::{net::TcpStream, runtime::Runtime};
 
 /// The backends that are compiled in.
@@ -147,7 +150,7 @@ fn in_runtime<F: Future>(future: F) -> F::Output {
 fn sent(addr: SocketAddr, name: &'static str) -> Result<Vec<u8>, String> {
     in_runtime(async {
         let tcp = TcpStream::connect(addr).await.expect("connects");
-        let stream = connect_to(name, tcp, b"h2").await;
+        let stream = connect_to(name, &config(b"h2"), tcp).await;
         let stream = stream.map_err(|error| error.to_string())?;
         let sent = stream.get_ref().1.peer_certificates().expect("sent");
         Ok(sent[0].to_vec())
@@ -158,7 +161,7 @@ async fn open(addr: SocketAddr) -> Result<SendRequest<Bytes>, String> {
     let tcp = TcpStream::connect(addr).await;
     let tcp = tcp.map_err(|error| format!("TCP: {error}"))?;
     tcp.set_nodelay(true).expect("nodelay");
-    let tls = connect_to("localhost", tcp, b"h2").await;
+    let tls = connect(tcp, b"h2").await;
     let tls = tls.map_err(|error| format!("TLS: {error}"))?;
     let (requests, connection) = h2::client::handshake(tls)
         .await
