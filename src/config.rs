@@ -121,6 +121,10 @@ pub const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
 /// second. See [`Builder::max_handshakes`](crate::Builder::max_handshakes).
 pub const MAX_HANDSHAKES: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
+/// A PROXY header, bytes: 4 KiB, nginx' bound. Addresses take 232 bytes at most, the rest is what
+/// proxies tell of the client's TLS. A longer one is refused.
+pub(crate) const MAX_PROXY_HEADER: usize = 4096;
+
 /// How long a connection may be silent until the kernel asks whether its peer is still there: 75 s,
 /// as long as an idle one lives, then three times in steps of 15 s. So a peer that vanished while it
 /// waited for a response, and to which nothing is sent, holds its connection for two minutes. Set on

@@ -49,6 +49,9 @@ counters! {
     handshakes_displaced,
     /// Of these: the client spoke HTTP/1.x, or HTTP where TLS belongs, and was told so.
     plain_http_refused,
+    /// Of these: a proxy of [`proxy_protocol`](crate::Builder::proxy_protocol) sent no PROXY header, or
+    /// one that cannot be used.
+    proxy_headers_refused,
     /// Handshakes that resumed an earlier session.
     sessions_resumed,
     /// Requests given to the service. Each ends as one of: answered, abandoned, a panic or an error

@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     AlpnDisagreement,
     /// The client speaks HTTP/1.x, or HTTP where TLS belongs.
     PlainHttp,
+    /// A proxy sent no PROXY header, or one that cannot be used.
+    ProxyHeader,
     /// The peer ended the connection without saying so (no close_notify).
     Truncated,
     /// A time limit of [`Limits`](crate::Limits) ran out.
@@ -154,6 +156,12 @@ impl Error {
     /// HTTP/1.1, 400 on a port with TLS and 505 on one without. A handshake that failed, too.
     pub fn is_plain_http(&self) -> bool {
         self.inner.kind == Kind::PlainHttp
+    }
+
+    /// The connection came from a network of [`Builder::proxy_protocol`](crate::Builder::proxy_protocol)
+    /// and did not begin with a PROXY header, or with one that cannot be used.
+    pub fn is_proxy_header(&self) -> bool {
+        self.inner.kind == Kind::ProxyHeader
     }
 
     /// The client offered no application protocol that the server speaks (RFC 7301 section 3.2):

@@ -28,6 +28,8 @@ mod service;
 mod time;
 pub mod tls;
 
+pub use ipnet::IpNet;
+
 pub use self::{
     alpn::{AlpnMissing, ProtocolName},
     config::{

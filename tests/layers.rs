@@ -90,7 +90,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         path: "io/",
         modules: &["io::*", "tls::session", "tls::client_hello"],
-        crates: &["tokio"],
+        crates: &["ppp", "tokio"],
     },
     Layer {
         path: "http2/",
@@ -128,6 +128,7 @@ const LAYERS: &[Layer] = &[
             "tokio_util",
             "futures_util",
             "socket2",
+            "ipnet",
             "core_affinity",
             "rlimit",
             "procfs",

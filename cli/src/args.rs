@@ -1,12 +1,21 @@
 //! The command line.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    str::FromStr,
+};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use corelane::{AlpnMissing, Driver};
+use corelane::{AlpnMissing, Driver, IpNet};
 
 use crate::{
-    alpn::AlpnArgs, client_certificates::ClientCertificateArgs, limits::LimitArgs,
+    access_log::AccessLogArgs,
+    alpn::AlpnArgs,
+    client_certificates::ClientCertificateArgs,
+    limits::LimitArgs,
+    restart::{RestartArgs, UpgradeArgs},
     tickets::TicketArgs,
 };
 
@@ -14,8 +23,8 @@ use crate::{
 ///
 /// Answers / (what was negotiated), /bytes/N (N bytes), /echo (the request's body and trailers),
 /// /drain (length and SHA-256 of the request's body), /healthz and /readyz (whether it works, and
-/// is to be sent requests). SIGINT and SIGTERM let requests in
-/// flight finish; a second signal ends at once.
+/// is to be sent requests). SIGINT and SIGTERM let requests in flight finish; a second signal ends
+/// at once. SIGUSR2 replaces the server, as corelane upgrade does.
 ///
 /// Every option can also be set by its variable of the environment, and by its name as a key of the
 /// file that --config names; a flag wins over the environment, the environment over the file.
@@ -33,12 +42,14 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Alpn(Box<AlpnArgs>),
+    Upgrade(UpgradeArgs),
 
     /// Checks a server's options without starting it, and prints them.
     ///
     /// Takes the options of the server. Reads the files that they name, opens no socket, writes
     /// nothing, and prints what the server would go by as a file for --config, each value with its
-    /// source. Exit status: 0 when a server would start with it, but for its ports; else 1.
+    /// source. Exit status: 0 when a server would start with it, but for its ports; 1 when
+    /// not; 2 when the command line is wrong.
     Check(Box<Args>),
 }
 
@@ -53,10 +64,6 @@ pub(crate) struct Args {
     /// takes a free one. [default: 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Vec<SocketAddr>,
-
-    /// Join servers that listen on the same port already, instead of refusing to start.
-    #[arg(long)]
-    pub(crate) share_port: bool,
 
     /// Certificate chain, PEM. [default: a self-signed one for localhost, made in memory]
     #[arg(long, value_name = "FILE", requires = "key")]
@@ -94,6 +101,11 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "reject")]
     pub(crate) alpn_missing: AlpnMissingArg,
 
+    /// Expect a PROXY header (v1 or v2) from this network, for instance 10.0.0.0/8, and take the
+    /// client's address from it; repeatable. Without one a connection from there is closed.
+    #[arg(long, value_name = "CIDR", value_parser = network)]
+    pub(crate) proxy_protocol: Vec<IpNet>,
+
     /// Say more: -v handshakes that failed, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -106,6 +118,19 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) restart: RestartArgs,
+
+    #[command(flatten)]
+    pub(crate) access_log: AccessLogArgs,
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = |_| text.parse::<IpAddr>().map(IpNet::from);
+    text.parse()
+        .or_else(address)
+        .map_err(|_| "expected a network, for instance 10.0.0.0/8, or an address".into())
 }
 
 #[derive(Clone, Copy, Debug)]

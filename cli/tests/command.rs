@@ -1,5 +1,9 @@
 //! The command as a user has it: what it prints, answers, refuses, and how it ends.
 
+#[path = "command/access_log.rs"]
+mod access_log;
+#[path = "command/haproxy.rs"]
+mod haproxy;
 mod support;
 
 use std::net::SocketAddr;

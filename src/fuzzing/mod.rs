@@ -2,8 +2,12 @@
 //! where something does not hold that always has to. There is nothing of it in a normal build.
 
 mod connection;
+mod proxy_header;
 
-pub use self::connection::{Step, connection};
+pub use self::{
+    connection::{Step, connection},
+    proxy_header::proxy_header,
+};
 
 use crate::{
     error::Error,

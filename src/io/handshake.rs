@@ -45,7 +45,20 @@ pub(crate) struct Failed<IO> {
 /// when this returns; one that speaks HTTP/1.x has been told so. The last of the handshake leaves
 /// with the first read or flush.
 pub(crate) async fn accept<IO>(
+    io: IO,
+    acceptor: &dyn TlsAcceptor,
+    missing: AlpnMissing,
+) -> Result<Accepted<IO>, Failed<IO>>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    accept_behind(io, Vec::new(), acceptor, missing).await
+}
+
+/// The same, where `ahead` has been read of the socket already.
+pub(crate) async fn accept_behind<IO>(
     mut io: IO,
+    ahead: Vec<u8>,
     acceptor: &dyn TlsAcceptor,
     missing: AlpnMissing,
 ) -> Result<Accepted<IO>, Failed<IO>>
@@ -57,7 +70,7 @@ where
         received,
         decision,
         session,
-    } = match begin(&mut io, acceptor, missing).await {
+    } = match begin(&mut io, ahead, acceptor, missing).await {
         Ok(begun) => begun,
         Err(Refused { error, last_words }) => {
             send(&mut io, &last_words).await;
@@ -100,6 +113,7 @@ impl From<Error> for Refused {
 
 async fn begin<IO>(
     io: &mut IO,
+    ahead: Vec<u8>,
     acceptor: &dyn TlsAcceptor,
     missing: AlpnMissing,
 ) -> Result<Begun, Refused>
@@ -109,12 +123,12 @@ where
     if !acceptor.expects_client_hello() {
         return Ok(Begun {
             hello: None,
-            received: read_preface(io).await?,
+            received: read_preface(io, ahead).await?,
             decision: Decision::PriorKnowledge,
             session: acceptor.start(None)?,
         });
     }
-    let (hello, received) = read_client_hello(io).await?;
+    let (hello, received) = read_client_hello(io, ahead).await?;
     let decision = alpn::decide(hello.alpn_protocols.as_deref(), missing)?;
     let session = acceptor
         .start(Some(&hello))
@@ -148,11 +162,14 @@ async fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
 /// How much is read at once while the ClientHello is collected: most fit.
 const READ_AHEAD: usize = 4096;
 
-async fn read_client_hello<IO>(io: &mut IO) -> Result<(ClientHello, Vec<u8>), Refused>
+async fn read_client_hello<IO>(
+    io: &mut IO,
+    ahead: Vec<u8>,
+) -> Result<(ClientHello, Vec<u8>), Refused>
 where
     IO: AsyncRead + Unpin,
 {
-    let (opening, opened) = read_opening(io, Opening::of).await?;
+    let (opening, opened) = read_opening(io, ahead, Opening::of).await?;
     if opened == Opening::Request {
         return Err(Refused {
             last_words: plain_http::wants_tls(&opening),
@@ -172,11 +189,11 @@ where
 }
 
 /// The first bytes of a connection without TLS, for HTTP/2 to judge if they are no HTTP/1.x.
-async fn read_preface<IO>(io: &mut IO) -> Result<Vec<u8>, Refused>
+async fn read_preface<IO>(io: &mut IO, ahead: Vec<u8>) -> Result<Vec<u8>, Refused>
 where
     IO: AsyncRead + Unpin,
 {
-    let (opening, opened) = read_opening(io, Opening::of_cleartext).await?;
+    let (opening, opened) = read_opening(io, ahead, Opening::of_cleartext).await?;
     if opened == Opening::Request {
         return Err(Refused {
             last_words: plain_http::wants_http2(&opening),
@@ -189,16 +206,16 @@ where
 /// Reads until it is clear what the connection begins with.
 async fn read_opening<IO>(
     io: &mut IO,
+    ahead: Vec<u8>,
     judge: fn(&[u8]) -> Opening,
 ) -> Result<(Vec<u8>, Opening), Error>
 where
     IO: AsyncRead + Unpin,
 {
-    let mut opening = Vec::new();
+    let mut opening = ahead;
     loop {
-        read(io, &mut opening).await?;
         match judge(&opening) {
-            Opening::Undecided => {}
+            Opening::Undecided => read(io, &mut opening).await?,
             opened => return Ok((opening, opened)),
         }
     }
@@ -209,7 +226,20 @@ async fn read<IO>(io: &mut IO, received: &mut Vec<u8>) -> Result<(), Error>
 where
     IO: AsyncRead + Unpin,
 {
-    let n = poll_fn(|cx| poll_read(io, cx, received))
+    read_at_most(io, received, READ_AHEAD).await
+}
+
+/// The same, `limit` bytes at most.
+pub(super) async fn read_at_most<IO>(
+    io: &mut IO,
+    received: &mut Vec<u8>,
+    limit: usize,
+) -> Result<(), Error>
+where
+    IO: AsyncRead + Unpin,
+{
+    let limit = limit.min(READ_AHEAD);
+    let n = poll_fn(|cx| poll_read(io, cx, received, limit))
         .await
         .map_err(|error| Error::handshake("the socket failed before the first message", error))?;
     match n {
@@ -226,9 +256,10 @@ fn poll_read<IO: AsyncRead + Unpin>(
     io: &mut IO,
     cx: &mut Context<'_>,
     received: &mut Vec<u8>,
+    limit: usize,
 ) -> Poll<io::Result<usize>> {
     let mut scratch = Scratch::take();
-    let mut buf = ReadBuf::new(&mut scratch[..READ_AHEAD]);
+    let mut buf = ReadBuf::new(&mut scratch[..limit]);
     ready!(Pin::new(io).poll_read(cx, &mut buf))?;
     received.extend_from_slice(buf.filled());
     Poll::Ready(Ok(buf.filled().len()))

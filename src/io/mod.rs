@@ -3,8 +3,14 @@
 mod handshake;
 mod pace;
 mod plain_http;
+mod proxy_header;
 mod stream;
 mod wire;
 
-pub(crate) use self::handshake::{Accepted, Failed, accept};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::proxy_header::parse as parse_proxy_header;
 pub use self::stream::TlsStream;
+pub(crate) use self::{
+    handshake::{Accepted, Failed, accept, accept_behind},
+    proxy_header::{ProxyHeader, read_proxy_header},
+};

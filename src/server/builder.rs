@@ -7,6 +7,8 @@ use std::{
     thread,
 };
 
+use ipnet::IpNet;
+
 use super::{
     connection::{ConnectionOptions, check_alpn},
     handle::Handle,
@@ -128,6 +130,19 @@ impl Builder {
     /// What becomes of clients that offer no protocol by ALPN. Default [`AlpnMissing::Reject`].
     pub fn alpn_missing(mut self, alpn_missing: AlpnMissing) -> Self {
         self.connection_options.alpn_missing = alpn_missing;
+        self
+    }
+
+    /// From these networks every connection has to begin with a header of the PROXY protocol, version 1
+    /// or 2, which names the client: [`ConnectionInfo::peer_addr`](crate::ConnectionInfo::peer_addr)
+    /// is then what it says. A connection without one is closed. From anywhere else there is no such
+    /// header: what looks like one is no TLS, and ends the handshake.
+    ///
+    /// Whoever can connect from these networks can claim any address: name proxies only. A header
+    /// has 4,096 bytes at most and has to be there within [`Limits::handshake`], as all the rest of
+    /// the handshake. Default: none.
+    pub fn proxy_protocol(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.connection_options.proxy_protocol = networks.into_iter().collect();
         self
     }
 

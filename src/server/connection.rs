@@ -1,6 +1,7 @@
 //! One connection from socket to goodbye.
 
 use std::{
+    cell::Cell,
     future::{Future, pending, poll_fn},
     net::SocketAddr,
     panic::catch_unwind,
@@ -15,6 +16,7 @@ use futures_util::{
     FutureExt,
     future::{Either, select},
 };
+use ipnet::IpNet;
 use monoio::{
     net::TcpStream,
     time::{timeout, timeout_at},
@@ -32,7 +34,7 @@ use crate::{
     counters::Counters,
     error::{Chain, Error, Kind},
     http2::{self, Closed, Responder},
-    io::{self, Accepted, Failed, TlsStream},
+    io::{self, Accepted, Failed, ProxyHeader, TlsStream},
     scratch::Scratch,
     service::HttpService,
     time::Timer,
@@ -45,6 +47,9 @@ use crate::{
 pub struct ConnectionOptions {
     /// What becomes of clients that offer no protocol by ALPN.
     pub alpn_missing: AlpnMissing,
+    /// Networks whose connections begin with a header of the PROXY protocol: see
+    /// [`Builder::proxy_protocol`](crate::Builder::proxy_protocol).
+    pub proxy_protocol: Vec<IpNet>,
     /// How long things may take.
     pub limits: Limits,
     /// Windows and bounds of HTTP/2.
@@ -55,6 +60,13 @@ impl ConnectionOptions {
     pub(super) fn validate(&self) -> Result<(), Error> {
         self.limits.validate()?;
         self.http2.validate()
+    }
+
+    fn is_proxy(&self, peer: SocketAddr) -> bool {
+        // On a listener for both families an IPv4 address comes as one of IPv6.
+        let ip = peer.ip().to_canonical();
+        let mut networks = self.proxy_protocol.iter();
+        networks.any(|network| network.contains(&ip))
     }
 }
 
@@ -134,12 +146,16 @@ impl Setup<'_> {
         // What is over before the connection idles is boxed, so that it does not go on holding the
         // memory.
         let handshake = Box::pin(self.handshake(socket, peer_addr, begun, place.as_ref()));
+        let (accepted, client) = handshake.await?;
         let Accepted {
             mut stream,
             negotiated,
-        } = handshake.await?;
+        } = accepted;
+        let proxy_addr = client.map(|_| peer_addr);
+        let peer_addr = client.unwrap_or(peer_addr);
         let info = ConnectionInfo {
             peer_addr,
+            proxy_addr,
             local_addr,
             worker: self.worker,
             backend: self.acceptor.backend(),
@@ -193,13 +209,16 @@ impl Setup<'_> {
         peer: SocketAddr,
         begun: Instant,
         place: Option<&Place<'_>>,
-    ) -> Result<Accepted<Socket>, Error> {
-        let accept = io::accept(socket, self.acceptor, self.options.alpn_missing);
+    ) -> Result<(Accepted<Socket>, Option<SocketAddr>), Error> {
+        let client = Cell::new(None);
+        let accept = self.accept(socket, peer, &client);
         let accept = self.in_time("the TLS handshake", begun, place, accept);
-        let error = match accept.await {
+        let accepted = accept.await;
+        let peer = client.get().unwrap_or(peer);
+        let error = match accepted {
             Ok(Ok(accepted)) => {
                 self.handshake_done(&accepted, peer, begun);
-                return Ok(accepted);
+                return Ok((accepted, client.get()));
             }
             Ok(Err(Failed { error, io })) => {
                 linger(io, self.options.limits.handshake).await;
@@ -213,10 +232,30 @@ impl Setup<'_> {
             Kind::AlpnDisagreement => self.counters.alpn_disagreements.add(),
             Kind::Timeout => self.counters.handshakes_timed_out.add(),
             Kind::PlainHttp => self.counters.plain_http_refused.add(),
+            Kind::ProxyHeader => self.counters.proxy_headers_refused.add(),
             _ => {}
         }
         tracing::info!(%peer, why = %Chain(&error), time = ?begun.elapsed(), "handshake failed");
         Err(error)
+    }
+
+    /// From the first byte on: what a proxy says of its `client`, then the handshake.
+    async fn accept(
+        &self,
+        mut socket: Socket,
+        peer: SocketAddr,
+        client: &Cell<Option<SocketAddr>>,
+    ) -> Result<Accepted<Socket>, Failed<Socket>> {
+        let mut header = ProxyHeader::default();
+        if self.options.is_proxy(peer) {
+            header = match io::read_proxy_header(&mut socket).await {
+                Ok(header) => header,
+                Err(error) => return Err(Failed { error, io: socket }),
+            };
+            client.set(header.client);
+        }
+        let missing = self.options.alpn_missing;
+        io::accept_behind(socket, header.behind, self.acceptor, missing).await
     }
 
     /// What has to be done by the time limit on handshakes, and before others need the place.

@@ -133,11 +133,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 pub async fn connect(backend: Backend, addr: SocketAddr) -> Box<dyn Stream> {
     let tcp = TcpStream::connect(addr).await.expect("connects");
     tcp.set_nodelay(true).expect("nodelay");
+    over(backend, tcp).await
+}
+
+/// The same over a connection that is there.
+pub async fn over(backend: Backend, stream: impl Stream + 'static) -> Box<dyn Stream> {
     if !backend.tls {
-        return Box::new(tcp);
+        return Box::new(stream);
     }
     let connector = tokio_rustls::TlsConnector::from(rustls_config(Tls::Any, &[b"h2"]));
-    let tls = connector.connect(server_name(), tcp).await;
+    let tls = connector.connect(server_name(), stream).await;
     Box::new(tls.expect("a TLS handshake"))
 }
 

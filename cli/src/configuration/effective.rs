@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::{
     CONFIG,
-    setting::{Kind, Setting, Shape},
+    setting::{Kind, Setting, Shape, Source},
 };
 
 /// TOML, each value with its source. A flag whose values are secret (clap's `hide_env_values`) is
@@ -48,7 +48,10 @@ pub(super) fn text(
 fn source(arg: &Arg, matches: &ArgMatches, setting: Option<&Setting>) -> String {
     use clap::parser::ValueSource::CommandLine;
     if let Some(setting) = setting {
-        return setting.source.to_string();
+        return match &setting.source {
+            Source::Flag(_) => "flag".into(),
+            source => source.to_string(),
+        };
     }
     match matches.value_source(arg.get_id().as_str()) {
         Some(CommandLine) => "flag".into(),

@@ -20,10 +20,11 @@ use clap::{
     error::ErrorKind, parser::ValueSource,
 };
 
-use self::setting::Setting;
+use self::setting::{Setting, Shape, Source};
 use crate::{
     alpn::AlpnArgs,
     args::{self, Args, CommandLine},
+    restart::UpgradeArgs,
 };
 
 /// What the command is to do.
@@ -32,6 +33,7 @@ pub(crate) enum Invocation {
     /// With the effective configuration, TOML.
     Check(Box<Args>, String),
     Alpn(Box<AlpnArgs>),
+    Upgrade(UpgradeArgs),
 }
 
 /// Why there is nothing to do.
@@ -73,11 +75,19 @@ pub(crate) fn read(
     aside.extend(file_aside);
 
     // Behind the subcommand, before what was typed.
-    let at = if checks { 2 } else { 1 };
-    let settings = [by_environment, by_file].concat();
+    let at = arguments.len().min(if checks { 2 } else { 1 });
+    let mut settings = [by_environment, by_file].concat();
+    // A switch that was typed to be off has done its work when it has kept the others from it.
+    let off = by_flag.into_iter().filter(Setting::is_off);
+    let off: Vec<_> = off.collect();
     let flags = settings.iter().flat_map(Setting::as_flags);
     let mut merged = arguments;
     merged.splice(at..at, flags);
+    merged.retain(|argument| {
+        let is = |off: &Setting| argument.to_str() == Some(&format!("--{}=false", off.key));
+        !off.iter().any(is)
+    });
+    settings.extend(off);
     let matches = command
         .try_get_matches_from(merged)
         .map_err(|error| explain(error, &settings))?;
@@ -100,11 +110,12 @@ fn invocation(matches: &ArgMatches, text: String) -> Result<Invocation, Stop> {
         None => Invocation::Serve(Box::new(line.args)),
         Some(args::Command::Check(args)) => Invocation::Check(args, text),
         Some(args::Command::Alpn(args)) => Invocation::Alpn(args),
+        Some(args::Command::Upgrade(args)) => Invocation::Upgrade(args),
     })
 }
 
 /// A switch that a file or the environment has turned on can be turned off by a flag:
-/// `--share-port=false`.
+/// `--takeover=false`.
 fn with_switches(command: Command) -> Command {
     let switch = |arg: clap::Arg| match arg.get_action() {
         ArgAction::SetTrue => arg
@@ -152,7 +163,17 @@ fn by_flag(server: &Command, typed: &ArgMatches) -> Vec<Setting> {
     server
         .get_arguments()
         .filter(|arg| typed.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine))
-        .filter_map(|arg| Some(Setting::typed(arg.get_long()?)))
+        .filter_map(|arg| {
+            let key = arg.get_long()?;
+            let id = arg.get_id().as_str();
+            let off = matches!(Shape::of(arg), Shape::Switch)
+                && typed.get_one::<bool>(id) == Some(&false);
+            let source = || Source::Flag(key.into());
+            Some(match off {
+                true => Setting::switch(key, source(), false),
+                false => Setting::typed(key),
+            })
+        })
         .collect()
 }
 
@@ -168,8 +189,10 @@ fn prefer(
         .filter(|setting| {
             let over = stronger.iter().copied().flatten().find(|stronger| {
                 setting.key == stronger.key
-                    || contradict(server, &setting.key, &stronger.key)
-                    || contradict(server, &stronger.key, &setting.key)
+                    || !setting.is_off()
+                        && !stronger.is_off()
+                        && (contradict(server, &setting.key, &stronger.key)
+                            || contradict(server, &stronger.key, &setting.key))
             });
             if let Some(over) = over {
                 aside.push(format!("{setting}: set aside for {}", over.source));

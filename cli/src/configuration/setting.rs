@@ -79,7 +79,7 @@ impl Setting {
         let flag = OsString::from(format!("--{}", self.key));
         match &self.value {
             Value::Typed | Value::Switch(false) => Vec::new(),
-            Value::Switch(true) => vec![flag],
+            Value::Switch(true) => vec![format!("--{}=true", self.key).into()],
             Value::Count(count) => vec![flag; usize::from(*count)],
             Value::Values(values) => values
                 .iter()
@@ -91,6 +91,10 @@ impl Setting {
                 })
                 .collect(),
         }
+    }
+
+    pub(super) fn is_off(&self) -> bool {
+        matches!(self.value, Value::Switch(false))
     }
 
     pub(super) fn values(&self) -> &[OsString] {

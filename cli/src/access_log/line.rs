@@ -1,0 +1,172 @@
+//! A line of the log. Much of what is in it was chosen by a client: no byte of it ends the line, ends
+//! a quoted field or moves a terminal's cursor.
+
+use std::fmt::Write;
+
+use http::HeaderValue;
+use serde::Serialize;
+
+use super::{Format, record::Entry, writer::Line};
+
+/// What nginx says of a client that went before its response was there.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+impl Line for Entry {
+    fn append(&self, lines: &mut String, format: Format) {
+        match format {
+            Format::Combined => combined(lines, self),
+            Format::Json => json(lines, self),
+        }
+        lines.push('\n');
+    }
+}
+
+/// `$remote_addr - - [$time_local] "$request" $status $body_bytes_sent "$http_referer"
+/// "$http_user_agent"`, in UTC.
+fn combined(line: &mut String, entry: &Entry) {
+    let peer = entry.connection.peer_addr.ip();
+    let time = humantime::format_rfc3339_seconds(entry.time).to_string();
+    let status = match (entry.status, entry.complete) {
+        (Some(status), true) => status.as_u16(),
+        _ => CLIENT_CLOSED_REQUEST,
+    };
+    // Writing to a String cannot fail.
+    let _ = write!(line, "{peer} - - [{}] \"", common_time(&time));
+    escape(line, entry.method.as_str().as_bytes());
+    line.push(' ');
+    escape(line, target(entry).as_bytes());
+    let _ = write!(
+        line,
+        " {:?}\" {status} {} ",
+        entry.version, entry.bytes_sent
+    );
+    quote(line, entry.referer.as_ref());
+    line.push(' ');
+    quote(line, entry.user_agent.as_ref());
+}
+
+/// `2026-11-25T18:28:35Z` as `25/Nov/2026:18:28:35 +0000`.
+fn common_time(time: &str) -> String {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let part = |range| time.get(range).unwrap_or_default();
+    let month = part(5..7).parse::<usize>().unwrap_or_default();
+    let month = MONTHS.get(month.wrapping_sub(1)).unwrap_or(&"-");
+    format!(
+        "{}/{month}/{}:{} +0000",
+        part(8..10),
+        part(0..4),
+        part(11..19)
+    )
+}
+
+fn target(entry: &Entry) -> String {
+    let path = entry.uri.path_and_query().map(ToString::to_string);
+    let authority = || entry.uri.authority().map(ToString::to_string);
+    path.or_else(authority).unwrap_or_else(|| "-".into())
+}
+
+fn quote(line: &mut String, value: Option<&HeaderValue>) {
+    line.push('"');
+    match value {
+        Some(value) => escape(line, value.as_bytes()),
+        None => line.push('-'),
+    }
+    line.push('"');
+}
+
+/// As nginx does: what is not printable ASCII, `"` and `\` become `\xHH`.
+fn escape(line: &mut String, bytes: &[u8]) {
+    for &byte in bytes {
+        match byte {
+            b'"' | b'\\' | 0..=0x1f | 0x7f.. => {
+                let _ = write!(line, "\\x{byte:02X}");
+            }
+            _ => line.push(byte.into()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    time: String,
+    peer: String,
+    proxy: Option<String>,
+    method: &'a str,
+    authority: Option<&'a str>,
+    path: String,
+    protocol: String,
+    status: Option<u16>,
+    bytes_sent: u64,
+    /// Seconds.
+    duration: f64,
+    complete: bool,
+    tls_version: Option<String>,
+    cipher_suite: Option<String>,
+    server_name: Option<String>,
+    referer: Option<String>,
+    user_agent: Option<String>,
+    worker: usize,
+}
+
+fn json(line: &mut String, entry: &Entry) {
+    let connection = &entry.connection;
+    let negotiated = &connection.negotiated;
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let object = Json {
+        time: humantime::format_rfc3339_millis(entry.time).to_string(),
+        peer: connection.peer_addr.to_string(),
+        proxy: connection.proxy_addr.map(|proxy| proxy.to_string()),
+        method: entry.method.as_str(),
+        authority: entry.uri.authority().map(|authority| authority.as_str()),
+        path: target(entry),
+        protocol: format!("{:?}", entry.version),
+        status: entry.status.map(|status| status.as_u16()),
+        bytes_sent: entry.bytes_sent,
+        duration: entry.duration.as_micros() as f64 / 1e6,
+        complete: entry.complete,
+        tls_version: negotiated.tls_version.map(|version| version.to_string()),
+        cipher_suite: negotiated.cipher_suite.map(|suite| suite.to_string()),
+        server_name: negotiated.server_name.as_ref().map(ToString::to_string),
+        referer: entry.referer.as_ref().map(text),
+        user_agent: entry.user_agent.as_ref().map(text),
+        worker: connection.worker,
+    };
+    // Strings and numbers alone, whose writing cannot fail.
+    let object = serde_json::to_string(&object).unwrap_or_default();
+    for c in object.chars() {
+        // JSON lets these stand, terminals and viewers do not.
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' => {
+                let _ = write!(line, "\\u{:04x}", u32::from(c));
+            }
+            c => line.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_byte_ends_a_field_or_a_line() {
+        let every: Vec<u8> = (0..=255).collect();
+        let mut line = String::new();
+        escape(&mut line, &every);
+        let printable = |c: char| c == ' ' || c.is_ascii_graphic();
+        assert!(line.chars().all(printable), "{line:?}");
+        assert!(!line.contains('"'), "{line}");
+        assert!(line.starts_with("\\x00\\x01"), "{line}");
+        assert!(line.contains(" !\\x22#"), "{line}");
+        assert!(line.contains("[\\x5C]"), "{line}");
+        assert!(line.ends_with("\\xFE\\xFF"), "{line}");
+    }
+
+    #[test]
+    fn the_time_is_as_common_log_formats_have_it() {
+        let time = common_time("2026-11-05T18:28:35Z");
+        assert_eq!(time, "05/Nov/2026:18:28:35 +0000");
+    }
+}

@@ -1,0 +1,196 @@
+//! The access log: what is in it, and who may have it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use http::{HeaderValue, Request, header::USER_AGENT};
+
+use crate::{
+    Bytes, ask, refusal,
+    support::{Corelane, DEADLINE},
+    with_client,
+};
+
+pub(crate) struct Dir(pub(crate) PathBuf);
+
+impl Dir {
+    pub(crate) fn new(test: &str) -> Self {
+        let name = format!("corelane-log-{}-{test}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir_all(&dir).expect("a directory");
+        Self(dir)
+    }
+
+    pub(crate) fn start(&self, more: &[&str]) -> (Corelane, PathBuf) {
+        let log = self.0.join("access.log");
+        let path = log.to_str().expect("UTF-8");
+        let own = [
+            "--tls",
+            "none",
+            "--listen",
+            "127.0.0.1:0",
+            "--access-log",
+            path,
+        ];
+        (Corelane::start(&[&own, more].concat()), log)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The lines of a log, once there are so many.
+pub(crate) fn lines(log: &Path, count: usize) -> Vec<String> {
+    let begun = Instant::now();
+    loop {
+        let text = fs::read_to_string(log).unwrap_or_default();
+        if text.lines().count() >= count && text.ends_with('\n') {
+            return text.lines().map(str::to_owned).collect();
+        }
+        assert!(
+            begun.elapsed() < DEADLINE,
+            "{count} lines are not in\n{text}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn get(path: &str, user_agent: &[u8]) -> Request<()> {
+    let mut request = Request::get(format!("http://localhost{path}")).body(());
+    let headers = request.as_mut().expect("a request").headers_mut();
+    let user_agent = HeaderValue::from_bytes(user_agent).expect("a value");
+    headers.insert(USER_AGENT, user_agent);
+    request.expect("a request")
+}
+
+#[test]
+fn it_is_nginx_combined_and_cannot_be_broken_out_of() {
+    let dir = Dir::new("combined");
+    let (server, log) = dir.start(&[]);
+    with_client(server.addr(), |mut requests| async move {
+        ask(&requests, "/bytes/70000", Bytes::new(), None).await;
+        let evil = b"a\" 200 1 \"-\" \"\x80\x9b\\";
+        let (response, _) = requests
+            .send_request(get("/nowhere?a=%22", evil), true)
+            .expect("sent");
+        response.await.expect("a response");
+    });
+    let lines = lines(&log, 2);
+    let (peer, rest) = lines[0].split_once(" - - [").expect("combined");
+    assert_eq!(peer, "127.0.0.1");
+    let (time, rest) = rest.split_once("] ").expect("a time");
+    assert!(time.ends_with(" +0000"), "{time}");
+    assert_eq!(rest, "\"POST /bytes/70000 HTTP/2.0\" 200 70000 \"-\" \"-\"");
+    let evil = "\"GET /nowhere?a=%22 HTTP/2.0\" 404 ";
+    assert!(lines[1].contains(evil), "{}", lines[1]);
+    let quoted = "\"-\" \"a\\x22 200 1 \\x22-\\x22 \\x22\\x80\\x9B\\x5C\"";
+    assert!(lines[1].ends_with(quoted), "{}", lines[1]);
+}
+
+#[test]
+fn json_has_the_rest_and_marks_what_was_cut_off() {
+    let dir = Dir::new("json");
+    let (server, log) = dir.start(&["--access-log-format", "json"]);
+    with_client(server.addr(), |mut requests| async move {
+        let (response, _) = requests
+            .send_request(get("/", "\u{9b}31m\u{2028}x".as_bytes()), true)
+            .expect("sent");
+        response.await.expect("a response");
+
+        let endless = get("/bytes/1000000000000", b"x");
+        let (response, mut stream) = requests.send_request(endless, true).expect("sent");
+        let mut body = response.await.expect("a response").into_body();
+        body.data().await.expect("some").expect("of it");
+        stream.send_reset(h2::Reason::CANCEL);
+        ask(&requests, "/", Bytes::new(), None).await;
+
+        // Its body never ends.
+        let request = Request::post("http://localhost/drain").body(());
+        let (response, mut stream) = requests
+            .send_request(request.expect("a request"), false)
+            .expect("sent");
+        stream.send_data("a beginning".into(), false).expect("sent");
+        ask(&requests, "/", Bytes::new(), None).await;
+        stream.send_reset(h2::Reason::CANCEL);
+        drop(response);
+        ask(&requests, "/", Bytes::new(), None).await;
+    });
+    let lines = lines(&log, 6);
+    assert!(lines[0].is_ascii(), "{}", lines[0]);
+    let parsed: Vec<serde_json::Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let first = &parsed[0];
+    assert_eq!(first["user_agent"], "\u{9b}31m\u{2028}x");
+    assert_eq!(
+        (&first["method"], &first["path"]),
+        (&"GET".into(), &"/".into())
+    );
+    assert_eq!(first["status"], 200);
+    assert_eq!(first["complete"], true);
+    assert_eq!(first["authority"], "localhost");
+    assert_eq!(first["protocol"], "HTTP/2.0");
+    assert!(first["tls_version"].is_null() && first["proxy"].is_null());
+    assert!(first["bytes_sent"].as_u64() > Some(50));
+    assert!(first["duration"].as_f64() < Some(60.0));
+
+    let of = |path: &str| {
+        let found = parsed.iter().find(|line| {
+            line["path"]
+                .as_str()
+                .is_some_and(|found| found.starts_with(path))
+        });
+        found.unwrap_or_else(|| panic!("{path} in {lines:#?}"))
+    };
+    let cut = of("/bytes/");
+    assert_eq!(
+        (&cut["status"], &cut["complete"]),
+        (&200.into(), &false.into())
+    );
+    assert!(cut["bytes_sent"].as_u64() > Some(0));
+    assert_eq!(of("/drain")["complete"], false);
+}
+
+#[test]
+fn a_file_that_was_moved_is_made_anew_on_a_signal() {
+    for signal in ["-USR1", "-HUP"] {
+        let dir = Dir::new(&format!("reopen{signal}"));
+        let (mut server, log) = dir.start(&[]);
+        let moved = dir.0.join("access.log.1");
+        let once = || {
+            with_client(server.addr(), |requests| async move {
+                ask(&requests, "/", Bytes::new(), None).await;
+            });
+        };
+        once();
+        lines(&log, 1);
+        fs::rename(&log, &moved).expect("moved");
+        server.signal(signal);
+        let begun = Instant::now();
+        while !log.exists() {
+            assert!(begun.elapsed() < DEADLINE, "{signal} is not heard");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        once();
+        server.signal("-TERM");
+        assert!(server.wait().success());
+        assert_eq!(lines(&log, 1).len(), 1, "written at the end at the latest");
+        assert_eq!(lines(&moved, 1).len(), 1);
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_said_at_the_start() {
+    for command in [&[][..], &["check"]] {
+        let log = ["--tls", "none", "--access-log", "/nonexistent/access.log"];
+        let said = refusal(&[command, &log].concat());
+        assert!(said.contains("/nonexistent/access.log"), "{said}");
+    }
+}

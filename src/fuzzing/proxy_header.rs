@@ -1,0 +1,73 @@
+//! The PROXY header out of a proxy's hands.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::pieces;
+use crate::{
+    config::MAX_PROXY_HEADER,
+    io::{parse_proxy_header, read_proxy_header},
+};
+
+/// What is read of a PROXY header does not depend on the pieces that it comes in, no more is read to
+/// find it than is allowed, and what came behind it is given back whole.
+pub fn proxy_header(bytes: &[u8], sizes: &[usize]) {
+    let mut socket = Pieces {
+        pieces: pieces(bytes, sizes),
+        given: 0,
+    };
+    let read = read_proxy_header(&mut socket).now_or_never();
+    let read = read.expect("nothing to wait for");
+    let given = socket.given;
+    assert!(given <= MAX_PROXY_HEADER, "{given} bytes were read");
+    let whole = parse_proxy_header(&bytes[..bytes.len().min(MAX_PROXY_HEADER)]);
+    match (read, whole) {
+        (Ok(read), Ok(Some((client, length)))) => {
+            assert_eq!(read.client, client);
+            assert_eq!(read.behind, bytes[length..given]);
+        }
+        (Err(error), Ok(None)) => {
+            assert!(error.is_truncated(), "{error:?}");
+            assert!(
+                bytes.len() < MAX_PROXY_HEADER,
+                "it waits for what never comes"
+            );
+        }
+        (Err(error), Err(whole)) => {
+            assert!(error.is_proxy_header(), "{error:?}");
+            assert_eq!(error.to_string(), whole.to_string());
+        }
+        (read, whole) => panic!("in pieces {read:?}, whole {whole:?}"),
+    }
+}
+
+/// A socket that has these pieces to read, and then its end.
+struct Pieces<'a> {
+    pieces: Vec<&'a [u8]>,
+    given: usize,
+}
+
+impl AsyncRead for Pieces<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(&piece) = self.pieces.first() {
+            let (now, later) = piece.split_at(piece.len().min(buf.remaining()));
+            buf.put_slice(now);
+            self.given += now.len();
+            match later.is_empty() {
+                true => drop(self.pieces.remove(0)),
+                false => self.pieces[0] = later,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
