@@ -1,14 +1,17 @@
 //! An `axum::Router` as it is: `cargo run --example axum -- cert.pem key.pem`, then
-//! `curl -k https://localhost:8443/hello/world` and
+//! `curl -k https://localhost:8443/hello/world`, `curl -k https://localhost:8443/who` and
 //! `curl -k --data-binary @README.md https://localhost:8443/echo`
 //!
 //! Without arguments the certificate is made in memory. What axum's handlers await has to do
 //! without tokio's timers and sockets: the workers run monoio.
 
-use axum::{Router, body::Body, extract::Path, routing};
+use std::sync::Arc;
+
+use axum::{Extension, Router, body::Body, extract::Path, routing};
 use corelane::{
-    Server,
+    ConnectionInfo, Server,
     tls::{Identity, RustlsAcceptor, TlsConfig},
+    with_connection_info,
 };
 
 async fn hello(Path(name): Path<String>) -> String {
@@ -20,15 +23,24 @@ async fn echo(body: Body) -> Body {
     body
 }
 
+/// The connection is an extension of the request, by `with_connection_info`.
+async fn who(Extension(connection): Extension<Arc<ConnectionInfo>>) -> String {
+    let certificates = connection.negotiated.peer_certificates.len();
+    let peer = connection.peer_addr;
+    format!("you are {peer} and have shown {certificates} certificates\n")
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let router = Router::new()
         .route("/hello/{name}", routing::get(hello))
+        .route("/who", routing::get(who))
         .route("/echo", routing::post(echo));
+    let service = with_connection_info(router);
     let acceptor = RustlsAcceptor::new(&TlsConfig::new(identity()?))?;
     let handle = Server::builder(acceptor)
         .listen("127.0.0.1:8443".parse()?)
         .bind()?
-        .serve(move |_worker| router.clone())?;
+        .serve(move |_worker| service.clone())?;
     println!("listening on {:?}", handle.local_addrs());
     Ok(handle.wait()?)
 }

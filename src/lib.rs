@@ -45,5 +45,5 @@ pub use self::{
         ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Server, WorkerInfo,
         WorkerStatus, serve_connection,
     },
-    service::{HttpService, ServiceFn, service_fn},
+    service::{HttpService, ServiceFn, WithConnectionInfo, service_fn, with_connection_info},
 };

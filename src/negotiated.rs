@@ -75,8 +75,17 @@ pub struct Negotiated {
     pub server_name: Option<String>,
     /// Whether an earlier session was resumed (RFC 8446 section 2.2, RFC 5246 section 7.3).
     pub resumed: Option<bool>,
-    /// The client's end-entity certificate, DER.
-    pub peer_certificate: Option<Vec<u8>>,
+    /// The client's certificate chain, DER, its own certificate first; empty where it sent none or
+    /// was not asked ([`TlsConfig::client_auth`](crate::tls::TlsConfig::client_auth)). A resumed
+    /// session has the chain of the handshake that it goes back to.
+    pub peer_certificates: Vec<Vec<u8>>,
+}
+
+impl Negotiated {
+    /// The client's own certificate, DER.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        self.peer_certificates.first().map(Vec::as_slice)
+    }
 }
 
 #[cfg(test)]

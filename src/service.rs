@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -76,5 +77,50 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Fut {
         (self.f)(request)
+    }
+}
+
+/// Lets `service` find an `Arc<ConnectionInfo>` ([`ConnectionInfo`](crate::ConnectionInfo)) among
+/// the extensions of each request.
+///
+/// For services that are given a request without its [`Body`], as axum's handlers are; who has the
+/// body asks [`Body::connection`], which costs nothing: an extension is two allocations per request.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use axum::{Extension, Router, routing::get};
+/// use corelane::{ConnectionInfo, with_connection_info};
+///
+/// async fn who(Extension(connection): Extension<Arc<ConnectionInfo>>) -> String {
+///     format!("hello, {}\n", connection.peer_addr)
+/// }
+///
+/// let service = with_connection_info(Router::new().route("/", get(who)));
+/// # let _: &dyn Fn(corelane::WorkerInfo) -> _ = &|_worker| service.clone();
+/// ```
+pub fn with_connection_info<S>(service: S) -> WithConnectionInfo<S> {
+    WithConnectionInfo { service }
+}
+
+/// Made by [`with_connection_info`].
+#[derive(Clone, Copy, Debug)]
+pub struct WithConnectionInfo<S> {
+    service: S,
+}
+
+impl<S: Service<Request<Body>>> Service<Request<Body>> for WithConnectionInfo<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> S::Future {
+        let connection = Arc::clone(request.body().connection());
+        request.extensions_mut().insert(connection);
+        self.service.call(request)
     }
 }

@@ -1,4 +1,4 @@
-//! A client that says goodbye first (GOAWAY, RFC 9113 section 6.8) still gets what it has asked for.
+//! Goodbyes (GOAWAY, RFC 9113 section 6.8): what was asked for before is answered, whoever says it.
 
 mod common;
 
@@ -9,14 +9,15 @@ use common::{
     client::{connect, get, never, send},
     deadline,
 };
-use corelane::{Body, service_fn};
+use corelane::{Body, SHUTDOWN_DEADLINE, service_fn};
 use futures_util::future::join;
 use http::{Request, Response};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 for_each_backend!(
     what_was_asked_for_arrives_whole_behind_a_goaway,
     who_says_goodbye_and_closes_has_not_failed,
+    requests_of_the_round_trip_after_the_servers_goodbye_are_answered,
 );
 
 const LENGTH: u64 = 2 * 1024 * 1024;
@@ -31,6 +32,26 @@ fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).expect("a short frame");
     let header = [0, 0, length, kind, flags, 0, 0, 0, stream];
     [&header[..], payload].concat()
+}
+
+struct Frame {
+    kind: u8,
+    flags: u8,
+    payload: Vec<u8>,
+}
+
+async fn next_frame(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Frame> {
+    let mut header = [0; 9];
+    stream.read_exact(&mut header).await?;
+    let [a, b, c, kind, flags, ..] = header;
+    let length = u32::from_be_bytes([0, a, b, c]);
+    let mut payload = vec![0; length as usize];
+    stream.read_exact(&mut payload).await?;
+    Ok(Frame {
+        kind,
+        flags,
+        payload,
+    })
 }
 
 fn what_was_asked_for_arrives_whole_behind_a_goaway(backend: Backend) {
@@ -52,15 +73,10 @@ fn what_was_asked_for_arrives_whole_behind_a_goaway(backend: Backend) {
             stream.flush().await.expect("sent");
             let mut received = 0;
             loop {
-                let mut header = [0; 9];
-                stream.read_exact(&mut header).await.expect("a frame");
-                let [a, b, c, kind, flags, ..] = header;
-                let length = u32::from_be_bytes([0, a, b, c]);
-                let mut payload = vec![0; length as usize];
-                stream.read_exact(&mut payload).await.expect("all of it");
-                if kind == DATA {
-                    received += u64::from(length);
-                    if flags & END_STREAM != 0 {
+                let next = next_frame(&mut stream).await.expect("a frame");
+                if next.kind == DATA {
+                    received += next.payload.len() as u64;
+                    if next.flags & END_STREAM != 0 {
                         break;
                     }
                     // A client goes on to grant window. The server may not have closed by then: it
@@ -98,5 +114,52 @@ fn who_says_goodbye_and_closes_has_not_failed(backend: Backend) {
         });
         server.wait_for("closed", |counters| counters.connections_closed == CLIENTS);
         assert_eq!(server.counters()[0].connections_failed, 0);
+    }
+}
+
+/// A client that has not heard it yet goes on to ask. The first GOAWAY names no last stream, so all of
+/// that counts; the answer to PING shows that nothing more is on its way, and the second names the last
+/// stream.
+fn requests_of_the_round_trip_after_the_servers_goodbye_are_answered(backend: Backend) {
+    const HEADERS: u8 = 1;
+    const PING: u8 = 6;
+    const GOAWAY: u8 = 7;
+    const ACK: u8 = 1;
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
+        deadline(async {
+            let mut stream = connect(backend, server.addr).await;
+            let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+            let opening = [preface, frame(4, 0, 0, &[]), frame(PING, 0, 0, &[7; 8])];
+            stream.write_all(&opening.concat()).await.expect("sent");
+            stream.flush().await.expect("sent");
+            // Answered, so the connection is served.
+            while next_frame(&mut stream).await.expect("a frame").kind != PING {}
+            server.handle().shutdown(SHUTDOWN_DEADLINE);
+            let first = loop {
+                let next = next_frame(&mut stream).await.expect("a frame");
+                if next.kind == GOAWAY {
+                    break next;
+                }
+            };
+            assert_eq!(first.payload, [0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+            let ping = next_frame(&mut stream).await.expect("a frame");
+            assert_eq!((ping.kind, ping.flags & ACK), (PING, 0));
+            let late = [
+                frame(HEADERS, 5, 1, &[0x82, 0x87, 0x84, 0x41, 1, b'l']),
+                frame(PING, ACK, 0, &ping.payload),
+            ];
+            stream.write_all(&late.concat()).await.expect("sent");
+            stream.flush().await.expect("sent");
+            let (mut answered, mut last) = (false, None);
+            while let Ok(next) = next_frame(&mut stream).await {
+                answered |= next.kind == HEADERS && next.payload.first() == Some(&0x88);
+                if next.kind == GOAWAY {
+                    last = Some(next.payload);
+                }
+            }
+            assert!(answered, "200");
+            assert_eq!(last, Some(vec![0, 0, 0, 1, 0, 0, 0, 0]));
+        });
     }
 }

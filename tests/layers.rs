@@ -37,6 +37,32 @@ const LAYERS: &[Layer] = &[
         crates: &["rustls"],
     },
     Layer {
+        path: "tls/client_verifier.rs",
+        modules: &["tls::*"],
+        crates: &["rustls"],
+    },
+    Layer {
+        path: "tls/session_age.rs",
+        modules: &["tls::*"],
+        crates: &["rustls"],
+    },
+    Layer {
+        path: "tls/tickets.rs",
+        modules: &["tls::*"],
+        crates: &["rustls"],
+    },
+    Layer {
+        path: "tls/no_tickets.rs",
+        modules: &["tls::*"],
+        crates: &["rustls"],
+    },
+    // Which of them seals tickets is chosen there.
+    Layer {
+        path: "tls/mod.rs",
+        modules: &["tls::*"],
+        crates: &["aws_lc_rs", "ring"],
+    },
+    Layer {
         path: "tls/native_tls.rs",
         modules: &["tls::*"],
         crates: &["native_tls", "openssl"],
@@ -151,6 +177,7 @@ fn a_broken_rule_is_noticed() {
         ("http2/body.rs", "use crate::io::TlsStream;"),
         ("tls/session.rs", "use rustls::ServerConnection;"),
         ("tls/rustls.rs", "use tokio::io::AsyncRead;"),
+        ("tls/tickets.rs", "use ring::aead::Aad;"),
         ("alpn.rs", "use crate::tls::ClientHello;"),
         ("service.rs", "use crate::server::Handle;"),
         ("server/worker.rs", "use crate::tls::RustlsAcceptor;"),

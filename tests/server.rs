@@ -34,6 +34,8 @@ for_each_backend!(
     ipv6_listeners_take_ipv4_only_when_asked_to,
     workers_share_a_given_listener,
     workers_have_one_given_listener_each,
+    no_given_listener_is_left_out,
+    a_given_socket_that_does_not_listen_is_refused,
     servers_on_different_drivers_share_a_given_listener,
     a_panicking_factory_fails_the_start,
     silent_clients_are_closed,
@@ -273,6 +275,39 @@ fn workers_have_one_given_listener_each(backend: Backend) {
         deadline(ask_often(backend, addr, 100));
         assert_every_worker_serves(&server, 100);
     }
+}
+
+/// More than there are workers: what the kernel puts into one that nobody accepts from is lost.
+fn no_given_listener_is_left_out(backend: Backend) {
+    for &driver in Drivers::all() {
+        let first = listener(ANY_PORT, true);
+        let addr = first.local_addr().expect("bound");
+        let mut all: Vec<_> = (0..4).map(|_| listener(addr, true)).collect();
+        all.push(first);
+        let options = |builder: Builder| {
+            all.into_iter()
+                .fold(builder.workers(TWO), Builder::listener)
+        };
+        let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
+        let open = server.handle().listeners().expect("further handles");
+        let given = open.iter().map(|open| open.local_addr().expect("bound"));
+        assert_eq!(given.filter(|open| *open == addr).count(), 5, "each once");
+        drop(open);
+        deadline(ask_often(backend, addr, 100));
+        assert_every_worker_serves(&server, 100);
+    }
+}
+
+fn a_given_socket_that_does_not_listen_is_refused(backend: Backend) {
+    let bound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let bound = bound.expect("a socket");
+    bound.bind(&ANY_PORT.into()).expect("a port");
+    let builder = Server::builder(backend.acceptor()).listener(bound.into());
+    let error = builder.bind().err().expect("refused");
+    assert!(
+        error.is_bind() && error.to_string().contains("does not listen"),
+        "{error}"
+    );
 }
 
 /// Whether a socket blocks is shared by all who have it open.

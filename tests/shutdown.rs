@@ -24,7 +24,7 @@ use common::{
     },
     deadline,
 };
-use corelane::{Body, Driver, Error, SHUTDOWN_DEADLINE, service_fn};
+use corelane::{Body, Builder, Driver, Error, SHUTDOWN_DEADLINE, service_fn};
 use futures_util::future::{join, join_all};
 use h2::Reason;
 use http::{Request, Response};
@@ -37,6 +37,7 @@ use tokio::{
 for_each_backend!(
     no_accepted_request_is_lost_under_load,
     what_waits_to_be_accepted_is_not_reset,
+    what_waits_to_be_accepted_is_left_to_the_next_server,
     while_draining_new_connections_are_refused,
     a_stream_that_never_ends_is_dropped_at_the_deadline,
     of_two_deadlines_the_shorter_counts,
@@ -184,6 +185,55 @@ fn what_waits_to_be_accepted_is_not_reset(backend: Backend) {
             1 + WAITING as u64
         );
         stop(server, SHUTDOWN_DEADLINE);
+    }
+}
+
+fn what_waits_to_be_accepted_is_left_to_the_next_server(backend: Backend) {
+    const WAITING: usize = 20;
+    for &driver in Drivers::all() {
+        // The handler holds its worker up, so that nothing is accepted until it is released.
+        let (begun, mut begins) = tokio_mpsc::unbounded_channel();
+        let (release, released) = mpsc::channel();
+        let released = std::sync::Mutex::new(Some(released));
+        let server = TestServer::start(backend.acceptor(), driver, move |_| {
+            let begun = begun.clone();
+            let released = released.lock().expect("one worker").take();
+            let released = std::rc::Rc::new(released.expect("one worker"));
+            service_fn(move |_: Request<Body>| {
+                begun.send(()).expect("the test waits");
+                released.recv_timeout(DEADLINE).expect("released");
+                std::future::ready(Ok::<_, Infallible>(Response::new(String::from("answer"))))
+            })
+        });
+        deadline(async move {
+            let first = H2Client::connect(backend, server.addr).await;
+            let first = first.run(|requests| async move { send(&requests, get("/"), None).await });
+            let others = async {
+                begins.recv().await.expect("the worker is held up");
+                let connect = || TcpStream::connect(server.addr);
+                let waiting = join_all((0..WAITING).map(|_| connect())).await;
+                let sockets = server.handle().listeners().expect("further handles");
+                server.handle().hand_over(SHUTDOWN_DEADLINE);
+                release.send(()).expect("the worker waits");
+                (waiting, sockets)
+            };
+            let (answer, (waiting, sockets)) = join(first, others).await;
+            assert_eq!(answer.expect("answered").body, b"answer");
+            server.wait_for("closed", |counters| counters.connections_closed == 1);
+            assert_eq!(server.counters()[0].connections_accepted, 1);
+            stop(server, SHUTDOWN_DEADLINE);
+            let given = |builder| sockets.into_iter().fold(builder, Builder::listener);
+            let next = TestServer::with(backend.acceptor(), driver, given, |_| service_fn(never));
+            let ask = async |tcp| {
+                let client = http2_over(backend, tcp).await;
+                let answer =
+                    client.run(|requests| async move { send(&requests, get("/"), None).await });
+                answer.await.expect("answered by the next one");
+            };
+            let waiting = waiting.into_iter().map(|tcp| tcp.expect("connects"));
+            join_all(waiting.map(ask)).await;
+            assert_eq!(next.counters()[0].connections_accepted, WAITING as u64);
+        });
     }
 }
 

@@ -57,6 +57,10 @@ pub enum Command {
     /// Attacks corelane, nginx and h2o in turn, and tells what each attack costs them.
     Floods(crate::floods::Args),
 
+    /// Restarts corelane and nginx under load, and counts what clients lose by it. Needs root, for
+    /// network namespaces.
+    Restarts(crate::restarts::Args),
+
     /// What the harness starts on a core of its own: takes orders on standard input.
     #[command(hide = true)]
     Client,

@@ -19,6 +19,7 @@ mod machine;
 mod measure;
 mod progress;
 mod report;
+mod restarts;
 mod results;
 mod sample;
 mod servers;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Some(Command::Client) => client::run().map(|()| true),
         Some(Command::Instructions(args)) => instructions::run(args),
         Some(Command::Floods(args)) => floods::run(args),
+        Some(Command::Restarts(args)) => restarts::run(args),
         None if args.list => {
             args::list();
             Ok(true)

@@ -10,14 +10,21 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 use corelane::{AlpnMissing, Driver, IpNet};
 
-use crate::{access_log::AccessLogArgs, alpn::AlpnArgs, limits::LimitArgs};
+use crate::{
+    access_log::AccessLogArgs,
+    alpn::AlpnArgs,
+    client_certificates::ClientCertificateArgs,
+    limits::LimitArgs,
+    restart::{RestartArgs, UpgradeArgs},
+    tickets::TicketArgs,
+};
 
 /// HTTP/2 over TLS, one server per core.
 ///
 /// Answers / (what was negotiated), /bytes/N (N bytes), /echo (the request's body and trailers),
 /// /drain (length and SHA-256 of the request's body), /healthz and /readyz (whether it works, and
-/// is to be sent requests). SIGINT and SIGTERM let requests in
-/// flight finish; a second signal ends at once.
+/// is to be sent requests). SIGINT and SIGTERM let requests in flight finish; a second signal ends
+/// at once. SIGUSR2 replaces the server, as corelane upgrade does.
 ///
 /// Every option can also be set by its variable of the environment, and by its name as a key of the
 /// file that --config names; a flag wins over the environment, the environment over the file.
@@ -35,6 +42,7 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Alpn(Box<AlpnArgs>),
+    Upgrade(UpgradeArgs),
 
     /// Checks a server's options without starting it, and prints them.
     ///
@@ -56,10 +64,6 @@ pub(crate) struct Args {
     /// takes a free one. [default: 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Vec<SocketAddr>,
-
-    /// Join servers that listen on the same port already, instead of refusing to start.
-    #[arg(long)]
-    pub(crate) share_port: bool,
 
     /// Certificate chain, PEM. [default: a self-signed one for localhost, made in memory]
     #[arg(long, value_name = "FILE", requires = "key")]
@@ -107,7 +111,16 @@ pub(crate) struct Args {
     pub(crate) verbose: u8,
 
     #[command(flatten)]
+    pub(crate) client_certificates: ClientCertificateArgs,
+
+    #[command(flatten)]
+    pub(crate) tickets: TicketArgs,
+
+    #[command(flatten)]
     pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) restart: RestartArgs,
 
     #[command(flatten)]
     pub(crate) access_log: AccessLogArgs,

@@ -10,13 +10,17 @@
 mod access_log;
 mod alpn;
 mod args;
+mod client_certificates;
 mod configuration;
 mod digest;
 mod health;
 mod limits;
+mod restart;
 mod routes;
 mod self_signed;
+mod service_manager;
 mod signals;
+mod tickets;
 mod tls;
 
 use std::{
@@ -39,6 +43,8 @@ use crate::{
     args::Args,
     configuration::{Invocation, Stop},
     health::{HEALTH, State},
+    restart::{Inherited, PidFile, Program},
+    signals::Running,
 };
 
 /// A worker allocates and frees several times per request, in sizes that glibc returns to the kernel
@@ -48,11 +54,16 @@ use crate::{
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    // First of all: it changes the environment.
+    let mut inherited = Inherited::take();
     let arguments = std::env::args_os().collect();
     let (ended, failure) = match configuration::read(arguments, &|name| std::env::var_os(name)) {
         Ok(Invocation::Serve(args)) => {
             log(args.verbose);
-            (run(&args).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE)
+            (
+                serve(&args, &mut inherited).map(|()| ExitCode::SUCCESS),
+                ExitCode::FAILURE,
+            )
         }
         Ok(Invocation::Check(args, text)) => {
             log(args.verbose);
@@ -65,10 +76,17 @@ fn main() -> ExitCode {
             log(0);
             (alpn::run(&args), ExitCode::from(alpn::UNREACHABLE))
         }
-        Err(Stop::Said(said)) => said.exit(),
+        Ok(Invocation::Upgrade(args)) => {
+            (args.run().map(|()| ExitCode::SUCCESS), ExitCode::FAILURE)
+        }
+        Err(Stop::Said(said)) => {
+            inherited.failed(&said);
+            said.exit()
+        }
         Err(Stop::Mistakes(mistakes)) => (Err(mistakes.into()), ExitCode::FAILURE),
     };
     ended.unwrap_or_else(|error| {
+        inherited.failed(Chain(&*error));
         let _ = writeln!(std::io::stderr(), "corelane: {}", Chain(&*error));
         failure
     })
@@ -91,18 +109,38 @@ fn log(verbose: u8) {
         .init();
 }
 
-fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+fn serve(args: &Args, inherited: &mut Inherited) -> Result<(), Box<dyn std::error::Error>> {
+    // Before any thread starts: a signal is then never lost to the default action.
     let signals = signals::catch()?;
-    let (builder, tls) = configured(args)?;
-    let server = builder.bind()?;
+    let program = Program::of_this_process()?;
+    let restart = &args.restart;
+    if restart.takeover && !inherited.from_server() {
+        restart::look_at_the_kernel();
+    }
+    let (builder, tls) = configured(args, inherited)?;
+    let server = builder.bind().map_err(restart::advise)?;
     let log = args.access_log.start()?;
     let handle = match &log {
         None => server.serve(|_worker| corelane::service_fn(routes::answer))?,
         Some(log) => serve_logged(server, log.log().clone())?,
     };
+    let pid_file = restart.pid_file.as_deref().map(PidFile::write);
+    let _pid_file = pid_file.transpose()?;
     HEALTH.set(State::Ready);
     introduce(&handle, &tls);
-    let ended = signals::obey(signals, handle, args.limits.shutdown_deadline());
+    match inherited.from_server() {
+        true => inherited.ready(),
+        false => service_manager::ready(),
+    }
+    let running = Running {
+        handle,
+        program,
+        sockets: Vec::new(),
+        upgrade_timeout: restart.upgrade_timeout(),
+        shutdown_delay: restart.shutdown_delay(),
+        shutdown_deadline: args.limits.shutdown_deadline(),
+    };
+    let ended = running.obey(signals);
     if let Some(log) = log {
         log.finish();
     }
@@ -123,15 +161,18 @@ fn serve_logged(server: Server, log: Log) -> Result<Handle, Error> {
 }
 
 /// All that can be known of a server without starting it.
-fn configured(args: &Args) -> Result<(Builder, tls::Description), Error> {
+fn configured(
+    args: &Args,
+    inherited: &mut Inherited,
+) -> Result<(Builder, tls::Description), Error> {
     let tls = tls::choose(args)?;
     let builder = Server::builder(tls.acceptor)
         .driver(args.driver.into())
-        .share_port(args.share_port)
+        .share_port(args.restart.takeover)
         .alpn_missing(args.alpn_missing.into())
         .proxy_protocol(args.proxy_protocol.iter().copied());
     let builder = args.limits.set(with_workers(builder, args));
-    Ok((listen(builder, args), tls.description))
+    Ok((listen(builder, args, inherited)?, tls.description))
 }
 
 /// Says whether a server would start, and prints what it would go by.
@@ -140,7 +181,7 @@ fn check(args: Args, text: &str) -> Result<(), Box<dyn std::error::Error>> {
         write_cert: None,
         ..args
     };
-    let (builder, _) = configured(&looks_only)?;
+    let (builder, _) = configured(&looks_only, &mut Inherited::default())?;
     builder.check()?;
     looks_only.access_log.check()?;
     std::io::stdout().write_all(text.as_bytes())?;
@@ -159,12 +200,28 @@ fn with_workers(mut builder: Builder, args: &Args) -> Builder {
     builder
 }
 
-fn listen(builder: Builder, args: &Args) -> Builder {
+/// On the addresses given, taking inherited sockets where there are some. A service manager's are
+/// served on whatever the addresses, another server's only where they still are among those given.
+fn listen(mut builder: Builder, args: &Args, inherited: &mut Inherited) -> Result<Builder, Error> {
+    let mut sockets = inherited.serving()?;
     let addrs = match &args.listen[..] {
-        [] => default_addrs(),
+        [] if sockets.is_empty() => default_addrs(),
         given => given.to_vec(),
     };
-    addrs.into_iter().fold(builder, Builder::listen)
+    let mut serve_on = Vec::new();
+    for addr in &addrs {
+        match restart::at(&mut sockets, *addr) {
+            none if none.is_empty() => builder = builder.listen(*addr),
+            some => serve_on.extend(some),
+        }
+    }
+    if addrs.is_empty() || !inherited.from_server() {
+        serve_on.append(&mut sockets);
+    }
+    for socket in sockets {
+        tracing::info!(?socket, "no longer listened on");
+    }
+    Ok(serve_on.into_iter().fold(builder, Builder::listener))
 }
 
 /// Loopback, IPv6 too where this host has it.

@@ -93,9 +93,9 @@ pub(crate) fn choose(args: &Args) -> Result<Tls, Error> {
 fn rustls(args: &Args) -> Result<Tls, Error> {
     let (identity, certificate) = identity(args)?;
     Ok(Tls {
-        acceptor: Arc::new(corelane::tls::RustlsAcceptor::new(&TlsConfig::new(
-            identity,
-        ))?),
+        acceptor: Arc::new(corelane::tls::RustlsAcceptor::new(&config(
+            args, identity, true,
+        )?)?),
         description: over_tls("rustls, TLS 1.2 and 1.3", certificate),
     })
 }
@@ -105,18 +105,28 @@ fn native_tls(args: &Args) -> Result<Tls, Error> {
     let (identity, certificate) = identity(args)?;
     let library = openssl::version::version();
     Ok(Tls {
-        acceptor: Arc::new(corelane::tls::NativeTlsAcceptor::new(&TlsConfig::new(
-            identity,
-        ))?),
+        acceptor: Arc::new(corelane::tls::NativeTlsAcceptor::new(&config(
+            args, identity, false,
+        )?)?),
         description: over_tls(&format!("native-tls ({library}), TLS 1.2"), certificate),
     })
 }
 
 fn cleartext(args: &Args) -> Result<Tls, Error> {
-    if args.cert.is_some() || args.write_cert.is_some() {
-        return Err(Error::config(
-            "a certificate makes no sense with --tls none",
-        ));
+    for (given, what) in [
+        (
+            args.cert.is_some() || args.write_cert.is_some(),
+            "a certificate makes",
+        ),
+        (
+            args.client_certificates.are_given(),
+            "client certificates make",
+        ),
+        (args.tickets.are_given(), "session tickets make"),
+    ] {
+        if given {
+            return Err(Error::config(format!("{what} no sense with --tls none")));
+        }
     }
     Ok(Tls {
         acceptor: Arc::new(Cleartext),
@@ -135,6 +145,16 @@ fn over_tls(backend: &str, certificate: String) -> Description {
         text: format!("{backend}; ALPN h2; {certificate}"),
         curl_options: "-k",
     }
+}
+
+/// What the command line asks of TLS. Reads every file anew, so that a reload takes in what has
+/// changed.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn config(args: &Args, identity: Identity, takes_ticket_keys: bool) -> Result<TlsConfig, Error> {
+    let mut config = TlsConfig::new(identity);
+    config.client_auth = args.client_certificates.client_auth()?;
+    config.ticket_keys = args.tickets.keys(takes_ticket_keys)?;
+    Ok(config)
 }
 
 /// The certificate of the command line or one made now, and what to say of it.

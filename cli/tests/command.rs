@@ -254,6 +254,15 @@ fn mistakes_are_explained() {
             "initial_connection_window_size is 1000",
         ),
         (&["--tls", "none", "--cpus", "9999"], "CPU 9999"),
+        (&["--client-crl", "list.pem"], "--client-ca"),
+        (
+            &["--tls", "none", "--client-ca", "ca.pem"],
+            "client certificates make no sense",
+        ),
+        (
+            &["--tls", "none", "--ticket-lifetime", "60"],
+            "session tickets make no sense",
+        ),
         (
             &["--tls", "none", "--listen", "192.0.2.1:0"],
             "no interface",
@@ -323,5 +332,83 @@ fn the_certificate_is_written_only_when_asked() {
     std::io::Read::read_to_string(&mut opened, &mut text).expect("text");
     assert!(text.starts_with("-----BEGIN CERTIFICATE-----"));
     assert!(!text.contains("PRIVATE"), "the key stays in memory");
+    std::fs::remove_dir_all(&dir).expect("removed");
+}
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
+#[test]
+fn mistakes_with_tickets_and_client_certificates_are_explained() {
+    for (args, advice) in [
+        (&["--ticket-keys", "/nonexistent/keys"], "/nonexistent/keys"),
+        (&["--ticket-lifetime", "604801"], "7 days"),
+        (
+            &["--client-ca", "/nonexistent/ca.pem"],
+            "/nonexistent/ca.pem",
+        ),
+        (&["--client-ca", "/dev/null"], "BEGIN CERTIFICATE"),
+    ] {
+        let said = refusal(args);
+        assert!(said.contains(advice), "{args:?}: {said}");
+    }
+    let mut secret = command(&[]);
+    let output = secret.env("CORELANE_TICKET_SECRETS", "0123abc").output();
+    let said = String::from_utf8(output.expect("it runs").stderr).expect("text");
+    assert!(said.contains("CORELANE_TICKET_SECRETS"), "{said}");
+    assert!(!said.contains("0123abc"), "{said}");
+    #[cfg(feature = "native-tls")]
+    {
+        let said = refusal(&["--tls", "native-tls", "--ticket-lifetime", "60"]);
+        assert!(said.contains("does not support ticket keys"), "{said}");
+    }
+}
+
+/// Asks `/` as a client that comes back would.
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+fn page(server: &Corelane, client: &std::sync::Arc<tokio_rustls::rustls::ClientConfig>) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let asked = async {
+            let tcp = tokio::net::TcpStream::connect(server.addr()).await;
+            let tls = support::trusting::connect_by(client, tcp.expect("connects")).await;
+            let (requests, connection) = h2::client::handshake(tls.expect("a handshake"))
+                .await
+                .expect("HTTP/2");
+            let connection = tokio::spawn(connection);
+            let (_, body, _) = ask(&requests, "/", Bytes::new(), None).await;
+            connection.abort();
+            String::from_utf8(body).expect("text")
+        };
+        let asked = tokio::time::timeout(DEADLINE, asked).await;
+        asked.expect("the test hangs")
+    })
+}
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[test]
+fn sessions_resume_after_a_restart() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = std::env::temp_dir().join(format!("corelane-tickets-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let file = dir.join("ticket.keys");
+    let (key, next) = ("0123456789abcdef".repeat(4), "fedcba9876543210".repeat(4));
+    std::fs::write(&file, format!("{key} # current\n")).expect("written");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("set");
+    let path = file.to_str().expect("UTF-8");
+    let args = ["--tls", "rustls", "--listen", "127.0.0.1:0"];
+    let by_file = [&args[..], &["--ticket-keys", path]].concat();
+    let client = support::trusting::config(b"h2");
+    let first = page(&Corelane::start(&by_file), &client);
+    assert!(first.contains("resumed: no"), "{first}");
+    std::fs::write(&file, format!("{next}\n{key}\n")).expect("written");
+    let second = page(&Corelane::start(&by_file), &client);
+    assert!(second.contains("resumed: yes"), "{second}");
+    let mut by_variable = command(&args);
+    by_variable.env("CORELANE_TICKET_SECRETS", format!("{next} {key}"));
+    let third = page(&Corelane::start_by(by_variable), &client);
+    assert!(third.contains("resumed: yes"), "{third}");
+    let own = page(&Corelane::start(&args), &client);
+    assert!(own.contains("resumed: no"), "{own}");
     std::fs::remove_dir_all(&dir).expect("removed");
 }

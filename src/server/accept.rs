@@ -53,7 +53,7 @@ impl Listener {
         let failing = Burst::default();
         loop {
             let ready = pin!(self.readiness.readable(false));
-            let Either::Left((ready, _)) = select(ready, stop.as_mut()).await else {
+            let Either::Right((ready, _)) = select(stop.as_mut(), ready).await else {
                 break;
             };
             match ready.and_then(|()| self.accept(BATCH, counters, &mut connection)) {

@@ -99,13 +99,13 @@ impl fmt::Debug for Identity {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     std::fs::read(path).map_err(|error| {
         Error::new(Kind::Config, format!("cannot read {}", path.display())).with(error)
     })
 }
 
-fn labels(pem: &[u8]) -> Vec<String> {
+pub(super) fn labels(pem: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(pem)
         .lines()
         .filter_map(|line| {
@@ -122,7 +122,7 @@ fn contains(pem: &[u8], text: &str) -> bool {
         .any(|window| window == text.as_bytes())
 }
 
-fn found(pem: &[u8]) -> String {
+pub(super) fn found(pem: &[u8]) -> String {
     match labels(pem)[..] {
         [] => " and is no PEM at all: DER can be turned into PEM with `openssl x509` or \
                `openssl pkey -inform DER`"

@@ -4,9 +4,11 @@
 //! This is the only place where a backend is chosen at compile time.
 
 mod cleartext;
+mod client_auth;
 pub(crate) mod client_hello;
 mod identity;
 pub(crate) mod session;
+mod ticket_keys;
 
 cfg_if::cfg_if! {
     if #[cfg(any(feature = "rustls", feature = "native-tls"))] {
@@ -16,8 +18,24 @@ cfg_if::cfg_if! {
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "rustls")] {
+        mod client_verifier;
         mod rustls;
+        mod session_age;
         pub use self::rustls::RustlsAcceptor;
+    }
+}
+
+// What seals tickets: the crate that the provider of `RustlsAcceptor::new` stands on.
+cfg_if::cfg_if! {
+    if #[cfg(feature = "aws-lc-rs")] {
+        mod tickets;
+        use ::aws_lc_rs::{aead, digest, hkdf, rand};
+    } else if #[cfg(feature = "ring")] {
+        mod tickets;
+        use ::ring::{aead, digest, hkdf, rand};
+    } else if #[cfg(feature = "rustls")] {
+        #[path = "no_tickets.rs"]
+        mod tickets;
     }
 }
 
@@ -43,9 +61,11 @@ cfg_if::cfg_if! {
 
 pub use self::{
     cleartext::Cleartext,
+    client_auth::ClientAuth,
     client_hello::ClientHello,
     identity::Identity,
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
+    ticket_keys::TicketKeys,
 };
 pub use crate::{
     alert::AlertDescription,
@@ -81,6 +101,14 @@ pub struct TlsConfig {
     pub alpn_protocols: Vec<ProtocolName>,
     /// Whether clients may resume sessions. Default true.
     pub session_resumption: bool,
+    /// What session tickets are sealed with (RFC 8446 section 4.6.1, RFC 5077). Default none: keys
+    /// of the acceptor's own, so that sessions end with it. With keys they resume wherever the
+    /// same ones are: after a restart, after a reload, on another host. Backends that keep their
+    /// keys to themselves: see `features.md`.
+    pub ticket_keys: Option<TicketKeys>,
+    /// Whether clients are asked for certificates (RFC 8446 section 4.3.2). Default none: they are
+    /// not. Backends that cannot ask: see `features.md`.
+    pub client_auth: Option<ClientAuth>,
 }
 
 impl TlsConfig {
@@ -91,6 +119,8 @@ impl TlsConfig {
             min_version: TlsVersion::TLS_1_2,
             alpn_protocols: vec![ProtocolName::H2],
             session_resumption: true,
+            ticket_keys: None,
+            client_auth: None,
         }
     }
 }

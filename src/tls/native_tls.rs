@@ -32,7 +32,8 @@ pub struct NativeTlsAcceptor {
 
 impl NativeTlsAcceptor {
     /// From the configuration that all backends share. What native-tls has no way to do is an
-    /// error: TLS 1.3 as a minimum, and turning session resumption off.
+    /// error: TLS 1.3 as a minimum, turning session resumption off, ticket keys and client
+    /// certificates. Sessions resume within one acceptor, that is, one process.
     pub fn new(config: &TlsConfig) -> Result<Self, Error> {
         if config.min_version > TlsVersion::TLS_1_2 {
             return Err(Error::unsupported(
@@ -53,6 +54,21 @@ impl NativeTlsAcceptor {
                 BACKEND,
                 "session_resumption = false",
                 "its interface cannot turn session ids and tickets off",
+            ));
+        }
+        if config.ticket_keys.is_some() {
+            return Err(Error::unsupported(
+                BACKEND,
+                "ticket keys",
+                "its interface keeps them to itself, and sessions resume within one process only: \
+                 rustls takes them",
+            ));
+        }
+        if config.client_auth.is_some() {
+            return Err(Error::unsupported(
+                BACKEND,
+                "client certificates",
+                "its acceptor has no way to ask for them, rustls does",
             ));
         }
         let mut names = Vec::new();
@@ -298,7 +314,7 @@ impl TlsSession for NativeTlsSession {
             resumed: hello
                 .filter(|hello| hello.version == TlsVersion::TLS_1_2)
                 .map(|hello| !asked.is_empty() && hello.session_id == *asked),
-            peer_certificate: None,
+            peer_certificates: Vec::new(),
         }
     }
 

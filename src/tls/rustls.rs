@@ -9,17 +9,20 @@ use ::rustls::{
     HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection, SupportedProtocolVersion,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::{NoServerSessionStorage, ServerSessionMemoryCache},
+    server::NoServerSessionStorage,
     version::{TLS12, TLS13},
 };
 use bytes::BufMut;
 
 use super::{
-    TlsConfig,
+    TicketKeys, TlsConfig,
     client_hello::ClientHello,
+    client_verifier::ClientPolicy,
     identity::Source,
     incoming::Incoming,
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire},
+    session_age::{SessionAge, SessionCache},
+    tickets,
 };
 use crate::{
     alpn::ProtocolName,
@@ -29,7 +32,7 @@ use crate::{
 
 const BACKEND: &str = "rustls";
 
-/// Sessions kept for clients that resume without tickets (TLS 1.2 session ids). Tickets, which
+/// Sessions kept for clients that resume without tickets (TLS 1.2 session ids), on this acceptor only. Tickets, which
 /// most clients use, need no memory here.
 const SESSION_CACHE: usize = 4096;
 
@@ -43,30 +46,27 @@ impl RustlsAcceptor {
     /// With the provider that was compiled in: aws-lc-rs by feature `aws-lc-rs`, else ring by
     /// feature `ring`. An error where neither is there.
     pub fn new(config: &TlsConfig) -> Result<Self, Error> {
-        let Some((provider, ticketer)) = compiled_in() else {
+        let Some(provider) = compiled_in() else {
             return Err(Error::unsupported(
                 BACKEND,
                 "a default crypto provider",
                 "build with the feature aws-lc-rs or ring, or use RustlsAcceptor::with_provider",
             ));
         };
-        let mut server = server_config(config, Arc::new(provider))?;
-        if config.session_resumption {
-            let ticketer = ticketer().map_err(|error| {
-                Error::config("rustls could not make keys for session tickets").with(error)
-            })?;
-            server.ticketer = ticketer;
-        }
+        let own = TicketKeys::random();
+        let keys = config.ticket_keys.as_ref().unwrap_or(&own);
         Ok(Self {
-            config: Arc::new(server),
+            config: Arc::new(server_config(config, Arc::new(provider), Some(keys))?),
         })
     }
 
-    /// With a provider of the caller's. Sessions resume from memory only, as a ticketer belongs to
-    /// a provider: give one by [`From<Arc<ServerConfig>>`] if tickets are wanted.
+    /// With a provider of the caller's. Without [`TlsConfig::ticket_keys`] sessions resume from
+    /// memory only; with them tickets are sealed by what the feature `aws-lc-rs` or `ring` brings,
+    /// and it is an error where neither is on.
     pub fn with_provider(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
+        let keys = config.ticket_keys.as_ref();
         Ok(Self {
-            config: Arc::new(server_config(config, provider)?),
+            config: Arc::new(server_config(config, provider, keys)?),
         })
     }
 }
@@ -98,6 +98,7 @@ impl TlsAcceptor for RustlsAcceptor {
         Ok(Box::new(RustlsSession {
             connection,
             incoming: Incoming::default(),
+            age: SessionAge::default(),
             sealed: 0,
             failed: None,
             closing: false,
@@ -105,16 +106,12 @@ impl TlsAcceptor for RustlsAcceptor {
     }
 }
 
-type MakeTicketer = fn() -> Result<Arc<dyn ::rustls::server::ProducesTickets>, ::rustls::Error>;
-
-fn compiled_in() -> Option<(CryptoProvider, MakeTicketer)> {
+fn compiled_in() -> Option<CryptoProvider> {
     cfg_if::cfg_if! {
         if #[cfg(feature = "aws-lc-rs")] {
-            use ::rustls::crypto::aws_lc_rs;
-            Some((aws_lc_rs::default_provider(), aws_lc_rs::Ticketer::new))
+            Some(::rustls::crypto::aws_lc_rs::default_provider())
         } else if #[cfg(feature = "ring")] {
-            use ::rustls::crypto::ring;
-            Some((ring::default_provider(), ring::Ticketer::new))
+            Some(::rustls::crypto::ring::default_provider())
         } else {
             None
         }
@@ -124,10 +121,14 @@ fn compiled_in() -> Option<(CryptoProvider, MakeTicketer)> {
 /// The provider that was compiled in, for the prober.
 #[cfg(feature = "probe-rustls")]
 pub(crate) fn crypto_provider() -> Option<Arc<CryptoProvider>> {
-    compiled_in().map(|(provider, _)| Arc::new(provider))
+    compiled_in().map(Arc::new)
 }
 
-fn server_config(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<ServerConfig, Error> {
+fn server_config(
+    config: &TlsConfig,
+    provider: Arc<CryptoProvider>,
+    keys: Option<&TicketKeys>,
+) -> Result<ServerConfig, Error> {
     let Source::Pem { chain, key } = &config.identity.0 else {
         return Err(Error::unsupported(
             BACKEND,
@@ -151,10 +152,11 @@ fn server_config(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<Se
         .map_err(|error| Error::config("the certificate chain is not valid PEM").with(error))?;
     let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|error| Error::config("the private key is not valid PEM").with(error))?;
+    let clients = ClientPolicy::new(config.client_auth.as_ref(), &provider)?;
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .map_err(|error| Error::config("the crypto provider lacks a TLS version").with(error))?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients.verifier)
         .with_single_cert(chain, key)
         .map_err(|error| {
             Error::config("rustls cannot use this certificate with this key").with(error)
@@ -165,7 +167,15 @@ fn server_config(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<Se
         .map(|name| name.as_bytes().to_vec())
         .collect();
     if config.session_resumption {
-        server.session_storage = ServerSessionMemoryCache::new(SESSION_CACHE);
+        let lifetime = keys.map_or(TicketKeys::LIFETIME, |keys| keys.lifetime);
+        server.session_storage = SessionCache::new(SESSION_CACHE, lifetime);
+        if let Some(keys) = keys {
+            server.ticketer = tickets::ticketer(keys, &clients.tickets)?;
+        }
+    } else if config.ticket_keys.is_some() {
+        return Err(Error::config(
+            "there are ticket keys, but session_resumption is off: leave one of them out",
+        ));
     } else {
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
@@ -176,6 +186,7 @@ fn server_config(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<Se
 struct RustlsSession {
     connection: ServerConnection,
     incoming: Incoming,
+    age: SessionAge,
     /// Upper bound of the sealed bytes that wait in `connection`; rustls does not tell.
     sealed: usize,
     /// Why the session failed; it has no way back.
@@ -196,8 +207,23 @@ impl RustlsSession {
             self.incoming.fill(wire)?;
         }
         let n = self.connection.read_tls(&mut self.incoming)?;
-        self.failed = self.connection.process_new_packets().err();
+        self.failed = self.process().err();
         Ok(n)
+    }
+
+    fn process(&mut self) -> Result<(), ::rustls::Error> {
+        let connection = &mut self.connection;
+        if !connection.is_handshaking() {
+            return connection.process_new_packets().map(drop);
+        }
+        // Tickets are opened and sealed in here.
+        self.age.during(|| connection.process_new_packets())?;
+        if let Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest) =
+            connection.handshake_kind()
+        {
+            self.age.begins_now();
+        }
+        Ok(())
     }
 
     fn unfailed(&self) -> io::Result<()> {
@@ -270,9 +296,12 @@ impl TlsSession for RustlsSession {
             resumed: connection
                 .handshake_kind()
                 .map(|kind| kind == HandshakeKind::Resumed),
-            peer_certificate: connection
+            peer_certificates: connection
                 .peer_certificates()
-                .and_then(|chain| Some(chain.first()?.to_vec())),
+                .unwrap_or_default()
+                .iter()
+                .map(|certificate| certificate.to_vec())
+                .collect(),
         }
     }
 

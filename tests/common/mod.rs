@@ -8,6 +8,7 @@ pub mod pattern;
 pub mod raw_tls;
 pub mod running;
 pub mod server;
+pub mod visit;
 
 pub use self::{
     backends::Backend,

@@ -14,7 +14,8 @@ mod target;
 
 use std::{
     io::{BufRead, BufReader, Write},
-    process::{Child, ChildStdin, ChildStdout, Stdio},
+    path::PathBuf,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
@@ -25,6 +26,7 @@ pub use self::target::{Target, negotiated};
 use crate::{
     cores::{Cores, pinned},
     floods::{self, Attacked},
+    restarts,
 };
 
 /// For one connection and its request, in a run of hundreds at once.
@@ -52,6 +54,8 @@ pub enum Task {
     Steady { connections: u32, rate: f64 },
     /// Floods, by its name.
     Flood { name: String, seconds: f64 },
+    /// Connects at a rate and asks once, beside connections that stay.
+    Restarts(restarts::Load),
 }
 
 /// What became of it.
@@ -61,6 +65,7 @@ pub struct Done {
     /// Microseconds that each request took, where that was the question.
     pub took: Vec<f64>,
     pub attacked: Option<Attacked>,
+    pub restarts: Option<restarts::Counted>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -81,16 +86,23 @@ pub struct Client {
 impl Client {
     /// Started and ready to go.
     pub fn start(job: &Job, cores: Cores) -> anyhow::Result<Self> {
-        let this = std::env::current_exe().context("cannot tell which program this is")?;
-        let mut command = match job.task {
-            // Whoever else is on this core comes first.
-            Task::Flood { .. } => {
-                let mut command = pinned(&[cores.client], "nice");
-                command.args(["-n", "4"]).arg(this);
-                command
-            }
-            _ => pinned(&[cores.client], this),
-        };
+        let this = this_program()?;
+        Self::start_by(
+            job,
+            match job.task {
+                // Whoever else is on this core comes first.
+                Task::Flood { .. } => {
+                    let mut command = pinned(&[cores.client], "nice");
+                    command.args(["-n", "4"]).arg(this);
+                    command
+                }
+                _ => pinned(&[cores.client], this),
+            },
+        )
+    }
+
+    /// By a command that runs [`this_program`].
+    pub fn start_by(job: &Job, mut command: Command) -> anyhow::Result<Self> {
         let mut child = command
             .arg("client")
             .stdin(Stdio::piped())
@@ -152,6 +164,10 @@ impl Drop for Client {
     }
 }
 
+pub fn this_program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("cannot tell which program this is")
+}
+
 /// What the process does.
 pub fn run() -> anyhow::Result<()> {
     let mut orders = std::io::stdin().lines();
@@ -171,6 +187,13 @@ pub fn run() -> anyhow::Result<()> {
     };
     let (target, mut open) = (&job.target, Vec::new());
     let done = match job.task {
+        Task::Restarts(load) => {
+            restarts::client(&runtime, target, &load, &mut ready).map(|counted| Done {
+                seconds: counted.seconds,
+                restarts: Some(counted),
+                ..Done::default()
+            })
+        }
         Task::Handshakes { count, resumed } => {
             handshakes::run(&runtime, target, count, resumed, &mut ready)
         }

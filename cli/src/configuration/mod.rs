@@ -24,6 +24,7 @@ use self::setting::{Setting, Shape, Source};
 use crate::{
     alpn::AlpnArgs,
     args::{self, Args, CommandLine},
+    restart::UpgradeArgs,
 };
 
 /// What the command is to do.
@@ -32,6 +33,7 @@ pub(crate) enum Invocation {
     /// With the effective configuration, TOML.
     Check(Box<Args>, String),
     Alpn(Box<AlpnArgs>),
+    Upgrade(UpgradeArgs),
 }
 
 /// Why there is nothing to do.
@@ -108,11 +110,12 @@ fn invocation(matches: &ArgMatches, text: String) -> Result<Invocation, Stop> {
         None => Invocation::Serve(Box::new(line.args)),
         Some(args::Command::Check(args)) => Invocation::Check(args, text),
         Some(args::Command::Alpn(args)) => Invocation::Alpn(args),
+        Some(args::Command::Upgrade(args)) => Invocation::Upgrade(args),
     })
 }
 
 /// A switch that a file or the environment has turned on can be turned off by a flag:
-/// `--share-port=false`.
+/// `--takeover=false`.
 fn with_switches(command: Command) -> Command {
     let switch = |arg: clap::Arg| match arg.get_action() {
         ArgAction::SetTrue => arg

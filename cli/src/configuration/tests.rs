@@ -69,7 +69,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let path = files.file(
         "listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n\
          tls = \"none\"\n\
-         share-port = true\n\
+         takeover = true\n\
          verbose = 3\n\
          cpus = [1, 2]\n\
          workers = 4\n\
@@ -85,30 +85,33 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
 
     let args = served(&config, &[]);
     assert_eq!(ports(&args), [1, 2]);
-    assert_eq!((args.share_port, args.verbose), (true, 3));
+    assert_eq!((args.restart.takeover, args.verbose), (true, 3));
     assert_eq!(args.cpus, [1, 2]);
     assert_eq!(args.workers.0.map(|workers| workers.get()), Some(4));
 
     let variables = [
         ("CORELANE_CONFIG", &path[..]),
         ("CORELANE_LISTEN", "127.0.0.1:3, 127.0.0.1:4"),
-        ("CORELANE_SHARE_PORT", "false"),
+        ("CORELANE_TAKEOVER", "false"),
         ("CORELANE_VERBOSE", "1"),
         ("CORELANE_WORKERS", "auto"),
         ("CORELANE_TLS", ""),
     ];
     let args = served(&[], &variables);
     assert_eq!(ports(&args), [3, 4]);
-    assert_eq!((args.share_port, args.verbose), (false, 1));
+    assert_eq!((args.restart.takeover, args.verbose), (false, 1));
     assert!(args.workers.0.is_none());
     assert_eq!(args.tls.as_deref(), Some("none"), "empty sets nothing");
 
-    let flags = ["--listen", "127.0.0.1:5", "--share-port", "-vv"];
+    let flags = ["--listen", "127.0.0.1:5", "--takeover", "-vv"];
     let args = served(&flags, &variables);
     assert_eq!(ports(&args), [5]);
-    assert_eq!((args.share_port, args.verbose), (true, 2));
-    let off = [&config[..], &["--share-port=false"]].concat();
-    assert!(!served(&off, &[]).share_port, "a switch can be turned off");
+    assert_eq!((args.restart.takeover, args.verbose), (true, 2));
+    let off = [&config[..], &["--takeover=false"]].concat();
+    assert!(
+        !served(&off, &[]).restart.takeover,
+        "a switch can be turned off"
+    );
     let both = [&config[..], &["--no-affinity"]].concat();
     let args = served(&both, &[]);
     assert!(
@@ -168,7 +171,7 @@ fn mistakes_are_told_with_their_place() {
         "listn = [\"127.0.0.1:0\"]\n\
          tls = 5\n\
          idle-timeout = \"33\"\n\
-         share-port = \"yes\"\n\
+         takeover = \"yes\"\n\
          cpus = [\"a\"]\n\
          workers = 0\n\
          verbose = 256\n\
@@ -188,7 +191,7 @@ fn mistakes_are_told_with_their_place() {
             3,
             "idle-timeout: expected a number (SECONDS), found the string \"33\"",
         ),
-        (4, "share-port: expected true or false"),
+        (4, "takeover: expected true or false"),
         (
             5,
             "cpus: expected a list, each of it a number (LIST), found the string \"a\"",
@@ -226,7 +229,7 @@ fn mistakes_are_told_with_their_place() {
 #[test]
 fn the_effective_configuration_says_its_sources_and_can_be_fed_back() {
     let files = Files::new("effective");
-    let path = files.file("cert = \"a \\\"b\\\".pem\"\nkey = \"k\"\nshare-port = true\n");
+    let path = files.file("cert = \"a \\\"b\\\".pem\"\nkey = \"k\"\ntakeover = true\n");
     let flags = ["--config", &path, "--workers", "3", "--listen", "[::1]:443"];
     let variables = [("CORELANE_CPUS", "0,1"), ("CORELANE_VERBOSE", "1")];
     let text = effective(&flags, &variables);
@@ -236,7 +239,7 @@ fn the_effective_configuration_says_its_sources_and_can_be_fed_back() {
         "cpus = [0, 1]  # the environment's CORELANE_CPUS",
         "idle-timeout = 75  # default",
         "#keep-alive = SECONDS  # default: not set",
-        &format!("share-port = true  # {path}:3"),
+        &format!("takeover = true  # {path}:3"),
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     }

@@ -1,5 +1,7 @@
 //! TLS for clients that trust whoever answers.
 
+#![allow(dead_code, reason = "no test needs all of it")]
+
 use std::{io, sync::Arc};
 
 use tokio::net::TcpStream;
@@ -16,6 +18,20 @@ use tokio_rustls::{
 };
 
 pub(crate) async fn connect(tcp: TcpStream, protocol: &[u8]) -> io::Result<TlsStream<TcpStream>> {
+    connect_by(&config(protocol), tcp).await
+}
+
+/// With a configuration that keeps the sessions of earlier connections.
+pub(crate) async fn connect_by(
+    config: &Arc<ClientConfig>,
+    tcp: TcpStream,
+) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from("localhost").expect("a name");
+    let connector = TlsConnector::from(Arc::clone(config));
+    connector.connect(name, tcp).await
+}
+
+pub(crate) fn config(protocol: &[u8]) -> Arc<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13, &TLS12])
@@ -24,9 +40,7 @@ pub(crate) async fn connect(tcp: TcpStream, protocol: &[u8]) -> io::Result<TlsSt
         .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.to_vec()];
-    let name = ServerName::try_from("localhost").expect("a name");
-    let connector = TlsConnector::from(Arc::new(config));
-    connector.connect(name, tcp).await
+    Arc::new(config)
 }
 
 #[derive(Debug)]

@@ -1,0 +1,262 @@
+//! The servers, and how each is restarted.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::{network::Place, traffic::body};
+use crate::{
+    install::{self, succeed},
+    measure::Site,
+    servers::{Backend, path_with_sbin},
+    terms::KeyType,
+};
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Way {
+    /// `corelane upgrade`: the same sockets.
+    Upgrade,
+    /// Another process with `--takeover`, then SIGTERM to the first; `migrate`:
+    /// `net.ipv4.tcp_migrate_req`.
+    Takeover { migrate: bool },
+    /// `nginx -s reload`.
+    NginxReload,
+}
+
+pub fn name(way: Way, backend: Backend) -> String {
+    let corelane = format!("corelane {}", backend.name());
+    match way {
+        Way::Upgrade => format!("{corelane}, SIGUSR2"),
+        Way::Takeover { migrate: true } => format!("{corelane}, --takeover, tcp_migrate_req=1"),
+        Way::Takeover { migrate: false } => format!("{corelane}, --takeover, tcp_migrate_req=0"),
+        Way::NginxReload => "nginx -s reload".into(),
+    }
+}
+
+/// A server that is restarted while clients use it.
+pub struct Restartable<'a> {
+    pub addr: SocketAddr,
+    way: Way,
+    backend: Backend,
+    place: &'a Place,
+    site: &'a Site,
+    scratch: TempDir,
+    /// Those that were started here.
+    children: Vec<Child>,
+    /// Those that have been replaced.
+    replaced: Vec<Pid>,
+}
+
+/// For a server to start, or to end once its clients have left.
+const LIMIT: Duration = Duration::from_secs(45);
+
+impl<'a> Restartable<'a> {
+    /// Started, and accepting connections.
+    pub fn start(
+        way: Way,
+        backend: Backend,
+        place: &'a Place,
+        site: &'a Site,
+    ) -> anyhow::Result<Self> {
+        let mut server = Self {
+            addr: SocketAddr::from((place.ip, 8443)),
+            way,
+            backend,
+            place,
+            site,
+            scratch: site.fixtures.scratch()?,
+            children: Vec::new(),
+            replaced: Vec::new(),
+        };
+        let command = match way {
+            Way::NginxReload => server.nginx()?,
+            _ => server.corelane(),
+        };
+        server.spawn(command)?;
+        server.wait_for_another(None)?;
+        Ok(server)
+    }
+
+    /// Done when the new one serves and the old one is about to end.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        let old = self.running()?;
+        match self.way {
+            Way::Upgrade => {
+                let mut upgrade = self.place.for_server(program());
+                let upgrade = upgrade
+                    .arg("upgrade")
+                    .arg("--pid-file")
+                    .arg(self.pid_file());
+                succeed(upgrade.stdout(Stdio::null()))?;
+                self.replaced.push(old);
+            }
+            Way::Takeover { .. } => {
+                let mut command = self.corelane();
+                command.arg("--takeover");
+                self.spawn(command)?;
+                self.wait_for_another(Some(old))?;
+                kill_process(old, Signal::TERM)?;
+                self.replaced.push(old);
+            }
+            Way::NginxReload => {
+                let mut reload = self.nginx()?;
+                succeed(reload.args(["-s", "reload"]))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An error where one that was replaced does not end.
+    pub fn only_the_last_one_runs(&mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        for &old in &self.replaced {
+            while !has_ended(old) {
+                ensure!(Instant::now() < deadline, "process {old:?} has not ended");
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        ensure!(!has_ended(self.running()?), "the last one has ended too");
+        Ok(())
+    }
+
+    /// The last thing it said.
+    pub fn log(&self) -> String {
+        let log = fs::read_to_string(self.scratch.path().join("log")).unwrap_or_default();
+        let lines: Vec<_> = log.trim().lines().collect();
+        lines[lines.len().saturating_sub(3)..].join("; ")
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.scratch.path().join("pid")
+    }
+
+    fn running(&self) -> anyhow::Result<Pid> {
+        let text = fs::read_to_string(self.pid_file()).context("no pid file")?;
+        Pid::from_raw(text.trim().parse()?).context("no process id")
+    }
+
+    fn wait_for_another(&mut self, old: Option<Pid>) -> anyhow::Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        while self.running().is_err() || self.running().ok() == old {
+            if let Some(child) = self.children.last_mut()
+                && let Some(status) = child.try_wait()?
+            {
+                bail!("did not start ({status}): {}", self.log());
+            }
+            ensure!(Instant::now() < deadline, "does not start: {}", self.log());
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, mut command: Command) -> anyhow::Result<()> {
+        let log = self.scratch.path().join("log");
+        let log = File::options().create(true).append(true).open(log)?;
+        command
+            .env("PATH", path_with_sbin())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        let child = command.spawn();
+        self.children
+            .push(child.with_context(|| format!("cannot run {command:?}"))?);
+        Ok(())
+    }
+
+    fn corelane(&self) -> Command {
+        let credentials = self.site.fixtures.credentials(KeyType::P256);
+        let mut command = self.place.for_server(program());
+        command
+            .args(["--listen", &self.addr.to_string()])
+            .args(["--workers", "2", "--tls", self.backend.name()])
+            .arg("--cert")
+            .arg(credentials.certificate)
+            .arg("--key")
+            .arg(credentials.key)
+            .arg("--pid-file")
+            .arg(self.pid_file());
+        command
+    }
+
+    /// The files are what corelane answers to the same paths.
+    fn nginx(&self) -> anyhow::Result<Command> {
+        let credentials = self.site.fixtures.credentials(KeyType::P256);
+        let scratch = self.scratch.path();
+        fs::create_dir_all(scratch.join("www/bytes"))?;
+        for length in [super::traffic::SMALL, super::traffic::LARGE] {
+            fs::write(scratch.join(format!("www/bytes/{length}")), body(length))?;
+        }
+        let text = format!(
+            "daemon off;
+user root;
+pid {pid};
+error_log stderr crit;
+worker_processes 2;
+worker_rlimit_nofile 4096;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    client_body_temp_path {scratch}/body;
+    proxy_temp_path {scratch}/proxy;
+    fastcgi_temp_path {scratch}/fastcgi;
+    uwsgi_temp_path {scratch}/uwsgi;
+    scgi_temp_path {scratch}/scgi;
+    ssl_certificate {certificate};
+    ssl_certificate_key {key};
+    ssl_protocols TLSv1.3;
+    server {{
+        listen {addr} ssl http2 backlog=4096;
+        root {scratch}/www;
+    }}
+}}
+",
+            pid = self.pid_file().display(),
+            scratch = scratch.display(),
+            certificate = credentials.certificate.display(),
+            key = credentials.key.display(),
+            addr = self.addr,
+        );
+        let file = scratch.join("nginx.conf");
+        fs::write(&file, text)?;
+        let mut command = self.place.for_server("nginx");
+        command.env("PATH", path_with_sbin());
+        command.args(["-e", "stderr", "-c"]).arg(file);
+        Ok(command)
+    }
+}
+
+impl Drop for Restartable<'_> {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Whether it is gone, or waits for its parent to take note of it.
+fn has_ended(pid: Pid) -> bool {
+    let stat = Path::new("/proc")
+        .join(pid.as_raw_nonzero().to_string())
+        .join("stat");
+    match fs::read_to_string(stat) {
+        Ok(stat) => stat
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.starts_with(" Z")),
+        Err(_) => true,
+    }
+}
+
+fn program() -> PathBuf {
+    install::root().join("target/release/corelane")
+}

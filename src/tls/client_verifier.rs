@@ -1,0 +1,83 @@
+//! How rustls looks at the certificates of clients.
+
+use std::sync::Arc;
+
+use ::rustls::{
+    RootCertStore,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, CertificateRevocationListDer, pem::PemObject},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
+
+use super::client_auth::ClientAuth;
+use crate::error::Error;
+
+/// What is asked of clients, and a text that is the same where that is.
+pub(super) struct ClientPolicy {
+    pub(super) verifier: Arc<dyn ClientCertVerifier>,
+    /// Part of every ticket's key. A session is resumed without looking at a certificate again: one
+    /// that began where none was asked for, or where another authority or list decided, must not be.
+    pub(super) tickets: Vec<u8>,
+}
+
+impl ClientPolicy {
+    pub(super) fn new(
+        auth: Option<&ClientAuth>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, Error> {
+        let Some(auth) = auth else {
+            return Ok(Self {
+                verifier: WebPkiClientVerifier::no_client_auth(),
+                tickets: Vec::new(),
+            });
+        };
+        let authorities = CertificateDer::pem_slice_iter(&auth.authorities)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| {
+                Error::config("the certificates of client authorities are not valid PEM")
+                    .with(error)
+            })?;
+        let lists = CertificateRevocationListDer::pem_slice_iter(&auth.revocation_lists)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Error::config("the revocation lists are not valid PEM").with(error))?;
+        let tickets = describe(auth.required, &authorities, &lists);
+        let mut roots = RootCertStore::empty();
+        for (authority, number) in authorities.into_iter().zip(1..) {
+            roots.add(authority).map_err(|error| {
+                let message = format!("certificate {number} of the client authorities is unusable");
+                Error::config(message).with(error)
+            })?;
+        }
+        let mut builder =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+                .with_crls(lists)
+                .enforce_revocation_expiration();
+        if !auth.required {
+            builder = builder.allow_unauthenticated();
+        }
+        let verifier = builder.build().map_err(|error| {
+            Error::config("rustls cannot use these client authorities and revocation lists")
+                .with(error)
+        })?;
+        Ok(Self { verifier, tickets })
+    }
+}
+
+/// Each part with its kind and length before it, so that no two policies have one text.
+fn describe(
+    required: bool,
+    authorities: &[CertificateDer<'_>],
+    lists: &[CertificateRevocationListDer<'_>],
+) -> Vec<u8> {
+    let mut text = vec![if required { b'R' } else { b'O' }];
+    let authorities = authorities
+        .iter()
+        .map(|authority| (b'A', authority.as_ref()));
+    let lists = lists.iter().map(|list| (b'L', list.as_ref()));
+    for (kind, part) in authorities.chain(lists) {
+        text.push(kind);
+        text.extend((part.len() as u64).to_be_bytes());
+        text.extend(part);
+    }
+    text
+}

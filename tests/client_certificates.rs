@@ -1,0 +1,349 @@
+//! Clients that have to show a certificate, or may.
+
+mod common;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use common::{
+    Backend, TestServer,
+    certs::identity,
+    client::{Tls, deadline, server_name},
+    visit::{register, returning, visit},
+};
+use corelane::{
+    Driver, Error,
+    tls::{ClientAuth, TicketKeys, TlsAcceptor, TlsConfig},
+};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+};
+use rustls::{
+    AlertDescription, ClientConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    sign::{CertifiedKey, SingleCertAndKey},
+};
+use tokio::io::AsyncReadExt;
+
+for_each_tls_backend!(
+    a_certificate_is_told_also_where_a_session_resumes,
+    without_a_certificate_the_alert_is_certificate_required,
+    optional_means_with_or_without,
+    certificates_that_are_not_accepted_have_their_alert,
+    a_revoked_certificate_is_refused,
+    a_session_does_not_resume_where_clients_are_asked_otherwise,
+    what_cannot_be_used_is_refused_when_built,
+    an_axum_handler_sees_the_certificate,
+);
+
+const VERSIONS: [Tls; 2] = [Tls::V1_2, Tls::V1_3];
+
+/// An authority that issues certificates to clients.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: Certificate,
+}
+
+/// A client's certificate and key.
+struct Client {
+    certificate: Certificate,
+    key: KeyPair,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new([]).expect("parameters");
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key).expect("a certificate");
+        Self {
+            issuer: Issuer::new(params, key),
+            certificate,
+        }
+    }
+
+    fn issue(&self, serial: u64, change: impl FnOnce(&mut CertificateParams)) -> Client {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new([]).expect("parameters");
+        params.serial_number = Some(serial.into());
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).expect("issued");
+        Client { certificate, key }
+    }
+
+    fn revoke(&self, serials: &[u64], until: i32) -> String {
+        let revoked = |&serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
+            revocation_time: date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2024, 1, 1),
+            next_update: date_time_ymd(until, 1, 1),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer)
+            .expect("signed")
+            .pem()
+            .expect("PEM")
+    }
+
+    fn auth(&self) -> ClientAuth {
+        ClientAuth::from_pem(self.certificate.pem()).expect("PEM")
+    }
+}
+
+impl Client {
+    fn config(&self, tls: Tls) -> Arc<ClientConfig> {
+        config(tls, self.certificate.der().clone(), &self.key)
+    }
+}
+
+fn config(tls: Tls, certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<ClientConfig> {
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let key = aws_lc_rs::sign::any_supported_type(&key).expect("a key");
+    let certified = CertifiedKey::new(vec![certificate], key);
+    let mut config = returning(tls);
+    config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+    Arc::new(config)
+}
+
+/// Sealed with the same keys wherever it is called.
+fn make(backend: Backend, auth: Option<ClientAuth>) -> Result<Arc<dyn TlsAcceptor>, Error> {
+    let mut config = TlsConfig::new(identity());
+    config.client_auth = auth;
+    if backend.name != "native-tls" {
+        let key = *b"the key of all servers of a test";
+        config.ticket_keys = Some(TicketKeys::from_bytes(&[key]).expect("a key"));
+    }
+    (backend.make)(&config)
+}
+
+/// `None` where the backend cannot ask for certificates and says so.
+fn serve(backend: Backend, auth: ClientAuth) -> Option<TestServer> {
+    let made = make(backend, Some(auth));
+    if backend.name != "native-tls" {
+        let acceptor = made.expect("an acceptor");
+        return Some(TestServer::start(acceptor, Driver::Epoll, register));
+    }
+    let error = made.err().expect("native-tls cannot ask");
+    assert!(error.is_unsupported(), "{error}");
+    assert!(error.to_string().contains("client certificates"), "{error}");
+    None
+}
+
+/// The alert that ends the connection, in the handshake or behind it.
+fn alert(addr: SocketAddr, config: &Arc<ClientConfig>) -> AlertDescription {
+    deadline(async {
+        let tcp = tokio::net::TcpStream::connect(addr)
+            .await
+            .expect("connects");
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
+        let error = match connector.connect(server_name(), tcp).await {
+            Err(error) => error,
+            Ok(mut tls) => tls.read(&mut [0; 100]).await.expect_err("refused"),
+        };
+        let alert = error.get_ref().and_then(|inner| inner.downcast_ref());
+        match alert {
+            Some(rustls::Error::AlertReceived(alert)) => *alert,
+            _ => panic!("no alert: {error}"),
+        }
+    })
+}
+
+fn a_certificate_is_told_also_where_a_session_resumes(backend: Backend) {
+    let authority = Authority::new("clients");
+    let Some(server) = serve(backend, authority.auth()) else {
+        return;
+    };
+    let client = authority.issue(1, |_| {});
+    for tls in VERSIONS {
+        let config = client.config(tls);
+        for resumed in [false, true, true] {
+            let seen = visit(server.addr, &config);
+            assert_eq!(seen.resumed, resumed, "{tls:?}");
+            assert_eq!(
+                seen.certificates,
+                [client.certificate.der().to_vec()],
+                "{tls:?}"
+            );
+        }
+    }
+}
+
+fn without_a_certificate_the_alert_is_certificate_required(backend: Backend) {
+    let Some(server) = serve(backend, Authority::new("clients").auth()) else {
+        return;
+    };
+    for tls in VERSIONS {
+        let alert = alert(server.addr, &Arc::new(returning(tls)));
+        assert_eq!(alert, AlertDescription::CertificateRequired, "{tls:?}");
+    }
+    server.wait_for("both are counted", |counters| {
+        counters.handshakes_failed == 2
+    });
+}
+
+fn optional_means_with_or_without(backend: Backend) {
+    let authority = Authority::new("clients");
+    let Some(server) = serve(backend, authority.auth().optional()) else {
+        return;
+    };
+    let stranger = Authority::new("others").issue(1, |_| {});
+    let client = authority.issue(1, |_| {});
+    for tls in VERSIONS {
+        let without = visit(server.addr, &Arc::new(returning(tls)));
+        assert_eq!(without.certificates, Vec::<Vec<u8>>::new(), "{tls:?}");
+        let with = visit(server.addr, &client.config(tls));
+        assert_eq!(
+            with.certificates,
+            [client.certificate.der().to_vec()],
+            "{tls:?}"
+        );
+        // One that is sent has to be accepted.
+        let alert = alert(server.addr, &stranger.config(tls));
+        assert_eq!(alert, AlertDescription::UnknownCA, "{tls:?}");
+    }
+}
+
+fn certificates_that_are_not_accepted_have_their_alert(backend: Backend) {
+    let authority = Authority::new("clients");
+    let Some(server) = serve(backend, authority.auth()) else {
+        return;
+    };
+    let stranger = Authority::new("others").issue(1, |_| {});
+    let expired = authority.issue(2, |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let not_yet = authority.issue(3, |params| params.not_before = date_time_ymd(4000, 1, 1));
+    for tls in VERSIONS {
+        for (client, expected) in [
+            (&stranger, AlertDescription::UnknownCA),
+            (&expired, AlertDescription::CertificateExpired),
+            (&not_yet, AlertDescription::CertificateExpired),
+        ] {
+            assert_eq!(alert(server.addr, &client.config(tls)), expected, "{tls:?}");
+        }
+        let nonsense = CertificateDer::from(b"nonsense".to_vec());
+        let nonsense = config(tls, nonsense, &expired.key);
+        let alert = alert(server.addr, &nonsense);
+        assert_eq!(alert, AlertDescription::BadCertificate, "{tls:?}");
+    }
+}
+
+fn a_revoked_certificate_is_refused(backend: Backend) {
+    let authority = Authority::new("clients");
+    let (good, bad) = (authority.issue(7, |_| {}), authority.issue(8, |_| {}));
+    let with = |list: String| authority.auth().crl_pem(list).expect("PEM");
+    let Some(before) = serve(backend, with(authority.revoke(&[], 4000))) else {
+        return;
+    };
+    let after = serve(backend, with(authority.revoke(&[8], 4000))).expect("as before");
+    let stale = serve(backend, with(authority.revoke(&[8], 2025))).expect("as before");
+    let others = Authority::new("others").revoke(&[], 4000);
+    let unknown = serve(backend, with(others)).expect("as before");
+    for tls in VERSIONS {
+        let (good, bad) = (good.config(tls), bad.config(tls));
+        for client in [&good, &bad] {
+            assert!(!visit(before.addr, client).resumed);
+            assert!(visit(before.addr, client).resumed, "{tls:?}");
+        }
+        // Though it has a ticket whose key is known there.
+        let revoked = alert(after.addr, &bad);
+        assert_eq!(revoked, AlertDescription::CertificateRevoked, "{tls:?}");
+        assert!(!visit(after.addr, &good).resumed, "{tls:?}");
+        for server in [&stale, &unknown] {
+            let alert = alert(server.addr, &good);
+            assert_eq!(alert, AlertDescription::UnknownCA, "{tls:?}");
+        }
+    }
+}
+
+/// The name, the server's certificate and the keys of tickets are the same everywhere.
+fn a_session_does_not_resume_where_clients_are_asked_otherwise(backend: Backend) {
+    let (authority, other) = (Authority::new("clients"), Authority::new("others"));
+    let Some(required) = serve(backend, authority.auth()) else {
+        return;
+    };
+    let start = |auth: Option<ClientAuth>| {
+        let acceptor = make(backend, auth).expect("an acceptor");
+        TestServer::start(acceptor, Driver::Epoll, register)
+    };
+    let nobody = start(None);
+    let optional = start(Some(authority.auth().optional()));
+    let others = start(Some(other.auth()));
+    let same = start(Some(authority.auth()));
+    for tls in VERSIONS {
+        for lax in [&nobody, &optional] {
+            let without = Arc::new(returning(tls));
+            assert!(!visit(lax.addr, &without).resumed);
+            let alert = alert(required.addr, &without);
+            assert_eq!(alert, AlertDescription::CertificateRequired, "{tls:?}");
+        }
+        let client = authority.issue(1, |_| {}).config(tls);
+        assert!(!visit(required.addr, &client).resumed);
+        assert_eq!(
+            alert(others.addr, &client),
+            AlertDescription::UnknownCA,
+            "{tls:?}"
+        );
+        assert!(visit(same.addr, &client).resumed, "{tls:?}");
+    }
+}
+
+fn what_cannot_be_used_is_refused_when_built(backend: Backend) {
+    let nonsense =
+        |label| format!("-----BEGIN {label}-----\nbm9uc2Vuc2U=\n-----END {label}-----\n");
+    let authority = Authority::new("clients");
+    for auth in [
+        ClientAuth::from_pem(nonsense("CERTIFICATE")).expect("the label"),
+        authority
+            .auth()
+            .crl_pem(nonsense("X509 CRL"))
+            .expect("the label"),
+    ] {
+        let error = make(backend, Some(auth)).err().expect("refused");
+        match backend.name {
+            "native-tls" => assert!(error.is_unsupported(), "{error}"),
+            _ => {
+                assert!(error.is_config(), "{error}");
+                assert!(std::error::Error::source(&error).is_some(), "{error:?}");
+            }
+        }
+    }
+}
+
+fn an_axum_handler_sees_the_certificate(backend: Backend) {
+    use axum::{Extension, Router, routing};
+    use corelane::ConnectionInfo;
+
+    async fn answer(Extension(connection): Extension<Arc<ConnectionInfo>>) -> String {
+        let negotiated = &connection.negotiated;
+        let certificate = negotiated.peer_certificate().expect("required");
+        let digits: String = certificate
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let resumed = negotiated.resumed == Some(true);
+        format!("{} {resumed} {digits}", connection.worker)
+    }
+
+    let authority = Authority::new("clients");
+    let Ok(acceptor) = make(backend, Some(authority.auth())) else {
+        assert_eq!(backend.name, "native-tls");
+        return;
+    };
+    let router = Router::new().route("/", routing::get(answer));
+    let service = corelane::with_connection_info(router);
+    let server = TestServer::start(acceptor, Driver::Epoll, move |_| service.clone());
+    let client = authority.issue(1, |_| {});
+    let seen = visit(server.addr, &client.config(Tls::Any));
+    assert_eq!(seen.certificates, [client.certificate.der().to_vec()]);
+}

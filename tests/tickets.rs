@@ -1,0 +1,296 @@
+//! Sessions resume wherever the keys of their tickets are, and nowhere else.
+
+mod common;
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use common::{
+    Backend, Drivers, TestServer,
+    certs::{CERTIFICATE, identity},
+    client::{DEADLINE, Tls},
+    visit::{register, returning, visit, visit_as},
+};
+use corelane::{
+    Driver,
+    tls::{TicketKeys, TlsAcceptor, TlsConfig},
+};
+
+for_each_tls_backend!(
+    every_worker_resumes,
+    sessions_resume_after_a_restart_and_on_another_host,
+    a_key_that_is_gone_does_not_open,
+    random_keys_are_shared_by_their_clones,
+    resuming_does_not_prolong,
+    another_server_name_does_not_resume,
+    ticket_keys_without_resumption_are_refused,
+);
+
+const KEYS: [&str; 3] = [
+    "7b0c25a86e0d2c79e1f92a9c6b3cc9d1a2f0a5f2b8b7c6d5e4f3021120394857",
+    "30f1e2d3c4b5a69788796a5b4c3d2e1f001122334455667788990aabbccddeef",
+    "a1b2c3d4e5f60718293a4b5c6d7e8f90123456789abcdef00fedcba987654321",
+];
+
+/// Keys by their place in `KEYS`.
+fn keys(numbers: &[usize]) -> TicketKeys {
+    let lines: Vec<_> = numbers.iter().map(|&number| KEYS[number]).collect();
+    TicketKeys::from_text(lines.join("\n")).expect("keys")
+}
+
+/// `None` where the backend has no place for keys and says so.
+fn acceptor(backend: Backend, keys: TicketKeys) -> Option<Arc<dyn TlsAcceptor>> {
+    let mut config = TlsConfig::new(identity());
+    config.ticket_keys = Some(keys);
+    let made = (backend.make)(&config);
+    if backend.name != "native-tls" {
+        return Some(made.expect("an acceptor"));
+    }
+    let error = made.err().expect("native-tls keeps its keys to itself");
+    assert!(error.is_unsupported(), "{error}");
+    assert!(error.to_string().contains("ticket keys"), "{error}");
+    None
+}
+
+fn serve(acceptor: &Arc<dyn TlsAcceptor>) -> TestServer {
+    TestServer::start(Arc::clone(acceptor), Driver::Epoll, register)
+}
+
+const VERSIONS: [Tls; 2] = [Tls::V1_2, Tls::V1_3];
+
+/// Also without keys of one's own, on every backend.
+fn every_worker_resumes(backend: Backend) {
+    let versions = if backend.tls_1_3 {
+        &VERSIONS[..]
+    } else {
+        &[Tls::V1_2]
+    };
+    let own = Some(backend.acceptor());
+    let acceptors = [own, acceptor(backend, keys(&[0]))];
+    for acceptor in acceptors.into_iter().flatten() {
+        for &driver in Drivers::all() {
+            let workers = NonZeroUsize::MIN.saturating_add(1);
+            let acceptor = Arc::clone(&acceptor);
+            let two = |builder: corelane::Builder| builder.workers(workers);
+            let server = TestServer::with(acceptor, driver, two, register);
+            for &tls in versions {
+                let client = Arc::new(returning(tls));
+                let first = visit(server.addr, &client);
+                assert!(!first.resumed);
+                let mut seen = [0, 0];
+                let begun = std::time::Instant::now();
+                // The kernel chooses the worker.
+                while seen.contains(&0) {
+                    let again = visit(server.addr, &client);
+                    assert!(again.resumed, "{tls:?}: {again:?}, before: {seen:?}");
+                    seen[again.worker] += 1;
+                    assert!(begun.elapsed() < DEADLINE, "{seen:?}");
+                }
+            }
+        }
+    }
+}
+
+fn sessions_resume_after_a_restart_and_on_another_host(backend: Backend) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("ticket.keys");
+    std::fs::write(&file, format!("# today's\n{}\n", KEYS[0])).expect("written");
+    let read = || acceptor(backend, TicketKeys::from_file(&file).expect("keys"));
+    for tls in VERSIONS {
+        let client = Arc::new(returning(tls));
+        let Some(first) = read() else { return };
+        let server = serve(&first);
+        assert!(!visit(server.addr, &client).resumed);
+        server.stop(Duration::ZERO);
+        let restarted = serve(&read().expect("as before"));
+        let other = serve(&read().expect("as before"));
+        for _ in 0..2 {
+            assert!(visit(restarted.addr, &client).resumed, "{tls:?}");
+            assert!(visit(other.addr, &client).resumed, "{tls:?}");
+        }
+    }
+}
+
+fn a_key_that_is_gone_does_not_open(backend: Backend) {
+    for tls in VERSIONS {
+        for (before, after, resumed) in [
+            // The previous one.
+            (&[0][..], &[1, 0][..], true),
+            // The next one: the other host has begun to seal with it.
+            (&[1, 0], &[0, 2, 1], true),
+            (&[0], &[1, 2], false),
+        ] {
+            let client = Arc::new(returning(tls));
+            let Some(first) = acceptor(backend, keys(before)) else {
+                return;
+            };
+            assert!(!visit(serve(&first).addr, &client).resumed);
+            let second = serve(&acceptor(backend, keys(after)).expect("as before"));
+            let again = visit(second.addr, &client);
+            assert_eq!(again.resumed, resumed, "{tls:?}, {before:?} to {after:?}");
+            // Whatever it was, it goes on with the new key.
+            assert!(visit(second.addr, &client).resumed);
+        }
+    }
+}
+
+fn random_keys_are_shared_by_their_clones(backend: Backend) {
+    let random = TicketKeys::random();
+    for tls in VERSIONS {
+        let client = Arc::new(returning(tls));
+        let Some(first) = acceptor(backend, random.clone()) else {
+            return;
+        };
+        assert!(!visit(serve(&first).addr, &client).resumed);
+        let reloaded = acceptor(backend, random.clone()).expect("as before");
+        assert!(visit(serve(&reloaded).addr, &client).resumed, "{tls:?}");
+        let others = acceptor(backend, TicketKeys::random()).expect("as before");
+        assert!(!visit(serve(&others).addr, &client).resumed, "{tls:?}");
+    }
+}
+
+/// Each visit resumes what the one before it was given; it ends all the same. Two seconds, as a
+/// visit may see the next one begin.
+fn resuming_does_not_prolong(backend: Backend) {
+    let two = Duration::from_secs(2);
+    let short = keys(&[0]).lifetime(two).expect("possible");
+    let Some(acceptor) = acceptor(backend, short) else {
+        return;
+    };
+    let server = serve(&acceptor);
+    for tls in VERSIONS {
+        let client = Arc::new(returning(tls));
+        let begun = std::time::Instant::now();
+        visit(server.addr, &client);
+        while visit(server.addr, &client).resumed {
+            assert!(begun.elapsed() < DEADLINE, "{tls:?}: it goes on");
+        }
+    }
+}
+
+fn another_server_name_does_not_resume(backend: Backend) {
+    for tls in VERSIONS {
+        let client = Arc::new(returning(tls));
+        let Some(first) = acceptor(backend, keys(&[0])) else {
+            return;
+        };
+        let (here, there) = (serve(&first), serve(&first));
+        assert!(!visit_as("localhost", here.addr, &client).resumed);
+        assert!(!visit_as("other.example", there.addr, &client).resumed);
+        assert!(
+            visit_as("other.example", here.addr, &client).resumed,
+            "{tls:?}"
+        );
+    }
+}
+
+fn ticket_keys_without_resumption_are_refused(backend: Backend) {
+    let mut config = TlsConfig::new(identity());
+    config.session_resumption = false;
+    config.ticket_keys = Some(keys(&[0]));
+    let error = (backend.make)(&config).err().expect("a contradiction");
+    assert!(error.is_config() || backend.name == "native-tls", "{error}");
+}
+
+/// What a client other than rustls offers, changed by one byte.
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[test]
+fn a_tampered_ticket_falls_back_to_a_full_handshake() {
+    use common::backends::RUSTLS;
+
+    let acceptor = acceptor(RUSTLS, keys(&[0])).expect("an acceptor");
+    let server = serve(&acceptor);
+    for version in [openssl_client::TLS_1_2, openssl_client::TLS_1_3] {
+        let (resumed, session) = openssl_client::visit(server.addr, version, None);
+        assert!(!resumed);
+        // The same one as often as one likes: nothing is kept of it.
+        for _ in 0..2 {
+            assert!(openssl_client::visit(server.addr, version, Some(&session)).0);
+        }
+        let ticket = openssl_client::ticket(&session);
+        for at in [
+            ticket.start,
+            ticket.start + 20,
+            ticket.end - 17,
+            ticket.end - 1,
+        ] {
+            let mut tampered = session.clone();
+            tampered[at] ^= 1;
+            let (resumed, _) = openssl_client::visit(server.addr, version, Some(&tampered));
+            assert!(!resumed, "byte {at} of {ticket:?}");
+        }
+    }
+}
+
+/// OpenSSL: its sessions can be written down and read again.
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod openssl_client {
+    use std::{
+        io::{Read, Write},
+        net::{SocketAddr, TcpStream},
+        ops::Range,
+        sync::mpsc,
+    };
+
+    use openssl::ssl::{SslConnector, SslMethod, SslSession, SslSessionCacheMode, SslVersion};
+
+    use super::{CERTIFICATE, DEADLINE};
+
+    pub const TLS_1_2: SslVersion = SslVersion::TLS1_2;
+    pub const TLS_1_3: SslVersion = SslVersion::TLS1_3;
+
+    /// Whether it was resumed, and a session to come back with, DER.
+    pub fn visit(addr: SocketAddr, version: SslVersion, with: Option<&[u8]>) -> (bool, Vec<u8>) {
+        let mut builder = SslConnector::builder(SslMethod::tls_client()).expect("a builder");
+        let trusted = openssl::x509::X509::from_pem(CERTIFICATE.pem.as_bytes()).expect("valid");
+        builder.cert_store_mut().add_cert(trusted).expect("added");
+        builder.set_min_proto_version(Some(version)).expect("set");
+        builder.set_max_proto_version(Some(version)).expect("set");
+        builder.set_alpn_protos(b"\x02h2").expect("set");
+        builder.set_session_cache_mode(SslSessionCacheMode::CLIENT);
+        let (given, sessions) = mpsc::channel();
+        builder.set_new_session_callback(move |_, session| {
+            let _ = given.send(session.to_der().expect("DER"));
+        });
+        let mut ssl = builder.build().configure().expect("configured");
+        if let Some(session) = with {
+            let session = SslSession::from_der(session).expect("DER");
+            // SAFETY: the session was made by a context of the same settings.
+            unsafe { ssl.set_session(&session) }.expect("set");
+        }
+        let tcp = TcpStream::connect(addr).expect("connects");
+        tcp.set_read_timeout(Some(DEADLINE)).expect("set");
+        let mut tls = ssl.connect("localhost", tcp).expect("a handshake");
+        let resumed = tls.ssl().session_reused();
+        // The tickets of TLS 1.3 come before the server's SETTINGS.
+        tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+            .expect("sent");
+        tls.read_exact(&mut [0; 9]).expect("a frame");
+        let session = sessions.try_iter().last();
+        (resumed, session.unwrap_or_default())
+    }
+
+    /// Where the ticket is in a session: `[10] EXPLICIT OCTET STRING` of its SEQUENCE.
+    pub fn ticket(session: &[u8]) -> Range<usize> {
+        let mut at = inner(session, 0).start;
+        while session[at] != 0xaa {
+            at = inner(session, at).end;
+        }
+        inner(session, inner(session, at).start)
+    }
+
+    /// The content of the DER value at `at`.
+    fn inner(der: &[u8], at: usize) -> Range<usize> {
+        let (length, start) = match der[at + 1] {
+            short @ ..0x80 => (usize::from(short), at + 2),
+            long => {
+                let n = usize::from(long & 0x7f);
+                let bytes = &der[at + 2..at + 2 + n];
+                let length = bytes
+                    .iter()
+                    .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+                (length, at + 2 + n)
+            }
+        };
+        start..start + length
+    }
+}
