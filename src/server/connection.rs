@@ -251,11 +251,20 @@ impl Setup<'_> {
             Kind::AlpnDisagreement => self.counters.alpn_disagreements.add(),
             Kind::Timeout => self.counters.handshakes_timed_out.add(),
             Kind::PlainHttp => self.counters.plain_http_refused.add(),
-            Kind::ProxyHeader => self.counters.proxy_headers_refused.add(),
+            Kind::ProxyHeader => self.unnamed(peer, &error),
             _ => {}
         }
         tracing::info!(%peer, why = %Chain(&error), time = ?begun.elapsed(), "handshake failed");
         Err(error)
+    }
+
+    /// Told without being asked for: a proxy that is set up wrong has all its clients turned away.
+    fn unnamed(&self, peer: SocketAddr, error: &Error) {
+        self.counters.proxy_headers_refused.add();
+        let times = self.handshakes.and_then(|all| all.unnamed.happened());
+        if let Some(times) = times {
+            tracing::warn!(%peer, times, why = %Chain(error), "a proxy does not name its clients");
+        }
     }
 
     /// From the first byte on: what a proxy says of its `client`, then the handshake.
