@@ -57,7 +57,7 @@ impl Running {
             .spawn(move || pass_on(signals, &from_signals))
             .map_err(|error| Error::config(format!("no thread to wait for signals: {error}")))?;
         let mut upgrading = None;
-        for event in happened {
+        while let Ok(event) = happened.recv() {
             match event {
                 Event::Signal(SIGUSR2) if upgrading.is_some() => {
                     tracing::warn!("SIGUSR2: an upgrade is under way already");
@@ -71,8 +71,8 @@ impl Running {
                     }
                 }
                 Event::Signal(signal) => {
-                    if let Some(given_up) = &upgrading {
-                        given_up.store(true, Ordering::Relaxed);
+                    if let Some(given_up) = upgrading {
+                        give_up(&given_up, &happened, signal);
                     }
                     return self.end(signal);
                 }
@@ -140,6 +140,27 @@ impl Running {
         thread::sleep(delay);
         self.handle.shutdown(deadline);
         self.handle.wait()
+    }
+}
+
+/// Ends an upgrade that is under way: when this returns the new process has ended, or has been told
+/// to.
+fn give_up(given_up: &AtomicBool, happened: &mpsc::Receiver<Event>, signal: i32) {
+    given_up.store(true, Ordering::Relaxed);
+    let outcome = happened.iter().find_map(|event| match event {
+        Event::Upgraded(outcome) => Some(outcome),
+        Event::Signal(_) => None,
+    });
+    match outcome {
+        // It was faster. Whoever wants the server to end means that one too.
+        Some(Ok(process)) => {
+            restart::tell(&Ok(process));
+            if let Err(error) = restart::pass_on(signal, process) {
+                tracing::error!(process, %error, "the new process cannot be told to end");
+            }
+        }
+        Some(Err(why)) => restart::tell(&Err(why)),
+        None => {}
     }
 }
 

@@ -438,3 +438,30 @@ fn before_it_ends_it_is_not_ready_for_as_long_as_was_asked() {
     server.signal("-TERM");
     assert_eq!(server.wait().code(), Some(128 + 15));
 }
+
+#[test]
+fn who_is_to_end_gives_an_upgrade_up() {
+    let place = Place::make("given-up");
+    let mut server = Corelane::start_by(place.command(&["--tls", "none"]));
+    let id = place.pid().expect("a pid file");
+    let started = place.directory.join("started");
+    place.replace_program(Some(&format!(
+        "echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000",
+        started.display()
+    )));
+    let upgrade = command(&["upgrade", "--pid", &id.to_string()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    until("the new process runs", || started.exists());
+    server.signal("-TERM");
+    assert!(server.wait().success());
+    let new = fs::read_to_string(&started).expect("a process id");
+    assert!(
+        !Path::new("/proc").join(new.trim()).exists(),
+        "it has ended before"
+    );
+    let said = upgrade.wait_with_output().expect("it ends").stderr;
+    let said = String::from_utf8(said).expect("text");
+    assert!(said.contains("the server is to end"), "{said}");
+}

@@ -10,6 +10,7 @@ use std::{
 use clap::Args;
 use corelane::Error;
 use nix::{
+    errno::Errno,
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
@@ -47,8 +48,7 @@ impl UpgradeArgs {
             }
             _ => error.into(),
         })?;
-        let process = i32::try_from(server).map_or(Pid::from_raw(i32::MAX), Pid::from_raw);
-        kill(process, Signal::SIGUSR2).map_err(|error| {
+        pass_on(Signal::SIGUSR2 as i32, server).map_err(|error| {
             Error::config(format!("process {server} cannot be sent SIGUSR2: {error}"))
         })?;
         let begun = Instant::now();
@@ -88,6 +88,12 @@ impl UpgradeArgs {
             ))
         })
     }
+}
+
+/// Sends a process a signal.
+pub(crate) fn pass_on(signal: i32, process: u32) -> nix::Result<()> {
+    let process = i32::try_from(process).map_err(|_| Errno::ESRCH)?;
+    kill(Pid::from_raw(process), Signal::try_from(signal)?)
 }
 
 /// A process that does not would be ended by it.

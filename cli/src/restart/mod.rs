@@ -14,7 +14,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 
 pub(crate) use self::{
-    command::UpgradeArgs,
+    command::{UpgradeArgs, pass_on},
     inherited::{Inherited, SERVING, at},
     pid_file::PidFile,
     program::Program,
