@@ -42,8 +42,8 @@ pub use self::{
     http2::Body,
     io::TlsStream,
     server::{
-        ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Server, WorkerInfo,
-        WorkerStatus, serve_connection,
+        ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Reloader, Server,
+        WorkerInfo, WorkerStatus, serve_connection,
     },
     service::{HttpService, ServiceFn, WithConnectionInfo, service_fn, with_connection_info},
 };

@@ -22,6 +22,7 @@ for_each_tls_backend!(
     files_are_read,
     pkcs12_is_served_or_refused_with_advice,
     a_wrong_pkcs12_password_is_said,
+    pkcs12_tells_its_names_and_end_where_it_is_served,
     a_key_of_another_certificate_is_refused,
     nonsense_between_the_labels_is_refused,
     tls_1_3_as_minimum,
@@ -197,6 +198,25 @@ fn a_wrong_pkcs12_password_is_said(backend: Backend) {
         error.is_unsupported() || text.contains("password"),
         "{text}"
     );
+}
+
+fn pkcs12_tells_its_names_and_end_where_it_is_served(_backend: Backend) {
+    let pem = pem(&CERTIFICATE.pem, CERTIFICATE.key.as_str()).identity;
+    let told = Identity::from_pkcs12(pkcs12("secret"), "secret");
+    if !cfg!(feature = "native-tls") {
+        let error = told.names().expect_err("not supported");
+        assert!(error.is_unsupported(), "{error}");
+        assert!(error.to_string().contains("openssl pkcs12"), "{error}");
+        return;
+    }
+    assert_eq!(told.names().expect("names"), ["localhost"]);
+    assert_eq!(
+        told.not_after().expect("a time"),
+        pem.not_after().expect("a time")
+    );
+    let error = Identity::from_pkcs12(pkcs12("secret"), "wrong").names();
+    let error = error.expect_err("a wrong password").to_string();
+    assert!(error.contains("password"), "{error}");
 }
 
 fn refused(backend: Backend, config: &TlsConfig) -> Error {

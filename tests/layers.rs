@@ -68,6 +68,11 @@ const LAYERS: &[Layer] = &[
         crates: &["native_tls", "openssl"],
     },
     Layer {
+        path: "tls/certificate.rs",
+        modules: &["tls::*"],
+        crates: &["x509_parser"],
+    },
+    Layer {
         path: "tls/",
         modules: &["tls::*"],
         crates: &["tls_parser"],
@@ -128,6 +133,7 @@ const LAYERS: &[Layer] = &[
             "tokio_util",
             "futures_util",
             "socket2",
+            "arc_swap",
             "ipnet",
             "core_affinity",
             "rlimit",
@@ -166,6 +172,7 @@ fn every_file_keeps_to_its_layer() {
 fn a_broken_rule_is_noticed() {
     for (name, text) in [
         ("io/stream.rs", "use monoio::net::TcpStream;"),
+        ("tls/identity.rs", "use x509_parser::pem::Pem;"),
         (
             "io/stream.rs",
             "use crate::{tls::{rustls::RustlsAcceptor, session::Wire}};",

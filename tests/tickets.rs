@@ -6,7 +6,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use common::{
     Backend, Drivers, TestServer,
-    certs::{CERTIFICATE, identity},
+    certs::identity,
     client::{DEADLINE, Tls},
     visit::{register, returning, visit, visit_as},
 };
@@ -233,7 +233,7 @@ mod openssl_client {
 
     use openssl::ssl::{SslConnector, SslMethod, SslSession, SslSessionCacheMode, SslVersion};
 
-    use super::{CERTIFICATE, DEADLINE};
+    use crate::common::{certs::CERTIFICATE, client::DEADLINE};
 
     pub const TLS_1_2: SslVersion = SslVersion::TLS1_2;
     pub const TLS_1_3: SslVersion = SslVersion::TLS1_3;

@@ -13,6 +13,7 @@ use corelane::{AlpnMissing, Driver, IpNet};
 use crate::{
     access_log::AccessLogArgs,
     alpn::AlpnArgs,
+    certificates::CertificateArgs,
     client_certificates::ClientCertificateArgs,
     limits::LimitArgs,
     restart::{RestartArgs, UpgradeArgs},
@@ -24,7 +25,8 @@ use crate::{
 /// Answers / (what was negotiated), /bytes/N (N bytes), /echo (the request's body and trailers),
 /// /drain (length and SHA-256 of the request's body), /healthz and /readyz (whether it works, and
 /// is to be sent requests). SIGINT and SIGTERM let requests in flight finish; a second signal ends
-/// at once. SIGUSR2 replaces the server, as corelane upgrade does.
+/// at once. SIGHUP reads the certificates anew, SIGUSR2 replaces the server, as corelane upgrade
+/// does.
 ///
 /// Every option can also be set by its variable of the environment, and by its name as a key of the
 /// file that --config names; a flag wins over the environment, the environment over the file.
@@ -65,18 +67,6 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Vec<SocketAddr>,
 
-    /// Certificate chain, PEM. [default: a self-signed one for localhost, made in memory]
-    #[arg(long, value_name = "FILE", requires = "key")]
-    pub(crate) cert: Option<PathBuf>,
-
-    /// Private key, PEM: PKCS#8, SEC1 or PKCS#1.
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    pub(crate) key: Option<PathBuf>,
-
-    /// Write the self-signed certificate (not its key) to this file, so that clients can trust it.
-    #[arg(long, value_name = "FILE", conflicts_with = "cert")]
-    pub(crate) write_cert: Option<PathBuf>,
-
     /// TLS backend: rustls, native-tls or none. [default: the first that is compiled in]
     #[arg(long, value_name = "BACKEND")]
     pub(crate) tls: Option<String>,
@@ -109,6 +99,9 @@ pub(crate) struct Args {
     /// Say more: -v handshakes that failed, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    #[command(flatten)]
+    pub(crate) certificates: CertificateArgs,
 
     #[command(flatten)]
     pub(crate) client_certificates: ClientCertificateArgs,

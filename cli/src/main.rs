@@ -10,11 +10,13 @@
 mod access_log;
 mod alpn;
 mod args;
+mod certificates;
 mod client_certificates;
 mod configuration;
 mod digest;
 mod health;
 mod limits;
+mod reload;
 mod restart;
 mod routes;
 mod self_signed;
@@ -30,7 +32,7 @@ use std::{
     rc::Rc,
 };
 
-use corelane::{Affinity, Builder, Chain, Error, Handle, Server};
+use corelane::{Affinity, Builder, Chain, Error, Handle, Server, tls::Identity};
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
@@ -60,8 +62,9 @@ fn main() -> ExitCode {
     let (ended, failure) = match configuration::read(arguments, &|name| std::env::var_os(name)) {
         Ok(Invocation::Serve(args)) => {
             log(args.verbose);
+            // For as long as the process lives: certificates are reloaded by the same options.
             (
-                serve(&args, &mut inherited).map(|()| ExitCode::SUCCESS),
+                serve(Box::leak(args), &mut inherited).map(|()| ExitCode::SUCCESS),
                 ExitCode::FAILURE,
             )
         }
@@ -109,15 +112,16 @@ fn log(verbose: u8) {
         .init();
 }
 
-fn serve(args: &Args, inherited: &mut Inherited) -> Result<(), Box<dyn std::error::Error>> {
+fn serve(args: &'static Args, inherited: &mut Inherited) -> Result<(), Box<dyn std::error::Error>> {
     // Before any thread starts: a signal is then never lost to the default action.
     let signals = signals::catch()?;
+    let reload = reload::catch()?;
     let program = Program::of_this_process()?;
     let restart = &args.restart;
     if restart.takeover && !inherited.from_server() {
         restart::look_at_the_kernel();
     }
-    let (builder, tls) = configured(args, inherited)?;
+    let (builder, tls, identities) = configured(args, inherited)?;
     let server = builder.bind().map_err(restart::advise)?;
     let log = args.access_log.start()?;
     let handle = match &log {
@@ -127,6 +131,7 @@ fn serve(args: &Args, inherited: &mut Inherited) -> Result<(), Box<dyn std::erro
     let pid_file = restart.pid_file.as_deref().map(PidFile::write);
     let _pid_file = pid_file.transpose()?;
     HEALTH.set(State::Ready);
+    reload.start(args, identities, handle.reloader())?;
     introduce(&handle, &tls);
     match inherited.from_server() {
         true => inherited.ready(),
@@ -164,7 +169,7 @@ fn serve_logged(server: Server, log: Log) -> Result<Handle, Error> {
 fn configured(
     args: &Args,
     inherited: &mut Inherited,
-) -> Result<(Builder, tls::Description), Error> {
+) -> Result<(Builder, tls::Description, Vec<Identity>), Error> {
     let tls = tls::choose(args)?;
     let builder = Server::builder(tls.acceptor)
         .driver(args.driver.into())
@@ -172,16 +177,17 @@ fn configured(
         .alpn_missing(args.alpn_missing.into())
         .proxy_protocol(args.proxy_protocol.iter().copied());
     let builder = args.limits.set(with_workers(builder, args));
-    Ok((listen(builder, args, inherited)?, tls.description))
+    let builder = listen(builder, args, inherited)?;
+    Ok((builder, tls.description, tls.identities))
 }
 
 /// Says whether a server would start, and prints what it would go by.
 fn check(args: Args, text: &str) -> Result<(), Box<dyn std::error::Error>> {
     let looks_only = Args {
-        write_cert: None,
+        certificates: args.certificates.that_write_nothing(),
         ..args
     };
-    let (builder, _) = configured(&looks_only, &mut Inherited::default())?;
+    let (builder, _, _) = configured(&looks_only, &mut Inherited::default())?;
     builder.check()?;
     looks_only.access_log.check()?;
     std::io::stdout().write_all(text.as_bytes())?;

@@ -1,12 +1,15 @@
-//! Which TLS backend serves, with which certificate.
+//! Which TLS backend serves, with which certificates.
 
 use std::sync::Arc;
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-use corelane::tls::{Identity, TlsConfig};
+use corelane::{
+    Chain,
+    tls::{ServerNameAcceptor, TlsConfig},
+};
 use corelane::{
     Error,
-    tls::{Cleartext, TlsAcceptor},
+    tls::{Cleartext, Identity, TlsAcceptor},
 };
 
 use crate::args::Args;
@@ -14,6 +17,8 @@ use crate::args::Args;
 pub(crate) struct Tls {
     pub(crate) acceptor: Arc<dyn TlsAcceptor>,
     pub(crate) description: Description,
+    /// Those that were read from files, in the order in which they are given.
+    pub(crate) identities: Vec<Identity>,
 }
 
 /// What to tell people about it.
@@ -91,33 +96,25 @@ pub(crate) fn choose(args: &Args) -> Result<Tls, Error> {
 
 #[cfg(feature = "rustls")]
 fn rustls(args: &Args) -> Result<Tls, Error> {
-    let (identity, certificate) = identity(args)?;
-    Ok(Tls {
-        acceptor: Arc::new(corelane::tls::RustlsAcceptor::new(&config(
-            args, identity, true,
-        )?)?),
-        description: over_tls("rustls, TLS 1.2 and 1.3", certificate),
+    over_tls(args, "rustls, TLS 1.2 and 1.3", |identity| {
+        let config = config(args, identity, true)?;
+        Ok(Arc::new(corelane::tls::RustlsAcceptor::new(&config)?))
     })
 }
 
 #[cfg(feature = "native-tls")]
 fn native_tls(args: &Args) -> Result<Tls, Error> {
-    let (identity, certificate) = identity(args)?;
     let library = openssl::version::version();
-    Ok(Tls {
-        acceptor: Arc::new(corelane::tls::NativeTlsAcceptor::new(&config(
-            args, identity, false,
-        )?)?),
-        description: over_tls(&format!("native-tls ({library}), TLS 1.2"), certificate),
+    let backend = format!("native-tls ({library}), TLS 1.2");
+    over_tls(args, &backend, |identity| {
+        let config = config(args, identity, false)?;
+        Ok(Arc::new(corelane::tls::NativeTlsAcceptor::new(&config)?))
     })
 }
 
 fn cleartext(args: &Args) -> Result<Tls, Error> {
     for (given, what) in [
-        (
-            args.cert.is_some() || args.write_cert.is_some(),
-            "a certificate makes",
-        ),
+        (args.certificates.are_given(), "a certificate makes"),
         (
             args.client_certificates.are_given(),
             "client certificates make",
@@ -135,16 +132,45 @@ fn cleartext(args: &Args) -> Result<Tls, Error> {
             text: "none, HTTP/2 with prior knowledge".into(),
             curl_options: "--http2-prior-knowledge",
         },
+        identities: Vec::new(),
     })
 }
 
+/// One acceptor for each certificate of the command line, or for one made now; `make` makes them.
+/// Reads the files anew each time, so that a reload is the same again.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-fn over_tls(backend: &str, certificate: String) -> Description {
-    Description {
-        scheme: "https",
-        text: format!("{backend}; ALPN h2; {certificate}"),
-        curl_options: "-k",
+fn over_tls(
+    args: &Args,
+    backend: &str,
+    make: impl Fn(Identity) -> Result<Arc<dyn TlsAcceptor>, Error>,
+) -> Result<Tls, Error> {
+    let identities = args.certificates.read()?;
+    let (default, certificates) = match identities.first() {
+        Some(first) => (first.clone(), args.certificates.describe()),
+        None => args.certificates.self_signed()?,
+    };
+    let unusable = |at: usize, error: Error| match args.certificates.pair(at) {
+        Some(pair) => Error::config(format!("{pair}: {}", Chain(&error))),
+        None => error,
+    };
+    let acceptor = make(default.clone()).map_err(|error| unusable(0, error))?;
+    let acceptor = ServerNameAcceptor::new(&default, acceptor);
+    let mut acceptor = acceptor.map_err(|error| unusable(0, error))?;
+    for (at, identity) in identities.iter().enumerate().skip(1) {
+        let one = make(identity.clone()).map_err(|error| unusable(at, error))?;
+        let more = acceptor.add(identity, one);
+        acceptor = more.map_err(|error| unusable(at, error))?;
     }
+    args.certificates.look_at(&identities);
+    Ok(Tls {
+        acceptor: Arc::new(acceptor.unknown_name(args.certificates.unknown_name())),
+        description: Description {
+            scheme: "https",
+            text: format!("{backend}; ALPN h2; {certificates}"),
+            curl_options: "-k",
+        },
+        identities,
+    })
 }
 
 /// What the command line asks of TLS. Reads every file anew, so that a reload takes in what has
@@ -155,21 +181,4 @@ fn config(args: &Args, identity: Identity, takes_ticket_keys: bool) -> Result<Tl
     config.client_auth = args.client_certificates.client_auth()?;
     config.ticket_keys = args.tickets.keys(takes_ticket_keys)?;
     Ok(config)
-}
-
-/// The certificate of the command line or one made now, and what to say of it.
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-fn identity(args: &Args) -> Result<(Identity, String), Error> {
-    if let (Some(cert), Some(key)) = (&args.cert, &args.key) {
-        let identity = Identity::from_pem_files(cert, key)?;
-        return Ok((identity, format!("certificate {}", cert.display())));
-    }
-    let made = crate::self_signed::make()?;
-    let mut text = String::from("self-signed certificate for localhost, made in memory");
-    if let Some(file) = &args.write_cert {
-        std::fs::write(file, &made.certificate)
-            .map_err(|error| Error::config(format!("cannot write {}: {error}", file.display())))?;
-        text = format!("{text}, written to {}", file.display());
-    }
-    Ok((Identity::from_pem(made.certificate, made.key)?, text))
 }

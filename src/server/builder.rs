@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use super::{
     connection::{ConnectionOptions, check_alpn},
+    current_acceptor::{CurrentAcceptor, Reloader},
     handle::Handle,
     listener::{self, ListenerOptions},
     runtime::Driver,
@@ -295,6 +296,7 @@ impl Server {
         S: HttpService,
     {
         let factory = Arc::new(factory);
+        let acceptor = Arc::new(CurrentAcceptor::new(self.acceptor));
         let stop = Stop::default();
         let (started, starting) = mpsc::channel();
         let mut threads = Vec::new();
@@ -308,7 +310,7 @@ impl Server {
                 cpu,
                 driver: self.driver,
                 listeners,
-                acceptor: Arc::clone(&self.acceptor),
+                acceptor: Arc::clone(&acceptor),
                 limits: self.worker_limits,
                 options: self.options.clone(),
                 counters: Arc::new(Counters::default()),
@@ -336,7 +338,8 @@ impl Server {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        let mut handle = Handle::new(self.local_addrs, sockets, stop, threads);
+        let reloader = Reloader(acceptor);
+        let mut handle = Handle::new(self.local_addrs, reloader, sockets, stop, threads);
         if failure.is_none() && workers.len() != counters.len() {
             failure = Some(Error::new(Kind::Worker, "a worker ended while it started"));
         }

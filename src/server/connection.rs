@@ -24,6 +24,7 @@ use monoio::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
+    current_acceptor::CurrentAcceptor,
     handshakes::{Handshakes, Place},
     socket::Socket,
 };
@@ -91,7 +92,7 @@ pub async fn serve_connection<S: HttpService>(
     let peer_addr = stream.peer_addr()?;
     let counters = Arc::new(Counters::default());
     let setup = Setup {
-        acceptor,
+        acceptor: Acceptor::Given(acceptor),
         options,
         counters: &counters,
         handshakes: None,
@@ -120,9 +121,18 @@ pub(super) fn check_alpn(acceptor: &dyn TlsAcceptor) -> Result<(), Error> {
 
 pub(super) const TIMER: Timer = Timer(|duration| Box::pin(monoio::time::sleep(duration)));
 
+/// Where a connection's acceptor comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Acceptor<'a> {
+    /// The caller's, for this connection.
+    Given(&'a dyn TlsAcceptor),
+    /// The server's: the one that is there when the handshake begins.
+    Current(&'a CurrentAcceptor),
+}
+
 /// What connections of one worker have in common.
 pub(super) struct Setup<'a> {
-    pub(super) acceptor: &'a dyn TlsAcceptor,
+    pub(super) acceptor: Acceptor<'a>,
     pub(super) options: &'a ConnectionOptions,
     pub(super) counters: &'a Arc<Counters>,
     pub(super) handshakes: Option<&'a Handshakes>,
@@ -146,7 +156,7 @@ impl Setup<'_> {
         // What is over before the connection idles is boxed, so that it does not go on holding the
         // memory.
         let handshake = Box::pin(self.handshake(socket, peer_addr, begun, place.as_ref()));
-        let (accepted, client) = handshake.await?;
+        let (accepted, backend, client) = handshake.await?;
         let Accepted {
             mut stream,
             negotiated,
@@ -158,7 +168,7 @@ impl Setup<'_> {
             proxy_addr,
             local_addr,
             worker: self.worker,
-            backend: self.acceptor.backend(),
+            backend,
             negotiated,
         };
         let result = self
@@ -203,22 +213,31 @@ impl Setup<'_> {
         http2::serve(connection, responder, scope, shutdown).await
     }
 
+    /// The open session, and the name of the backend that it is of.
     async fn handshake(
         &self,
         socket: Socket,
         peer: SocketAddr,
         begun: Instant,
         place: Option<&Place<'_>>,
-    ) -> Result<(Accepted<Socket>, Option<SocketAddr>), Error> {
+    ) -> Result<(Accepted<Socket>, &'static str, Option<SocketAddr>), Error> {
+        let current;
+        let acceptor = match self.acceptor {
+            Acceptor::Given(acceptor) => acceptor,
+            Acceptor::Current(acceptor) => {
+                current = acceptor.load();
+                &***current
+            }
+        };
         let client = Cell::new(None);
-        let accept = self.accept(socket, peer, &client);
+        let accept = self.accept(socket, acceptor, peer, &client);
         let accept = self.in_time("the TLS handshake", begun, place, accept);
         let accepted = accept.await;
         let peer = client.get().unwrap_or(peer);
         let error = match accepted {
             Ok(Ok(accepted)) => {
                 self.handshake_done(&accepted, peer, begun);
-                return Ok((accepted, client.get()));
+                return Ok((accepted, acceptor.backend(), client.get()));
             }
             Ok(Err(Failed { error, io })) => {
                 linger(io, self.options.limits.handshake).await;
@@ -232,17 +251,27 @@ impl Setup<'_> {
             Kind::AlpnDisagreement => self.counters.alpn_disagreements.add(),
             Kind::Timeout => self.counters.handshakes_timed_out.add(),
             Kind::PlainHttp => self.counters.plain_http_refused.add(),
-            Kind::ProxyHeader => self.counters.proxy_headers_refused.add(),
+            Kind::ProxyHeader => self.unnamed(peer, &error),
             _ => {}
         }
         tracing::info!(%peer, why = %Chain(&error), time = ?begun.elapsed(), "handshake failed");
         Err(error)
     }
 
+    /// Told without being asked for: a proxy that is set up wrong has all its clients turned away.
+    fn unnamed(&self, peer: SocketAddr, error: &Error) {
+        self.counters.proxy_headers_refused.add();
+        let times = self.handshakes.and_then(|all| all.unnamed.happened());
+        if let Some(times) = times {
+            tracing::warn!(%peer, times, why = %Chain(error), "a proxy does not name its clients");
+        }
+    }
+
     /// From the first byte on: what a proxy says of its `client`, then the handshake.
     async fn accept(
         &self,
         mut socket: Socket,
+        acceptor: &dyn TlsAcceptor,
         peer: SocketAddr,
         client: &Cell<Option<SocketAddr>>,
     ) -> Result<Accepted<Socket>, Failed<Socket>> {
@@ -255,7 +284,7 @@ impl Setup<'_> {
             client.set(header.client);
         }
         let missing = self.options.alpn_missing;
-        io::accept_behind(socket, header.behind, self.acceptor, missing).await
+        io::accept_behind(socket, header.behind, acceptor, missing).await
     }
 
     /// What has to be done by the time limit on handshakes, and before others need the place.

@@ -7,16 +7,21 @@ use std::{
     time::Duration,
 };
 
-use super::worker::{Stop, WorkerInfo};
+use super::{
+    current_acceptor::Reloader,
+    worker::{Stop, WorkerInfo},
+};
 use crate::{
     counters::{Counters, WorkerCounters},
     error::{Error, Kind},
     http2::panic_message,
+    tls::TlsAcceptor,
 };
 
 /// A running server. Dropping it leaves the server running.
 pub struct Handle {
     local_addrs: Vec<SocketAddr>,
+    reloader: Reloader,
     /// The workers', several times where several share one. They are the workers' to close.
     listeners: Vec<Weak<TcpListener>>,
     stop: Stop,
@@ -37,12 +42,14 @@ pub struct WorkerStatus {
 impl Handle {
     pub(super) fn new(
         local_addrs: Vec<SocketAddr>,
+        reloader: Reloader,
         listeners: Vec<Weak<TcpListener>>,
         stop: Stop,
         threads: Vec<JoinHandle<()>>,
     ) -> Self {
         Self {
             local_addrs,
+            reloader,
             listeners,
             stop,
             threads,
@@ -86,6 +93,25 @@ impl Handle {
                 counters: counters.read(),
             })
             .collect()
+    }
+
+    /// Gives every handshake that begins from now on this acceptor, with other certificates, say.
+    /// Open connections go on as they are, handshakes under way end with the acceptor that they
+    /// began with, and that is dropped when the last of them has.
+    ///
+    /// An error, and the server goes on with the acceptor that it has, where
+    /// [`Builder::bind`](crate::Builder::bind) would refuse this one, and where it speaks TLS and
+    /// the server does not, or the other way around. The backend may be another.
+    ///
+    /// Sessions resume only where the new acceptor can open the tickets of the old one: else
+    /// clients shake hands in full.
+    pub fn reload(&self, acceptor: impl TlsAcceptor) -> Result<(), Error> {
+        self.reloader.reload(acceptor)
+    }
+
+    /// What [`reload`](Self::reload) does, for another thread than the one that waits.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Begins to shut down and returns at once: no more connections are accepted, peers are sent

@@ -19,6 +19,8 @@ pub(super) struct Handshakes {
     next: Cell<u64>,
     under_way: RefCell<BTreeMap<u64, Option<Waker>>>,
     displaced: Burst,
+    /// Connections of proxies without a PROXY header.
+    pub(super) unnamed: Burst,
 }
 
 /// A place among them, given back when it is dropped.
@@ -34,6 +36,7 @@ impl Handshakes {
             next: Cell::new(0),
             under_way: RefCell::default(),
             displaced: Burst::default(),
+            unnamed: Burst::default(),
         }
     }
 

@@ -4,6 +4,7 @@ mod accept;
 mod builder;
 mod burst;
 mod connection;
+mod current_acceptor;
 mod handle;
 mod handshakes;
 mod listener;
@@ -17,6 +18,7 @@ mod worker;
 pub use self::{
     builder::{Affinity, Builder, Server},
     connection::{ConnectionOptions, serve_connection},
+    current_acceptor::Reloader,
     handle::{Handle, WorkerStatus},
     runtime::{ActiveDriver, Driver},
     worker::WorkerInfo,

@@ -26,7 +26,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     accept::Listener,
     burst::Burst,
-    connection::{ConnectionOptions, Setup},
+    connection::{Acceptor, ConnectionOptions, Setup},
+    current_acceptor::CurrentAcceptor,
     handshakes::Handshakes,
     runtime::{ActiveDriver, Driver, Runtime},
 };
@@ -35,7 +36,6 @@ use crate::{
     error::{Error, Kind},
     http2::{Responder, panic_message},
     service::HttpService,
-    tls::TlsAcceptor,
 };
 
 /// A worker, as the service factory and [`Handle::workers`](crate::Handle::workers) see it.
@@ -56,7 +56,7 @@ pub(super) struct Plan {
     pub(super) cpu: Option<usize>,
     pub(super) driver: Driver,
     pub(super) listeners: Vec<Arc<TcpListener>>,
-    pub(super) acceptor: Arc<dyn TlsAcceptor>,
+    pub(super) acceptor: Arc<CurrentAcceptor>,
     pub(super) limits: WorkerLimits,
     pub(super) options: ConnectionOptions,
     pub(super) counters: Arc<Counters>,
@@ -245,7 +245,7 @@ impl<S: HttpService> Worker<S> {
 
     async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
         let setup = Setup {
-            acceptor: &*self.plan.acceptor,
+            acceptor: Acceptor::Current(&self.plan.acceptor),
             options: &self.plan.options,
             counters: &self.plan.counters,
             handshakes: Some(&self.handshakes),

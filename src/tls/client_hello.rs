@@ -1,13 +1,18 @@
 //! The ClientHello, read before the session starts: what it offers decides ALPN for every backend.
 
-use std::collections::HashSet;
-
 use tls_parser::{
-    TlsExtension, parse_tls_extension_alpn_content, parse_tls_extension_sni_content,
-    parse_tls_extension_unknown, parse_tls_handshake_client_hello, parse_tls_record_header,
+    TlsExtension, parse_tls_extension_alpn_content, parse_tls_extension_elliptic_curves_content,
+    parse_tls_extension_signature_algorithms_content, parse_tls_extension_sni_content,
+    parse_tls_extension_supported_versions, parse_tls_extension_unknown,
+    parse_tls_handshake_client_hello, parse_tls_record_header,
 };
 
-use crate::{alert::AlertDescription, alpn::ProtocolName, error::Error};
+use crate::{
+    alert::AlertDescription,
+    alpn::ProtocolName,
+    error::Error,
+    negotiated::{CipherSuite, TlsVersion},
+};
 
 /// What a client offers, as far as corelane looks at it (RFC 8446 section 4.1.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +24,16 @@ pub struct ClientHello {
     pub server_name: Option<String>,
     /// `legacy_session_id`: under TLS 1.2 the session that the client would like to resume.
     pub session_id: Vec<u8>,
+    /// The cipher suites in the client's order.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// The versions of the supported_versions extension; empty without it, as where the client
+    /// speaks TLS 1.2 at most (RFC 8446 section 4.2.1).
+    pub supported_versions: Vec<TlsVersion>,
+    /// The numbers of the signature_algorithms extension (RFC 8446 section 4.2.3); empty without
+    /// it.
+    pub signature_algorithms: Vec<u16>,
+    /// The numbers of the supported_groups extension (RFC 8446 section 4.2.7); empty without it.
+    pub supported_groups: Vec<u16>,
 }
 
 /// The largest ClientHello read, bytes: OpenSSL's own limit, so that every backend has the same.
@@ -135,30 +150,66 @@ fn parse(body: &[u8]) -> Option<ClientHello> {
     if !rest.is_empty() {
         return None;
     }
+    let suites = contents.ciphers.into_iter();
     let mut hello = ClientHello {
         session_id: contents.session_id.unwrap_or_default().to_vec(),
+        cipher_suites: suites.map(|suite| CipherSuite(suite.0)).collect(),
         ..ClientHello::default()
     };
-    let mut seen = HashSet::new();
+    // Most clients send some fifteen.
+    let mut seen = Vec::with_capacity(32);
     let mut extensions = contents.ext.unwrap_or_default();
     while !extensions.is_empty() {
-        // Each extension is taken as opaque: only two matter here, and a client must not be
-        // refused over another one that the backend below can read.
+        // Each extension is taken as opaque first: a client must not be refused over one that
+        // does not matter here and that the backend below can read.
+        let whole = extensions;
         let (rest, extension) = parse_tls_extension_unknown(extensions).ok()?;
         extensions = rest;
         let TlsExtension::Unknown(kind, data) = extension else {
             return None;
         };
-        if !seen.insert(kind.0) {
-            return None;
-        }
+        seen.push(kind.0);
         match kind.0 {
             0 => hello.server_name = Some(server_name(data)?),
             16 => hello.alpn_protocols = Some(protocols(data)?),
+            10 => hello.supported_groups = supported_groups(data),
+            13 => hello.signature_algorithms = signature_algorithms(data),
+            43 => hello.supported_versions = supported_versions(whole),
             _ => {}
         }
     }
-    Some(hello)
+    seen.sort_unstable();
+    let twice = seen.windows(2).any(|pair| pair[0] == pair[1]);
+    (!twice).then_some(hello)
+}
+
+/// What cannot be read of this one and the two below is left to the backend to judge: they decide
+/// between certificates only.
+fn signature_algorithms(data: &[u8]) -> Vec<u16> {
+    match parse_tls_extension_signature_algorithms_content(data) {
+        Ok((_, TlsExtension::SignatureAlgorithms(algorithms))) => algorithms,
+        _ => Vec::new(),
+    }
+}
+
+fn supported_groups(data: &[u8]) -> Vec<u16> {
+    match parse_tls_extension_elliptic_curves_content(data) {
+        Ok((_, TlsExtension::EllipticCurves(groups))) => {
+            groups.into_iter().map(|group| group.0).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// From the extension with its header.
+fn supported_versions(extension: &[u8]) -> Vec<TlsVersion> {
+    match parse_tls_extension_supported_versions(extension) {
+        Ok((_, TlsExtension::SupportedVersions(versions))) => versions
+            .into_iter()
+            .map(|version| TlsVersion(version.0))
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// RFC 6066 section 3: one host name, ASCII.

@@ -116,6 +116,14 @@ fn sni(entries: &[(u8, &[u8])]) -> (u16, Vec<u8>) {
     (0, prefixed(2, &listed.collect::<Vec<_>>().concat()))
 }
 
+/// What is read of [`hello`] without extensions.
+fn bare() -> ClientHello {
+    ClientHello {
+        cipher_suites: vec![CipherSuite(0x1301)],
+        ..ClientHello::default()
+    }
+}
+
 #[test]
 fn real_clients_are_read() {
     let rustls = hello_of(&RUSTLS_HELLO);
@@ -125,6 +133,30 @@ fn real_clients_are_read() {
     let openssl = hello_of(&OPENSSL_HELLO);
     assert_eq!(openssl.alpn_protocols, names(&[b"h2"]));
     assert_eq!(openssl.server_name.as_deref(), Some("www.example.net"));
+    for hello in [rustls, openssl] {
+        let versions = [TlsVersion::TLS_1_3, TlsVersion::TLS_1_2];
+        assert!(hello.supported_versions.starts_with(&versions));
+        // ecdsa_secp256r1_sha256, rsa_pss_rsae_sha256; secp256r1; one suite of each version.
+        assert!(hello.signature_algorithms.contains(&0x0403));
+        assert!(hello.signature_algorithms.contains(&0x0804));
+        assert!(hello.supported_groups.contains(&23));
+        for suite in [0x1301, 0xc02b] {
+            assert!(hello.cipher_suites.contains(&CipherSuite(suite)));
+        }
+    }
+}
+
+/// Which of two certificates is sent depends on these; whether the client is served does not.
+#[test]
+fn what_decides_between_certificates_is_left_to_the_backend_where_it_cannot_be_read() {
+    for kind in [10, 13, 43] {
+        for data in [&b""[..], b"\0", b"\0\x09\x04\x03", b"\x03\x03\x04\x03"] {
+            let read = hello_of(&hello(&[(kind, data.to_vec())]));
+            assert_eq!(read.cipher_suites, bare().cipher_suites);
+        }
+    }
+    let odd = hello_of(&hello(&[(13, vec![0, 4, 4, 3, 8, 4])]));
+    assert_eq!(odd.signature_algorithms, [0x0403, 0x0804]);
 }
 
 #[test]
@@ -161,11 +193,11 @@ fn what_follows_the_hello_is_kept_for_the_session() {
 #[test]
 fn what_is_not_offered_is_none() {
     let nothing = hello(&[]);
-    assert_eq!(hello_of(&nothing), ClientHello::default());
+    assert_eq!(hello_of(&nothing), bare());
     let no_list = body(&[]);
     let without_extensions = message(&no_list[..no_list.len() - 2]);
     let read = hello_of(&records(&without_extensions, MAX_CLIENT_HELLO));
-    assert_eq!(read, ClientHello::default());
+    assert_eq!(read, bare());
 }
 
 #[test]
@@ -204,7 +236,7 @@ fn a_hello_of_more_than_16_kib_is_refused_by_its_header() {
     let room = MAX_CLIENT_HELLO - body(&[padding(0)]).len();
     let largest = message(&body(&[padding(room)]));
     assert_eq!(largest.len(), HANDSHAKE_HEADER + MAX_CLIENT_HELLO);
-    assert_eq!(hello_of(&records(&largest, 1000)), ClientHello::default());
+    assert_eq!(hello_of(&records(&largest, 1000)), bare());
     let larger = message(&[0; MAX_CLIENT_HELLO + 1]);
     let begun = record(HANDSHAKE, &larger[..HANDSHAKE_HEADER]);
     assert_refused("larger", &begun, AlertDescription::DecodeError);

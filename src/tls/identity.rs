@@ -1,7 +1,12 @@
 //! The certificate chain and private key of a server, in the formats that people have.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
+use super::{certificate::Certificate, dns_name::DnsName, pkcs12_certificate};
 use crate::error::{Error, Kind};
 
 /// Who the server is: a certificate chain and its private key, not yet read by any TLS library.
@@ -9,14 +14,18 @@ use crate::error::{Error, Kind};
 /// PEM: the chain begins with the server's own certificate; the key is PKCS#8
 /// (`BEGIN PRIVATE KEY`), SEC1 (`BEGIN EC PRIVATE KEY`) or PKCS#1 (`BEGIN RSA PRIVATE KEY`),
 /// unencrypted. PKCS#12: where the backend takes it, see `features.md`.
+///
+/// Two are equal if they are the same bytes and names, wherever they came from.
 #[derive(Clone)]
-pub struct Identity(pub(crate) Source);
+pub struct Identity {
+    pub(crate) source: Source,
+    /// The names to serve it for, where they are not to be the certificate's.
+    names: Option<Vec<DnsName>>,
+    /// The file that the certificate came from.
+    file: Option<PathBuf>,
+}
 
-#[derive(Clone)]
-#[cfg_attr(
-    not(feature = "native-tls"),
-    expect(dead_code, reason = "not every backend reads every format")
-)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     Pem { chain: Vec<u8>, key: Vec<u8> },
     Pkcs12 { der: Vec<u8>, password: String },
@@ -31,17 +40,18 @@ impl Identity {
     /// From PEM files.
     pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, Error> {
         let (chain, key) = (chain.as_ref(), key.as_ref());
-        Self::pem(
+        let identity = Self::pem(
             read(chain)?,
             read(key)?,
             &chain.display().to_string(),
             &key.display().to_string(),
-        )
+        )?;
+        Ok(identity.read_from(chain))
     }
 
     /// From PKCS#12 (`.p12`, `.pfx`) in memory.
     pub fn from_pkcs12(der: impl Into<Vec<u8>>, password: impl Into<String>) -> Self {
-        Self(Source::Pkcs12 {
+        Self::new(Source::Pkcs12 {
             der: der.into(),
             password: password.into(),
         })
@@ -52,7 +62,78 @@ impl Identity {
         file: impl AsRef<Path>,
         password: impl Into<String>,
     ) -> Result<Self, Error> {
-        Ok(Self::from_pkcs12(read(file.as_ref())?, password))
+        let file = file.as_ref();
+        Ok(Self::from_pkcs12(read(file)?, password).read_from(file))
+    }
+
+    /// Serves it for these names, whatever the certificate says, where several identities are
+    /// served by name ([`ServerNameAcceptor`](super::ServerNameAcceptor)). A name is a host name in
+    /// ASCII or one with `*` as its first label; an error where it is neither.
+    pub fn with_names<N: AsRef<str>>(
+        mut self,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<Self, Error> {
+        let names = names.into_iter().map(|name| DnsName::parse(name.as_ref()));
+        self.names = Some(names.collect::<Result<_, _>>()?);
+        Ok(self)
+    }
+
+    /// The names that it is for: those of [`with_names`](Self::with_names), or the dNSNames of the
+    /// certificate's subjectAltName (RFC 5280 section 4.2.1.6) that are host names, or have `*` as
+    /// their first label. An error where the certificate cannot be read.
+    pub fn names(&self) -> Result<Vec<String>, Error> {
+        let (names, _) = self.dns_names()?;
+        Ok(names.iter().map(DnsName::to_string).collect())
+    }
+
+    /// The last second in which clients take the certificate for valid (RFC 5280 section 4.1.2.5).
+    /// An error where the certificate cannot be read.
+    pub fn not_after(&self) -> Result<SystemTime, Error> {
+        Ok(self.certificate()?.not_after)
+    }
+
+    /// The server's own certificate.
+    pub(super) fn certificate(&self) -> Result<Certificate, Error> {
+        match &self.source {
+            Source::Pem { chain, .. } => Certificate::from_pem(chain),
+            Source::Pkcs12 { der, password } => {
+                Certificate::from_der(&pkcs12_certificate(der, password)?)
+            }
+        }
+    }
+
+    /// The names to serve it for, and what is wrong with others that the certificate has.
+    pub(super) fn dns_names(&self) -> Result<(Vec<DnsName>, Vec<Error>), Error> {
+        if let Some(names) = &self.names {
+            return Ok((names.clone(), Vec::new()));
+        }
+        let (mut names, mut others) = (Vec::new(), Vec::new());
+        for name in self.certificate()?.dns_names {
+            match DnsName::parse(&name) {
+                Ok(name) if names.contains(&name) => {}
+                Ok(name) => names.push(name),
+                Err(why) => others.push(why),
+            }
+        }
+        Ok((names, others))
+    }
+
+    /// The file that the certificate came from.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    fn new(source: Source) -> Self {
+        Self {
+            source,
+            names: None,
+            file: None,
+        }
+    }
+
+    fn read_from(mut self, file: &Path) -> Self {
+        self.file = Some(file.to_owned());
+        self
     }
 
     /// Looks at the labels only, to explain the mistakes that people make before a TLS library
@@ -85,14 +166,22 @@ impl Identity {
                 found(&key)
             )));
         }
-        Ok(Self(Source::Pem { chain, key }))
+        Ok(Self::new(Source::Pem { chain, key }))
     }
 }
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source && self.names == other.names
+    }
+}
+
+impl Eq for Identity {}
 
 /// Never shows the key.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.source {
             Source::Pem { .. } => "Identity(PEM)",
             Source::Pkcs12 { .. } => "Identity(PKCS#12)",
         })
@@ -169,5 +258,19 @@ mod tests {
     fn debug_keeps_the_secret() {
         let identity = Identity::from_pkcs12(vec![1, 2, 3], "hunter2");
         assert_eq!(format!("{identity:?}"), "Identity(PKCS#12)");
+    }
+
+    #[test]
+    fn names_are_those_given_or_those_of_the_certificate() {
+        let names = ["a.test", "*.A.test", "a.test.", "not a name"].map(str::to_owned);
+        let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+        let key = made.signing_key.serialize_pem();
+        let identity = Identity::from_pem(made.cert.pem(), key).expect("PEM");
+        assert_eq!(identity.names().expect("readable"), ["a.test", "*.a.test"]);
+        let renamed = identity.clone().with_names(["B.test"]).expect("a name");
+        assert_eq!(renamed.names().expect("given"), ["b.test"]);
+        assert!(renamed != identity && identity == identity.clone());
+        let error = identity.with_names(["a.*"]).expect_err("no name");
+        assert!(error.is_config(), "{error}");
     }
 }

@@ -3,10 +3,14 @@
 //!
 //! This is the only place where a backend is chosen at compile time.
 
+mod certificate;
 mod cleartext;
 mod client_auth;
 pub(crate) mod client_hello;
+mod dns_name;
 mod identity;
+mod key_kind;
+mod server_name_acceptor;
 pub(crate) mod session;
 mod ticket_keys;
 
@@ -50,6 +54,15 @@ cfg_if::cfg_if! {
         mod native_tls;
         mod pipe;
         pub use self::native_tls::NativeTlsAcceptor;
+        use self::native_tls::pkcs12_certificate;
+    } else {
+        fn pkcs12_certificate(_der: &[u8], _password: &str) -> Result<Vec<u8>, crate::error::Error> {
+            Err(crate::error::Error::unsupported(
+                "this build",
+                "PKCS#12",
+                "convert it with `openssl pkcs12 -in FILE -nodes` and use Identity::from_pem",
+            ))
+        }
     }
 }
 
@@ -64,6 +77,7 @@ pub use self::{
     client_auth::ClientAuth,
     client_hello::ClientHello,
     identity::Identity,
+    server_name_acceptor::{ServerNameAcceptor, UnknownName},
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
     ticket_keys::TicketKeys,
 };

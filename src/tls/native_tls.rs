@@ -121,7 +121,8 @@ impl TlsAcceptor for NativeTlsAcceptor {
         Ok(Box::new(NativeTlsSession {
             state: State::Start(self.acceptor.clone()),
             pipe: Pipe::default(),
-            client_hello: client_hello.cloned().unwrap_or_default(),
+            server_name: client_hello.and_then(|hello| hello.server_name.clone()),
+            session_id: client_hello.map_or_else(Vec::new, |hello| hello.session_id.clone()),
             unsealed: Buffer::default(),
             closing: false,
         }))
@@ -132,7 +133,7 @@ fn identity(identity: &Identity) -> Result<::native_tls::Identity, Error> {
     let unusable = |error: ::native_tls::Error| {
         Error::config("native-tls cannot use this certificate with this key").with(error)
     };
-    match &identity.0 {
+    match &identity.source {
         Source::Pem { chain, key } => {
             let key = pkcs8(chain, key)?;
             ::native_tls::Identity::from_pkcs8(chain, &key).map_err(unusable)
@@ -150,8 +151,29 @@ cfg_if::cfg_if! {
         fn pkcs8(_chain: &[u8], key: &[u8]) -> Result<Vec<u8>, Error> {
             Ok(key.to_vec())
         }
+
+        pub(super) fn pkcs12_certificate(_der: &[u8], _password: &str) -> Result<Vec<u8>, Error> {
+            Err(Error::unsupported(
+                BACKEND,
+                "the names and the end of a certificate in PKCS#12",
+                "convert it with `openssl pkcs12 -in FILE -nodes` and use Identity::from_pem",
+            ))
+        }
     } else {
-        use openssl::{pkey::PKey, x509::X509};
+        use openssl::{pkcs12::Pkcs12, pkey::PKey, x509::X509};
+
+        /// The server's own certificate, DER.
+        pub(super) fn pkcs12_certificate(der: &[u8], password: &str) -> Result<Vec<u8>, Error> {
+            let unreadable =
+                || Error::config("the PKCS#12 file cannot be opened: is the password right?");
+            let parsed = Pkcs12::from_der(der)
+                .and_then(|file| file.parse2(password))
+                .map_err(|error| unreadable().with(error))?;
+            let certificate = parsed
+                .cert
+                .ok_or_else(|| Error::config("the PKCS#12 file holds no certificate"))?;
+            certificate.to_der().map_err(|error| unreadable().with(error))
+        }
 
         /// native-tls takes PKCS#8 only and wants it to be the first thing in the file; OpenSSL
         /// reads the other formats and writes that one. It is also asked whether the key belongs
@@ -184,7 +206,9 @@ const MAX_PENDING: usize = 2 * MAX_SEALED;
 struct NativeTlsSession {
     state: State,
     pipe: Pipe,
-    client_hello: ClientHello,
+    /// What the client asked for, which the library does not tell.
+    server_name: Option<String>,
+    session_id: Vec<u8>,
     /// Plaintext taken and not yet sealed, gathered from several slices: the library makes one
     /// record of each call. At most one record.
     unsealed: Buffer,
@@ -299,7 +323,7 @@ impl TlsSession for NativeTlsSession {
             return Negotiated::default();
         };
         let hello = self.pipe.with_first_flight(server_hello::parse);
-        let asked = &self.client_hello.session_id;
+        let asked = &self.session_id;
         Negotiated {
             alpn_protocol: stream
                 .negotiated_alpn()
@@ -308,7 +332,7 @@ impl TlsSession for NativeTlsSession {
                 .and_then(|name| ProtocolName::new(name).ok()),
             tls_version: hello.as_ref().map(|hello| hello.version),
             cipher_suite: hello.as_ref().map(|hello| hello.cipher_suite),
-            server_name: self.client_hello.server_name.clone(),
+            server_name: self.server_name.clone(),
             // TLS 1.2 echoes the client's session id when it resumes (RFC 5246 section 7.4.1.3);
             // TLS 1.3 always does.
             resumed: hello

@@ -129,7 +129,7 @@ fn server_config(
     provider: Arc<CryptoProvider>,
     keys: Option<&TicketKeys>,
 ) -> Result<ServerConfig, Error> {
-    let Source::Pem { chain, key } = &config.identity.0 else {
+    let Source::Pem { chain, key } = &config.identity.source else {
         return Err(Error::unsupported(
             BACKEND,
             "PKCS#12",

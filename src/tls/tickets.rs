@@ -282,6 +282,20 @@ mod tests {
         assert!(!opens(&of(TicketKeys::random(), b""), &late, 1099));
     }
 
+    /// Sealed once upon a time: whichever crate seals, and whichever version, fleets mix them.
+    #[test]
+    fn the_format_stays_as_it_is() {
+        let ticket = "f2164a6cb4a7b597efa5574e88ff8d9ef3bff5830a00611895c5e234b75fce4d\
+            d3ded4a5b8b84bcf1f6305f4fcf3820c1d4b6df85f73bbee06";
+        let digits = ticket.as_bytes().chunks(2);
+        let bytes = digits.map(|digits| {
+            let digits = std::str::from_utf8(digits).expect("ASCII");
+            u8::from_str_radix(digits, 16).expect("hexadecimal")
+        });
+        let ticket: Vec<u8> = bytes.collect();
+        assert!(opens(&ticketer(&[A], b"policy"), &ticket, 1050));
+    }
+
     #[test]
     fn nonces_are_new_each_time_and_a_large_state_is_not_sealed() {
         let ticketer = ticketer(&[A], b"");

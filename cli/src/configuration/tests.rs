@@ -149,7 +149,7 @@ fn what_belongs_together_may_come_from_anywhere() {
     let files = Files::new("together");
     let path = files.file("key = \"k\"\n");
     let args = served(&["--config", &path, "--cert", "c"], &[]);
-    assert_eq!(args.key.as_deref(), Some(Path::new("k")));
+    assert_eq!(args.certificates.key, [Path::new("k")]);
     let said = mistakes(&["--config", &path], &[]);
     assert!(said.contains("--cert <FILE>"), "{said}");
     assert!(

@@ -187,6 +187,17 @@ fn a_file_that_was_moved_is_made_anew_on_a_signal() {
 }
 
 #[test]
+fn without_a_log_the_signal_for_it_is_harmless() {
+    let mut server = Corelane::start(&["--tls", "none", "--listen", "127.0.0.1:0"]);
+    server.signal("-USR1");
+    with_client(server.addr(), |requests| async move {
+        ask(&requests, "/", Bytes::new(), None).await;
+    });
+    server.signal("-TERM");
+    assert!(server.wait().success());
+}
+
+#[test]
 fn a_log_that_cannot_be_written_is_said_at_the_start() {
     for command in [&[][..], &["check"]] {
         let log = ["--tls", "none", "--access-log", "/nonexistent/access.log"];

@@ -58,6 +58,10 @@ impl Corelane {
         assert!(said.contains(text), "{text:?} is not in:\n{said}");
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([signal, &pid]).status();

@@ -26,7 +26,16 @@ pub(crate) async fn connect_by(
     config: &Arc<ClientConfig>,
     tcp: TcpStream,
 ) -> io::Result<TlsStream<TcpStream>> {
-    let name = ServerName::try_from("localhost").expect("a name");
+    connect_to("localhost", config, tcp).await
+}
+
+/// Asks for this name.
+pub(crate) async fn connect_to(
+    name: &'static str,
+    config: &Arc<ClientConfig>,
+    tcp: TcpStream,
+) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(name).expect("a name");
     let connector = TlsConnector::from(Arc::clone(config));
     connector.connect(name, tcp).await
 }

@@ -1,0 +1,191 @@
+//! The certificates of the command line.
+
+use std::{num::NonZeroU64, path::PathBuf, time::Duration};
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+use std::{path::Path, time::SystemTime};
+
+use clap::{Args, ValueEnum};
+use corelane::{
+    Error,
+    tls::{Identity, UnknownName},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct CertificateArgs {
+    /// Certificate chain, PEM; repeatable, each with its --key. Clients get the one for the name
+    /// that they ask for (SNI). [default: a self-signed one for localhost, made in memory]
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Vec<PathBuf>,
+
+    /// Private key, PEM: PKCS#8, SEC1 or PKCS#1; one for each --cert, in the same order.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Vec<PathBuf>,
+
+    /// Write the self-signed certificate (not its key) to this file, so that clients can trust it.
+    #[arg(long, value_name = "FILE", conflicts_with = "cert")]
+    write_cert: Option<PathBuf>,
+
+    /// What becomes of clients that ask for a name which no --cert is for.
+    #[arg(long, value_enum, default_value = "default")]
+    unknown_name: UnknownNameArg,
+
+    /// Look at the files of --cert and --key so often, and reload them when they have changed.
+    /// [default: only on SIGHUP]
+    #[arg(long, value_name = "SECONDS", requires = "cert")]
+    reload_certs: Option<NonZeroU64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum UnknownNameArg {
+    /// Send them the first --cert.
+    Default,
+    /// Refuse them with the alert unrecognized_name.
+    Refuse,
+}
+
+/// How long before its end a certificate is warned of: what an automatic renewal usually leaves.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+impl CertificateArgs {
+    /// Whether anything is said of certificates.
+    pub(crate) fn are_given(&self) -> bool {
+        !self.cert.is_empty() || self.write_cert.is_some()
+    }
+
+    /// The same, for a look at them only.
+    pub(crate) fn that_write_nothing(self) -> Self {
+        Self {
+            write_cert: None,
+            ..self
+        }
+    }
+
+    /// Whether there are files that can be read anew.
+    pub(crate) fn are_files(&self) -> bool {
+        !self.cert.is_empty()
+    }
+
+    pub(crate) fn reload_interval(&self) -> Option<Duration> {
+        self.reload_certs
+            .map(|seconds| Duration::from_secs(seconds.get()))
+    }
+
+    /// What is in the files now, none where there are none.
+    pub(crate) fn read(&self) -> Result<Vec<Identity>, Error> {
+        let (certs, keys) = (self.cert.len(), self.key.len());
+        if certs != keys {
+            return Err(Error::config(format!(
+                "{certs} --cert and {keys} --key: give one --key for each --cert, in the same order"
+            )));
+        }
+        let pairs = self.cert.iter().zip(&self.key);
+        pairs
+            .map(|(cert, key)| Identity::from_pem_files(cert, key))
+            .collect()
+    }
+}
+
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+impl CertificateArgs {
+    pub(crate) fn unknown_name(&self) -> UnknownName {
+        match self.unknown_name {
+            UnknownNameArg::Default => UnknownName::UseDefault,
+            UnknownNameArg::Refuse => UnknownName::Refuse,
+        }
+    }
+
+    /// For people: which certificates there are.
+    pub(crate) fn describe(&self) -> String {
+        let files: Vec<_> = self.cert.iter().map(|file| file.display()).collect();
+        match &files[..] {
+            [one] => format!("certificate {one}"),
+            several => {
+                let several: Vec<_> = several.iter().map(ToString::to_string).collect();
+                format!("certificates {}", several.join(", "))
+            }
+        }
+    }
+
+    /// The files of one certificate, by its place.
+    pub(crate) fn pair(&self, at: usize) -> Option<String> {
+        let (cert, key) = (self.cert.get(at)?, self.key.get(at)?);
+        Some(format!(
+            "certificate {}, key {}",
+            cert.display(),
+            key.display()
+        ))
+    }
+
+    /// A certificate made now, and what to say of it.
+    pub(crate) fn self_signed(&self) -> Result<(Identity, String), Error> {
+        let made = crate::self_signed::make()?;
+        let mut text = String::from("self-signed certificate for localhost, made in memory");
+        if let Some(file) = &self.write_cert {
+            std::fs::write(file, &made.certificate).map_err(|error| {
+                Error::config(format!("cannot write {}: {error}", file.display()))
+            })?;
+            text = format!("{text}, written to {}", file.display());
+        }
+        Ok((Identity::from_pem(made.certificate, made.key)?, text))
+    }
+
+    /// Says of those that were read how long they last, and whose key others can read.
+    pub(crate) fn look_at(&self, identities: &[Identity]) {
+        for ((cert, key), identity) in self.cert.iter().zip(&self.key).zip(identities) {
+            match (identity.names(), identity.not_after()) {
+                (Ok(names), Ok(not_after)) => tell_end(cert, &names, not_after),
+                // It would not be served.
+                (Err(error), _) | (_, Err(error)) => {
+                    tracing::warn!(file = %cert.display(), %error, "a certificate of unknown end");
+                }
+            }
+            if readable_by_others(key) {
+                let file = key.display();
+                tracing::warn!("others can read the private key {file}: run `chmod 600 {file}`");
+            }
+        }
+    }
+}
+
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn tell_end(file: &Path, names: &[String], not_after: SystemTime) {
+    let file = file.display();
+    let names = names.join(", ");
+    let ends = date(not_after);
+    match not_after.duration_since(SystemTime::now()) {
+        Ok(left) => {
+            let days = left.as_secs() / (24 * 60 * 60);
+            if left < SOON {
+                tracing::warn!(%file, names, %ends, days, "the certificate ends soon: renew it");
+            } else {
+                tracing::info!(%file, names, %ends, days, "certificate");
+            }
+        }
+        Err(_) => tracing::warn!(%file, names, %ends, "the certificate has expired: renew it"),
+    }
+}
+
+/// RFC 9110's, for years that it has room for.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn date(time: SystemTime) -> httpdate::HttpDate {
+    /// The end of the year 9999.
+    const LAST: Duration = Duration::from_secs(253_402_300_799);
+    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH);
+    let since_1970 = since_1970.unwrap_or_default().min(LAST);
+    (SystemTime::UNIX_EPOCH + since_1970).into()
+}
+
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn readable_by_others(file: &Path) -> bool {
+    cfg_if::cfg_if! {
+        if #[cfg(unix)] {
+            use std::os::unix::fs::PermissionsExt;
+            // That it is there was seen when it was read.
+            std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+        } else {
+            let _ = file;
+            false
+        }
+    }
+}

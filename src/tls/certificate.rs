@@ -1,0 +1,151 @@
+//! What corelane itself reads of a certificate: whom it is for, until when, and by which kind of
+//! key it signs.
+
+use std::time::{Duration, SystemTime};
+
+use x509_parser::{
+    certificate::X509Certificate,
+    extensions::GeneralName,
+    oid_registry::{
+        OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
+        OID_PKCS1_RSAENCRYPTION, OID_PKCS1_RSASSAPSS, OID_SIG_ED448, OID_SIG_ED25519,
+    },
+    pem::Pem,
+    prelude::FromDer,
+    x509::SubjectPublicKeyInfo,
+};
+
+use super::key_kind::KeyKind;
+use crate::error::Error;
+
+/// Of the server's own certificate.
+#[derive(Debug)]
+pub(super) struct Certificate {
+    /// The dNSNames of subjectAltName as they stand there (RFC 5280 section 4.2.1.6).
+    pub(super) dns_names: Vec<String>,
+    /// The last second of its validity.
+    pub(super) not_after: SystemTime,
+    pub(super) key: KeyKind,
+}
+
+impl Certificate {
+    /// The first certificate of a chain.
+    pub(super) fn from_pem(chain: &[u8]) -> Result<Self, Error> {
+        for block in Pem::iter_from_buffer(chain) {
+            let block = block.map_err(|error| unreadable().with(error))?;
+            if block.label == "CERTIFICATE" {
+                return Self::from_der(&block.contents);
+            }
+        }
+        Err(unreadable())
+    }
+
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, Error> {
+        let (_, certificate) =
+            X509Certificate::from_der(der).map_err(|error| unreadable().with(error))?;
+        let names = certificate
+            .subject_alternative_name()
+            .map_err(|error| unreadable().with(error))?;
+        let dns_names = names
+            .into_iter()
+            .flat_map(|names| &names.value.general_names)
+            .filter_map(|name| match name {
+                GeneralName::DNSName(name) => Some((*name).to_owned()),
+                _ => None,
+            })
+            .collect();
+        Ok(Self {
+            dns_names,
+            not_after: time(certificate.validity().not_after.timestamp()),
+            key: key_kind(certificate.public_key()),
+        })
+    }
+}
+
+fn unreadable() -> Error {
+    Error::config("the certificate cannot be read")
+}
+
+/// From seconds since 1970, which may be before it.
+fn time(timestamp: i64) -> SystemTime {
+    let seconds = Duration::from_secs(timestamp.unsigned_abs());
+    match timestamp {
+        0.. => SystemTime::UNIX_EPOCH + seconds,
+        _ => SystemTime::UNIX_EPOCH - seconds,
+    }
+}
+
+/// RFC 5480, RFC 8017 appendix A, RFC 8410.
+fn key_kind(key: &SubjectPublicKeyInfo<'_>) -> KeyKind {
+    let algorithm = &key.algorithm.algorithm;
+    if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
+        let curve = key.algorithm.parameters.as_ref();
+        match curve.and_then(|curve| curve.as_oid().ok()) {
+            Some(curve) if curve == OID_EC_P256 => KeyKind::EcdsaP256,
+            Some(curve) if curve == OID_NIST_EC_P384 => KeyKind::EcdsaP384,
+            Some(curve) if curve == OID_NIST_EC_P521 => KeyKind::EcdsaP521,
+            _ => KeyKind::Other,
+        }
+    } else if *algorithm == OID_PKCS1_RSAENCRYPTION {
+        KeyKind::Rsa
+    } else if *algorithm == OID_PKCS1_RSASSAPSS {
+        KeyKind::RsaPss
+    } else if *algorithm == OID_SIG_ED25519 {
+        KeyKind::Ed25519
+    } else if *algorithm == OID_SIG_ED448 {
+        KeyKind::Ed448
+    } else {
+        KeyKind::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, SanType, date_time_ymd};
+
+    use super::*;
+
+    #[test]
+    fn names_end_and_key_are_read() {
+        for (algorithm, kind) in [
+            (&rcgen::PKCS_ECDSA_P256_SHA256, KeyKind::EcdsaP256),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, KeyKind::EcdsaP384),
+            (&rcgen::PKCS_ED25519, KeyKind::Ed25519),
+        ] {
+            let key = KeyPair::generate_for(algorithm).expect("a key");
+            let names = ["a.test", "*.b.test", "127.0.0.1"].map(str::to_owned);
+            let mut params = CertificateParams::new(names).expect("names");
+            params.not_after = date_time_ymd(2001, 9, 9);
+            let uri = SanType::URI("https://a.test/".try_into().expect("ASCII"));
+            params.subject_alt_names.push(uri);
+            let made = params.self_signed(&key).expect("a certificate");
+            let behind = format!("{}\n{}", key.serialize_pem(), made.pem());
+            for read in [
+                Certificate::from_der(made.der()),
+                Certificate::from_pem(behind.as_bytes()),
+            ] {
+                let read = read.expect("readable");
+                assert_eq!(read.dns_names, ["a.test", "*.b.test"]);
+                assert_eq!(read.key, kind);
+                let since_1970 = read.not_after.duration_since(SystemTime::UNIX_EPOCH);
+                assert_eq!(since_1970.expect("later").as_secs(), 999_993_600);
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_before_1970_is_one_too() {
+        assert_eq!(time(-1) + Duration::from_secs(2), time(1));
+    }
+
+    #[test]
+    fn nonsense_is_an_error() {
+        for pem in [
+            "",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
+            let error = Certificate::from_pem(pem.as_bytes()).expect_err("nothing to read");
+            assert!(error.is_config(), "{error}");
+        }
+    }
+}

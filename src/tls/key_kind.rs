@@ -1,0 +1,210 @@
+//! The kinds of keys that certificates are for, and whether a client can use one.
+
+use tls_parser::{TlsCipherAu, TlsCipherKx, TlsCipherSuite};
+
+use super::client_hello::ClientHello;
+use crate::negotiated::{CipherSuite, TlsVersion};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyKind {
+    EcdsaP256,
+    EcdsaP384,
+    EcdsaP521,
+    Ed25519,
+    Ed448,
+    Rsa,
+    /// An RSA key for RSASSA-PSS only.
+    RsaPss,
+    /// Nothing is known of whom it suits.
+    Other,
+}
+
+/// Kinds between which a client may have to choose; of one name there is one certificate for each.
+/// In the order in which they are preferred: ECDSA takes the server less than a tenth of the work
+/// of RSA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Family {
+    Ecdsa,
+    EdDsa,
+    Rsa,
+    Other,
+}
+
+impl Family {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ecdsa => "ECDSA",
+            Self::EdDsa => "EdDSA",
+            Self::Rsa => "RSA",
+            Self::Other => "unknown",
+        }
+    }
+}
+
+/// Whether a client can use a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    No,
+    /// Under one version of TLS that it offers, and not under the other.
+    OneVersion,
+    Yes,
+}
+
+impl KeyKind {
+    pub(super) fn family(self) -> Family {
+        match self {
+            Self::EcdsaP256 | Self::EcdsaP384 | Self::EcdsaP521 => Family::Ecdsa,
+            Self::Ed25519 | Self::Ed448 => Family::EdDsa,
+            Self::Rsa | Self::RsaPss => Family::Rsa,
+            Self::Other => Family::Other,
+        }
+    }
+
+    /// Whether the client can verify what this key signs. Which version of TLS is going to be
+    /// spoken is the backend's to say; what is best under all that the client offers is the same
+    /// for every backend.
+    pub(super) fn fits(self, client: &ClientHello) -> Fit {
+        if self == Self::Other {
+            return Fit::Yes;
+        }
+        let offered = &client.supported_versions;
+        let tls_1_3 = offered.contains(&TlsVersion::TLS_1_3);
+        let tls_1_2 = offered.is_empty() || offered.contains(&TlsVersion::TLS_1_2);
+        match (
+            !tls_1_3 || self.fits_tls_1_3(client),
+            !tls_1_2 || self.fits_tls_1_2(client),
+        ) {
+            (true, true) => Fit::Yes,
+            (false, false) => Fit::No,
+            // A version that is not offered fits only in so far as the other one does.
+            _ if tls_1_3 && tls_1_2 => Fit::OneVersion,
+            _ => Fit::No,
+        }
+    }
+
+    /// RFC 8446 section 4.2.3.
+    fn fits_tls_1_3(self, client: &ClientHello) -> bool {
+        let offered = &client.signature_algorithms;
+        self.schemes().iter().any(|scheme| offered.contains(scheme))
+    }
+
+    /// RFC 5246 section 7.4.1.4.1, RFC 8422 section 5.1, RFC 8446 section 4.2.3.
+    fn fits_tls_1_2(self, client: &ClientHello) -> bool {
+        /// rsa_pkcs1_sha256, rsa_pkcs1_sha384, rsa_pkcs1_sha512.
+        const RSA_PKCS1: [u16; 3] = [0x0401, 0x0501, 0x0601];
+        let offered = &client.signature_algorithms;
+        let pkcs1 = self == Self::Rsa && RSA_PKCS1.iter().any(|scheme| offered.contains(scheme));
+        let verifies = offered.is_empty() || pkcs1 || self.fits_tls_1_3(client);
+        let groups = &client.supported_groups;
+        let knows_curve = match self.curve() {
+            Some(curve) => groups.is_empty() || groups.contains(&curve),
+            None => true,
+        };
+        verifies
+            && knows_curve
+            && client
+                .cipher_suites
+                .iter()
+                .any(|&suite| self.fits_suite(suite))
+    }
+
+    fn fits_suite(self, CipherSuite(id): CipherSuite) -> bool {
+        let Some(suite) = TlsCipherSuite::from_id(id) else {
+            return false;
+        };
+        match self.family() {
+            Family::Rsa => suite.au == TlsCipherAu::Rsa,
+            _ => suite.au == TlsCipherAu::Ecdsa && suite.kx == TlsCipherKx::Ecdhe,
+        }
+    }
+
+    /// The signature schemes of TLS 1.3. Of ECDSA under TLS 1.2 the same: there a curve does not
+    /// go with one hash only, but not every backend knows other pairs.
+    fn schemes(self) -> &'static [u16] {
+        match self {
+            Self::EcdsaP256 => &[0x0403],
+            Self::EcdsaP384 => &[0x0503],
+            Self::EcdsaP521 => &[0x0603],
+            Self::Ed25519 => &[0x0807],
+            Self::Ed448 => &[0x0808],
+            Self::Rsa => &[0x0804, 0x0805, 0x0806],
+            Self::RsaPss => &[0x0809, 0x080a, 0x080b],
+            Self::Other => &[],
+        }
+    }
+
+    /// The number among supported_groups of the curve that an ECDSA key is on.
+    fn curve(self) -> Option<u16> {
+        match self {
+            Self::EcdsaP256 => Some(23),
+            Self::EcdsaP384 => Some(24),
+            Self::EcdsaP521 => Some(25),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AES_1_3: CipherSuite = CipherSuite(0x1301);
+    const ECDSA: CipherSuite = CipherSuite(0xc02b);
+    const CHACHA_ECDSA: CipherSuite = CipherSuite(0xcca9);
+    const RSA: CipherSuite = CipherSuite(0xc02f);
+
+    fn client(versions: &[TlsVersion], suites: &[CipherSuite], schemes: &[u16]) -> ClientHello {
+        ClientHello {
+            supported_versions: versions.to_vec(),
+            cipher_suites: suites.to_vec(),
+            signature_algorithms: schemes.to_vec(),
+            ..ClientHello::default()
+        }
+    }
+
+    #[test]
+    fn a_key_fits_who_can_verify_it() {
+        use KeyKind::{EcdsaP256, EcdsaP384, Ed25519, Other, Rsa, RsaPss};
+        const BOTH: &[TlsVersion] = &[TlsVersion::TLS_1_3, TlsVersion::TLS_1_2];
+        const ONLY_1_3: &[TlsVersion] = &[TlsVersion(0x7a7a), TlsVersion::TLS_1_3];
+        const ONLY_1_2: &[TlsVersion] = &[];
+        let all = &[AES_1_3, ECDSA, RSA][..];
+        for (key, versions, suites, schemes, fit) in [
+            (EcdsaP256, BOTH, all, &[0x0403, 0x0804][..], Fit::Yes),
+            (EcdsaP256, ONLY_1_3, &[AES_1_3], &[0x0403], Fit::Yes),
+            (EcdsaP256, ONLY_1_2, &[CHACHA_ECDSA], &[0x0403], Fit::Yes),
+            (EcdsaP384, BOTH, all, &[0x0403, 0x0804], Fit::No),
+            (EcdsaP256, BOTH, &[AES_1_3, RSA], &[0x0403], Fit::OneVersion),
+            (EcdsaP256, ONLY_1_2, &[RSA], &[0x0403], Fit::No),
+            (EcdsaP256, ONLY_1_2, all, &[0x0401], Fit::No),
+            (EcdsaP256, ONLY_1_2, all, &[], Fit::Yes),
+            (EcdsaP256, ONLY_1_3, all, &[], Fit::No),
+            (Rsa, BOTH, all, &[0x0401, 0x0804], Fit::Yes),
+            (Rsa, BOTH, all, &[0x0401], Fit::OneVersion),
+            (Rsa, ONLY_1_3, all, &[0x0401], Fit::No),
+            (Rsa, ONLY_1_2, all, &[0x0401], Fit::Yes),
+            (Rsa, ONLY_1_2, &[ECDSA], &[0x0401], Fit::No),
+            (RsaPss, BOTH, all, &[0x0804], Fit::No),
+            (RsaPss, BOTH, all, &[0x0809], Fit::Yes),
+            (Ed25519, BOTH, all, &[0x0807], Fit::Yes),
+            (Ed25519, BOTH, all, &[0x0403], Fit::No),
+            (Other, BOTH, all, &[], Fit::Yes),
+        ] {
+            let hello = client(versions, suites, schemes);
+            assert_eq!(key.fits(&hello), fit, "{key:?} {hello:?}");
+        }
+    }
+
+    #[test]
+    fn under_tls_1_2_the_curve_of_the_key_has_to_be_known() {
+        let mut hello = client(&[], &[ECDSA], &[0x0403]);
+        hello.supported_groups = vec![29, 24];
+        assert_eq!(KeyKind::EcdsaP256.fits(&hello), Fit::No);
+        hello.supported_groups.push(23);
+        assert_eq!(KeyKind::EcdsaP256.fits(&hello), Fit::Yes);
+        // Under TLS 1.3 they are those of the key exchange alone.
+        let mut hello = client(&[TlsVersion::TLS_1_3], &[AES_1_3], &[0x0403]);
+        hello.supported_groups = vec![29];
+        assert_eq!(KeyKind::EcdsaP256.fits(&hello), Fit::Yes);
+    }
+}

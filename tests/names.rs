@@ -1,0 +1,292 @@
+//! Certificates by server name, and their exchange while the server runs.
+
+#[path = "names/client.rs"]
+mod client;
+mod common;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use client::{Client, certificate};
+use common::{
+    Backend, Drivers, H2Client, TestServer,
+    certs::{CERTIFICATE, identity},
+    client::{get, never, send},
+    deadline,
+};
+use corelane::{
+    Body, Error, Handle, ProtocolName, service_fn,
+    tls::{
+        Cleartext, ClientHello, Identity, ServerNameAcceptor, TlsAcceptor, TlsConfig, TlsSession,
+        UnknownName,
+    },
+};
+use http::{Request, Response};
+
+for_each_tls_backend!(
+    the_name_asked_for_chooses_the_certificate,
+    unknown_names_are_refused_where_that_is_wanted,
+    a_client_gets_the_key_that_it_can_use,
+    what_cannot_be_served_by_name_is_refused,
+    a_reload_is_for_new_handshakes_and_cuts_nobody_off,
+    a_reload_with_what_cannot_be_served_changes_nothing,
+);
+
+/// The alert `unrecognized_name` (RFC 6066 section 3).
+const UNRECOGNIZED_NAME: u8 = 112;
+
+fn one(backend: Backend, identity: &Identity) -> Arc<dyn TlsAcceptor> {
+    (backend.make)(&TlsConfig::new(identity.clone())).expect("an acceptor")
+}
+
+/// An acceptor of these identities, the first of them the default.
+fn by_name(backend: Backend, identities: &[&Identity]) -> Result<ServerNameAcceptor, Error> {
+    let (first, others) = identities.split_first().expect("a default");
+    let mut acceptor = ServerNameAcceptor::new(first, one(backend, first))?;
+    for identity in others {
+        acceptor = acceptor.add(identity, one(backend, identity))?;
+    }
+    Ok(acceptor)
+}
+
+fn the_name_asked_for_chooses_the_certificate(backend: Backend) {
+    let default = certificate(&["default.test"]);
+    let a = certificate(&["a.test", "*.b.test", "xn--bcher-kva.test"]);
+    let www = certificate(&["www.b.test"]);
+    let renamed = certificate(&["not-this.test"]);
+    let given = renamed
+        .identity()
+        .with_names(["given.test"])
+        .expect("names");
+    let identities = [&default.identity(), &a.identity(), &www.identity(), &given];
+    for &driver in Drivers::all() {
+        let acceptor = by_name(backend, &identities).expect("an acceptor");
+        let server = TestServer::start(Arc::new(acceptor), driver, |_| service_fn(never));
+        for (asked, wanted) in [
+            (Some("a.test"), &a),
+            (Some("A.Test"), &a),
+            (Some("a.test."), &a),
+            (Some("x.b.test"), &a),
+            (Some("X.B.TEST"), &a),
+            (Some("xn--bcher-kva.test"), &a),
+            (Some("www.b.test"), &www),
+            (Some("given.test"), &renamed),
+            (Some("not-this.test"), &default),
+            (Some("b.test"), &default),
+            (Some("x.y.b.test"), &default),
+            (Some("default.test"), &default),
+            (Some("elsewhere.test"), &default),
+            (Some("192.0.2.1"), &default),
+            (None, &default),
+        ] {
+            let got = Client::asking_for(asked).connect(server.addr);
+            assert_eq!(got, Ok(wanted.der.clone()), "{asked:?}");
+        }
+    }
+}
+
+fn unknown_names_are_refused_where_that_is_wanted(backend: Backend) {
+    let default = certificate(&["default.test"]);
+    let a = certificate(&["*.a.test"]);
+    for &driver in Drivers::all() {
+        let acceptor = by_name(backend, &[&default.identity(), &a.identity()]);
+        let acceptor = acceptor.expect("an acceptor");
+        let acceptor = acceptor.unknown_name(UnknownName::Refuse);
+        let server = TestServer::start(Arc::new(acceptor), driver, |_| service_fn(never));
+        for (asked, wanted) in [
+            (Some("b.test"), Err(UNRECOGNIZED_NAME)),
+            (Some("a.test"), Err(UNRECOGNIZED_NAME)),
+            (Some("x.a.test"), Ok(a.der.clone())),
+            (Some("default.test"), Ok(default.der.clone())),
+            (None, Ok(default.der.clone())),
+        ] {
+            for client in [
+                Client::asking_for(asked),
+                Client::asking_for(asked).tls_1_2(),
+            ] {
+                assert_eq!(client.connect(server.addr), wanted, "{asked:?}");
+            }
+        }
+        server.wait_for("the refused are counted", |counters| {
+            counters.handshakes_failed == 4 && counters.handshakes_completed == 6
+        });
+    }
+}
+
+fn a_client_gets_the_key_that_it_can_use(backend: Backend) {
+    let names = ["a.test", "*.a.test"];
+    let (ecdsa, rsa) = (certificate(&names), certificate(&names).with_rsa());
+    let ed25519 = certificate(&names).with_ed25519();
+    let other = certificate(&["*.test"]).with_rsa();
+    // The order in which they are given does not matter; RSA is the default here.
+    let identities = [&rsa, &ed25519, &ecdsa, &other].map(|made| made.identity());
+    let identities: Vec<_> = identities.iter().collect();
+    let acceptor = by_name(backend, &identities).expect("an acceptor");
+    let driver = Drivers::all()[0];
+    let server = TestServer::start(Arc::new(acceptor), driver, |_| service_fn(never));
+    const ONLY_RSA: &str = "RSA-PSS+SHA256:RSA+SHA256";
+    const ONLY_ECDSA: &str = "ECDSA+SHA256";
+    const ONLY_EDDSA: &str = "ed25519";
+    for asked in [Some("a.test"), Some("x.a.test"), Some("elsewhere"), None] {
+        let client = || Client::asking_for(asked);
+        for (client, wanted) in [
+            (client(), &ecdsa),
+            (client().tls_1_2(), &ecdsa),
+            (client().verifying(ONLY_ECDSA), &ecdsa),
+            (client().verifying(ONLY_ECDSA).tls_1_2(), &ecdsa),
+            (client().verifying(ONLY_EDDSA), &ed25519),
+            (client().verifying(ONLY_EDDSA).tls_1_2(), &ed25519),
+            (client().verifying(ONLY_RSA), &rsa),
+            (client().verifying(ONLY_RSA).tls_1_2(), &rsa),
+            // Whichever version is chosen: under TLS 1.2 the suites go with RSA only.
+            (client().suites("ECDHE-RSA-AES128-GCM-SHA256"), &rsa),
+            (
+                client().suites("ECDHE-RSA-AES128-GCM-SHA256").tls_1_2(),
+                &rsa,
+            ),
+            (
+                client().suites("ECDHE-ECDSA-AES128-GCM-SHA256").tls_1_2(),
+                &ecdsa,
+            ),
+            (client().groups("X25519:P-384").tls_1_2(), &ed25519),
+        ] {
+            let got = client.connect(server.addr);
+            assert_eq!(got, Ok(wanted.der.clone()), "{client:?}");
+        }
+    }
+    // The wildcard's key is the only one for this name, whatever the client prefers.
+    let got = Client::asking_for(Some("b.test")).connect(server.addr);
+    assert_eq!(got, Ok(other.der.clone()));
+}
+
+fn what_cannot_be_served_by_name_is_refused(backend: Backend) {
+    let refusal = |identities: &[&Identity]| {
+        let error = by_name(backend, identities).expect_err("refused");
+        assert!(error.is_config(), "{error:?}");
+        error.to_string()
+    };
+    let a = certificate(&["a.test", "b.test"]).identity();
+    let twice = certificate(&["c.test", "B.test"]).identity();
+    let said = refusal(&[&identity(), &a, &twice]);
+    for part in ["identity 2", "identity 3", "b.test", "ECDSA"] {
+        assert!(said.contains(part), "{said}");
+    }
+    let nameless = certificate(&["192.0.2.1"]).identity();
+    let said = refusal(&[&a, &nameless]);
+    assert!(
+        said.contains("identity 2") && said.contains("dNSName"),
+        "{said}"
+    );
+    by_name(backend, &[&nameless, &a]).expect("as the default it needs no name");
+
+    let none = ServerNameAcceptor::new(&a, Cleartext).expect_err("no TLS");
+    assert!(none.to_string().contains("none"), "{none}");
+    let both = ServerNameAcceptor::new(&a, one(backend, &a)).expect("an acceptor");
+    let both = both.add(&identity(), Renamed(one(backend, &identity())));
+    let said = both.expect_err("two backends").to_string();
+    assert!(
+        said.contains(backend.name) && said.contains("renamed"),
+        "{said}"
+    );
+
+    // One of the acceptors would not choose h2: refused as it would be alone.
+    let mut config = TlsConfig::new(certificate(&["c.test"]).identity());
+    config.alpn_protocols = vec![ProtocolName::HTTP_1_1];
+    let acceptor = by_name(backend, &[&a]).expect("an acceptor");
+    let acceptor = acceptor.add(&config.identity, (backend.make)(&config).expect("made"));
+    let acceptor = acceptor.expect("an acceptor, if of HTTP/1.1");
+    let server = corelane::Server::builder(acceptor).listen(([127, 0, 0, 1], 0).into());
+    assert!(server.bind().is_err_and(|error| error.is_config()));
+}
+
+/// The same acceptor under another name of a backend.
+struct Renamed(Arc<dyn TlsAcceptor>);
+
+impl TlsAcceptor for Renamed {
+    fn backend(&self) -> &'static str {
+        "renamed"
+    }
+
+    fn alpn_protocols(&self) -> Option<Vec<ProtocolName>> {
+        self.0.alpn_protocols()
+    }
+
+    fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
+        self.0.start(client_hello)
+    }
+}
+
+/// Which backend serves the connection, and for which name.
+async fn who(request: Request<Body>) -> Result<Response<String>, Infallible> {
+    let connection = request.body().connection();
+    let name = connection.negotiated.server_name.as_deref();
+    Ok(Response::new(format!(
+        "{} {}",
+        connection.backend,
+        name.unwrap_or_default()
+    )))
+}
+
+fn a_reload_is_for_new_handshakes_and_cuts_nobody_off(backend: Backend) {
+    let other = certificate(&["other.test"]);
+    for &driver in Drivers::all() {
+        let first = by_name(backend, &[&other.identity(), &identity()]).expect("an acceptor");
+        let server = TestServer::start(Arc::new(first), driver, |_| service_fn(who));
+        let (addr, other) = (server.addr, &other);
+        deadline(async {
+            let before = H2Client::connect(backend, addr).await;
+            let old = before.run(|requests| async move {
+                let ask = || async {
+                    send(&requests, get("/"), None)
+                        .await
+                        .expect("answered")
+                        .body
+                };
+                let served_by = format!("{} localhost", backend.name).into_bytes();
+                assert_eq!(ask().await, served_by);
+                let new = by_name(backend, &[&other.identity()]).expect("an acceptor");
+                server.handle().reload(new).expect("reloaded");
+                let got = Client::asking_for(Some("localhost")).connect(addr);
+                assert_eq!(got, Ok(other.der.clone()), "a new handshake");
+                assert_eq!(ask().await, served_by, "an open connection");
+
+                let renamed = Renamed(one(backend, &identity()));
+                let reloader = server.handle().reloader();
+                reloader.reload(renamed).expect("reloaded");
+                let after = H2Client::connect(backend, addr).await;
+                let answer = after.run(|requests| async move {
+                    send(&requests, get("/"), None)
+                        .await
+                        .expect("answered")
+                        .body
+                });
+                assert_eq!(answer.await, b"renamed localhost");
+                assert_eq!(ask().await, served_by, "it tells what it began with");
+                server
+            });
+            old.await.stop(Duration::from_secs(10));
+        });
+    }
+}
+
+fn a_reload_with_what_cannot_be_served_changes_nothing(backend: Backend) {
+    let driver = Drivers::all()[0];
+    let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
+    let refused = |handle: &Handle, acceptor: Arc<dyn TlsAcceptor>| {
+        let error = handle.reload(acceptor).expect_err("refused");
+        assert!(error.is_config(), "{error:?}");
+        error.to_string()
+    };
+    let mut config = TlsConfig::new(identity());
+    config.alpn_protocols = vec![ProtocolName::HTTP_1_1];
+    let http_1 = (backend.make)(&config).expect("an acceptor");
+    let said = refused(server.handle(), http_1);
+    assert!(said.contains("only HTTP/2 is served"), "{said}");
+    let said = refused(server.handle(), Arc::new(Cleartext));
+    assert!(said.contains("no TLS"), "{said}");
+    let got = Client::asking_for(Some("localhost")).connect(server.addr);
+    assert_eq!(got, Ok(CERTIFICATE.der.clone()), "the old one goes on");
+
+    let cleartext = TestServer::start(Arc::new(Cleartext), driver, |_| service_fn(never));
+    refused(cleartext.handle(), backend.acceptor());
+    cleartext.handle().reload(Cleartext).expect("of its kind");
+}
