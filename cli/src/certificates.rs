@@ -66,6 +66,11 @@ impl CertificateArgs {
         !self.cert.is_empty()
     }
 
+    /// The file of one certificate, by its place.
+    pub(crate) fn file(&self, at: usize) -> Option<&std::path::Path> {
+        self.cert.get(at).map(PathBuf::as_path)
+    }
+
     pub(crate) fn reload_interval(&self) -> Option<Duration> {
         self.reload_certs
             .map(|seconds| Duration::from_secs(seconds.get()))
