@@ -11,7 +11,8 @@ macro_rules! counters {
             $($(#[$doc])* pub $name: u64,)*
         }
 
-        /// The same, being counted. Aligned so that no two workers write to one cache line.
+        /// The same, being counted. Where some are of others, a worker counts the part first, and
+        /// whoever reads them reads the whole first: it is never short of its parts. Aligned so that no two workers write to one cache line.
         #[derive(Debug, Default)]
         #[repr(align(128))]
         pub(crate) struct Counters {
@@ -36,9 +37,13 @@ counters! {
     connections_closed,
     /// Handshakes completed, without TLS: connections begun.
     handshakes_completed,
+    /// Of these: by TLS 1.2.
+    handshakes_tls_1_2,
+    /// Of these: by TLS 1.3.
+    handshakes_tls_1_3,
     /// Handshakes that failed, for whatever reason.
     handshakes_failed,
-    /// Of these: no common protocol, answered by the alert `no_application_protocol`.
+    /// Of those that failed: no common protocol, answered by the alert `no_application_protocol`.
     alpn_refused,
     /// Of these: the session negotiated something else than what was decided.
     alpn_disagreements,
@@ -55,7 +60,7 @@ counters! {
     /// Handshakes that resumed an earlier session.
     sessions_resumed,
     /// Requests given to the service. Each ends as one of: answered, abandoned, a panic or an error
-    /// of its handler, a stalled stream, a body that timed out.
+    /// of its handler, a stalled stream.
     requests,
     /// Requests whose response was given to HTTP/2 whole.
     requests_answered,
@@ -89,6 +94,33 @@ counters! {
     connection_panics,
     /// Failed calls of `accept`, for instance for want of file descriptors.
     accept_errors,
+    /// Bytes that came from clients, as they were on the wire, from the ClientHello on; those of a
+    /// handshake count once it is done.
+    bytes_received,
+    /// Bytes that the kernel took for clients, as they were on the wire; those of a handshake count
+    /// once it is done.
+    bytes_sent,
+}
+
+impl WorkerCounters {
+    /// Connections that are open.
+    pub fn connections_open(&self) -> u64 {
+        self.connections_accepted
+            .saturating_sub(self.connections_closed)
+    }
+
+    /// Requests that have begun and not ended.
+    pub fn requests_in_flight(&self) -> u64 {
+        let ended = [
+            self.requests_answered,
+            self.requests_abandoned,
+            self.handler_panics,
+            self.handler_errors,
+            self.streams_stalled,
+        ];
+        // They are counted while they are read.
+        self.requests.saturating_sub(ended.iter().sum())
+    }
 }
 
 /// Written by the thread of one worker only, so that counting needs no locked instruction.
@@ -97,6 +129,11 @@ pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     pub(crate) fn add(&self) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
+        self.add_many(1);
+    }
+
+    pub(crate) fn add_many(&self, n: usize) {
+        self.0
+            .store(self.0.load(Relaxed).wrapping_add(n as u64), Relaxed);
     }
 }

@@ -19,6 +19,8 @@ mod error;
 pub mod fuzzing;
 mod http2;
 mod io;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod negotiated;
 #[cfg(feature = "probe")]
 pub mod probe;
@@ -42,8 +44,8 @@ pub use self::{
     http2::Body,
     io::TlsStream,
     server::{
-        ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Reloader, Server,
-        WorkerInfo, WorkerStatus, serve_connection,
+        ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Observer, Reloader,
+        Server, WorkerInfo, WorkerStatus, serve_connection,
     },
     service::{HttpService, ServiceFn, WithConnectionInfo, service_fn, with_connection_info},
 };

@@ -142,6 +142,11 @@ const LAYERS: &[Layer] = &[
             "nix",
         ],
     },
+    Layer {
+        path: "metrics.rs",
+        modules: &["server::*"],
+        crates: &["metrics"],
+    },
     // The leaves.
     Layer {
         path: "",
@@ -209,7 +214,10 @@ fn backends_are_chosen_in_one_place() {
         }
         let mut text = fs::read_to_string(&file).expect("readable");
         if name == Path::new("lib.rs") {
-            text = text.replacen("#[cfg(feature = \"probe\")]\npub mod probe;", "", 1);
+            // What has nothing to do with backends.
+            for module in ["probe\")]\npub mod probe;", "metrics\")]\nmod metrics;"] {
+                text = text.replacen(&format!("#[cfg(feature = \"{module}"), "", 1);
+            }
         }
         assert!(
             !text.contains("feature ="),

@@ -12,21 +12,23 @@ use corelane::{AlpnMissing, Driver, IpNet};
 
 use crate::{
     access_log::AccessLogArgs,
+    admin::AdminArgs,
     alpn::AlpnArgs,
     certificates::CertificateArgs,
     client_certificates::ClientCertificateArgs,
     limits::LimitArgs,
     restart::{RestartArgs, UpgradeArgs},
+    status::StatusArgs,
     tickets::TicketArgs,
 };
 
 /// HTTP/2 over TLS, one server per core.
 ///
-/// Answers / (what was negotiated), /bytes/N (N bytes), /echo (the request's body and trailers),
-/// /drain (length and SHA-256 of the request's body), /healthz and /readyz (whether it works, and
-/// is to be sent requests). SIGINT and SIGTERM let requests in flight finish; a second signal ends
-/// at once. SIGHUP reads the certificates anew, SIGUSR2 replaces the server, as corelane upgrade
-/// does.
+/// Answers / (a live status page for browsers, else what was negotiated), /bytes/N (N bytes), /echo
+/// (the request's body and trailers), /drain (length and SHA-256 of the request's body), /healthz and
+/// /readyz (whether it works, and is to be sent requests). SIGINT and SIGTERM let requests in flight
+/// finish; a second signal ends at once. SIGHUP reads the certificates anew, SIGUSR2 replaces the
+/// server, as corelane upgrade does.
 ///
 /// Every option can also be set by its variable of the environment, and by its name as a key of the
 /// file that --config names; a flag wins over the environment, the environment over the file.
@@ -99,6 +101,12 @@ pub(crate) struct Args {
     /// Say more: -v handshakes that failed, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+
+    #[command(flatten)]
+    pub(crate) status: StatusArgs,
 
     #[command(flatten)]
     pub(crate) certificates: CertificateArgs,

@@ -65,6 +65,11 @@ impl CertificateArgs {
         !self.cert.is_empty()
     }
 
+    /// The file of one certificate, by its place.
+    pub(crate) fn file(&self, at: usize) -> Option<&std::path::Path> {
+        self.cert.get(at).map(PathBuf::as_path)
+    }
+
     pub(crate) fn reload_interval(&self) -> Option<Duration> {
         self.reload_certs
             .map(|seconds| Duration::from_secs(seconds.get()))
@@ -141,7 +146,7 @@ impl CertificateArgs {
             }
             if readable_by_others(key) {
                 let file = key.display();
-                tracing::warn!("others can read the private key {file}: run `chmod 600 {file}`");
+                tracing::warn!("everybody on this machine can read the private key {file}: run `chmod o= {file}`");
             }
         }
     }
@@ -180,8 +185,9 @@ fn readable_by_others(file: &Path) -> bool {
     cfg_if::cfg_if! {
         if #[cfg(unix)] {
             use std::os::unix::fs::PermissionsExt;
-            // That it is there was seen when it was read.
-            std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+            // That it is there was seen when it was read. A group may be meant: Kubernetes gives the
+            // files of a secret one.
+            std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
         } else {
             let _ = file;
             false

@@ -8,6 +8,7 @@
 )]
 
 mod access_log;
+mod admin;
 mod alpn;
 mod args;
 mod certificates;
@@ -22,6 +23,7 @@ mod routes;
 mod self_signed;
 mod service_manager;
 mod signals;
+mod status;
 mod tickets;
 mod tls;
 
@@ -30,6 +32,7 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     process::ExitCode,
     rc::Rc,
+    sync::Arc,
 };
 
 use corelane::{Affinity, Builder, Chain, Error, Handle, Server, tls::Identity};
@@ -42,11 +45,13 @@ use tracing_subscriber::{
 
 use crate::{
     access_log::{Log, Record},
+    admin::Admin,
     args::Args,
     configuration::{Invocation, Stop},
     health::{HEALTH, State},
     restart::{Inherited, PidFile, Program},
     signals::Running,
+    status::{Source, Status},
 };
 
 /// A worker allocates and frees several times per request, in sizes that glibc returns to the kernel
@@ -121,18 +126,27 @@ fn serve(args: &'static Args, inherited: &mut Inherited) -> Result<(), Box<dyn s
     if restart.takeover && !inherited.replaces_server() {
         restart::look_at_the_kernel();
     }
+    let admin = args.admin.bind(inherited.named(admin::SOCKET))?;
     let (builder, tls, identities) = configured(args, inherited)?;
     let server = builder.bind().map_err(restart::advise)?;
     let log = args.access_log.start()?;
+    let source = args.status.source();
     let handle = match &log {
-        None => server.serve(|_worker| corelane::service_fn(routes::answer))?,
-        Some(log) => serve_logged(server, log.log().clone())?,
+        None => serve_unlogged(server, source.clone())?,
+        Some(log) => serve_logged(server, source.clone(), log.log().clone())?,
     };
+    if let Some(source) = source {
+        source.observe(handle.observer());
+    }
     let pid_file = restart.pid_file.as_deref().map(PidFile::write);
     let _pid_file = pid_file.transpose()?;
     HEALTH.set(State::Ready);
     reload.start(args, identities, handle.reloader())?;
-    introduce(&handle, &tls);
+    introduce(&handle, &tls, admin.as_ref());
+    let mut sockets = Vec::new();
+    if let Some(admin) = admin {
+        sockets.push((admin::SOCKET, admin.start(handle.observer())?));
+    }
     match inherited.replaces_server() {
         true => inherited.ready(),
         false => service_manager::ready(),
@@ -140,7 +154,7 @@ fn serve(args: &'static Args, inherited: &mut Inherited) -> Result<(), Box<dyn s
     let running = Running {
         handle,
         program,
-        sockets: Vec::new(),
+        sockets,
         upgrade_timeout: restart.upgrade_timeout(),
         shutdown_delay: restart.shutdown_delay(),
         shutdown_deadline: args.limits.shutdown_deadline(),
@@ -152,13 +166,22 @@ fn serve(args: &'static Args, inherited: &mut Inherited) -> Result<(), Box<dyn s
     Ok(ended?)
 }
 
-fn serve_logged(server: Server, log: Log) -> Result<Handle, Error> {
+fn serve_unlogged(server: Server, source: Option<Arc<Source>>) -> Result<Handle, Error> {
     server.serve(move |_worker| {
+        let status = Status::new(source.clone());
+        corelane::service_fn(move |request| routes::answer(request, status.clone()))
+    })
+}
+
+fn serve_logged(server: Server, source: Option<Arc<Source>>, log: Log) -> Result<Handle, Error> {
+    server.serve(move |_worker| {
+        let status = Status::new(source.clone());
         let log = Rc::new(log.clone());
         corelane::service_fn(move |request| {
             let record = Record::begin(&log, &request);
+            let status = status.clone();
             async move {
-                let answer = routes::answer(request).await;
+                let answer = routes::answer(request, status).await;
                 answer.map(|response| record.answered(response))
             }
         })
@@ -241,7 +264,7 @@ fn default_addrs() -> Vec<SocketAddr> {
 }
 
 /// Says what is running and how to try it. Nobody to read it is no reason to fail.
-fn introduce(handle: &Handle, tls: &tls::Description) {
+fn introduce(handle: &Handle, tls: &tls::Description, admin: Option<&Admin>) {
     let mut out = std::io::stdout().lock();
     let addrs = handle.local_addrs();
     let scheme = tls.scheme;
@@ -258,6 +281,9 @@ fn introduce(handle: &Handle, tls: &tls::Description) {
             None => "not pinned".into(),
         };
         let _ = writeln!(out, "  {}: {}, {cpu}", info.index, info.driver);
+    }
+    if let Some(admin) = admin {
+        let _ = writeln!(out, "metrics: http://{}/metrics", admin.addr());
     }
     if let Some(addr) = addrs.first() {
         let host = match addr.ip() {

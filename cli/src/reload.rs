@@ -10,7 +10,7 @@ use std::{
 use corelane::{Chain, Error, Reloader, tls::Identity};
 use signal_hook::{consts::SIGHUP, iterator::Signals};
 
-use crate::{args::Args, tls};
+use crate::{admin::EXPIRY, args::Args, tls};
 
 /// To be called before any thread starts: a signal is then never lost to the default action, which
 /// would end the process.
@@ -28,6 +28,7 @@ impl Reload {
         identities: Vec<Identity>,
         reloader: Reloader,
     ) -> io::Result<()> {
+        EXPIRY.set(args, &identities);
         let served = Arc::new(Mutex::new(Served {
             args,
             identities,
@@ -128,6 +129,7 @@ impl Served {
     fn reload(&mut self) -> Result<(), Error> {
         let tls = tls::choose(self.args)?;
         self.reloader.reload(tls.acceptor)?;
+        EXPIRY.set(self.args, &tls.identities);
         self.identities = tls.identities;
         self.said = None;
         tracing::info!(tls = tls.description.text, "certificates reloaded");
@@ -170,7 +172,10 @@ mod tests {
             .listen(args.listen[0])
             .workers(NonZeroUsize::MIN);
         let server = server.bind().expect("loopback");
-        let handle = server.serve(|_| corelane::service_fn(crate::routes::answer));
+        let handle = server.serve(|_| {
+            let status = crate::status::Status::new(None);
+            corelane::service_fn(move |request| crate::routes::answer(request, status.clone()))
+        });
         Served {
             args,
             identities: tls.identities,

@@ -14,11 +14,17 @@ use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 
-use crate::{digest::Sha256, health::HEALTH};
+use crate::{digest::Sha256, health::HEALTH, status::Status};
 
 type ResponseBody = UnsyncBoxBody<Bytes, Error>;
 
-pub(crate) async fn answer(request: Request<Body>) -> Result<Response<ResponseBody>, Infallible> {
+pub(crate) async fn answer(
+    request: Request<Body>,
+    status: Status,
+) -> Result<Response<ResponseBody>, Infallible> {
+    if let Some(response) = status.answer(&request) {
+        return Ok(response);
+    }
     let path = request.uri().path().to_owned();
     Ok(match path.as_str() {
         "/" => text(StatusCode::OK, page(request.body().connection())),
@@ -53,6 +59,16 @@ fn text(status: StatusCode, text: String) -> Response<ResponseBody> {
 
 /// What was negotiated with this client, a line each.
 fn page(connection: &ConnectionInfo) -> String {
+    let mut page = String::new();
+    for (name, value) in negotiated(connection) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "{name}: {value}");
+    }
+    page
+}
+
+/// The same, to be shown in whichever way.
+pub(crate) fn negotiated(connection: &ConnectionInfo) -> [(&'static str, String); 8] {
     fn or_none(value: &Option<impl ToString>) -> String {
         value.as_ref().map_or("none".into(), ToString::to_string)
     }
@@ -60,8 +76,7 @@ fn page(connection: &ConnectionInfo) -> String {
     let resumed = negotiated
         .resumed
         .map(|resumed| if resumed { "yes" } else { "no" });
-    let mut page = String::new();
-    for (name, value) in [
+    [
         ("protocol", "HTTP/2".into()),
         ("alpn", or_none(&negotiated.alpn_protocol)),
         ("tls version", or_none(&negotiated.tls_version)),
@@ -70,11 +85,7 @@ fn page(connection: &ConnectionInfo) -> String {
         ("resumed", or_none(&resumed)),
         ("backend", connection.backend.into()),
         ("worker", connection.worker.to_string()),
-    ] {
-        // Writing to a String cannot fail.
-        let _ = writeln!(page, "{name}: {value}");
-    }
-    page
+    ]
 }
 
 /// The request's body and trailers as they come in.

@@ -64,11 +64,11 @@ pub(super) enum Flood {
 
 impl Flood {
     pub(super) fn tell(self, scope: &Scope) {
-        scope.counters.floods.add();
         match self {
             Self::Frames => scope.counters.frame_floods.add(),
             Self::Resets => scope.counters.reset_floods.add(),
         }
+        scope.counters.floods.add();
         tracing::info!(peer = %scope.info.peer_addr, why = %self, "a peer is told to calm down");
     }
 }

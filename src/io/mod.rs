@@ -5,6 +5,7 @@ mod pace;
 mod plain_http;
 mod proxy_header;
 mod stream;
+mod traffic;
 mod wire;
 
 #[cfg(any(test, fuzzing))]

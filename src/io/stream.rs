@@ -4,6 +4,7 @@ use std::{
     future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -12,11 +13,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     pace::Pace,
+    traffic::Traffic,
     wire::{Replay, SocketWire, Writes},
 };
 use crate::{
     alpn::AlpnMissing,
     buffer::Buffer,
+    counters::Counters,
     error::Error,
     negotiated::Negotiated,
     time::{LeastRate, Timer},
@@ -52,11 +55,16 @@ pub struct TlsStream<IO> {
     reader: Option<Waker>,
     /// Ends a write that makes too little progress; `None`: it may wait for good.
     stall: Option<LeastRate>,
+    traffic: Traffic,
     session: Box<dyn TlsSession>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     pub(super) fn new(io: IO, replay: Replay, session: Box<dyn TlsSession>) -> Self {
+        let traffic = Traffic::Kept {
+            received: replay.len(),
+            sent: 0,
+        };
         Self {
             io,
             replay,
@@ -68,6 +76,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             lazy_answers: false,
             reader: None,
             stall: None,
+            traffic,
             session,
         }
     }
@@ -97,6 +106,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     pub(crate) fn set_timer(&mut self, timer: Timer, write_limit: Duration, min_rate: u32) {
         self.stall = Some(LeastRate::new(timer, write_limit, min_rate));
         self.pace.set_timer(timer);
+    }
+
+    /// Counts its bytes there, those of the handshake too.
+    pub(crate) fn set_counters(&mut self, counters: &Arc<Counters>) {
+        self.traffic.count(counters);
     }
 
     /// For a caller that flushes after every read that has to wait: what a read makes the session
@@ -147,6 +161,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             cx: &mut *cx,
             pace: &mut self.pace,
             writes: Writes::default(),
+            received: 0,
         };
         let result = match call(&mut *self.session, &mut wire) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
@@ -158,7 +173,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             }
             Ok(value) => Poll::Ready(Ok(value)),
         };
-        let writes = wire.writes;
+        let SocketWire {
+            writes, received, ..
+        } = wire;
+        self.traffic.moved(received, writes.taken);
         if let (Some(stall), Some(blocked)) = (&mut self.stall, writes.blocked) {
             stall.moved(writes.taken);
             if !blocked {

@@ -22,6 +22,10 @@ impl Replay {
         Self { bytes, given: 0 }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.given
+    }
+
     fn read(&mut self, buf: &mut [u8]) -> Option<usize> {
         let rest = &self.bytes[self.given..];
         if rest.is_empty() {
@@ -43,6 +47,8 @@ pub(super) struct SocketWire<'a, 'cx, IO> {
     pub(super) cx: &'a mut Context<'cx>,
     pub(super) pace: &'a mut Pace,
     pub(super) writes: Writes,
+    /// Bytes that came from the socket.
+    pub(super) received: usize,
 }
 
 /// What became of the writes of one call.
@@ -76,6 +82,7 @@ impl<IO: AsyncRead + Unpin> Read for SocketWire<'_, '_, IO> {
             Poll::Ready(_) => self.pace.took(buf.filled().len()),
         }
         would_block(poll)?;
+        self.received += buf.filled().len();
         Ok(buf.filled().len())
     }
 }

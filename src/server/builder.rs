@@ -14,6 +14,7 @@ use super::{
     current_acceptor::{CurrentAcceptor, Reloader},
     handle::Handle,
     listener::{self, ListenerOptions},
+    observer::Observer,
     runtime::Driver,
     worker::{self, Plan, Stop, WorkerInfo, WorkerLimits},
 };
@@ -296,6 +297,7 @@ impl Server {
         S: HttpService,
     {
         let factory = Arc::new(factory);
+        let backend = self.acceptor.backend();
         let acceptor = Arc::new(CurrentAcceptor::new(self.acceptor));
         let stop = Stop::default();
         let (started, starting) = mpsc::channel();
@@ -338,19 +340,23 @@ impl Server {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        let reloader = Reloader(acceptor);
-        let mut handle = Handle::new(self.local_addrs, reloader, sockets, stop, threads);
         if failure.is_none() && workers.len() != counters.len() {
             failure = Some(Error::new(Kind::Worker, "a worker ended while it started"));
         }
+        workers.sort_by_key(|info| info.index);
+        let observer = Observer::new(
+            backend,
+            workers.into_iter().zip(counters).collect(),
+            stop.clone(),
+        );
+        let reloader = Reloader(acceptor);
+        let handle = Handle::new(self.local_addrs, reloader, sockets, stop, threads, observer);
         if let Some(error) = failure {
             handle.abort();
             // What ended the start is the error to report.
             let _ = handle.wait();
             return Err(error);
         }
-        workers.sort_by_key(|info| info.index);
-        handle.set_workers(workers.into_iter().zip(counters).collect());
         Ok(handle)
     }
 }

@@ -36,6 +36,7 @@ use crate::{
     error::{Chain, Error, Kind},
     http2::{self, Closed, Responder},
     io::{self, Accepted, Failed, ProxyHeader, TlsStream},
+    negotiated::TlsVersion,
     scratch::Scratch,
     service::HttpService,
     time::Timer,
@@ -204,6 +205,7 @@ impl Setup<'_> {
         let http2 = &self.options.http2;
         stream.set_timer(TIMER, limits.write, limits.min_rate);
         stream.answer_with_flushes();
+        stream.set_counters(self.counters);
         let scope = http2::Scope::new(info, limits, http2, TIMER, self.counters);
         let scope = Rc::new(scope);
         let preface = http2::preface(stream, http2);
@@ -245,7 +247,6 @@ impl Setup<'_> {
             }
             Err(error) => error,
         };
-        self.counters.handshakes_failed.add();
         match error.kind() {
             Kind::AlpnMismatch => self.counters.alpn_refused.add(),
             Kind::AlpnDisagreement => self.counters.alpn_disagreements.add(),
@@ -254,6 +255,7 @@ impl Setup<'_> {
             Kind::ProxyHeader => self.unnamed(peer, &error),
             _ => {}
         }
+        self.counters.handshakes_failed.add();
         tracing::info!(%peer, why = %Chain(&error), time = ?begun.elapsed(), "handshake failed");
         Err(error)
     }
@@ -311,8 +313,13 @@ impl Setup<'_> {
     }
 
     fn handshake_done(&self, accepted: &Accepted<Socket>, peer: SocketAddr, begun: Instant) {
-        self.counters.handshakes_completed.add();
         let negotiated = &accepted.negotiated;
+        match negotiated.tls_version {
+            Some(TlsVersion::TLS_1_2) => self.counters.handshakes_tls_1_2.add(),
+            Some(TlsVersion::TLS_1_3) => self.counters.handshakes_tls_1_3.add(),
+            _ => {}
+        }
+        self.counters.handshakes_completed.add();
         if negotiated.resumed == Some(true) {
             self.counters.sessions_resumed.add();
         }

@@ -9,10 +9,10 @@ use std::{
 
 use super::{
     current_acceptor::Reloader,
-    worker::{Stop, WorkerInfo},
+    observer::{Observer, WorkerStatus},
+    worker::Stop,
 };
 use crate::{
-    counters::{Counters, WorkerCounters},
     error::{Error, Kind},
     http2::panic_message,
     tls::TlsAcceptor,
@@ -26,17 +26,7 @@ pub struct Handle {
     listeners: Vec<Weak<TcpListener>>,
     stop: Stop,
     threads: Vec<JoinHandle<()>>,
-    workers: Vec<(WorkerInfo, Arc<Counters>)>,
-}
-
-/// One worker and what it has done.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct WorkerStatus {
-    /// Which worker.
-    pub info: WorkerInfo,
-    /// What it has done since it started.
-    pub counters: WorkerCounters,
+    observer: Observer,
 }
 
 impl Handle {
@@ -46,6 +36,7 @@ impl Handle {
         listeners: Vec<Weak<TcpListener>>,
         stop: Stop,
         threads: Vec<JoinHandle<()>>,
+        observer: Observer,
     ) -> Self {
         Self {
             local_addrs,
@@ -53,12 +44,8 @@ impl Handle {
             listeners,
             stop,
             threads,
-            workers: Vec::new(),
+            observer,
         }
-    }
-
-    pub(super) fn set_workers(&mut self, workers: Vec<(WorkerInfo, Arc<Counters>)>) {
-        self.workers = workers;
     }
 
     /// The addresses listened on.
@@ -86,13 +73,12 @@ impl Handle {
 
     /// What each worker has done so far.
     pub fn workers(&self) -> Vec<WorkerStatus> {
-        self.workers
-            .iter()
-            .map(|(info, counters)| WorkerStatus {
-                info: *info,
-                counters: counters.read(),
-            })
-            .collect()
+        self.observer.workers().collect()
+    }
+
+    /// A look at the server for others than who holds it: for a metrics endpoint, or a handler.
+    pub fn observer(&self) -> Observer {
+        self.observer.clone()
     }
 
     /// Gives every handshake that begins from now on this acceptor, with other certificates, say.

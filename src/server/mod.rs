@@ -8,6 +8,7 @@ mod current_acceptor;
 mod handle;
 mod handshakes;
 mod listener;
+mod observer;
 mod runtime;
 mod socket;
 
@@ -19,7 +20,8 @@ pub use self::{
     builder::{Affinity, Builder, Server},
     connection::{ConnectionOptions, serve_connection},
     current_acceptor::Reloader,
-    handle::{Handle, WorkerStatus},
+    handle::Handle,
+    observer::{Observer, WorkerStatus},
     runtime::{ActiveDriver, Driver},
     worker::WorkerInfo,
 };

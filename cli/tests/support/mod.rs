@@ -53,6 +53,13 @@ impl Corelane {
         addr.parse().expect("an address")
     }
 
+    /// The rest of the line that begins so.
+    pub(crate) fn said_of(&self, beginning: &str) -> &str {
+        let mut lines = self.introduction.iter();
+        let line = lines.find_map(|line| line.strip_prefix(beginning));
+        line.unwrap_or_else(|| panic!("{beginning:?} is not in {:?}", self.introduction))
+    }
+
     pub(crate) fn says(&self, text: &str) {
         let said = self.introduction.join("\n");
         assert!(said.contains(text), "{text:?} is not in:\n{said}");

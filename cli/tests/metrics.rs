@@ -1,0 +1,388 @@
+//! What there is to look at: the admin port and its metrics, the live status page.
+
+mod support;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use h2::{RecvStream, client::SendRequest};
+use http::{Request, Response, StatusCode, header::ACCEPT};
+use serde_json::Value;
+use support::{Corelane, DEADLINE};
+
+const QUIET: [&str; 5] = ["--tls", "none", "--listen", "127.0.0.1:0", "--workers=1"];
+const CERTIFICATES: &str = "corelane_certificate_not_after_seconds";
+const DOCUMENT: &str = include_str!("../../docs/metrics.md");
+const DASHBOARD: &str = include_str!("../../deploy/grafana-dashboard.json");
+
+/// A server without TLS and its admin port.
+fn with_admin() -> (Corelane, SocketAddr) {
+    let server = Corelane::start(&[&QUIET[..], &["--admin", "0"]].concat());
+    let url = server.said_of("metrics: http://");
+    let (addr, path) = url.split_once('/').expect("a path");
+    assert_eq!(path, "metrics");
+    let addr: SocketAddr = addr.parse().expect("an address");
+    assert!(addr.ip().is_loopback(), "{addr}");
+    (server, addr)
+}
+
+/// Status and body.
+fn ask_admin(addr: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(addr).expect("connects");
+    stream.set_read_timeout(Some(DEADLINE)).expect("set");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {addr}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).expect("a status");
+    (status.parse().expect("a number"), body.to_owned())
+}
+
+fn metrics(addr: SocketAddr) -> String {
+    let (status, text) = ask_admin(addr, "/metrics");
+    assert_eq!(status, 200);
+    text
+}
+
+/// Runs a client on an HTTP/2 connection with prior knowledge.
+fn with_client<T, F: Future<Output = T>>(
+    addr: SocketAddr,
+    work: impl FnOnce(SendRequest<Bytes>) -> F,
+) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(async {
+            let tcp = tokio::net::TcpStream::connect(addr).await;
+            let (requests, connection) = h2::client::handshake(tcp.expect("connects"))
+                .await
+                .expect("HTTP/2");
+            let connection = tokio::spawn(connection);
+            let result = tokio::time::timeout(DEADLINE, work(requests)).await;
+            connection.abort();
+            result.expect("the test hangs")
+        })
+}
+
+async fn get(requests: &SendRequest<Bytes>, path: &str, accept: &str) -> Response<RecvStream> {
+    let mut requests = requests.clone().ready().await.expect("ready");
+    let request = Request::get(format!("http://localhost{path}")).header(ACCEPT, accept);
+    let request = request.body(()).expect("a request");
+    let (response, _) = requests.send_request(request, true).expect("sent");
+    response.await.expect("a response")
+}
+
+async fn text(response: Response<RecvStream>) -> String {
+    let mut body = response.into_body();
+    let mut text = Vec::new();
+    while let Some(data) = body.data().await {
+        let data = data.expect("data");
+        let flow = body.flow_control();
+        flow.release_capacity(data.len()).expect("released");
+        text.extend_from_slice(&data);
+    }
+    String::from_utf8(text).expect("text")
+}
+
+/// The kind of each metric and its labels, as the table in the documentation has them.
+fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let rows = DOCUMENT.lines().filter_map(|line| {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let name = cells.get(1)?.strip_prefix('`')?.strip_suffix('`')?;
+        let labels = cells[3]
+            .split(',')
+            .map(|label| label.trim().trim_matches('`'));
+        let labels = labels.filter(|label| !label.is_empty()).map(str::to_owned);
+        Some((name.to_owned(), (cells[2].to_owned(), labels.collect())))
+    });
+    rows.collect()
+}
+
+/// The same, as they are in an answer.
+fn exposed(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let mut found: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
+    for line in text.lines() {
+        if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').expect("name and kind");
+            assert!(text.contains(&format!("# HELP {name} ")), "{name}");
+            found.entry(name.to_owned()).or_default().0 = kind.to_owned();
+        } else if let Some((name, labels)) = line.split_once('{') {
+            let labels = labels.split_once('}').expect("closed").0;
+            let labels = labels.split("\",").map(|label| label.split('=').next());
+            let labels = labels.map(|label| label.expect("a name").to_owned());
+            found.entry(name.to_owned()).or_default().1.extend(labels);
+        }
+    }
+    found
+}
+
+/// The sum over all series that have this in their labels.
+fn sum(text: &str, name: &str, label: &str) -> f64 {
+    let series = text.lines().filter_map(|line| line.strip_prefix(name));
+    let series = series.filter(|rest| rest.starts_with(['{', ' ']) && rest.contains(label));
+    let values = series.map(|rest| rest.rsplit(' ').next().expect("a value"));
+    values
+        .map(|value| value.parse::<f64>().expect("a number"))
+        .sum()
+}
+
+#[test]
+fn the_metrics_are_those_of_the_documentation_and_count() {
+    let (server, admin) = with_admin();
+    with_client(server.addr(), |requests| async move {
+        for path in ["/bytes/100000", "/", "/nowhere"] {
+            text(get(&requests, path, "*/*").await).await;
+        }
+        let events = get(&requests, "/events", "*/*").await;
+        let begun = Instant::now();
+        let mut text = metrics(admin);
+        // A worker may count what its client has seen already a little later.
+        while sum(&text, "corelane_requests_ended_total", "answered") < 3.0 {
+            assert!(begun.elapsed() < DEADLINE, "{text}");
+            tokio::task::yield_now().await;
+            text = metrics(admin);
+        }
+        let mut without_tls = documented();
+        without_tls.remove(CERTIFICATES).expect("documented");
+        assert_eq!(exposed(&text), without_tls);
+        for (name, label, value) in [
+            ("corelane_requests_total", "worker=\"0\"", 4.0),
+            ("corelane_requests_ended_total", "", 3.0),
+            ("corelane_requests_in_flight", "", 1.0),
+            ("corelane_connections_open", "", 1.0),
+            (
+                "corelane_handshakes_completed_total",
+                "version=\"none\"",
+                1.0,
+            ),
+            ("corelane_handshakes_completed_total", "", 1.0),
+            ("corelane_handshakes_failed_total", "", 0.0),
+            ("corelane_worker_info", "worker=\"0\"", 1.0),
+            ("corelane_build_info", "backend=\"none\"", 1.0),
+        ] {
+            assert_eq!(sum(&text, name, label), value, "{name} {label}\n{text}");
+        }
+        let sent = sum(&text, "corelane_sent_bytes_total", "");
+        assert!((100_000.0..150_000.0).contains(&sent), "{sent}");
+        assert!(sum(&text, "process_resident_memory_bytes", "") > 1e6);
+        drop(events);
+    });
+}
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
+#[test]
+fn the_end_of_a_certificate_is_told() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+    let dir = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: String| {
+        let file = dir.path().join(name);
+        std::fs::write(&file, text).expect("written");
+        file.to_str().expect("UTF-8").to_owned()
+    };
+    let cert = write("cert.pem", made.cert.pem());
+    let key = write("key.pem", made.signing_key.serialize_pem());
+    let files = ["--cert", &cert, "--key", &key];
+    let rest = ["--listen", "127.0.0.1:0", "--workers=1", "--admin", "0"];
+    let server = Corelane::start(&[&files[..], &rest].concat());
+    let addr = server
+        .said_of("metrics: http://")
+        .trim_end_matches("/metrics");
+    let text = metrics(addr.parse().expect("an address"));
+    assert_eq!(exposed(&text)[CERTIFICATES], documented()[CERTIFICATES]);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let left = sum(&text, CERTIFICATES, &cert) - now.expect("after 1970").as_secs_f64();
+    assert!(left > 300.0 * 86_400.0, "{left}");
+}
+
+#[test]
+fn the_dashboard_asks_for_what_there_is() {
+    fn expressions<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    match value {
+                        Value::String(text) if key == "expr" || key == "query" => found.push(text),
+                        value => expressions(value, found),
+                    }
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| expressions(value, found)),
+            _ => {}
+        }
+    }
+    let dashboard: Value = serde_json::from_str(DASHBOARD).expect("JSON");
+    let documented = documented();
+    let mut found = Vec::new();
+    expressions(&dashboard, &mut found);
+    let mut asked_for = BTreeSet::new();
+    for expression in found {
+        let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let names =
+            words.filter(|word| word.starts_with("corelane_") || word.starts_with("process_"));
+        for name in names {
+            let (kind, _) = documented
+                .get(name)
+                .unwrap_or_else(|| panic!("{expression}: there is no {name}"));
+            let counts = expression.contains(&format!("rate({name}{{"));
+            assert_eq!(counts, kind == "counter", "{expression}");
+            asked_for.insert(name);
+        }
+    }
+    // What corelane itself counts is all to be seen; the labels of workers are for the choice of one.
+    let own = documented
+        .keys()
+        .filter(|name| name.starts_with("corelane_"));
+    let own: BTreeSet<_> = own.map(String::as_str).collect();
+    let missing: Vec<_> = own.difference(&asked_for).collect();
+    assert!(missing.is_empty(), "not on the dashboard: {missing:?}");
+}
+
+#[test]
+fn clients_that_hold_on_keep_nobody_out() {
+    let (_server, admin) = with_admin();
+    let mut idle: Vec<_> = (0..200)
+        .map(|_| TcpStream::connect(admin).expect("connects"))
+        .collect();
+    assert_eq!(ask_admin(admin, "/healthz"), (200, "ok\n".into()));
+    // They have given way, the oldest first.
+    idle[0].set_read_timeout(Some(DEADLINE)).expect("set");
+    let ended = idle[0].read(&mut [0]);
+    let reset = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionReset;
+    assert!(ended.as_ref().is_ok_and(|n| *n == 0) || ended.as_ref().is_err_and(reset));
+    assert_eq!(ask_admin(admin, "/nowhere").0, 404);
+}
+
+#[test]
+fn readiness_ends_before_the_server_does_and_so_do_events() {
+    let (mut server, admin) = with_admin();
+    assert_eq!(ask_admin(admin, "/readyz"), (200, "ready\n".into()));
+    let signal = || server.signal("-TERM");
+    with_client(server.addr(), |requests| async move {
+        let mut events = get(&requests, "/events", "*/*").await.into_body();
+        assert!(events.data().await.expect("an event").is_ok());
+        // Stays in flight until the test lets go.
+        let mut sender = requests.clone().ready().await.expect("ready");
+        let request = Request::post("http://localhost/drain").body(());
+        let (response, mut upload) = sender
+            .send_request(request.expect("a request"), false)
+            .expect("sent");
+        upload.send_data("a beginning".into(), false).expect("sent");
+        text(get(&requests, "/", "*/*").await).await;
+        signal();
+        while let Some(event) = events.data().await {
+            event.expect("a stream of events that ends is ended well");
+        }
+        assert_eq!(ask_admin(admin, "/readyz"), (503, "draining\n".into()));
+        assert_eq!(ask_admin(admin, "/healthz").0, 200);
+        upload.send_data(Bytes::new(), true).expect("sent");
+        assert_eq!(response.await.expect("a response").status(), StatusCode::OK);
+    });
+    assert!(server.wait().success());
+}
+
+/// A stream of events, one at a time.
+struct Events(RecvStream, String);
+
+impl Events {
+    async fn next(&mut self) -> Value {
+        loop {
+            if let Some((event, rest)) = self.1.split_once("\n\n") {
+                let json = event.strip_prefix("data: ").expect("an event");
+                let json = serde_json::from_str(json).expect("JSON");
+                self.1 = rest.to_owned();
+                return json;
+            }
+            let data = self.0.data().await.expect("more events").expect("data");
+            let flow = self.0.flow_control();
+            flow.release_capacity(data.len()).expect("released");
+            self.1 += std::str::from_utf8(&data).expect("text");
+        }
+    }
+}
+
+#[test]
+fn browsers_get_a_live_page_and_others_plain_text() {
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let server = Corelane::start(&QUIET);
+    with_client(server.addr(), |requests| async move {
+        let plain = get(&requests, "/", "*/*").await;
+        assert_eq!(plain.headers()["content-type"], "text/plain; charset=utf-8");
+        assert!(text(plain).await.starts_with("protocol: HTTP/2\n"));
+
+        let page = get(&requests, "/", browser).await;
+        assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+        assert_eq!(page.headers()["vary"], "accept");
+        let policy = page.headers()["content-security-policy"].to_str();
+        let policy = policy.expect("text").to_owned();
+        assert!(policy.starts_with("default-src 'none';"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let page = text(page).await;
+        assert!(page.contains("<dt>backend</dt><dd>none</dd>"), "{page}");
+        let nothing_is_left_to_fill_in = !page.contains(['{', '}']);
+        assert!(nothing_is_left_to_fill_in, "{page}");
+        // Nothing within the page that its policy forbids, and nothing from elsewhere.
+        for forbidden in ["style=", "onload=", "<style", "http:", "https:"] {
+            assert!(!page.contains(forbidden), "{forbidden}: {page}");
+        }
+        for part in page
+            .split(['"'])
+            .filter(|part| part.starts_with("/status."))
+        {
+            assert_eq!(get(&requests, part, "*/*").await.status(), StatusCode::OK);
+        }
+
+        let mut events = Events(
+            get(&requests, "/events", "*/*").await.into_body(),
+            String::new(),
+        );
+        let first = events.next().await;
+        let requests_before = first["workers"][0]["requests"].as_u64().expect("a number");
+        // It is on its way already: events are made once for all who look.
+        let mut others = Events(
+            get(&requests, "/events", "*/*").await.into_body(),
+            String::new(),
+        );
+        let same = others.next().await;
+        let mut seen = vec![first];
+        while !seen.contains(&same) {
+            assert!(seen.len() < 3, "{seen:?} is without {same}");
+            seen.push(events.next().await);
+        }
+        for _ in 0..5 {
+            text(get(&requests, "/bytes/1", "*/*").await).await;
+        }
+        // Those five and the second stream.
+        while events.next().await["workers"][0]["requests"].as_u64() != Some(requests_before + 6) {}
+    });
+
+    let server = Corelane::start(&[&QUIET[..], &["--no-status"]].concat());
+    with_client(server.addr(), |requests| async move {
+        let plain = get(&requests, "/", browser).await;
+        assert_eq!(plain.headers()["content-type"], "text/plain; charset=utf-8");
+        let events = get(&requests, "/events", "*/*").await;
+        assert_eq!(events.status(), StatusCode::NOT_FOUND);
+    });
+}
+
+#[test]
+fn a_port_that_cannot_be_is_explained() {
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let occupied = occupied.local_addr().expect("bound").to_string();
+    for (addr, advice) in [
+        ("localhost:9090", "an address and a port"),
+        (&occupied, "cannot listen on --admin"),
+    ] {
+        let args = [&QUIET[..], &["--admin", addr]].concat();
+        let output = support::command(&args).output().expect("the command runs");
+        assert!(!output.status.success(), "{addr} is accepted");
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert!(said.contains(advice), "{addr}: {said}");
+    }
+}
