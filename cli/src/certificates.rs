@@ -146,7 +146,9 @@ impl CertificateArgs {
             }
             if readable_by_others(key) {
                 let file = key.display();
-                tracing::warn!("everybody on this machine can read the private key {file}: run `chmod o= {file}`");
+                tracing::warn!(
+                    "everybody on this machine can read the private key {file}: run `chmod o= {file}`"
+                );
             }
         }
     }

@@ -473,13 +473,13 @@ fn what_should_be_seen_to_is_said() {
         params.not_after = date_time_ymd(2020, 1, 2);
         let old = Files::of(&dir.path().join("old"), &made(&params));
         let good = Files::of(&dir.path().join("good"), &certificate("good.test"));
-        fs::set_permissions(&good.key, PermissionsExt::from_mode(0o640)).expect("set");
+        fs::set_permissions(&good.key, PermissionsExt::from_mode(0o644)).expect("set");
         let args = [&old.args()[..], &good.args(), &["--tls", backend]].concat();
         let server = Running::start(dir.path(), &args);
         let said = server.said();
         let key = good.key.display();
-        assert!(said.contains(&format!("run `chmod 600 {key}`")), "{said}");
-        assert!(!said.contains(&format!("chmod 600 {}", old.key.display())));
+        assert!(said.contains(&format!("run `chmod o= {key}`")), "{said}");
+        assert!(!said.contains(&format!("chmod o= {}", old.key.display())));
         let line = |file: &Path| {
             let file = file.display().to_string();
             let mut lines = said.lines();
