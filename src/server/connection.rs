@@ -119,7 +119,10 @@ pub(super) fn check_alpn(acceptor: &dyn TlsAcceptor) -> Result<(), Error> {
     }
 }
 
-pub(super) const TIMER: Timer = Timer(|duration| Box::pin(monoio::time::sleep(duration)));
+pub(super) const TIMER: Timer = Timer {
+    sleep: |duration| Box::pin(monoio::time::sleep(duration)),
+    now: Instant::now,
+};
 
 /// Where a connection's acceptor comes from.
 #[derive(Clone, Copy)]
