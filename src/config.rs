@@ -108,6 +108,12 @@ impl Limits {
 /// waits between SIGTERM and SIGKILL.
 pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long a server that shuts down waits, on a connection that has not asked for anything yet, for
+/// its first request before it says GOAWAY: 2 s, some round trips of the slowest link. A request
+/// nearly always follows the handshake at once; told to go before, a client that is busy has not
+/// even sent it.
+pub(crate) const FIRST_REQUEST: Duration = Duration::from_secs(2);
+
 /// Connections that the kernel completes and keeps for a worker until it accepts them, per
 /// listener: 4096, what the kernel itself defaults to since Linux 5.4. The kernel caps it at
 /// `net.core.somaxconn`.

@@ -18,11 +18,19 @@ for_each_backend!(
     what_was_asked_for_arrives_whole_behind_a_goaway,
     who_says_goodbye_and_closes_has_not_failed,
     requests_of_the_round_trip_after_the_servers_goodbye_are_answered,
+    who_has_not_asked_yet_is_not_told_to_go_first,
 );
 
 const LENGTH: u64 = 2 * 1024 * 1024;
 const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Field block of HEADERS, with END_STREAM and END_HEADERS: GET, https, /.
+const REQUEST: &[u8] = &[0x82, 0x87, 0x84, 0x41, 1, b'l'];
 
 async fn answer(_: Request<Body>) -> Result<Response<Pattern>, Infallible> {
     Ok(Response::new(Pattern::of(LENGTH)))
@@ -60,12 +68,11 @@ fn what_was_asked_for_arrives_whole_behind_a_goaway(backend: Backend) {
         deadline(async {
             let mut stream = connect(backend, server.addr).await;
             let opening = [
-                b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+                PREFACE.to_vec(),
                 // SETTINGS_INITIAL_WINDOW_SIZE and WINDOW_UPDATE: 2^31-1.
                 frame(4, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]),
                 frame(8, 0, 0, &[0x7f, 0xff, 0, 0]),
-                // HEADERS with END_STREAM and END_HEADERS: GET, https, /.
-                frame(1, 5, 1, &[0x82, 0x87, 0x84, 0x41, 1, b'l']),
+                frame(HEADERS, 5, 1, REQUEST),
                 // GOAWAY, NO_ERROR.
                 frame(7, 0, 0, &[0; 8]),
             ];
@@ -121,20 +128,18 @@ fn who_says_goodbye_and_closes_has_not_failed(backend: Backend) {
 /// that counts; the answer to PING shows that nothing more is on its way, and the second names the last
 /// stream.
 fn requests_of_the_round_trip_after_the_servers_goodbye_are_answered(backend: Backend) {
-    const HEADERS: u8 = 1;
-    const PING: u8 = 6;
-    const GOAWAY: u8 = 7;
-    const ACK: u8 = 1;
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
         deadline(async {
             let mut stream = connect(backend, server.addr).await;
-            let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-            let opening = [preface, frame(4, 0, 0, &[]), frame(PING, 0, 0, &[7; 8])];
+            let opening = [
+                PREFACE,
+                &frame(4, 0, 0, &[]),
+                &frame(HEADERS, 5, 1, REQUEST),
+            ];
             stream.write_all(&opening.concat()).await.expect("sent");
             stream.flush().await.expect("sent");
-            // Answered, so the connection is served.
-            while next_frame(&mut stream).await.expect("a frame").kind != PING {}
+            while next_frame(&mut stream).await.expect("a frame").kind != HEADERS {}
             server.handle().shutdown(SHUTDOWN_DEADLINE);
             let first = loop {
                 let next = next_frame(&mut stream).await.expect("a frame");
@@ -146,7 +151,7 @@ fn requests_of_the_round_trip_after_the_servers_goodbye_are_answered(backend: Ba
             let ping = next_frame(&mut stream).await.expect("a frame");
             assert_eq!((ping.kind, ping.flags & ACK), (PING, 0));
             let late = [
-                frame(HEADERS, 5, 1, &[0x82, 0x87, 0x84, 0x41, 1, b'l']),
+                frame(HEADERS, 5, 3, REQUEST),
                 frame(PING, ACK, 0, &ping.payload),
             ];
             stream.write_all(&late.concat()).await.expect("sent");
@@ -159,7 +164,58 @@ fn requests_of_the_round_trip_after_the_servers_goodbye_are_answered(backend: Ba
                 }
             }
             assert!(answered, "200");
-            assert_eq!(last, Some(vec![0, 0, 0, 1, 0, 0, 0, 0]));
+            assert_eq!(last, Some(vec![0, 0, 0, 3, 0, 0, 0, 0]));
+        });
+    }
+}
+
+/// A client that is busy may answer PING before it comes to send its first request. Were it told to go
+/// by then, the request would not count.
+fn who_has_not_asked_yet_is_not_told_to_go_first(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
+        deadline(async {
+            let mut stream = connect(backend, server.addr).await;
+            let opening = [PREFACE, &frame(4, 0, 0, &[])].concat();
+            stream.write_all(&opening).await.expect("sent");
+            // Twice there and back: the second time the worker knows of the shutdown.
+            for round in 0..2 {
+                let ping = frame(PING, 0, 0, &[round; 8]);
+                stream.write_all(&ping).await.expect("sent");
+                stream.flush().await.expect("sent");
+                loop {
+                    let next = next_frame(&mut stream).await.expect("a frame");
+                    if next.kind == PING && next.flags & ACK != 0 {
+                        break;
+                    }
+                    if next.kind == PING {
+                        let ack = frame(PING, ACK, 0, &next.payload);
+                        stream.write_all(&ack).await.expect("sent");
+                    }
+                }
+                if round == 0 {
+                    server.handle().shutdown(SHUTDOWN_DEADLINE);
+                    let nobody = || std::net::TcpStream::connect(server.addr).is_err();
+                    while !nobody() {}
+                }
+            }
+            stream
+                .write_all(&frame(HEADERS, 5, 1, REQUEST))
+                .await
+                .expect("sent");
+            stream.flush().await.expect("sent");
+            let (mut answered, mut told) = (false, 0);
+            while let Ok(next) = next_frame(&mut stream).await {
+                answered |= next.kind == HEADERS && next.payload.first() == Some(&0x88);
+                told += u32::from(next.kind == GOAWAY);
+                if next.kind == PING {
+                    let ack = frame(PING, ACK, 0, &next.payload);
+                    stream.write_all(&ack).await.expect("sent");
+                    stream.flush().await.expect("sent");
+                }
+            }
+            assert!(answered, "200");
+            assert_eq!(told, 2, "GOAWAY without a last stream, then with it");
         });
     }
 }

@@ -4,13 +4,20 @@
 mod client;
 mod common;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use client::{Client, certificate};
 use common::{
     Backend, Drivers, H2Client, TestServer,
     certs::{CERTIFICATE, identity},
-    client::{get, never, send},
+    client::{Stream, Tls, get, never, rustls_config, send, server_name},
     deadline,
 };
 use corelane::{
@@ -21,6 +28,7 @@ use corelane::{
     },
 };
 use http::{Request, Response};
+use tokio_rustls::TlsConnector;
 
 for_each_tls_backend!(
     the_name_asked_for_chooses_the_certificate,
@@ -28,6 +36,7 @@ for_each_tls_backend!(
     a_client_gets_the_key_that_it_can_use,
     what_cannot_be_served_by_name_is_refused,
     a_reload_is_for_new_handshakes_and_cuts_nobody_off,
+    a_handshake_tells_the_backend_that_it_began_with,
     a_reload_with_what_cannot_be_served_changes_nothing,
 );
 
@@ -181,7 +190,7 @@ fn what_cannot_be_served_by_name_is_refused(backend: Backend) {
     let none = ServerNameAcceptor::new(&a, Cleartext).expect_err("no TLS");
     assert!(none.to_string().contains("none"), "{none}");
     let both = ServerNameAcceptor::new(&a, one(backend, &a)).expect("an acceptor");
-    let both = both.add(&identity(), Renamed(one(backend, &identity())));
+    let both = both.add(&identity(), Renamed::new(one(backend, &identity())));
     let said = both.expect_err("two backends").to_string();
     assert!(
         said.contains(backend.name) && said.contains("renamed"),
@@ -198,8 +207,15 @@ fn what_cannot_be_served_by_name_is_refused(backend: Backend) {
     assert!(server.bind().is_err_and(|error| error.is_config()));
 }
 
-/// The same acceptor under another name of a backend.
-struct Renamed(Arc<dyn TlsAcceptor>);
+/// The same acceptor under another name of a backend, which counts what it starts.
+#[derive(Clone)]
+struct Renamed(Arc<dyn TlsAcceptor>, Arc<AtomicUsize>);
+
+impl Renamed {
+    fn new(acceptor: Arc<dyn TlsAcceptor>) -> Self {
+        Self(acceptor, Arc::default())
+    }
+}
 
 impl TlsAcceptor for Renamed {
     fn backend(&self) -> &'static str {
@@ -211,6 +227,7 @@ impl TlsAcceptor for Renamed {
     }
 
     fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
+        self.1.fetch_add(1, SeqCst);
         self.0.start(client_hello)
     }
 }
@@ -249,7 +266,7 @@ fn a_reload_is_for_new_handshakes_and_cuts_nobody_off(backend: Backend) {
                 assert_eq!(got, Ok(other.der.clone()), "a new handshake");
                 assert_eq!(ask().await, served_by, "an open connection");
 
-                let renamed = Renamed(one(backend, &identity()));
+                let renamed = Renamed::new(one(backend, &identity()));
                 let reloader = server.handle().reloader();
                 reloader.reload(renamed).expect("reloaded");
                 let after = H2Client::connect(backend, addr).await;
@@ -265,6 +282,40 @@ fn a_reload_is_for_new_handshakes_and_cuts_nobody_off(backend: Backend) {
             });
             old.await.stop(Duration::from_secs(10));
         });
+    }
+}
+
+/// A connection that was there before the reload, and shakes hands after it.
+fn a_handshake_tells_the_backend_that_it_began_with(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(who));
+        let tcp = std::net::TcpStream::connect(server.addr).expect("connects");
+        server.wait_for("the connection", |counters| {
+            counters.connections_accepted == 1
+        });
+        // Its task has had a turn when that of a later one has ended.
+        Client::asking_for(None)
+            .connect(server.addr)
+            .expect("served");
+        let renamed = Renamed::new(backend.acceptor());
+        server.handle().reload(renamed.clone()).expect("reloaded");
+        let said = deadline(async {
+            tcp.set_nonblocking(true).expect("a socket option");
+            let tcp = tokio::net::TcpStream::from_std(tcp).expect("a socket");
+            let connector = TlsConnector::from(rustls_config(Tls::Any, &[b"h2"]));
+            let tls = connector.connect(server_name(), tcp).await.expect("TLS");
+            let stream: Box<dyn Stream> = Box::new(tls);
+            let (requests, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+            let client = H2Client::new(requests, connection);
+            let answer =
+                client.run(|requests| async move { send(&requests, get("/"), None).await });
+            answer.await.expect("answered").body
+        });
+        let began_with = match renamed.1.load(SeqCst) {
+            0 => backend.name,
+            _ => "renamed",
+        };
+        assert_eq!(said, format!("{began_with} localhost").into_bytes());
     }
 }
 

@@ -25,7 +25,7 @@ use common::{
     deadline,
 };
 use corelane::{Body, Builder, Driver, Error, SHUTDOWN_DEADLINE, service_fn};
-use futures_util::future::{join, join_all};
+use futures_util::future::{Either, join, join_all, select};
 use h2::Reason;
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -328,6 +328,12 @@ fn connections_without_a_stream_end_at_once(backend: Backend) {
         deadline(async {
             let stream = connect(backend, server.addr).await;
             let (requests, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+            let mut connection = Box::pin(connection);
+            let first = send(&requests, get("/"), None);
+            match select(Box::pin(first), &mut connection).await {
+                Either::Left((answer, _)) => answer.expect("an answer"),
+                Either::Right((ended, _)) => panic!("it ended: {ended:?}"),
+            };
             server.handle().shutdown(NEVER);
             // While it could still be asked for more, and is not.
             let _end = connection.await;

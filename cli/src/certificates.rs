@@ -5,10 +5,9 @@ use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 use std::{path::Path, time::SystemTime};
 
 use clap::{Args, ValueEnum};
-use corelane::{
-    Error,
-    tls::{Identity, UnknownName},
-};
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+use corelane::tls::UnknownName;
+use corelane::{Error, tls::Identity};
 
 #[derive(Debug, Args)]
 pub(crate) struct CertificateArgs {

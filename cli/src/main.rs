@@ -118,7 +118,7 @@ fn serve(args: &'static Args, inherited: &mut Inherited) -> Result<(), Box<dyn s
     let reload = reload::catch()?;
     let program = Program::of_this_process()?;
     let restart = &args.restart;
-    if restart.takeover && !inherited.from_server() {
+    if restart.takeover && !inherited.replaces_server() {
         restart::look_at_the_kernel();
     }
     let (builder, tls, identities) = configured(args, inherited)?;
@@ -133,7 +133,7 @@ fn serve(args: &'static Args, inherited: &mut Inherited) -> Result<(), Box<dyn s
     HEALTH.set(State::Ready);
     reload.start(args, identities, handle.reloader())?;
     introduce(&handle, &tls);
-    match inherited.from_server() {
+    match inherited.replaces_server() {
         true => inherited.ready(),
         false => service_manager::ready(),
     }
@@ -221,7 +221,7 @@ fn listen(mut builder: Builder, args: &Args, inherited: &mut Inherited) -> Resul
             some => serve_on.extend(some),
         }
     }
-    if addrs.is_empty() || !inherited.from_server() {
+    if addrs.is_empty() || !inherited.replaces_server() {
         serve_on.append(&mut sockets);
     }
     for socket in sockets {

@@ -96,8 +96,9 @@ pub(crate) fn choose(args: &Args) -> Result<Tls, Error> {
 
 #[cfg(feature = "rustls")]
 fn rustls(args: &Args) -> Result<Tls, Error> {
+    let config = config(args, true)?;
     over_tls(args, "rustls, TLS 1.2 and 1.3", |identity| {
-        let config = config(args, identity, true)?;
+        let config = config(identity);
         Ok(Arc::new(corelane::tls::RustlsAcceptor::new(&config)?))
     })
 }
@@ -106,8 +107,9 @@ fn rustls(args: &Args) -> Result<Tls, Error> {
 fn native_tls(args: &Args) -> Result<Tls, Error> {
     let library = openssl::version::version();
     let backend = format!("native-tls ({library}), TLS 1.2");
+    let config = config(args, false)?;
     over_tls(args, &backend, |identity| {
-        let config = config(args, identity, false)?;
+        let config = config(identity);
         Ok(Arc::new(corelane::tls::NativeTlsAcceptor::new(&config)?))
     })
 }
@@ -173,12 +175,16 @@ fn over_tls(
     })
 }
 
-/// What the command line asks of TLS. Reads every file anew, so that a reload takes in what has
-/// changed.
+/// What the command line asks of TLS, whichever the certificate. Reads every file anew, so that a
+/// reload takes in what has changed.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-fn config(args: &Args, identity: Identity, takes_ticket_keys: bool) -> Result<TlsConfig, Error> {
-    let mut config = TlsConfig::new(identity);
-    config.client_auth = args.client_certificates.client_auth()?;
-    config.ticket_keys = args.tickets.keys(takes_ticket_keys)?;
-    Ok(config)
+fn config(args: &Args, takes_ticket_keys: bool) -> Result<impl Fn(Identity) -> TlsConfig, Error> {
+    let client_auth = args.client_certificates.client_auth()?;
+    let ticket_keys = args.tickets.keys(takes_ticket_keys)?;
+    Ok(move |identity| {
+        let mut config = TlsConfig::new(identity);
+        config.client_auth = client_auth.clone();
+        config.ticket_keys = ticket_keys.clone();
+        config
+    })
 }

@@ -230,6 +230,58 @@ fn sighup_reloads_and_a_broken_file_changes_nothing() {
     }
 }
 
+/// One visit of a client that comes back with what it was given.
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+fn resumes(addr: SocketAddr, client: &Arc<tokio_rustls::rustls::ClientConfig>) -> bool {
+    in_runtime(async {
+        let tcp = TcpStream::connect(addr).await.expect("connects");
+        let tls = connect_to("a.test", client, tcp).await.expect("TLS");
+        let kind = tls.get_ref().1.handshake_kind();
+        let (requests, connection) = h2::client::handshake(tls).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        ask(&requests).await.expect("answered");
+        kind == Some(tokio_rustls::rustls::HandshakeKind::Resumed)
+    })
+}
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[test]
+fn sighup_reads_ticket_keys_anew_and_keeps_random_ones() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let files = Files::of(dir.path(), &certificate("a.test"));
+    let tls = [&files.args()[..], &["--tls", "rustls"]].concat();
+    let key = |digits: &str| digits.repeat(16);
+    let reloads = |server: &Running, times: usize| {
+        server.corelane.signal("-HUP");
+        let count = || server.said().matches("certificates reloaded").count();
+        wait_for(|| count() == times, || server.said());
+    };
+
+    let keys = dir.path().join("ticket.keys");
+    fs::write(&keys, key("a1b2")).expect("written");
+    let given = ["--ticket-keys", keys.to_str().expect("UTF-8")];
+    let server = Running::start(dir.path(), &[&tls[..], &given].concat());
+    let client = config(b"h2");
+    assert!(!resumes(server.addr(), &client));
+    assert!(resumes(server.addr(), &client));
+    fs::write(&keys, key("c3d4")).expect("written");
+    reloads(&server, 1);
+    assert!(!resumes(server.addr(), &client), "its key is gone");
+    fs::write(&keys, format!("{}\n{}\n", key("e5f6"), key("c3d4"))).expect("written");
+    reloads(&server, 2);
+    assert!(
+        resumes(server.addr(), &client),
+        "its key is the previous one"
+    );
+    drop(server);
+
+    let server = Running::start(dir.path(), &tls);
+    let client = config(b"h2");
+    assert!(!resumes(server.addr(), &client));
+    reloads(&server, 1);
+    assert!(resumes(server.addr(), &client));
+}
+
 #[test]
 fn files_behind_a_symbolic_link_are_noticed_when_it_is_turned() {
     let (a, b, c) = (

@@ -137,7 +137,8 @@ where
 }
 
 /// Serves a connection until it ends. When `shutdown` is ready the peer is told to go elsewhere
-/// (GOAWAY, RFC 9113 section 6.8) and what it has asked for by then is answered.
+/// (GOAWAY, RFC 9113 section 6.8) and what it has asked for by then is answered; its first request it
+/// has some time for.
 ///
 /// Not an `async fn`, which would hold the connection twice for as long as it is idle.
 pub(crate) fn serve<IO, S>(
@@ -169,6 +170,8 @@ where
         service: responder.service.clone(),
         shutdown,
         closed: Closed::ByPeer,
+        asked: false,
+        leaving: None,
         in_flight: InFlight::new(&turn, Rc::clone(&responder.pool)),
         idle,
         keep_alive,
@@ -200,6 +203,10 @@ struct Serving<IO, S: HttpService, Shutdown> {
     service: S,
     shutdown: Shutdown,
     closed: Closed,
+    /// Whether there has been a request.
+    asked: bool,
+    /// There from the moment of the shutdown on: the wait for the first request.
+    leaving: Option<Box<Deadline>>,
     in_flight: InFlight<Respond<S>>,
     idle: Deadline,
     keep_alive: Option<Box<KeepAlive>>,
@@ -214,8 +221,9 @@ where
 {
     fn poll(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Poll<Result<Closed, Error>> {
         let mut rounds = 1;
-        if self.closed == Closed::ByPeer && Pin::new(&mut self.shutdown).poll(cx).is_ready() {
-            self.say_goodbye(Closed::Shutdown);
+        if self.leaving.is_none() && Pin::new(&mut self.shutdown).poll(cx).is_ready() {
+            let wait = Deadline::new(self.scope.timer, config::FIRST_REQUEST);
+            self.leaving = Some(Box::new(wait));
         }
         loop {
             // Everything that has arrived is accepted before anything is answered, so that the
@@ -225,6 +233,7 @@ where
                     Some(Ok((request, sender))) => {
                         self.scope.counters.requests.add();
                         self.scope.tally.request();
+                        self.asked = true;
                         let scope = Rc::clone(&self.scope);
                         let service = self.service.clone();
                         self.in_flight
@@ -237,6 +246,10 @@ where
                     }
                     None => return Poll::Ready(self.ended()),
                 }
+            }
+            if self.is_to_leave(cx) {
+                self.say_goodbye(Closed::Shutdown);
+                continue;
             }
             if self.flood.is_none() {
                 let flood = match self.poll_passage(cx) {
@@ -286,6 +299,15 @@ where
             }
             self.say_goodbye(Closed::Idle);
         }
+    }
+
+    /// Whether it is time for a goodbye that has not been said yet.
+    fn is_to_leave(&mut self, cx: &mut Context<'_>) -> bool {
+        self.closed == Closed::ByPeer
+            && self
+                .leaving
+                .as_mut()
+                .is_some_and(|wait| self.asked || wait.poll_waiting(cx).is_ready())
     }
 
     /// Whether frames pass; where they do not, this task is woken when they may. All else goes on.

@@ -178,6 +178,8 @@ impl<'a> Restartable<'a> {
         command
             .args(["--listen", &self.addr.to_string()])
             .args(["--workers", "2", "--tls", self.backend.name()])
+            // On a machine that is too slow for the rate, what its limits give up would be counted.
+            .args(["--max-handshakes", "16384", "--handshake-timeout", "60"])
             .arg("--cert")
             .arg(credentials.certificate)
             .arg("--key")

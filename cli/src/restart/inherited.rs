@@ -64,7 +64,7 @@ impl Inherited {
     }
 
     /// Whether it is another server that this process replaces.
-    pub(crate) fn from_server(&self) -> bool {
+    pub(crate) fn replaces_server(&self) -> bool {
         self.report.is_some()
     }
 
@@ -80,7 +80,7 @@ impl Inherited {
     /// Takes those to serve on: all that the service manager gave, whatever it calls them; of a
     /// server's those that it served on.
     pub(crate) fn serving(&mut self) -> Result<Vec<TcpListener>, Error> {
-        match (self.unusable.take(), self.from_server()) {
+        match (self.unusable.take(), self.replaces_server()) {
             (Some(error), _) => Err(error),
             (None, true) => Ok(self.named(SERVING)),
             (None, false) => Ok(only_listeners(std::mem::take(&mut self.listeners))),
