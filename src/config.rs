@@ -170,12 +170,21 @@ pub struct Http2Config {
     /// with an error ([`Error::is_body_too_large`]). Default `None`, any size: what is read is the
     /// handler's choice, and what is not read is bounded by the windows.
     pub max_request_body_size: Option<u64>,
-    /// Frames that a peer may send within 10 s beyond those that come with requests and responses,
-    /// DATA not counted: PING, SETTINGS, PRIORITY, WINDOW_UPDATE and so on, each of which is work
-    /// without use. SETTINGS behind the first count for 100. A request accounts for 8, a piece of a
-    /// response's body for 4 and one for every 256 bytes. Past it the peer gets GOAWAY
-    /// (`ENHANCE_YOUR_CALM`) and the connection is closed (RFC 9113 section 10.5; CVE-2019-9511,
-    /// 9512, 9513, 9515). Default 10,000: a core does not feel 1,000 a second.
+    /// Frames that a peer may send within 10 s beyond those that come with requests and responses:
+    /// PING, SETTINGS, PRIORITY, WINDOW_UPDATE and so on, each of which is work without use. SETTINGS
+    /// behind the first count for 100, and so does DATA without content that does not end its stream;
+    /// other DATA does not count. A request accounts for 8, a piece of a response's body for 4 and one
+    /// for every 256 bytes.
+    ///
+    /// 1,000 of them are taken at once, or a tenth of the limit if that is more. Behind them the
+    /// connection is read no faster than the limit divided by 10 s, so that the peer finds its socket
+    /// full; responses go on. A peer that does not stop gets GOAWAY (`ENHANCE_YOUR_CALM`) once it is
+    /// past the limit, and the connection is closed (RFC 9113 section 10.5; CVE-2019-9511, 9512, 9513,
+    /// 9515, 9518). With 1,000 or less nobody is held back, but ended.
+    ///
+    /// DATA of less than 5 bytes, which is shorter than any message, is held back in the same way where
+    /// there is more of it than of longer DATA; it ends no connection. Default 10,000: a core does not
+    /// feel 1,000 a second.
     pub max_extra_frames: u32,
     /// Requests that a peer may reset within 10 s before their responses have begun, beyond those
     /// that were answered: each has cost a handler's work. Past it the peer gets GOAWAY

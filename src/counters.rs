@@ -79,6 +79,9 @@ counters! {
     keep_alive_timeouts,
     /// Requests answered 408 because their bodies did not come in, or too slowly.
     bodies_timed_out,
+    /// Connections on which nothing was read for a while, because frames were too far ahead of
+    /// requests: see [`max_extra_frames`](crate::Http2Config::max_extra_frames). Each is counted once.
+    connections_held_back,
     /// Connections ended with `ENHANCE_YOUR_CALM`, for whatever reason.
     floods,
     /// Of these: too many frames beyond those of requests.

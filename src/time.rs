@@ -9,9 +9,18 @@ use std::{
 
 pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Makes the sleeps of a runtime. The server gives monoio's to the layers below it.
+/// The clock of a runtime. The server gives monoio's to the layers below it.
 #[derive(Clone, Copy)]
-pub(crate) struct Timer(pub(crate) fn(Duration) -> Sleep);
+pub(crate) struct Timer {
+    pub(crate) sleep: fn(Duration) -> Sleep,
+    pub(crate) now: fn() -> Instant,
+}
+
+impl Timer {
+    fn since(self, then: Instant) -> Duration {
+        (self.now)().saturating_duration_since(then)
+    }
+}
 
 /// A time limit on something that waits.
 ///
@@ -39,17 +48,17 @@ impl Deadline {
 
     /// Called while the wait goes on; ready once it has gone on for the limit.
     pub(crate) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let since = *self.waiting_since.get_or_insert_with(self.timer.now);
         loop {
             let sleep = match &mut self.sleep {
                 Some(sleep) => sleep,
                 None => {
-                    let waited = self.waited + since.elapsed();
+                    let waited = self.waited + self.timer.since(since);
                     let left = self.limit.saturating_sub(waited);
                     if left.is_zero() {
                         return Poll::Ready(());
                     }
-                    self.sleep.insert((self.timer.0)(left))
+                    self.sleep.insert((self.timer.sleep)(left))
                 }
             };
             if sleep.as_mut().poll(cx).is_pending() {
@@ -68,7 +77,7 @@ impl Deadline {
     /// Nothing is waited for just now: the limit goes on with the next wait.
     pub(crate) fn pause(&mut self) {
         if let Some(since) = self.waiting_since.take() {
-            self.waited += since.elapsed();
+            self.waited += self.timer.since(since);
         }
     }
 }
@@ -119,7 +128,10 @@ impl LeastRate {
 mod tests {
     use super::*;
 
-    const NEVER: Timer = Timer(|_| Box::pin(std::future::pending()));
+    const NEVER: Timer = Timer {
+        sleep: |_| Box::pin(std::future::pending()),
+        now: Instant::now,
+    };
 
     fn waits(rate: &mut LeastRate) -> bool {
         let waker = std::task::Waker::noop();

@@ -48,12 +48,20 @@ for_each_backend!(
     window_updates_without_end,
     single_bytes_of_window_without_end,
     unknown_frames_without_end,
+    who_sends_too_much_is_held_back_and_ended,
+    who_stops_in_time_is_answered,
+    empty_data_is_held_back_and_not_ended,
+    single_bytes_are_held_back_and_not_ended,
+    time_limits_hold_for_who_is_held_back,
+    who_is_held_back_may_go,
     pings_that_nobody_reads_the_answers_of,
     settings_that_nobody_reads_the_answers_of,
     responses_that_nobody_reads,
     empty_data_without_end,
     single_bytes_that_nobody_reads,
     a_backlog_of_small_messages_is_no_flood,
+    messages_of_five_bytes_are_no_flood,
+    single_keystrokes_are_no_flood,
     a_fast_download_is_no_flood,
 );
 
@@ -100,7 +108,7 @@ fn endless() -> impl http_body::Body<Data = Bytes, Error = Error> {
     StreamBody::new(futures_util::stream::iter(frames))
 }
 
-/// Answers "/" when it has read the body, "/wait" never, "/endless" without end.
+/// Answers "/" when it has read the body, "/echo" with it, "/wait" never, "/endless" without end.
 fn server(
     backend: Backend,
     driver: corelane::Driver,
@@ -120,6 +128,7 @@ fn server(
                 let body: AnyBody = match request.uri().path() {
                     "/wait" => std::future::pending().await,
                     "/endless" => endless().boxed_unsync(),
+                    "/echo" => request.into_body().boxed_unsync(),
                     _ => {
                         let _ = request.into_body().collect().await;
                         Full::default()
@@ -171,6 +180,17 @@ fn flood(
 }
 
 fn any(_: &mut Limits, _: &mut Http2Config) {}
+
+/// So that h2's own limits show.
+fn frames_unlimited(_: &mut Limits, http2: &mut Http2Config) {
+    http2.max_extra_frames = u32::MAX;
+}
+
+/// Neither ended nor held back.
+fn assert_no_flood(server: &TestServer) {
+    let counters = server.counters()[0];
+    assert_eq!((counters.floods, counters.connections_held_back), (0, 0));
+}
 
 /// Pairs of HEADERS and RST_STREAM on streams of their own, from the first to the last.
 fn requests(streams: std::ops::Range<u32>, path: &str, behind: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
@@ -245,7 +265,7 @@ fn all_taken_back_at_once_is_no_flood(backend: Backend) {
             assert!(peer.settle(&burst).await, "the connection was ended");
         });
         server.wait_for("counted", |c| c.requests_abandoned == 200);
-        assert_eq!(server.counters()[0].floods, 0);
+        assert_no_flood(&server);
         assert_eq!(running.now(), 0, "handlers are dropped");
     }
 }
@@ -267,7 +287,7 @@ fn resets_among_answers_are_no_flood(backend: Backend) {
                 }
             }
         });
-        assert_eq!(server.counters()[0].floods, 0);
+        assert_no_flood(&server);
     }
 }
 
@@ -424,13 +444,14 @@ fn an_hpack_bomb(backend: Backend) {
 
 /// Frames that ask for nothing: ended once there are more than any client sends.
 fn extra_frames(backend: Backend, begin: &[u8], frame: &[u8]) {
-    more_than(10_000, backend, begin, frame);
+    more_than(1_000, backend, begin, frame);
 }
 
 fn more_than(most: usize, backend: Backend, begin: &[u8], frame: &[u8]) {
     flood(
         backend,
-        any,
+        // No more than may come at once, or it would take until the period is over.
+        |_, http2| http2.max_extra_frames = 1_000,
         begin,
         &frame.repeat(1000),
         |flooded, server, _| {
@@ -455,7 +476,7 @@ fn settings_without_end(backend: Backend) {
         settings(&[(INITIAL_WINDOW_SIZE, 1)]),
         settings(&[(INITIAL_WINDOW_SIZE, 2)]),
     ];
-    more_than(50, backend, &waiting, &change.concat());
+    more_than(5, backend, &waiting, &change.concat());
 }
 
 /// CVE-2019-9513.
@@ -499,6 +520,102 @@ fn single_bytes_of_window_without_end(backend: Backend) {
 
 fn unknown_frames_without_end(backend: Backend) {
     extra_frames(backend, b"", &frame(kind::UNKNOWN, 0, 0, b""));
+}
+
+/// A burst of 1,000 passes, the rest by 110 in a second until it is too much.
+fn soon(_: &mut Limits, http2: &mut Http2Config) {
+    http2.max_extra_frames = 1_100;
+}
+
+fn who_sends_too_much_is_held_back_and_ended(backend: Backend) {
+    let pings = ping(&[0; 8]).repeat(1000);
+    flood(backend, soon, b"", &pings, |flooded, server, _| {
+        assert_eq!(flooded.goaway, CALM);
+        let counters = server.counters()[0];
+        assert_eq!((counters.floods, counters.frame_floods), (1, 1));
+        assert_eq!(counters.connections_held_back, 1);
+    });
+}
+
+fn who_stops_in_time_is_answered(backend: Backend) {
+    let pings = ping(&[0; 8]).repeat(1500);
+    held_back(backend, any, &pings, async |peer, _| {
+        let ask = headers(1, WHOLE, &hpack::get("/"));
+        peer.send(&ask).await.expect("sent");
+        peer.until(|frame| frame.ends(1)).await;
+    });
+}
+
+/// h2 takes a hundred of them.
+fn empty_data_is_held_back_and_not_ended(backend: Backend) {
+    let begun = headers(1, END_HEADERS, &hpack::post("/"));
+    let empty = data(1, 0, b"").repeat(15);
+    held_back(backend, any, &[begun, empty].concat(), async |peer, _| {
+        let last = data(1, END_STREAM, b"x");
+        peer.send(&last).await.expect("sent");
+        peer.until(|frame| frame.ends(1)).await;
+    });
+}
+
+/// It may be an honest program that writes byte by byte.
+fn single_bytes_are_held_back_and_not_ended(backend: Backend) {
+    let options = |_: &mut Limits, http2: &mut Http2Config| http2.max_extra_frames = 20_000;
+    let begun = headers(1, END_HEADERS, &hpack::post("/"));
+    let bytes = data(1, 0, b"x").repeat(2_500);
+    held_back(
+        backend,
+        options,
+        &[begun, bytes].concat(),
+        async |peer, _| {
+            let last = data(1, END_STREAM, b"x");
+            peer.send(&last).await.expect("sent");
+            peer.until(|frame| frame.ends(1)).await;
+        },
+    );
+}
+
+/// Nothing is read for about a second.
+fn time_limits_hold_for_who_is_held_back(backend: Backend) {
+    let options = |limits: &mut Limits, http2: &mut Http2Config| {
+        soon(limits, http2);
+        limits.idle = Duration::from_millis(300);
+    };
+    let pings = ping(&[0; 8]).repeat(1050);
+    held_back(backend, options, &pings, async |peer, _| {
+        let told = peer.until(|frame| frame.is(kind::GOAWAY, 0)).await;
+        let pongs = told.iter().filter(|frame| frame.is_ack(kind::PING));
+        assert!(pongs.count() < 1050, "it was read from all the time");
+        let goaway = told.last().and_then(peer::Frame::code);
+        assert_eq!(goaway, Some(u32::from(Reason::NO_ERROR)));
+    });
+}
+
+fn who_is_held_back_may_go(backend: Backend) {
+    let pings = ping(&[0; 8]).repeat(1050);
+    held_back(backend, soon, &pings, async |peer, server| {
+        peer.end().await.expect("sent");
+        peer.until_closed().await;
+        server.wait_for("noticed", |c| c.connections_closed == 1);
+    });
+}
+
+/// A peer that sends too much for once, and what it does then.
+fn held_back(
+    backend: Backend,
+    options: fn(&mut Limits, &mut Http2Config),
+    too_much: &[u8],
+    go_on: impl AsyncFn(&mut Peer, &TestServer),
+) {
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, options);
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            peer.send(too_much).await.expect("sent");
+            server.wait_for("held back", |c| c.connections_held_back == 1);
+            go_on(&mut peer, &server).await;
+        });
+        assert_eq!(server.counters()[0].floods, 0);
+    }
 }
 
 /// The client does not read: what waits for it must not pile up.
@@ -556,17 +673,24 @@ fn responses_that_nobody_reads(backend: Backend) {
 fn empty_data_without_end(backend: Backend) {
     let begin = headers(1, END_HEADERS, &hpack::post("/"));
     let more = data(1, 0, b"").repeat(1000);
-    flood(backend, any, &begin, &more, |flooded, server, _| {
-        assert_eq!(flooded.goaway, CALM);
-        assert_ended_by_h2(server);
-    });
+    flood(
+        backend,
+        frames_unlimited,
+        &begin,
+        &more,
+        |flooded, server, _| {
+            assert_eq!(flooded.goaway, CALM);
+            assert_ended_by_h2(server);
+        },
+    );
 }
 
 /// Each is a buffer of its own, many times its size.
 fn single_bytes_that_nobody_reads(backend: Backend) {
     let begin = headers(1, END_HEADERS, &hpack::post("/wait"));
     let more = data(1, 0, b"x").repeat(1000);
-    let half = |_: &mut Limits, http2: &mut Http2Config| {
+    let half = |limits: &mut Limits, http2: &mut Http2Config| {
+        frames_unlimited(limits, http2);
         http2.initial_connection_window_size = 512 * 1024;
     };
     flood(backend, half, &begin, &more, |flooded, server, _| {
@@ -586,7 +710,47 @@ fn a_backlog_of_small_messages_is_no_flood(backend: Backend) {
             let messages = data(1, 0, b"message").repeat(15_000);
             assert!(peer.settle(&[ask, messages].concat()).await);
         });
-        assert_eq!(server.counters()[0].floods, 0);
+        assert_no_flood(&server);
+    }
+}
+
+/// gRPC streaming the shortest messages that there are, as fast as it can.
+fn messages_of_five_bytes_are_no_flood(backend: Backend) {
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, any);
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            let ask = headers(1, END_HEADERS, &hpack::post("/"));
+            let messages = data(1, 0, b"\0\0\0\0\0").repeat(50_000);
+            let last = data(1, END_STREAM, b"");
+            let all = [ask, messages, last].concat();
+            peer.send(&all).await.expect("sent");
+            peer.until(|frame| frame.ends(1)).await;
+        });
+        assert_no_flood(&server);
+    }
+}
+
+/// A terminal: each is echoed before the next one comes.
+fn single_keystrokes_are_no_flood(backend: Backend) {
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, any);
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            let ask = headers(1, END_HEADERS, &hpack::post("/echo"));
+            peer.send(&ask).await.expect("sent");
+            for key in b'a'..=b'z' {
+                peer.send(&data(1, 0, &[key])).await.expect("sent");
+                let echo = peer.until(|frame| frame.is(kind::DATA, 1)).await;
+                assert_eq!(
+                    echo.last().map(|frame| &frame.payload[..]),
+                    Some(&[key][..])
+                );
+            }
+        });
+        assert_no_flood(&server);
     }
 }
 
@@ -611,7 +775,7 @@ fn a_fast_download_is_no_flood(backend: Backend) {
                 }
             }
         });
-        assert_eq!(server.counters()[0].floods, 0);
+        assert_no_flood(&server);
     }
     // A name of h2's that the codes above stand for.
     assert_eq!(CALM, Some(u32::from(Reason::ENHANCE_YOUR_CALM)));

@@ -207,7 +207,7 @@ impl Bound {
     fn of(backend: Backend, config: &Http2Config) -> Self {
         let streams = config.max_concurrent_streams as usize;
         Self {
-            base: 48 * 1024,
+            base: 64 * 1024,
             tls: if backend.tls {
                 6 * MAX_SEALED + 96 * 1024
             } else {

@@ -80,8 +80,8 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "BYTES", default_value_t = http2().max_send_buffer_size)]
     max_send_buffer: usize,
 
-    /// Frames that a client may send within 10 s beyond those that its requests account for; then
-    /// the connection is ended (ENHANCE_YOUR_CALM).
+    /// Frames that a client may send within 10 s beyond those that its requests account for; behind
+    /// 1,000 it is slowed down, then the connection is ended (ENHANCE_YOUR_CALM).
     #[arg(long, value_name = "N", default_value_t = http2().max_extra_frames)]
     max_extra_frames: u32,
 

@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     convert::Infallible,
-    future::{pending, poll_fn},
+    future::poll_fn,
     io,
     net::{Ipv4Addr, SocketAddr},
     pin::{Pin, pin},
@@ -14,6 +14,7 @@ use std::{
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use http::{Method, Request, Response};
 use http_body::{Body as _, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::clock;
 use crate::{
     alpn::AlpnMissing,
     config::{Http2Config, Limits},
@@ -31,7 +33,6 @@ use crate::{
     http2::{self, Body, Closed, Responder, Scope},
     io::{Accepted, accept},
     service::service_fn,
-    time::Timer,
     tls::TlsAcceptor,
 };
 
@@ -42,6 +43,8 @@ pub enum Step {
     Sends(Vec<u8>),
     /// The socket takes so many bytes from here on; at first it takes all.
     Takes(usize),
+    /// So much time goes by.
+    Later(Duration),
     /// The server is told to end.
     Shutdown,
 }
@@ -53,7 +56,7 @@ pub enum Step {
 ///
 /// # Panics
 ///
-/// When the connection outlives its client, wakes itself without end, or holds more of the responses
+/// When the connection outlives its client, and no flood holds it back, wakes itself without end, or holds more of the responses
 /// than it may.
 pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
     let http2 = Http2Config {
@@ -71,7 +74,7 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
         negotiated: Default::default(),
     };
     let counters = Arc::new(Counters::default());
-    let scope = Scope::new(info, &Limits::default(), &http2, NEVER, &counters);
+    let scope = Scope::new(info, &Limits::default(), &http2, clock::TIMER, &counters);
     let scope = Rc::new(scope);
     let (stop, stopped) = oneshot::channel();
     let mut stop = Some(stop);
@@ -97,6 +100,7 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
         match step {
             Step::Sends(bytes) => socket.receives(bytes),
             Step::Takes(room) => socket.takes(*room),
+            Step::Later(time) => clock::pass(*time),
             Step::Shutdown => drop(stop.take().map(|stop| stop.send(()))),
         }
         result = task.run();
@@ -104,7 +108,14 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
     }
     socket.takes(usize::MAX);
     socket.ends();
-    let result = result.or_else(|| task.run());
+    result = result.or_else(|| task.run());
+    if counters.read().connections_held_back > 0 {
+        // It looks at its client now and then.
+        for _ in 0..LONGEST_FLOOD {
+            clock::pass(Duration::from_secs(1));
+            result = result.or_else(|| task.run());
+        }
+    }
     assert!(result.is_some(), "the connection outlives its client");
     drop(task);
     assert_eq!(scope.send_buffer.held(), 0, "bytes of responses are held");
@@ -117,8 +128,8 @@ const SEND_BUFFER: usize = 50_000;
 /// What a stream may send in one go, though there be less room for it.
 const LARGEST_PIECE: usize = 64 * 1024;
 
-/// No time passes.
-const NEVER: Timer = Timer(|_| Box::pin(pending()));
+/// Seconds in which all has passed of what a client has sent that is held back, or it is ended.
+const LONGEST_FLOOD: u32 = 60;
 
 async fn answer(request: Request<Body>) -> Result<Response<Answer>, Infallible> {
     let (head, mut body) = request.into_parts();

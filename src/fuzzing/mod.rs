@@ -1,6 +1,7 @@
 //! Ways in for `fuzz/` and for tests of arbitrary input: each takes what a peer may send, and panics
 //! where something does not hold that always has to. There is nothing of it in a normal build.
 
+mod clock;
 mod connection;
 mod proxy_header;
 

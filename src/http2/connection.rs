@@ -12,13 +12,14 @@ use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    flood::{Flood, FloodGate, Tally, note_flood},
+    flood::{Flood, Resets, Tally, note_flood},
     headers::ContentLength,
     in_flight::{InFlight, Pool},
     keep_alive::KeepAlive,
     lazy_flush::{Flusher, LazyFlush, lazy_flush},
     respond::Respond,
     send::{Chunk, SendBuffer},
+    throttle::Passage,
     turn::Turn,
 };
 use crate::{
@@ -27,14 +28,14 @@ use crate::{
     counters::Counters,
     error::{Error, Kind},
     service::HttpService,
-    time::{Deadline, Timer},
+    time::{Deadline, Sleep, Timer},
 };
 
 /// A connection whose preface has been exchanged.
 pub(crate) struct Connection<IO> {
     h2: h2::server::Connection<LazyFlush<IO>, Chunk>,
     flusher: Flusher<IO>,
-    gate: FloodGate,
+    resets: Resets,
     turn: Arc<Turn>,
 }
 
@@ -101,7 +102,7 @@ where
 {
     let turn = Arc::new(Turn::default());
     let waker = Waker::from(Arc::clone(&turn));
-    let (io, flusher) = lazy_flush(io, &turn);
+    let (io, flusher) = lazy_flush(io, &turn, config);
     let mut handshake = h2::server::Builder::new()
         .initial_window_size(config.initial_stream_window_size)
         .initial_connection_window_size(config.initial_connection_window_size)
@@ -130,7 +131,7 @@ where
     Ok(Connection {
         h2,
         flusher,
-        gate: FloodGate::new(config),
+        resets: Resets::new(config),
         turn,
     })
 }
@@ -153,7 +154,7 @@ where
     let Connection {
         mut h2,
         flusher,
-        gate,
+        resets,
         turn,
     } = connection;
     let waker = Waker::from(Arc::clone(&turn));
@@ -162,7 +163,9 @@ where
     let mut serving = Serving {
         h2,
         flusher,
-        gate,
+        pause: None,
+        held_back: false,
+        resets,
         flood: None,
         service: responder.service.clone(),
         shutdown,
@@ -190,7 +193,11 @@ const ROUNDS: usize = 2;
 struct Serving<IO, S: HttpService, Shutdown> {
     h2: h2::server::Connection<LazyFlush<IO>, Chunk>,
     flusher: Flusher<IO>,
-    gate: FloodGate,
+    /// For as long nothing is read.
+    pause: Option<Sleep>,
+    /// It has been so at least once.
+    held_back: bool,
+    resets: Resets,
     /// What this connection is being ended for.
     flood: Option<Flood>,
     service: S,
@@ -244,10 +251,18 @@ where
                 self.say_goodbye(Closed::Shutdown);
                 continue;
             }
-            let flood = self.gate.look(self.flusher.frames(), &self.scope.tally);
-            if let (None, Some(flood)) = (self.flood, flood) {
-                self.refuse(flood);
-                continue;
+            if self.flood.is_none() {
+                let flood = match self.poll_passage(cx) {
+                    Passage::Reopened => continue,
+                    Passage::Flood => Some(Flood::Frames),
+                    Passage::Open | Passage::HandlersFirst | Passage::Closed(_) => {
+                        self.early_resets()
+                    }
+                };
+                if let Some(flood) = flood {
+                    self.refuse(flood);
+                    continue;
+                }
             }
             self.in_flight.poll();
             if rounds < ROUNDS && turn.take_woken() {
@@ -293,6 +308,33 @@ where
                 .leaving
                 .as_mut()
                 .is_some_and(|wait| self.asked || wait.poll_waiting(cx).is_ready())
+    }
+
+    /// Whether frames pass; where they do not, this task is woken when they may. All else goes on.
+    fn poll_passage(&mut self, cx: &mut Context<'_>) -> Passage {
+        let timer = self.scope.timer;
+        loop {
+            let accounted = self.scope.tally.accounted.take();
+            let passage = self.flusher.look(accounted, timer.now);
+            let Passage::Closed(wait) = passage else {
+                self.pause = None;
+                return passage;
+            };
+            if !std::mem::replace(&mut self.held_back, true) {
+                self.scope.counters.connections_held_back.add();
+                tracing::debug!(peer = %self.scope.info.peer_addr, "a peer is held back");
+            }
+            let pause = self.pause.get_or_insert_with(|| (timer.sleep)(wait));
+            if pause.as_mut().poll(cx).is_pending() {
+                return passage;
+            }
+            self.pause = None;
+        }
+    }
+
+    fn early_resets(&mut self) -> Option<Flood> {
+        let too_many = self.resets.are_too_many(&self.scope.tally);
+        too_many.then_some(Flood::Resets)
     }
 
     fn say_goodbye(&mut self, why: Closed) {

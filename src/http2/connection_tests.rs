@@ -2,6 +2,7 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -92,6 +93,24 @@ fn method() -> impl Strategy<Value = Method> {
     proptest::sample::select(methods.to_vec())
 }
 
+fn frame(kind: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).expect("short");
+    [&[0, 0, length, kind, 0, 0, 0, 0, stream], payload].concat()
+}
+
+/// Each asks for nothing; the last ones are of a body that has no end.
+fn idle_talk() -> [Vec<u8>; 7] {
+    [
+        frame(6, 0, &[0; 8]),
+        frame(4, 0, &[]),
+        frame(8, 0, &[0, 0, 0, 1]),
+        frame(2, 3, &[0, 0, 0, 5, 9]),
+        frame(0xfa, 0, &[]),
+        frame(0, 1, b"x"),
+        frame(0, 1, b""),
+    ]
+}
+
 #[test]
 fn what_a_connection_begins_with_is_sent_at_once() {
     let client = Client::new(&[(Method::PUT, 3)]);
@@ -120,6 +139,46 @@ proptest! {
                 _ => prop_assert_eq!(received.len(), length),
             }
         }
+    }
+
+    /// Far more than a burst, and less than would end the connection.
+    #[test]
+    fn who_is_held_back_is_answered_all_the_same(
+        pings in 900_usize..9_000,
+        sizes in vec(2_000_usize..20_000, 1..5),
+        later in vec(0_u64..300, 1..5),
+    ) {
+        const BEGIN: usize = 24;
+        let client = Client::new(&[(Method::POST, 5000)]);
+        let settings = BEGIN + 9 + usize::from(client.said[BEGIN + 2]);
+        let (begin, requests) = client.said.split_at(settings);
+        let said = [begin, &frame(6, 0, &[0; 8]).repeat(pings), requests].concat();
+        let mut steps = Vec::new();
+        for (piece, later) in pieces(&said, &sizes).into_iter().zip(later.iter().cycle()) {
+            steps.push(Step::Sends(piece.to_vec()));
+            steps.push(Step::Later(Duration::from_millis(*later)));
+        }
+        steps.extend(vec![Step::Later(Duration::from_secs(1)); 12]);
+        let bodies = client.hears(&connection(&Cleartext, &steps).concat());
+        prop_assert_eq!(&bodies[0], &body(5000));
+    }
+
+    #[test]
+    fn any_flood_ends_with_its_client(
+        floods in vec((0_usize..7, 0_usize..3_000, 0_u64..3_000), 1..6),
+        room in proptest::option::of(0_usize..30_000),
+        shutdown in any::<proptest::sample::Index>(),
+    ) {
+        let mut open = frame(1, 1, b"\x83\x86\x84\x01\x01a");
+        open[4] = 4;
+        let begin = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(4, 0, &[])[..], &open];
+        let mut steps = vec![Step::Sends(begin.concat()), Step::Takes(room.unwrap_or(usize::MAX))];
+        for (what, count, later) in floods {
+            steps.push(Step::Sends(idle_talk()[what].repeat(count)));
+            steps.push(Step::Later(Duration::from_millis(later)));
+        }
+        steps.insert(shutdown.index(steps.len()), Step::Shutdown);
+        connection(&Cleartext, &steps);
     }
 
     #[test]

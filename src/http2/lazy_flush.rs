@@ -7,14 +7,16 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
+    time::Instant,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    flood::FrameCounter,
+    throttle::{Passage, Throttle},
     turn::{Readable, Turn},
 };
+use crate::config::Http2Config;
 
 /// The transport as h2 gets it: flushing only takes note.
 ///
@@ -30,7 +32,7 @@ pub(super) struct Flusher<IO>(Rc<Shared<IO>>);
 struct Shared<IO> {
     io: RefCell<IO>,
     wanted: Cell<bool>,
-    frames: RefCell<FrameCounter>,
+    throttle: RefCell<Throttle>,
     readable: Arc<Readable>,
     on_readable: Waker,
     /// Bytes so far.
@@ -38,12 +40,16 @@ struct Shared<IO> {
 }
 
 /// Both ends on one transport.
-pub(super) fn lazy_flush<IO>(io: IO, turn: &Arc<Turn>) -> (LazyFlush<IO>, Flusher<IO>) {
+pub(super) fn lazy_flush<IO>(
+    io: IO,
+    turn: &Arc<Turn>,
+    config: &Http2Config,
+) -> (LazyFlush<IO>, Flusher<IO>) {
     let readable = Arc::new(Readable::new(turn));
     let shared = Rc::new(Shared {
         io: RefCell::new(io),
         wanted: Cell::new(false),
-        frames: RefCell::new(FrameCounter::new()),
+        throttle: RefCell::new(Throttle::new(config)),
         on_readable: Waker::from(Arc::clone(&readable)),
         readable,
         received: Cell::new(0),
@@ -57,9 +63,15 @@ impl<IO: AsyncWrite + Unpin> Flusher<IO> {
         self.0.received.get()
     }
 
-    /// Frames other than DATA that have come in since the last time.
-    pub(super) fn frames(&self) -> u32 {
-        self.0.frames.borrow_mut().take()
+    /// Whether frames pass, now that so many are accounted for. Once they are stopped nothing is read
+    /// until this says that they pass again; h2 is to be polled then. Behind the handlers that goes by
+    /// itself.
+    pub(super) fn look(&self, accounted: u32, now: fn() -> Instant) -> Passage {
+        let passage = self.0.throttle.borrow_mut().look(accounted, now);
+        if passage == Passage::HandlersFirst {
+            self.0.on_readable.wake_by_ref();
+        }
+        passage
     }
 
     /// Flushes if that was asked for; ready when nothing is left to do.
@@ -84,18 +96,28 @@ impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
             readable,
             on_readable,
             received,
-            frames,
+            throttle,
             wanted,
         } = &*self.0;
+        let throttle = &mut *throttle.borrow_mut();
+        if throttle.is_stopped() {
+            return Poll::Pending;
+        }
+        if throttle.has_held() {
+            throttle.take_held(buf.remaining(), |bytes| buf.put_slice(bytes));
+            return Poll::Ready(Ok(()));
+        }
         if !readable.take() {
             return Poll::Pending;
         }
         let cx = &mut Context::from_waker(on_readable);
         let before = buf.filled().len();
         let read = Pin::new(&mut *io.borrow_mut()).poll_read(cx, buf);
-        let more = buf.filled().len() - before;
-        received.set(received.get() + more as u64);
-        frames.borrow_mut().read(&buf.filled()[before..]);
+        let more = &buf.filled()[before..];
+        received.set(received.get() + more.len() as u64);
+        let passed = throttle.pass(more);
+        throttle.hold(&more[passed..]);
+        buf.set_filled(before + passed);
         if read.is_ready() {
             readable.set();
         }

@@ -9,12 +9,14 @@ mod connection;
 mod date;
 mod declared_length;
 mod flood;
+mod frame_heads;
 mod headers;
 mod in_flight;
 mod keep_alive;
 mod lazy_flush;
 mod respond;
 mod send;
+mod throttle;
 mod turn;
 mod upload;
 

@@ -37,13 +37,15 @@ pub(crate) struct Accepted<IO> {
 pub(crate) struct Failed<IO> {
     pub(crate) error: Error,
     pub(crate) io: IO,
+    /// What the client is still to be told.
+    pub(crate) last_words: Vec<u8>,
 }
 
 /// Accepts a TLS session on a socket.
 ///
-/// Where there is no common protocol the client has been sent the alert `no_application_protocol`
-/// when this returns; one that speaks HTTP/1.x has been told so. The last of the handshake leaves
-/// with the first read or flush.
+/// A client that is refused before there is a session is still to be told why: where there is no
+/// common protocol by the alert `no_application_protocol`, in plain text if it speaks HTTP/1.x. The
+/// last of the handshake leaves with the first read or flush.
 pub(crate) async fn accept<IO>(
     io: IO,
     acceptor: &dyn TlsAcceptor,
@@ -73,8 +75,11 @@ where
     } = match begin(&mut io, ahead, acceptor, missing).await {
         Ok(begun) => begun,
         Err(Refused { error, last_words }) => {
-            send(&mut io, &last_words).await;
-            return Err(Failed { error, io });
+            return Err(Failed {
+                error,
+                io,
+                last_words,
+            });
         }
     };
     let mut stream = TlsStream::new(io, Replay::new(received), session);
@@ -83,6 +88,7 @@ where
         Err(error) => Err(Failed {
             error,
             io: stream.into_inner(),
+            last_words: Vec::new(),
         }),
     }
 }
@@ -266,7 +272,7 @@ fn poll_read<IO: AsyncRead + Unpin>(
 }
 
 /// Sends what is left to say. That it could not be sent is no news: the connection ends either way.
-async fn send<IO: AsyncWrite + Unpin>(io: &mut IO, bytes: &[u8]) {
+pub(super) async fn send<IO: AsyncWrite + Unpin>(io: &mut IO, bytes: &[u8]) {
     let mut sent = 0;
     while sent < bytes.len() {
         match poll_fn(|cx| Pin::new(&mut *io).poll_write(cx, &bytes[sent..])).await {

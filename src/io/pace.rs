@@ -55,7 +55,7 @@ impl Pace {
         match self.timer {
             Some(timer) if self.turns >= TURNS => {
                 self.turns = 0;
-                let pause = self.pause.insert((timer.0)(PAUSE));
+                let pause = self.pause.insert((timer.sleep)(PAUSE));
                 pause.as_mut().poll(cx)
             }
             _ => {

@@ -12,6 +12,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
+    handshake::send,
     pace::Pace,
     traffic::Traffic,
     wire::{Replay, SocketWire, Writes},
@@ -93,7 +94,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     ) -> Result<Self, Error> {
         let mut stream = match super::accept(io, acceptor, missing).await {
             Ok(accepted) => accepted.stream,
-            Err(failed) => return Err(failed.error),
+            Err(mut failed) => {
+                send(&mut failed.io, &failed.last_words).await;
+                return Err(failed.error);
+            }
         };
         poll_fn(|cx| stream.poll_sealed_sent(cx))
             .await

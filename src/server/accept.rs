@@ -10,6 +10,7 @@ use std::{
 };
 
 use futures_util::future::{Either, select};
+use socket2::SockRef;
 
 use super::{burst::Burst, listener::EMFILE};
 use crate::counters::Counters;
@@ -38,6 +39,7 @@ impl Listener {
     /// Has to be called within the runtime that is to wait.
     pub(super) fn new(socket: Arc<TcpListener>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
+        set_nodelay(&socket)?;
         let readiness = monoio::net::TcpListener::from_std(socket.try_clone()?)?;
         Ok(Self { socket, readiness })
     }
@@ -109,6 +111,12 @@ impl Listener {
     }
 }
 
+/// HTTP/2 makes its own batches: waiting for more to send only delays them. Connections have it from
+/// their listener.
+fn set_nodelay(listener: &TcpListener) -> io::Result<()> {
+    SockRef::from(listener).set_tcp_nodelay(true)
+}
+
 /// A connection that was gone before it was accepted: the next one may be there already.
 fn is_the_peers(error: &io::Error) -> bool {
     matches!(
@@ -126,5 +134,20 @@ fn advice(error: &io::Error) -> &'static str {
         Some(EMFILE) => "raise RLIMIT_NOFILE (`ulimit -n`, LimitNOFILE= in systemd)",
         Some(ENFILE) => "raise fs.file-max",
         _ => "retrying",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_have_nodelay_from_their_listener() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+        set_nodelay(&listener).expect("TCP");
+        let addr = listener.local_addr().expect("bound");
+        let _client = TcpStream::connect(addr).expect("connects");
+        let (accepted, _) = listener.accept().expect("accepted");
+        assert!(accepted.nodelay().expect("TCP"));
     }
 }

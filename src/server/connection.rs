@@ -91,6 +91,8 @@ pub async fn serve_connection<S: HttpService>(
     options.validate()?;
     check_alpn(acceptor)?;
     let peer_addr = stream.peer_addr()?;
+    // As connections of a server have it from their listener.
+    stream.set_nodelay(true)?;
     let counters = Arc::new(Counters::default());
     let setup = Setup {
         acceptor: Acceptor::Given(acceptor),
@@ -120,7 +122,10 @@ pub(super) fn check_alpn(acceptor: &dyn TlsAcceptor) -> Result<(), Error> {
     }
 }
 
-pub(super) const TIMER: Timer = Timer(|duration| Box::pin(monoio::time::sleep(duration)));
+pub(super) const TIMER: Timer = Timer {
+    sleep: |duration| Box::pin(monoio::time::sleep(duration)),
+    now: Instant::now,
+};
 
 /// Where a connection's acceptor comes from.
 #[derive(Clone, Copy)]
@@ -179,7 +184,7 @@ impl Setup<'_> {
             self.counters.connections_truncated.add();
         }
         if !stream.has_ended() {
-            Box::pin(linger(stream.into_inner(), self.options.limits.write)).await;
+            Box::pin(linger(stream.into_inner(), b"", self.options.limits.write)).await;
         }
         let why = result.map_err(|error| self.failed(peer_addr, error))?;
         tracing::debug!(peer = %peer_addr, ?why, "connection closed");
@@ -241,8 +246,12 @@ impl Setup<'_> {
                 self.handshake_done(&accepted, peer, begun);
                 return Ok((accepted, acceptor.backend(), client.get()));
             }
-            Ok(Err(Failed { error, io })) => {
-                linger(io, self.options.limits.handshake).await;
+            Ok(Err(Failed {
+                error,
+                io,
+                last_words,
+            })) => {
+                linger(io, &last_words, self.options.limits.handshake).await;
                 error
             }
             Err(error) => error,
@@ -281,7 +290,13 @@ impl Setup<'_> {
         if self.options.is_proxy(peer) {
             header = match io::read_proxy_header(&mut socket).await {
                 Ok(header) => header,
-                Err(error) => return Err(Failed { error, io: socket }),
+                Err(error) => {
+                    return Err(Failed {
+                        error,
+                        io: socket,
+                        last_words: Vec::new(),
+                    });
+                }
             };
             client.set(header.client);
         }
@@ -336,11 +351,8 @@ impl Setup<'_> {
     }
 }
 
-/// Makes the socket ready for HTTP/2, which makes its own batches: waiting for more to send only
-/// delays them.
 fn prepare(stream: TcpStream) -> Result<(Socket, SocketAddr), Error> {
     let local_addr = stream.local_addr()?;
-    stream.set_nodelay(true)?;
     Ok((Socket::new(stream)?, local_addr))
 }
 
@@ -354,10 +366,12 @@ const LINGER_TURN: usize = 256 << 10;
 /// How long it may be silent.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Ends the sending side and reads what the peer is still sending, for `limit` at most: to close a
-/// socket with unread bytes makes the kernel send a reset, which overtakes what was sent before.
-async fn linger(mut socket: Socket, limit: Duration) {
+/// Says what is left to say, ends the sending side and reads what the peer is still sending, for
+/// `limit` at most: to close a socket with unread bytes makes the kernel send a reset, which overtakes
+/// what was sent before.
+async fn linger(mut socket: Socket, last_words: &[u8], limit: Duration) {
     let drain = async {
+        socket.send_last(last_words).await;
         if poll_fn(|cx| Pin::new(&mut socket).poll_shutdown(cx))
             .await
             .is_err()

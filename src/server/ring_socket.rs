@@ -40,6 +40,11 @@ const SMALL_READS: u32 = 2;
 /// What the ring sends when the socket is full, bytes: enough to wake up for, little to copy.
 const SENT_AT_ONCE: usize = 16 * 1024;
 
+const SEND_NOW: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_NOSIGNAL);
+
+/// send(2): more is to follow. nix has no name for it.
+const MSG_MORE: MsgFlags = MsgFlags::from_bits_retain(0x8000);
+
 pub(super) struct RingSocket {
     fd: RawFd,
     receiving: Pin<Box<dyn Future<Output = ()>>>,
@@ -138,9 +143,17 @@ impl RingSocket {
             fd,
             receiving: Box::pin(receive(read, Rc::clone(&received))),
             received,
-            more: false,
+            // Clients begin to speak as soon as they are connected.
+            more: true,
             sending: Sending::Nothing(write),
         }
+    }
+
+    /// They leave in one packet with the end that follows them.
+    pub(super) fn send_last(&self, bytes: &[u8]) {
+        let flags = SEND_NOW.union(MSG_MORE);
+        // That they could not be sent is no news: the connection ends either way.
+        let _ = send(self.fd, bytes, flags);
     }
 
     /// Sends `bufs`, or their beginning, by `call`; by the ring where the socket is full.
@@ -148,13 +161,12 @@ impl RingSocket {
     /// A write that was pending has to be repeated with the same bytes, as sessions do: what they
     /// have sealed leaves in order.
     fn poll_send(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        const FLAGS: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_NOSIGNAL);
         loop {
             match std::mem::replace(&mut self.sending, Sending::Taken) {
                 Sending::Nothing(half) => {
                     let sent = match bufs {
-                        [one] => send(self.fd, one, FLAGS),
-                        many => sendmsg::<()>(self.fd, many, &[], FLAGS, None),
+                        [one] => send(self.fd, one, SEND_NOW),
+                        many => sendmsg::<()>(self.fd, many, &[], SEND_NOW, None),
                     };
                     match sent {
                         Err(Errno::EAGAIN) => {

@@ -1,6 +1,7 @@
 //! A connection's socket: by the ring itself on io_uring, by readiness on epoll.
 
 use std::{
+    future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
@@ -36,6 +37,19 @@ impl Socket {
             return Ok(Self::Ring(RingSocket::new(stream)));
         }
         Ok(Self::Readiness(stream.into_poll_io()?))
+    }
+
+    /// Sends a few bytes on a socket on which nothing has been sent; `poll_shutdown` has to follow.
+    pub(super) async fn send_last(&mut self, bytes: &[u8]) {
+        match self {
+            _ if bytes.is_empty() => {}
+            #[cfg(target_os = "linux")]
+            Self::Ring(socket) => socket.send_last(bytes),
+            socket => {
+                // That they could not be sent is no news: the connection ends either way.
+                let _ = poll_fn(|cx| Pin::new(&mut *socket).poll_write(cx, bytes)).await;
+            }
+        }
     }
 }
 

@@ -215,9 +215,12 @@ impl<S: HttpService> Worker<S> {
             }
             return;
         }
-        let stream = stream
-            .set_nonblocking(true)
-            .and_then(|()| TcpStream::from_std(stream));
+        // The ring waits by itself, and who does not want to wait says so by each call.
+        let nonblocking = match monoio::utils::is_legacy() {
+            true => stream.set_nonblocking(true),
+            false => Ok(()),
+        };
+        let stream = nonblocking.and_then(|()| TcpStream::from_std(stream));
         match stream {
             Ok(stream) => self.spawn(stream, peer),
             Err(error) => {
