@@ -75,6 +75,7 @@ fn publish(worker: &Publisher<'_>, handshakes: &Publisher<'_>, counters: WorkerC
         keep_alive_timeouts,
         bodies_timed_out,
         floods,
+        connections_held_back,
         frame_floods,
         reset_floods,
         connections_failed,
@@ -139,6 +140,11 @@ fn publish(worker: &Publisher<'_>, handshakes: &Publisher<'_>, counters: WorkerC
             ("resets", reset_floods),
             ("other", rest(floods, &[frame_floods, reset_floods])),
         ],
+    );
+    worker.counter(
+        "corelane_connections_held_back_total",
+        "Connections that were read no faster than the limits on frames allow, for a while at least.",
+        connections_held_back,
     );
     worker.counter_in(
         Unit::Bytes,
