@@ -306,3 +306,49 @@ fn the_example_has_every_flag_and_nothing_else() {
     let flags: BTreeSet<_> = flags.filter(|key| *key != CONFIG).collect();
     assert_eq!(keys, flags);
 }
+
+/// What others are started with by the files in deploy/.
+#[test]
+fn deployments_start_a_server_with_options_that_there_are() {
+    const SERVICE: &str = include_str!("../../../deploy/corelane.service");
+    const KUBERNETES: &str = include_str!("../../../deploy/kubernetes.yaml");
+    const DOCKERFILE: &str = include_str!("../../../deploy/Dockerfile");
+    let files = Files::new("deployments");
+    let file = files.file(EXAMPLE);
+    let started = |line: &'static str| {
+        let command = line
+            .strip_prefix("ExecStart")
+            .filter(|_| line.contains("corelane"))?;
+        let arguments = command.split_whitespace().skip(1);
+        Some(arguments.map(|argument| match argument {
+            "/etc/corelane/corelane.toml" => &file,
+            argument => argument,
+        }))
+    };
+    let commands: Vec<Vec<&str>> = SERVICE
+        .lines()
+        .filter_map(started)
+        .map(Iterator::collect)
+        .collect();
+    assert_eq!(commands.len(), 2, "a check and the start");
+    for command in commands {
+        assert!(read_with(&command, &[]).is_ok(), "{command:?}");
+    }
+    let flag = |line: &'static str| {
+        line.trim()
+            .strip_prefix("- ")
+            .filter(|flag| flag.starts_with("--"))
+    };
+    let flags: Vec<_> = KUBERNETES.lines().filter_map(flag).collect();
+    assert!(
+        !flags.is_empty() && read_with(&flags, &[]).is_ok(),
+        "{flags:?}"
+    );
+    let variable = |line: &'static str| line.strip_prefix("ENV ")?.split_once('=');
+    let variables: Vec<_> = DOCKERFILE.lines().filter_map(variable).collect();
+    assert!(!variables.is_empty());
+    let Ok(Invocation::Serve(args)) = read_with(&[], &variables) else {
+        panic!("{variables:?}");
+    };
+    assert_eq!(args.listen, ["0.0.0.0:8443".parse().expect("an address")]);
+}
