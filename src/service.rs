@@ -96,7 +96,8 @@ where
 ///     format!("hello, {}\n", connection.peer_addr)
 /// }
 ///
-/// let service = with_connection_info(Router::new().route("/", get(who)));
+/// let router: Router = Router::new().route("/", get(who));
+/// let service = with_connection_info(router);
 /// # let _: &dyn Fn(corelane::WorkerInfo) -> _ = &|_worker| service.clone();
 /// ```
 pub fn with_connection_info<S>(service: S) -> WithConnectionInfo<S> {
