@@ -1,10 +1,12 @@
 //! From options to a running server, and what there is to say of it.
 
 use std::{
-    io::Write,
+    fmt::Write as _,
+    io::Write as _,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     rc::Rc,
     sync::Arc,
+    thread,
 };
 
 use corelane::{Affinity, Builder, Error, Handle, Server, tls::Identity};
@@ -15,7 +17,7 @@ use crate::{
     args::Args,
     health::{HEALTH, State},
     reload,
-    restart::{self, Inherited, PidFile, Program},
+    restart::{self, Inherited, PidFile, Program, SERVING},
     routes, service_manager,
     signals::{self, Running},
     status::{Source, Status},
@@ -34,10 +36,18 @@ pub(crate) fn serve(
         restart::look_at_the_kernel();
     }
     let admin = args.admin.bind(inherited.named(admin::SOCKET))?;
-    let (builder, tls, identities) = configured(args, inherited)?;
+    let Configured {
+        builder,
+        tls,
+        identities,
+        given,
+    } = configured(args, inherited)?;
     let server = builder.bind().map_err(restart::advise)?;
     let log = args.access_log.start()?;
     let source = args.status.source();
+    let pid_file = restart.pid_file.as_deref().map(PidFile::prepare);
+    let pid_file = pid_file.transpose()?;
+    // What fails from here on cuts connections off.
     let handle = match &log {
         None => serve_unlogged(server, source.clone())?,
         Some(log) => serve_logged(server, source.clone(), log.log().clone())?,
@@ -45,22 +55,27 @@ pub(crate) fn serve(
     if let Some(source) = source {
         source.observe(handle.observer());
     }
-    let pid_file = restart.pid_file.as_deref().map(PidFile::write);
-    let _pid_file = pid_file.transpose()?;
     HEALTH.set(State::Ready);
     reload.start(args, identities, handle.reloader())?;
-    introduce(&handle, &tls, admin.as_ref());
+    let introduction = introduction(&handle, &tls, admin.as_ref());
     let mut sockets = Vec::new();
     if let Some(admin) = admin {
         sockets.push((admin::SOCKET, admin.start(handle.observer())?));
     }
-    match inherited.replaces_server() {
-        true => inherited.ready(),
-        false => service_manager::ready(),
+    let replaces_server = inherited.replaces_server();
+    inherited.ready()?;
+    if let Some(pid_file) = &pid_file {
+        pid_file.publish()?;
     }
+    inherited.end_report();
+    if !replaces_server {
+        service_manager::ready();
+    }
+    introduce(introduction);
     let running = Running {
         handle,
         program,
+        given,
         sockets,
         upgrade_timeout: restart.upgrade_timeout(),
         shutdown_delay: restart.shutdown_delay(),
@@ -96,10 +111,15 @@ fn serve_logged(server: Server, source: Option<Arc<Source>>, log: Log) -> Result
 }
 
 /// All that can be known of a server without starting it.
-fn configured(
-    args: &Args,
-    inherited: &mut Inherited,
-) -> Result<(Builder, tls::Description, Vec<Identity>), Error> {
+struct Configured {
+    builder: Builder,
+    tls: tls::Description,
+    identities: Vec<Identity>,
+    /// Where the service manager's sockets listen.
+    given: Vec<SocketAddr>,
+}
+
+fn configured(args: &Args, inherited: &mut Inherited) -> Result<Configured, Error> {
     let tls = tls::choose(args)?;
     let builder = Server::builder(tls.acceptor)
         .driver(args.driver.into())
@@ -107,8 +127,13 @@ fn configured(
         .alpn_missing(args.alpn_missing.into())
         .proxy_protocol(args.proxy_protocol.iter().copied());
     let builder = args.limits.set(with_workers(builder, args));
-    let builder = listen(builder, args, inherited)?;
-    Ok((builder, tls.description, tls.identities))
+    let (builder, given) = listen(builder, args, inherited)?;
+    Ok(Configured {
+        builder,
+        tls: tls.description,
+        identities: tls.identities,
+        given,
+    })
 }
 
 /// Says whether a server would start, and prints what it would go by.
@@ -117,8 +142,9 @@ pub(crate) fn check(args: Args, text: &str) -> Result<(), Box<dyn std::error::Er
         certificates: args.certificates.that_write_nothing(),
         ..args
     };
-    let (builder, _, _) = configured(&looks_only, &mut Inherited::default())?;
-    builder.check()?;
+    configured(&looks_only, &mut Inherited::default())?
+        .builder
+        .check()?;
     looks_only.access_log.check()?;
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
@@ -138,26 +164,42 @@ fn with_workers(mut builder: Builder, args: &Args) -> Builder {
 
 /// On the addresses given, taking inherited sockets where there are some. A service manager's are
 /// served on whatever the addresses, another server's only where they still are among those given.
-fn listen(mut builder: Builder, args: &Args, inherited: &mut Inherited) -> Result<Builder, Error> {
-    let mut sockets = inherited.serving()?;
-    let addrs = match &args.listen[..] {
-        [] if sockets.is_empty() => default_addrs(),
-        given => given.to_vec(),
+/// Returns the addresses of the service manager's too.
+fn listen(
+    mut builder: Builder,
+    args: &Args,
+    inherited: &mut Inherited,
+) -> Result<(Builder, Vec<SocketAddr>), Error> {
+    let mut given = inherited.given()?;
+    let given_at = given.iter().filter_map(|it| it.local_addr().ok()).collect();
+    let mut others = inherited.named(SERVING);
+    let mut addrs = match &args.listen[..] {
+        [] if given.is_empty() && others.is_empty() => default_addrs(),
+        named => named.to_vec(),
     };
+    let any = addrs.is_empty();
+    // Where no port is named, one that another address names is not meant.
+    addrs.sort_by_key(|addr| addr.port() == 0);
     let mut serve_on = Vec::new();
-    for addr in &addrs {
-        match restart::at(&mut sockets, *addr) {
-            none if none.is_empty() => builder = builder.listen(*addr),
-            some => serve_on.extend(some),
+    for addr in addrs {
+        let mut found = restart::at(&mut given, addr);
+        if found.is_empty() {
+            found = restart::at(&mut others, addr);
         }
+        if found.is_empty() {
+            builder = builder.listen(addr);
+        }
+        serve_on.append(&mut found);
     }
-    if addrs.is_empty() || !inherited.replaces_server() {
-        serve_on.append(&mut sockets);
+    serve_on.append(&mut given);
+    if any {
+        serve_on.append(&mut others);
     }
-    for socket in sockets {
+    for socket in others {
         tracing::info!(?socket, "no longer listened on");
     }
-    Ok(serve_on.into_iter().fold(builder, Builder::listener))
+    let builder = serve_on.into_iter().fold(builder, Builder::listener);
+    Ok((builder, given_at))
 }
 
 /// Loopback, IPv6 too where this host has it.
@@ -170,9 +212,22 @@ fn default_addrs() -> Vec<SocketAddr> {
     addrs
 }
 
-/// Says what is running and how to try it. Nobody to read it is no reason to fail.
-fn introduce(handle: &Handle, tls: &tls::Description, admin: Option<&Admin>) {
-    let mut out = std::io::stdout().lock();
+/// Says what is running and how to try it. Nobody to read it is no reason to fail, nor to wait.
+fn introduce(introduction: String) {
+    let thread = thread::Builder::new().name("corelane-intro".into());
+    let spawned = thread.spawn(move || {
+        let mut out = std::io::stdout().lock();
+        let _ = out
+            .write_all(introduction.as_bytes())
+            .and_then(|()| out.flush());
+    });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "no thread to say what is running");
+    }
+}
+
+fn introduction(handle: &Handle, tls: &tls::Description, admin: Option<&Admin>) -> String {
+    let mut out = String::new();
     let addrs = handle.local_addrs();
     let scheme = tls.scheme;
     for addr in addrs {
@@ -205,5 +260,5 @@ fn introduce(handle: &Handle, tls: &tls::Description, admin: Option<&Admin>) {
             addr.port()
         );
     }
-    let _ = out.flush();
+    out
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,18 +14,21 @@ use std::{
 
 use corelane::{Error, Handle};
 use signal_hook::{
-    consts::{SIGINT, SIGTERM, SIGUSR2},
+    consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2},
     iterator::Signals,
 };
 
 use crate::{
     health::{HEALTH, State},
-    restart::{self, Program, SERVING, Upgrade},
+    restart::{self, GIVEN, Program, SERVING, Upgrade},
     service_manager,
 };
 
 /// To be called before any thread starts: a signal is then never lost to the default action.
 pub(crate) fn catch() -> io::Result<Signals> {
+    // For the access log, which comes to listen later. A signal for a log that is off, or not there
+    // yet, must not end the process.
+    signal_hook::flag::register(SIGUSR1, Arc::default())?;
     Signals::new([SIGINT, SIGTERM, SIGUSR2])
 }
 
@@ -39,6 +42,8 @@ enum Event {
 pub(crate) struct Running {
     pub(crate) handle: Handle,
     pub(crate) program: Program,
+    /// Where those of its sockets listen that the service manager holds too.
+    pub(crate) given: Vec<SocketAddr>,
     /// Sockets to be handed over beside the server's own, by name.
     pub(crate) sockets: Vec<(&'static str, TcpListener)>,
     pub(crate) upgrade_timeout: Duration,
@@ -101,7 +106,10 @@ impl Running {
         }
         let mut sockets = Vec::new();
         for listener in self.handle.listeners().map_err(|error| error.to_string())? {
-            sockets.push((SERVING, listener));
+            let is_given = listener
+                .local_addr()
+                .is_ok_and(|addr| self.given.contains(&addr));
+            sockets.push((if is_given { GIVEN } else { SERVING }, listener));
         }
         for (name, socket) in &self.sockets {
             sockets.push((name, socket.try_clone().map_err(|error| error.to_string())?));
@@ -126,6 +134,7 @@ impl Running {
     /// What is asked of this process from now on is asked on connections that it has already.
     /// [`HEALTH`] stays as it is: who asks wants to know about the address, which is served.
     fn give_way_to(self, process: u32) -> Result<(), Error> {
+        restart::trust();
         service_manager::replaced_by(process);
         restart::tell(&Ok(process));
         self.handle.hand_over(self.shutdown_deadline);
@@ -174,6 +183,7 @@ fn pass_on(mut signals: Signals, events: &mpsc::Sender<Event>) {
     let mut asked_to_end = false;
     for signal in signals.forever() {
         if signal != SIGUSR2 && std::mem::replace(&mut asked_to_end, true) {
+            restart::kill_untrusted();
             std::process::exit(128 + signal);
         }
         // Nobody listens any more once the server is about to end.

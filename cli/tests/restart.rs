@@ -5,6 +5,7 @@ mod support;
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     os::unix::{fs::symlink, net::UnixDatagram},
     path::{Path, PathBuf},
@@ -102,6 +103,13 @@ fn signal(pid: u32, signal: &str) {
         .args([signal, &pid.to_string()])
         .stderr(Stdio::null())
         .status();
+}
+
+/// Whether that process has not ended yet.
+fn runs(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // A zombie is one that nobody has waited for.
+    !stat.is_empty() && !stat.contains(") Z ")
 }
 
 /// Waits until it is so.
@@ -293,14 +301,20 @@ fn who_is_no_server_is_not_ended_by_an_upgrade() {
     assert!(said.contains("does not take SIGUSR2"), "{said}");
 }
 
-/// Started as systemd does, with a socket that stays open whoever serves.
-fn on_socket(socket: &TcpListener, args: &[&str]) -> Corelane {
-    let mapping = FdMapping {
+/// As systemd passes it, and stays open whoever serves.
+fn first_socket(socket: &TcpListener) -> FdMapping {
+    FdMapping {
         parent_fd: socket.try_clone().expect("a handle").into(),
         child_fd: 3,
-    };
+    }
+}
+
+/// Started as systemd does.
+fn on_socket(socket: &TcpListener, args: &[&str]) -> Corelane {
     let mut command = command(args);
-    command.fd_mappings(vec![mapping]).expect("one");
+    command
+        .fd_mappings(vec![first_socket(socket)])
+        .expect("one");
     command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "web");
     Corelane::start_by(command)
 }
@@ -344,6 +358,41 @@ fn on_a_socket_of_the_service_manager_clients_wait_between_two_servers() {
         .expect("the command runs");
     let said = String::from_utf8(refused.stderr).expect("text");
     assert!(said.contains("the inherited socket 0"), "{said}");
+}
+
+/// A free port of 127.0.0.1.
+fn free_addr() -> SocketAddr {
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+    socket.local_addr().expect("bound")
+}
+
+#[test]
+fn sockets_of_the_service_manager_are_served_after_upgrades_whatever_is_listened_on() {
+    let place = Place::make("given");
+    let socket = TcpListener::bind("127.0.0.2:0").expect("a port");
+    // Beside port 0 of the same host, which must not take its socket.
+    let own = free_addr().to_string();
+    let mut command = place.command(&["--tls", "none", "--listen", &own]);
+    command
+        .fd_mappings(vec![first_socket(&socket)])
+        .expect("one");
+    command.env("LISTEN_FDS", "1");
+    let mut server = Corelane::start_by(command);
+    let addrs = server.listens_on();
+    assert_eq!(addrs.len(), 3, "{addrs:?}");
+    // Handed over twice: the one that was given it by a server gives it on.
+    for _ in 0..2 {
+        let id = place.pid().expect("a pid file");
+        let output = place.upgrade(id);
+        assert!(output.status.success(), "{output:?}");
+        until("the old one has ended", || !runs(id) || id == server.id());
+        if id == server.id() {
+            assert!(server.wait().success());
+        }
+        for addr in &addrs {
+            assert_eq!(asked(*addr, "/"), StatusCode::OK);
+        }
+    }
 }
 
 /// No TCP.
@@ -439,16 +488,104 @@ fn before_it_ends_it_is_not_ready_for_as_long_as_was_asked() {
     assert_eq!(server.wait().code(), Some(128 + 15));
 }
 
+/// A program that writes its process id to `started`, then does this.
+fn started_then(started: &Path, then: &str) -> String {
+    let started = started.display();
+    format!("echo $$ > {started}.new; mv {started}.new {started}; {then}")
+}
+
+fn number_in(file: &Path) -> u32 {
+    let text = fs::read_to_string(file).expect("a file");
+    text.trim().parse().expect("a process id")
+}
+
+#[test]
+fn who_ends_at_once_leaves_no_server_behind() {
+    let real = env!("CARGO_BIN_EXE_corelane");
+    for (name, then, signals) in [
+        ("twice", "exec sleep 1000".into(), &["-TERM", "-INT"][..]),
+        (
+            // It is told by nobody, and finds it out when it would serve.
+            "killed",
+            format!("while kill -0 $PPID; do sleep 0.01; done; exec {real} \"$@\""),
+            &["-KILL"],
+        ),
+    ] {
+        let place = Place::make(name);
+        let mut server = Corelane::start_by(place.command(&["--tls", "none"]));
+        let id = place.pid().expect("a pid file");
+        let started = place.directory.join("started");
+        place.replace_program(Some(&started_then(&started, &then)));
+        server.signal("-USR2");
+        until("the new process runs", || started.exists());
+        let new = number_in(&started);
+        // It gets them all at once, and has no time to do what the first one asks for.
+        server.signal("-STOP");
+        for signal in signals {
+            server.signal(signal);
+        }
+        server.signal("-CONT");
+        assert!(!server.wait().success());
+        until("the new one has ended", || !runs(new));
+        assert_eq!(place.pid(), Some(id), "{name}: it has not served");
+        fs::remove_file(place.pid_file()).expect("a pid file");
+    }
+}
+
+#[test]
+fn what_nobody_reads_does_not_hold_up_an_upgrade() {
+    let place = Place::make("unread");
+    let (out, mut full) = std::io::pipe().expect("a pipe");
+    let mut command = place.command(&["--tls", "none", "--upgrade-timeout", "20"]);
+    command.stdout(full.try_clone().expect("a handle"));
+    let mut old = command.spawn().expect("the command starts");
+    drop(command);
+    let mut lines = BufReader::new(&out).lines();
+    lines.find(|line| line.as_ref().expect("text").starts_with("try: "));
+    // All that a pipe holds, but where it was made larger.
+    full.write_all(&[b'.'; 64 << 10]).expect("room");
+    let upgraded = place.upgrade(old.id());
+    assert!(upgraded.status.success(), "{upgraded:?}");
+    assert!(old.wait().expect("a child").success());
+    let new = place.pid().expect("a pid file");
+    signal(new, "-TERM");
+    until("the new one has ended", || !runs(new));
+    assert_eq!(place.pid(), None);
+}
+
+#[test]
+fn a_signal_to_reopen_the_log_does_not_end_a_start() {
+    let place = Place::make("early");
+    let log = place.directory.join("log");
+    let made = Command::new("mkfifo").arg(&log).status();
+    assert!(made.expect("mkfifo").success());
+    let mut command = place.command(&["--tls", "none", "--access-log"]);
+    command.arg(&log).stdout(Stdio::piped());
+    let mut server = command.spawn().expect("the command starts");
+    // It waits for somebody to read the log.
+    let status = format!("/proc/{}/status", server.id());
+    until("it takes SIGUSR2", || {
+        let status = fs::read_to_string(&status).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught.unwrap_or_default().trim(), 16);
+        caught.is_ok_and(|mask| mask & (1 << 11) != 0)
+    });
+    signal(server.id(), "-USR1");
+    let _reader = fs::File::options().read(true).write(true).open(&log);
+    let out = server.stdout.take().expect("piped");
+    let said = BufReader::new(out).lines().next();
+    signal(server.id(), "-TERM");
+    assert!(said.is_some(), "it has ended");
+    assert!(server.wait().expect("a child").success());
+}
+
 #[test]
 fn who_is_to_end_gives_an_upgrade_up() {
     let place = Place::make("given-up");
     let mut server = Corelane::start_by(place.command(&["--tls", "none"]));
     let id = place.pid().expect("a pid file");
     let started = place.directory.join("started");
-    place.replace_program(Some(&format!(
-        "echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000",
-        started.display()
-    )));
+    place.replace_program(Some(&started_then(&started, "exec sleep 1000")));
     let upgrade = command(&["upgrade", "--pid", &id.to_string()])
         .stderr(Stdio::piped())
         .spawn()

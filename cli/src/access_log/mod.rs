@@ -7,10 +7,9 @@ mod line;
 mod record;
 mod writer;
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use signal_hook::consts::SIGUSR1;
 
 pub(crate) use self::{
     record::Record,
@@ -40,8 +39,6 @@ impl AccessLogArgs {
     /// Opens the log, if there is to be one, and starts its thread.
     pub(crate) fn start(&self) -> Result<Option<AccessLog>, corelane::Error> {
         let Some(path) = &self.access_log else {
-            // A signal for a log that is off must not end the process.
-            signal_hook::flag::register(SIGUSR1, Arc::default())?;
             return Ok(None);
         };
         let log = writer::open(path).and_then(|out| {

@@ -12,8 +12,12 @@ use std::{
 use corelane::Error;
 use listenfd::ListenFd;
 
-/// The name of a server's sockets among those that it hands over.
+/// The name of a server's own sockets among those that it hands over.
 pub(crate) const SERVING: &str = "corelane-serving";
+
+/// The name of those that it was given by the service manager, which holds them whoever serves:
+/// clients of one that is not served would wait in vain.
+pub(crate) const GIVEN: &str = "corelane-given";
 
 /// The name of the socket on which the server that is replaced waits to hear how it went.
 pub(super) const REPORT: &str = "corelane-report";
@@ -77,33 +81,43 @@ impl Inherited {
         only_listeners(taken)
     }
 
-    /// Takes those to serve on: all that the service manager gave, whatever it calls them; of a
-    /// server's those that it served on.
-    pub(crate) fn serving(&mut self) -> Result<Vec<TcpListener>, Error> {
+    /// Takes those of the service manager, whatever it calls them, be it that the server which is
+    /// replaced was given them.
+    pub(crate) fn given(&mut self) -> Result<Vec<TcpListener>, Error> {
         match (self.unusable.take(), self.replaces_server()) {
             (Some(error), _) => Err(error),
-            (None, true) => Ok(self.named(SERVING)),
+            (None, true) => Ok(self.named(GIVEN)),
             (None, false) => Ok(only_listeners(std::mem::take(&mut self.listeners))),
         }
     }
 
-    /// Tells the server that is replaced, if there is one, that its work is done.
-    pub(crate) fn ready(&mut self) {
-        self.report(READY.into());
+    /// Tells the server that is replaced, if there is one, that this one serves. It goes by it when
+    /// the report ends: [`end_report`](Self::end_report).
+    ///
+    /// An error where nobody hears it: that one was ended, or has given up, and means this one too.
+    pub(crate) fn ready(&mut self) -> Result<(), Error> {
+        let Some(server) = &mut self.report else {
+            return Ok(());
+        };
+        server.write_all(READY.as_bytes()).map_err(|error| {
+            self.report = None;
+            Error::config(format!(
+                "the server that was to be replaced has ended, or has given the upgrade up: {error}"
+            ))
+        })
+    }
+
+    pub(crate) fn end_report(&mut self) {
+        self.report = None;
     }
 
     /// Tells it that it has to go on, and why.
     pub(crate) fn failed(&mut self, why: impl Display) {
-        self.report(format!("{FAILED}{why}"));
-    }
-
-    fn report(&mut self, text: String) {
         let Some(mut server) = self.report.take() else {
             return;
         };
-        // It has ended, perhaps, and this process has its sockets all the same.
-        if let Err(error) = server.write_all(text.as_bytes()) {
-            tracing::warn!(%error, "the server that is replaced cannot be told");
+        if let Err(error) = server.write_all(format!("{FAILED}{why}").as_bytes()) {
+            tracing::warn!(%error, "the server that was to be replaced cannot be told");
         }
     }
 }
@@ -112,12 +126,18 @@ fn only_listeners(named: Vec<(String, TcpListener)>) -> Vec<TcpListener> {
     named.into_iter().map(|(_, listener)| listener).collect()
 }
 
-/// Takes those that listen on `addr`, on any port if it names none.
+/// Takes those that listen on `addr`; if it names no port, on the one of the first that has its IP.
 pub(crate) fn at(listeners: &mut Vec<TcpListener>, addr: SocketAddr) -> Vec<TcpListener> {
-    let listens_there = |listener: &mut TcpListener| {
-        listener.local_addr().is_ok_and(|local| {
-            local.ip() == addr.ip() && (addr.port() == 0 || local.port() == addr.port())
-        })
+    let mut locals = listeners
+        .iter()
+        .filter_map(|listener| listener.local_addr().ok());
+    let fits = |local: &SocketAddr| {
+        local.ip() == addr.ip() && (addr.port() == 0 || local.port() == addr.port())
     };
+    let Some(found) = locals.find(fits) else {
+        return Vec::new();
+    };
+    let listens_there =
+        |listener: &mut TcpListener| listener.local_addr().is_ok_and(|local| local == found);
     listeners.extract_if(.., listens_there).collect()
 }

@@ -15,11 +15,11 @@ use clap::Args;
 
 pub(crate) use self::{
     command::{UpgradeArgs, pass_on},
-    inherited::{Inherited, SERVING, at},
+    inherited::{GIVEN, Inherited, SERVING, at},
     pid_file::PidFile,
     program::Program,
     takeover::{advise, look_at_the_kernel},
-    upgrade::{Upgrade, tell},
+    upgrade::{Upgrade, kill_untrusted, tell, trust},
 };
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use std::{
     },
     process::{Child, Command},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -31,6 +31,9 @@ const FIRST: RawFd = 3;
 /// How often it is looked whether the upgrade is to be given up.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// The new process, until it is [`trust`]ed.
+static STARTED: Mutex<Option<Child>> = Mutex::new(None);
+
 /// One attempt.
 pub(crate) struct Upgrade {
     pub(crate) program: Program,
@@ -42,29 +45,37 @@ pub(crate) struct Upgrade {
 }
 
 impl Upgrade {
-    /// Starts the new process and waits until it serves. If it does not, it is gone when this returns.
+    /// Starts the new process and waits until it serves. If it does not, it is gone when this
+    /// returns; if it does, it is to be [`trust`]ed.
     pub(crate) fn run(self) -> Outcome {
         let path = self.program.path().display().to_string();
-        let (mut child, report) = self
+        let (id, report) = self
             .start()
             .map_err(|error| format!("{path} cannot be started: {error}"))?;
-        let id = child.id();
         tracing::info!(process = id, path, "a new process was started");
         let why = match self.wait(report) {
             Ok(said) if said == READY => return Ok(id),
-            Ok(said) if said.is_empty() => match ended_soon(&mut child) {
-                Some(status) => return Err(format!("{path} ended ({status}) before it served")),
+            Ok(said) if said.is_empty() => match ended_soon() {
+                Some(status) => {
+                    *started() = None;
+                    return Err(format!("{path} ended ({status}) before it served"));
+                }
                 None => "closed the socket it was to report on".into(),
             },
-            Ok(said) => said.strip_prefix(FAILED).unwrap_or(&said).to_owned(),
+            Ok(said) => {
+                let said = said.strip_prefix(READY).unwrap_or(&said);
+                said.strip_prefix(FAILED).unwrap_or(said).to_owned()
+            }
             Err(why) => why,
         };
-        let _ = child.kill();
-        let _ = child.wait();
+        kill_untrusted();
+        if let Some(mut child) = started().take() {
+            let _ = child.wait();
+        }
         Err(format!("{path}: {why}"))
     }
 
-    fn start(&self) -> io::Result<(Child, UnixStream)> {
+    fn start(&self) -> io::Result<(u32, UnixStream)> {
         let (ours, theirs) = UnixStream::pair()?;
         let mut names = vec![REPORT];
         let mut handed = vec![OwnedFd::from(theirs)];
@@ -87,9 +98,13 @@ impl Upgrade {
             .env("LISTEN_FDS", count.to_string())
             .env("LISTEN_FDNAMES", names.join(":"));
         let taken = take_up_to(FIRST + RawFd::try_from(count).map_err(io::Error::other)?)?;
+        // Locked meanwhile: no process is started that could not be killed.
+        let mut started = started();
         let child = command.spawn()?;
         drop(taken);
-        Ok((child, ours))
+        let id = child.id();
+        *started = Some(child);
+        Ok((id, ours))
     }
 
     /// What it reports, all of it: it closes the socket when that is said.
@@ -115,10 +130,10 @@ impl Upgrade {
 }
 
 /// A process that has closed its last descriptor is about to end.
-fn ended_soon(child: &mut Child) -> Option<std::process::ExitStatus> {
+fn ended_soon() -> Option<std::process::ExitStatus> {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(1) {
-        if let Ok(Some(status)) = child.try_wait() {
+        if let Some(Ok(Some(status))) = started().as_mut().map(Child::try_wait) {
             return Some(status);
         }
         std::thread::sleep(Duration::from_millis(5));
@@ -137,6 +152,23 @@ fn take_up_to(end: RawFd) -> io::Result<Vec<File>> {
         }
         taken.push(file);
     }
+}
+
+/// From now on it goes on whatever becomes of this process.
+pub(crate) fn trust() {
+    *started() = None;
+}
+
+/// Before this process ends with an upgrade under way: the new one must not serve on its own.
+pub(crate) fn kill_untrusted() {
+    if let Some(child) = started().as_mut() {
+        // It has ended already, otherwise.
+        let _ = child.kill();
+    }
+}
+
+fn started() -> MutexGuard<'static, Option<Child>> {
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Says how it went: in the log, and to whoever asked for it.

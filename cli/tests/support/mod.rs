@@ -48,9 +48,16 @@ impl Corelane {
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
-        let line = &self.introduction[0];
-        let (_, addr) = line.split_once("://").expect("an address");
-        addr.parse().expect("an address")
+        self.listens_on()[0]
+    }
+
+    pub(crate) fn listens_on(&self) -> Vec<SocketAddr> {
+        let lines = self.introduction.iter();
+        let lines = lines.filter(|line| line.starts_with("listening on "));
+        let addrs = lines.filter_map(|line| line.split_once("://"));
+        addrs
+            .map(|(_, addr)| addr.parse().expect("an address"))
+            .collect()
     }
 
     /// The rest of the line that begins so.
