@@ -156,7 +156,7 @@ pub struct Http2Config {
     pub max_concurrent_streams: u32,
     /// Size of a request's header list, bytes, counted as RFC 9113 section 6.5.2 does
     /// (`SETTINGS_MAX_HEADER_LIST_SIZE`); a larger one is answered 431. Default 16 KiB: cookies
-    /// rarely pass 8 KiB.
+    /// rarely pass 8 KiB. 1 KiB at least.
     pub max_header_list_size: u32,
     /// Largest frame that a peer may send, bytes (`SETTINGS_MAX_FRAME_SIZE`); a larger one ends the
     /// connection with `FRAME_SIZE_ERROR`. Default 16 KiB, the least that the RFC allows; a TLS
@@ -218,6 +218,9 @@ impl Default for Http2Config {
     }
 }
 
+/// The least that [`Http2Config::max_header_list_size`] may be, bytes.
+const MIN_HEADER_LIST: u32 = 1024;
+
 /// The least that [`Http2Config::max_extra_frames`] may be.
 const MIN_EXTRA_FRAMES: u32 = 100;
 
@@ -271,6 +274,13 @@ impl Http2Config {
         if self.max_concurrent_streams == 0 {
             return wrong("max_concurrent_streams", 0, "at least 1");
         }
+        if self.max_header_list_size < MIN_HEADER_LIST {
+            return wrong(
+                "max_header_list_size",
+                self.max_header_list_size as usize,
+                "at least 1024: a plain request of curl's counts 300",
+            );
+        }
         if self.max_extra_frames < MIN_EXTRA_FRAMES {
             return wrong(
                 "max_extra_frames",
@@ -309,12 +319,13 @@ mod tests {
     #[test]
     fn values_outside_the_rfcs_ranges_are_errors() {
         assert!(Http2Config::default().validate().is_ok());
-        let wrong: [fn(&mut Http2Config); 6] = [
+        let wrong: [fn(&mut Http2Config); 7] = [
             |c| c.initial_stream_window_size = 1 << 31,
             |c| c.initial_connection_window_size = 65_534,
             |c| c.max_frame_size = 16_383,
             |c| c.max_concurrent_streams = 0,
             |c| c.max_send_buffer_size = 0,
+            |c| c.max_header_list_size = MIN_HEADER_LIST - 1,
             |c| c.max_extra_frames = MIN_EXTRA_FRAMES - 1,
         ];
         for spoil in wrong {
