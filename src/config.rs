@@ -156,7 +156,7 @@ pub struct Http2Config {
     pub max_concurrent_streams: u32,
     /// Size of a request's header list, bytes, counted as RFC 9113 section 6.5.2 does
     /// (`SETTINGS_MAX_HEADER_LIST_SIZE`); a larger one is answered 431. Default 16 KiB: cookies
-    /// rarely pass 8 KiB.
+    /// rarely pass 8 KiB. 1 KiB at least.
     pub max_header_list_size: u32,
     /// Largest frame that a peer may send, bytes (`SETTINGS_MAX_FRAME_SIZE`); a larger one ends the
     /// connection with `FRAME_SIZE_ERROR`. Default 16 KiB, the least that the RFC allows; a TLS
@@ -173,7 +173,7 @@ pub struct Http2Config {
     /// Frames that a peer may send within 10 s beyond those that come with requests and responses:
     /// PING, SETTINGS, PRIORITY, WINDOW_UPDATE and so on, each of which is work without use. SETTINGS
     /// behind the first count for 100, and so does DATA without content that does not end its stream;
-    /// other DATA does not count. A request accounts for 8, a piece of a response's body for 4 and one
+    /// what ends a stream counts for one, other DATA for nothing. A request accounts for 8, a piece of a response's body for 4 and one
     /// for every 256 bytes.
     ///
     /// 1,000 of them are taken at once, or a tenth of the limit if that is more. Behind them the
@@ -184,7 +184,7 @@ pub struct Http2Config {
     ///
     /// DATA of less than 5 bytes, which is shorter than any message, is held back in the same way where
     /// there is more of it than of longer DATA; it ends no connection. Default 10,000: a core does not
-    /// feel 1,000 a second.
+    /// feel 1,000 a second. 100 at least.
     pub max_extra_frames: u32,
     /// Requests that a peer may reset within 10 s before their responses have begun, beyond those
     /// that were answered: each has cost a handler's work. Past it the peer gets GOAWAY
@@ -217,6 +217,12 @@ impl Default for Http2Config {
         }
     }
 }
+
+/// The least that [`Http2Config::max_header_list_size`] may be, bytes.
+const MIN_HEADER_LIST: u32 = 1024;
+
+/// The least that [`Http2Config::max_extra_frames`] may be.
+const MIN_EXTRA_FRAMES: u32 = 100;
 
 impl Http2Config {
     /// What DATA frames of less than 256 bytes that no handler has read may fall short of that in
@@ -268,6 +274,20 @@ impl Http2Config {
         if self.max_concurrent_streams == 0 {
             return wrong("max_concurrent_streams", 0, "at least 1");
         }
+        if self.max_header_list_size < MIN_HEADER_LIST {
+            return wrong(
+                "max_header_list_size",
+                self.max_header_list_size as usize,
+                "at least 1024: a plain request of curl's counts 300",
+            );
+        }
+        if self.max_extra_frames < MIN_EXTRA_FRAMES {
+            return wrong(
+                "max_extra_frames",
+                self.max_extra_frames as usize,
+                "at least 100: what a client begins with is among them",
+            );
+        }
         if !(1..=u32::MAX as usize).contains(&self.max_send_buffer_size) {
             return wrong(
                 "max_send_buffer_size",
@@ -299,12 +319,14 @@ mod tests {
     #[test]
     fn values_outside_the_rfcs_ranges_are_errors() {
         assert!(Http2Config::default().validate().is_ok());
-        let wrong: [fn(&mut Http2Config); 5] = [
+        let wrong: [fn(&mut Http2Config); 7] = [
             |c| c.initial_stream_window_size = 1 << 31,
             |c| c.initial_connection_window_size = 65_534,
             |c| c.max_frame_size = 16_383,
             |c| c.max_concurrent_streams = 0,
             |c| c.max_send_buffer_size = 0,
+            |c| c.max_header_list_size = MIN_HEADER_LIST - 1,
+            |c| c.max_extra_frames = MIN_EXTRA_FRAMES - 1,
         ];
         for spoil in wrong {
             let mut config = Http2Config::default();

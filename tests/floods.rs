@@ -58,6 +58,7 @@ for_each_backend!(
     settings_that_nobody_reads_the_answers_of,
     responses_that_nobody_reads,
     empty_data_without_end,
+    ends_of_a_stream_that_was_reset,
     single_bytes_that_nobody_reads,
     a_backlog_of_small_messages_is_no_flood,
     messages_of_five_bytes_are_no_flood,
@@ -108,7 +109,8 @@ fn endless() -> impl http_body::Body<Data = Bytes, Error = Error> {
     StreamBody::new(futures_util::stream::iter(frames))
 }
 
-/// Answers "/" when it has read the body, "/echo" with it, "/wait" never, "/endless" without end.
+/// Answers "/" when it has read the body, "/early" before, "/echo" with it, "/wait" never, "/endless"
+/// without end.
 fn server(
     backend: Backend,
     driver: corelane::Driver,
@@ -129,8 +131,10 @@ fn server(
                     "/wait" => std::future::pending().await,
                     "/endless" => endless().boxed_unsync(),
                     "/echo" => request.into_body().boxed_unsync(),
-                    _ => {
-                        let _ = request.into_body().collect().await;
+                    path => {
+                        if path != "/early" {
+                            let _ = request.into_body().collect().await;
+                        }
                         Full::default()
                             .map_err(|never| match never {})
                             .boxed_unsync()
@@ -683,6 +687,24 @@ fn empty_data_without_end(backend: Backend) {
             assert_ended_by_h2(server);
         },
     );
+}
+
+/// A variant of CVE-2019-9518 that h2 has no limit for: the stream was answered and reset early.
+fn ends_of_a_stream_that_was_reset(backend: Backend) {
+    let _alone = alone();
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, |_, http2| http2.max_extra_frames = 1_000);
+        let flooded = deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            let begin = headers(1, END_HEADERS, &hpack::post("/early"));
+            peer.send(&begin).await.expect("sent");
+            peer.until(|frame| frame.is(kind::RST_STREAM, 1)).await;
+            let ends = data(1, END_STREAM, b"").repeat(1000);
+            peer.flood(&ends, 64 << 20).await
+        });
+        assert_eq!(flooded.goaway, CALM);
+        assert_eq!(server.counters()[0].frame_floods, 1);
+    }
 }
 
 /// Each is a buffer of its own, many times its size.

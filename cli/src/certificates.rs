@@ -2,12 +2,15 @@
 
 use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-use std::{path::Path, time::SystemTime};
+use std::{path::Path, sync::OnceLock, time::SystemTime};
 
 use clap::{Args, ValueEnum};
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 use corelane::tls::UnknownName;
 use corelane::{Error, tls::Identity};
+
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+use crate::self_signed::SelfSigned;
 
 #[derive(Debug, Args)]
 pub(crate) struct CertificateArgs {
@@ -121,9 +124,16 @@ impl CertificateArgs {
         ))
     }
 
-    /// A certificate made now, and what to say of it.
+    /// A certificate made by this process, the same after a reload, and what to say of it.
     pub(crate) fn self_signed(&self) -> Result<(Identity, String), Error> {
-        let made = crate::self_signed::make()?;
+        static MADE: OnceLock<SelfSigned> = OnceLock::new();
+        let made = match MADE.get() {
+            Some(made) => made,
+            None => {
+                let made = crate::self_signed::make()?;
+                MADE.get_or_init(|| made)
+            }
+        };
         let mut text = String::from("self-signed certificate for localhost, made in memory");
         if let Some(file) = &self.write_cert {
             std::fs::write(file, &made.certificate).map_err(|error| {
@@ -131,7 +141,8 @@ impl CertificateArgs {
             })?;
             text = format!("{text}, written to {}", file.display());
         }
-        Ok((Identity::from_pem(made.certificate, made.key)?, text))
+        let identity = Identity::from_pem(made.certificate.clone(), made.key.clone())?;
+        Ok((identity, text))
     }
 
     /// Says of those that were read how long they last, and whose key others can read.

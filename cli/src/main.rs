@@ -28,7 +28,10 @@ mod status;
 mod tickets;
 mod tls;
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
 
 use corelane::Chain;
 use tracing_subscriber::{
@@ -100,7 +103,9 @@ fn log(verbose: u8) {
     let filter = Targets::new()
         .with_default(others)
         .with_target("corelane", own);
-    let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let format = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     tracing_subscriber::registry()
         .with(format.with_filter(filter))
         .init();

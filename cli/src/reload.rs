@@ -88,7 +88,11 @@ enum Looked {
 impl Served {
     /// Somebody has asked for it.
     fn ask(&mut self) {
-        if !self.args.certificates.are_files() {
+        let args = self.args;
+        let files = args.certificates.are_files()
+            || args.tickets.are_given()
+            || args.client_certificates.are_given();
+        if !files {
             tracing::warn!("SIGHUP: there is no certificate to reload, as none came from a file");
             return;
         }

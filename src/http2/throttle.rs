@@ -122,7 +122,8 @@ impl Throttle {
             self.small_data += 1;
         }
         match head.kind {
-            DATA if head.flags & END_STREAM != 0 => {}
+            // Each stream has one of them, but h2 lets pass any number on one that it has reset.
+            DATA if head.flags & END_STREAM != 0 => self.frames.add(1),
             DATA if head.length == 0 => self.frames.add(EMPTY_DATA_WEIGHT),
             DATA if head.length < SHORTEST_MESSAGE => self.short_data.add(1),
             DATA => self.short_data.take_off(1),

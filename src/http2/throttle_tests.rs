@@ -200,8 +200,20 @@ fn messages_never_wait() {
         assert!(passes(&mut throttle, &frame(DATA, 0, 5)));
         assert!(passes(&mut throttle, &frame(DATA, 0, 1)));
         assert!(passes(&mut throttle, &frame(DATA, 1, 0)));
+        // Its request accounts for the last one.
+        assert_eq!(throttle.look(1, now), Passage::Open);
+    }
+}
+
+#[test]
+fn ends_without_requests_wait() {
+    let mut throttle = throttle(10_000);
+    for _ in 0..10 {
+        assert!(passes(&mut throttle, &frame(DATA, 1, 0).repeat(100)));
         assert_eq!(throttle.look(0, now), Passage::Open);
     }
+    assert!(!passes(&mut throttle, &frame(DATA, 1, 9)));
+    assert!(wait(&mut throttle) > Duration::ZERO);
 }
 
 #[test]

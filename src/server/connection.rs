@@ -60,6 +60,13 @@ pub struct ConnectionOptions {
 
 impl ConnectionOptions {
     pub(super) fn validate(&self) -> Result<(), Error> {
+        let is_mapped = |network: &&IpNet| network.addr().to_canonical() != network.addr();
+        if let Some(mapped) = self.proxy_protocol.iter().find(is_mapped) {
+            return Err(Error::config(format!(
+                "the network {mapped} of the PROXY protocol is one of IPv4: write it as such, as in \
+                 10.0.0.0/8"
+            )));
+        }
         self.limits.validate()?;
         self.http2.validate()
     }

@@ -43,6 +43,11 @@ use crate::{alert::AlertDescription, alpn::ProtocolName, error::Error};
 /// RSA key. The client gets the first of these whose signatures it can verify: under TLS 1.3 its
 /// signature_algorithms say so, under TLS 1.2 its cipher suites and supported_groups too.
 ///
+/// What was negotiated is a matter of the connection, and a request on it may name any host: where
+/// identities differ in whom they let in, by [`TlsConfig::client_auth`](super::TlsConfig::client_auth)
+/// say, the handler has to compare the request's authority with the connection's server name and
+/// answer 421 (RFC 9110 section 15.5.20).
+///
 /// Who asks for no name gets the default identity, the first; who asks for one that is not known
 /// gets what [`UnknownName`] says. Where others are for the first name of the default identity by
 /// another kind of key, the client gets the one of these that it can use best.

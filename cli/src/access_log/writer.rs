@@ -27,6 +27,9 @@ const QUEUE: usize = 4096;
 /// Lines that are written by one call.
 const BATCH: usize = 256;
 
+/// How long nothing more is said of lines that were left out.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// How long a log that cannot be written may hold up the end of the process.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -78,6 +81,7 @@ impl AccessLog {
             format,
             shared: Arc::clone(&shared),
             failing: false,
+            told: None,
         };
         let thread = thread::Builder::new().name("corelane-log".into());
         thread.spawn(move || {
@@ -142,6 +146,8 @@ struct Writer {
     shared: Arc<Shared>,
     /// Said already.
     failing: bool,
+    /// When it was said how many requests were left out.
+    told: Option<Instant>,
 }
 
 impl Writer {
@@ -163,16 +169,26 @@ impl Writer {
                 self.reopen();
             }
             if count > 0 {
-                self.write(&lines, count);
+                self.write(&mut lines, count);
                 lines.clear();
             }
-            let lost = self.shared.lost.swap(0, Relaxed);
-            if lost > 0 {
-                tracing::warn!(lost, "requests were left out of the access log");
-            }
+            self.tell_lost(last);
             if last {
                 return;
             }
+        }
+    }
+
+    /// Once per burst: clients must not be able to fill the other log instead.
+    fn tell_lost(&mut self, last: bool) {
+        let silent = self.told.is_some_and(|told| told.elapsed() < SILENCE);
+        if silent && !last {
+            return;
+        }
+        let lost = self.shared.lost.swap(0, Relaxed);
+        if lost > 0 {
+            self.told = Some(Instant::now());
+            tracing::warn!(lost, "requests were left out of the access log");
         }
     }
 
@@ -185,7 +201,11 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, lines: &str, count: u64) {
+    fn write(&mut self, lines: &mut String, count: u64) {
+        if self.failing {
+            // The last line may be there by half.
+            lines.insert(0, '\n');
+        }
         match self.out.write(lines) {
             Ok(()) if self.failing => {
                 self.failing = false;

@@ -100,5 +100,6 @@ fn a_full_disk_costs_lines_only() {
     drop(test.allow);
     test.log.finish();
     let written = test.written.lock().expect("no panic");
-    assert_eq!(written.lines().count(), 1);
+    // What failed may be there by half: the next begins a line of its own.
+    assert_eq!(*written, "\nGET / \n");
 }
