@@ -5,7 +5,7 @@ use std::{
     io::Write as _,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread,
 };
 
@@ -47,6 +47,12 @@ pub(crate) fn serve(
     let source = args.status.source();
     let pid_file = restart.pid_file.as_deref().map(PidFile::prepare);
     let pid_file = pid_file.transpose()?;
+    let admin_addr = admin.as_ref().map(Admin::addr);
+    let (observers, observer) = mpsc::channel();
+    let mut sockets = Vec::new();
+    if let Some(admin) = admin {
+        sockets.push((admin::SOCKET, admin.start(observer)?));
+    }
     // What fails from here on cuts connections off.
     let handle = match &log {
         None => serve_unlogged(server, source.clone())?,
@@ -57,11 +63,9 @@ pub(crate) fn serve(
     }
     HEALTH.set(State::Ready);
     reload.start(args, identities, handle.reloader())?;
-    let introduction = introduction(&handle, &tls, admin.as_ref());
-    let mut sockets = Vec::new();
-    if let Some(admin) = admin {
-        sockets.push((admin::SOCKET, admin.start(handle.observer())?));
-    }
+    // Nobody takes it without --admin.
+    let _ = observers.send(handle.observer());
+    let introduction = introduction(&handle, &tls, admin_addr);
     let replaces_server = inherited.replaces_server();
     inherited.ready()?;
     if let Some(pid_file) = &pid_file {
@@ -226,7 +230,7 @@ fn introduce(introduction: String) {
     }
 }
 
-fn introduction(handle: &Handle, tls: &tls::Description, admin: Option<&Admin>) -> String {
+fn introduction(handle: &Handle, tls: &tls::Description, admin: Option<SocketAddr>) -> String {
     let mut out = String::new();
     let addrs = handle.local_addrs();
     let scheme = tls.scheme;
@@ -245,7 +249,7 @@ fn introduction(handle: &Handle, tls: &tls::Description, admin: Option<&Admin>) 
         let _ = writeln!(out, "  {}: {}, {cpu}", info.index, info.driver);
     }
     if let Some(admin) = admin {
-        let _ = writeln!(out, "metrics: http://{}/metrics", admin.addr());
+        let _ = writeln!(out, "metrics: http://{admin}/metrics");
     }
     if let Some(addr) = addrs.first() {
         let host = match addr.ip() {

@@ -11,6 +11,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     rc::Rc,
     str::FromStr,
+    sync::mpsc::Receiver,
     thread,
     time::Duration,
 };
@@ -107,8 +108,9 @@ impl Admin {
 
     /// Answers for as long as the process lives, so that it can be watched how the server drains; or
     /// until another one has taken over, which answers then.
+    /// Begins when it gets the observer: a server that is not there yet has nothing to say.
     /// Returns the socket, for that one.
-    pub(crate) fn start(self, observer: Observer) -> io::Result<TcpListener> {
+    pub(crate) fn start(self, observer: Receiver<Observer>) -> io::Result<TcpListener> {
         let socket = self.listener.try_clone()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -116,6 +118,9 @@ impl Admin {
             .build()?;
         let thread = thread::Builder::new().name("corelane-admin".into());
         thread.spawn(move || {
+            let Ok(observer) = observer.recv() else {
+                return;
+            };
             let ended = LocalSet::new().block_on(&runtime, self.serve(observer));
             if let Err(error) = ended {
                 tracing::error!(%error, "--admin does not answer any more");
