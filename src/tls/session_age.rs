@@ -64,7 +64,7 @@ pub(super) fn unstamped(stamped: &[u8], now: u64, lifetime: Duration) -> Option<
 
 /// How much of the lifetime is left to the session under way.
 #[cfg_attr(
-    not(any(feature = "aws-lc-rs", feature = "ring")),
+    not(any(test, feature = "aws-lc-rs", feature = "ring")),
     expect(dead_code, reason = "it is told with tickets only")
 )]
 pub(super) fn left(now: u64, lifetime: Duration) -> Duration {
