@@ -42,6 +42,7 @@ for_each_backend!(
     a_stream_that_never_ends_is_dropped_at_the_deadline,
     of_two_deadlines_the_shorter_counts,
     connections_without_a_stream_end_at_once,
+    the_end_may_begin_in_the_middle_of_a_turn,
     nobody_listens_any_more_when_the_server_has_ended,
 );
 
@@ -338,6 +339,47 @@ fn connections_without_a_stream_end_at_once(backend: Backend) {
             // While it could still be asked for more, and is not.
             let _end = connection.await;
             assert_refused(&requests.ready().await.expect_err("no more requests"));
+        });
+        stop(server, NEVER);
+    }
+}
+
+/// A turn of a connection that looked at everything but this would sleep until its peer says more.
+fn the_end_may_begin_in_the_middle_of_a_turn(backend: Backend) {
+    for &driver in Drivers::all() {
+        let (asked, asks) = mpsc::channel();
+        let server = TestServer::start(backend.acceptor(), driver, move |_| {
+            let asked = asked.clone();
+            service_fn(move |request: Request<Body>| {
+                if request.uri().path() == "/end" {
+                    let (begun, begins) = mpsc::channel();
+                    asked.send(begun).expect("the test waits");
+                    begins.recv().expect("the end begins");
+                }
+                never(request)
+            })
+        });
+        let (handle, addr) = (server.handle(), server.addr);
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let begun: mpsc::Sender<()> =
+                    asks.recv_timeout(DEADLINE).expect("the handler runs");
+                handle.shutdown(NEVER);
+                begun.send(()).expect("the handler waits");
+            });
+            deadline(async {
+                let stream = connect(backend, addr).await;
+                let handshake = h2::client::handshake(stream).await;
+                let (requests, connection) = handshake.expect("HTTP/2");
+                // Behind its first answer the client says nothing unasked.
+                let ask = async {
+                    for path in ["/", "/end"] {
+                        let answer = send(&requests, get(path), None).await;
+                        answer.expect("an answer");
+                    }
+                };
+                let ((), _end) = join(ask, connection).await;
+            });
         });
         stop(server, NEVER);
     }

@@ -221,11 +221,12 @@ where
 {
     fn poll(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Poll<Result<Closed, Error>> {
         let mut rounds = 1;
-        if self.leaving.is_none() && Pin::new(&mut self.shutdown).poll(cx).is_ready() {
-            let wait = Deadline::new(self.scope.timer, config::FIRST_REQUEST);
-            self.leaving = Some(Box::new(wait));
-        }
         loop {
+            // In each round: what a round has woken is not woken again for the next turn.
+            if self.leaving.is_none() && Pin::new(&mut self.shutdown).poll(cx).is_ready() {
+                let wait = Deadline::new(self.scope.timer, config::FIRST_REQUEST);
+                self.leaving = Some(Box::new(wait));
+            }
             // Everything that has arrived is accepted before anything is answered, so that the
             // answers leave together.
             while let Poll::Ready(accepted) = self.h2.poll_accept(cx) {
