@@ -5,10 +5,9 @@ use std::{
     future::{Future, pending, poll_fn},
     net::SocketAddr,
     panic::catch_unwind,
-    pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -17,15 +16,12 @@ use futures_util::{
     future::{Either, select},
 };
 use ipnet::IpNet;
-use monoio::{
-    net::TcpStream,
-    time::{timeout, timeout_at},
-};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use monoio::{net::TcpStream, time::timeout_at};
 
 use super::{
     current_acceptor::CurrentAcceptor,
     handshakes::{Handshakes, Place},
+    linger::linger,
     socket::Socket,
 };
 use crate::{
@@ -37,7 +33,6 @@ use crate::{
     http2::{self, Closed, Responder},
     io::{self, Accepted, Failed, ProxyHeader, TlsStream},
     negotiated::TlsVersion,
-    scratch::Scratch,
     service::HttpService,
     time::Timer,
     tls::TlsAcceptor,
@@ -361,64 +356,4 @@ impl Setup<'_> {
 fn prepare(stream: TcpStream) -> Result<(Socket, SocketAddr), Error> {
     let local_addr = stream.local_addr()?;
     Ok((Socket::new(stream)?, local_addr))
-}
-
-/// How much a peer may still send after the last word to it, bytes: what a flood has filled the
-/// socket buffers of both sides with.
-const LINGER_BYTES: usize = 8 << 20;
-
-/// How much of it is read before the others of the worker have their turn, bytes.
-const LINGER_TURN: usize = 256 << 10;
-
-/// How long it may be silent.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// Says what is left to say, ends the sending side and reads what the peer is still sending, for
-/// `limit` at most: to close a socket with unread bytes makes the kernel send a reset, which overtakes
-/// what was sent before.
-async fn linger(mut socket: Socket, last_words: &[u8], limit: Duration) {
-    let drain = async {
-        socket.send_last(last_words).await;
-        if poll_fn(|cx| Pin::new(&mut socket).poll_shutdown(cx))
-            .await
-            .is_err()
-        {
-            return;
-        }
-        let (mut left, mut turn) = (LINGER_BYTES, LINGER_TURN);
-        while left > 0 {
-            match timeout(LINGER, poll_fn(|cx| poll_discard(&mut socket, cx))).await {
-                Ok(Ok(n)) if n > 0 => {
-                    left = left.saturating_sub(n);
-                    turn = turn.saturating_sub(n);
-                }
-                _ => return,
-            }
-            if turn == 0 {
-                turn = LINGER_TURN;
-                others_turn().await;
-            }
-        }
-    };
-    let _ = timeout(limit, drain).await;
-}
-
-/// Reads something and forgets it.
-fn poll_discard(socket: &mut Socket, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
-    let mut scratch = Scratch::take();
-    let mut buf = ReadBuf::new(&mut scratch);
-    ready!(Pin::new(socket).poll_read(cx, &mut buf))?;
-    Poll::Ready(Ok(buf.filled().len()))
-}
-
-async fn others_turn() {
-    let mut waited = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut waited, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
