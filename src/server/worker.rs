@@ -189,6 +189,14 @@ impl<S: HttpService> Worker<S> {
             task.await;
         }
         this.live.all_closed().await;
+        let cut_off = this.live.cut_off.get();
+        if cut_off > 0 {
+            tracing::warn!(
+                worker = this.plan.index,
+                connections = cut_off,
+                "connections were cut off: they had not ended by the shutdown deadline"
+            );
+        }
         let Plan {
             index, counters, ..
         } = &this.plan;
@@ -260,6 +268,7 @@ impl<S: HttpService> Worker<S> {
         let abort = stop.abort.cancelled();
         let (serve, abort) = (pin!(serve), pin!(abort));
         if let Either::Right(_) = select(serve, abort).await {
+            self.live.cut_off();
             tracing::debug!(%peer, "connection dropped: the shutdown deadline has passed");
         }
     }
@@ -269,6 +278,8 @@ impl<S: HttpService> Worker<S> {
 #[derive(Default)]
 struct Live {
     count: Cell<usize>,
+    /// Of those that have ended.
+    cut_off: Cell<usize>,
     waiting: RefCell<Option<Waker>>,
 }
 
@@ -282,6 +293,10 @@ impl Live {
         if let Some(waker) = self.waiting.take() {
             waker.wake();
         }
+    }
+
+    fn cut_off(&self) {
+        self.cut_off.set(self.cut_off.get() + 1);
     }
 
     fn all_closed(&self) -> impl Future<Output = ()> {
