@@ -33,8 +33,9 @@ pub struct Limits {
     pub keep_alive_timeout: Duration,
     /// How long a request's body may come in slower than [`min_rate`](Self::min_rate), counted while
     /// its handler waits for it and until the response has begun. Past it the request is answered
-    /// 408, its handler is dropped and the rest of the body is reset with `NO_ERROR` (RFC 9110
-    /// section 15.5.9). A service whose clients send over hours what it answers in the end, as with
+    /// 408 (RFC 9110 section 15.5.9) and its handler is dropped. What nobody reads of a body, behind the
+    /// response too, is read and forgotten for as long, but not more than 30 s and 5 s of silence; then
+    /// it is reset with `NO_ERROR` (RFC 9113 section 8.1). A service whose clients send over hours what it answers in the end, as with
     /// client streaming in gRPC, wants a long one. Default [`BODY`](Self::BODY).
     pub body: Duration,
     /// The least that has to be sent or received, bytes per second, averaged over the limits

@@ -41,7 +41,7 @@ pub use self::{
     connection_info::ConnectionInfo,
     counters::WorkerCounters,
     error::{Chain, Error},
-    http2::Body,
+    http2::{Body, Refusal},
     io::TlsStream,
     server::{
         ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Observer, Reloader,

@@ -31,6 +31,8 @@ for_each_backend!(
     bodies_one_byte_at_a_time,
     a_body_that_nobody_waits_for_is_not_late,
     a_body_is_not_late_once_the_response_has_begun,
+    a_body_that_is_not_read_is_taken_all_the_same,
+    a_body_that_is_not_read_has_its_time,
     windows_one_byte_at_a_time,
     responses_read_a_little_at_a_time,
     pings_do_not_keep_a_connection_open,
@@ -52,7 +54,8 @@ const NO_ERROR: Option<u32> = Some(0);
 
 type AnyBody = UnsyncBoxBody<Bytes, Error>;
 
-/// "/" reads its body and answers, "/later" answers without a look at it when some time is over.
+/// "/" reads its body and answers, "/unread" answers without a look at it, "/later" so when some time
+/// is over.
 fn server(
     backend: Backend,
     driver: corelane::Driver,
@@ -77,10 +80,10 @@ fn server(
                     "/endless" => Pattern::of(u64::MAX).boxed_unsync(),
                     "/echo" => request.into_body().boxed_unsync(),
                     _ => {
-                        if path == "/later" {
-                            monoio::time::sleep(2 * LIMIT).await;
-                        } else {
-                            let _ = request.into_body().collect().await;
+                        match path.as_str() {
+                            "/unread" => drop(request),
+                            "/later" => monoio::time::sleep(2 * LIMIT).await,
+                            _ => drop(request.into_body().collect().await),
                         }
                         Full::default()
                             .map_err(|never| match never {})
@@ -199,6 +202,57 @@ fn a_body_is_not_late_once_the_response_has_begun(backend: Backend) {
             assert!(echoed.iter().any(|f| f.payload == b"late, not too late"));
         });
         assert_eq!(server.counters()[0].bodies_timed_out, 0);
+    }
+}
+
+/// A reset, be it with `NO_ERROR`, is a failure to some clients that are still sending.
+fn a_body_that_is_not_read_is_taken_all_the_same(backend: Backend) {
+    let window = Http2Config::default().initial_stream_window_size as usize;
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, |_| {});
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            let begun = headers(1, END_HEADERS, &hpack::post("/unread"));
+            peer.send(&begun).await.expect("sent");
+            let answer = peer.until(|frame| frame.ends(1)).await;
+            assert_eq!(answer.last().map(peer::Frame::status), Some(200));
+            let half = data(1, 0, &[0; 16 * 1024]).repeat(window / 2 / (16 * 1024));
+            for _ in 0..4 {
+                peer.send(&half).await.expect("sent");
+                peer.until(|frame| frame.is(kind::WINDOW_UPDATE, 1)).await;
+            }
+            peer.send(&data(1, END_STREAM, b"all")).await.expect("sent");
+            let ask = headers(3, WHOLE, &hpack::get("/"));
+            peer.send(&ask).await.expect("sent");
+            let frames = peer.until(|frame| frame.ends(3)).await;
+            assert!(!frames.iter().any(|frame| frame.kind == kind::RST_STREAM));
+        });
+        assert_eq!(server.counters()[0].requests_answered, 2);
+    }
+}
+
+/// The peer is silent, or goes on and on.
+fn a_body_that_is_not_read_has_its_time(backend: Backend) {
+    for &driver in Drivers::all() {
+        for more in [&b""[..], &data(1, 0, b"more")] {
+            let (server, _) = server(backend, driver, |limits| limits.body = LIMIT);
+            deadline(async {
+                let mut peer = Peer::open(backend, &server, &[]).await;
+                let begun = headers(1, END_HEADERS, &hpack::post("/unread"));
+                peer.send(&begun).await.expect("sent");
+                peer.until(|frame| frame.ends(1)).await;
+                let mut code = None;
+                while code.is_none() {
+                    let round = [more, &ping(b"go on ..")].concat();
+                    peer.send(&round).await.expect("sent");
+                    let frames = peer.until(|frame| frame.is_ack(kind::PING)).await;
+                    let reset = frames.iter().find(|frame| frame.is(kind::RST_STREAM, 1));
+                    code = reset.map(peer::Frame::code);
+                }
+                assert_eq!(code, Some(NO_ERROR));
+                assert_answers(&mut peer, 3).await;
+            });
+        }
     }
 }
 

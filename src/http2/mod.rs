@@ -20,7 +20,7 @@ mod throttle;
 mod turn;
 mod upload;
 
-pub use self::body::Body;
+pub use self::{arrival::Refusal, body::Body};
 pub(crate) use self::{
     connection::{Closed, Responder, Scope, preface, serve},
     respond::panic_message,

@@ -72,6 +72,8 @@ pin_project! {
             #[pin]
             body: S::ResponseBody,
         },
+        /// What is left is the rest of the request's body.
+        Over,
     }
 }
 
@@ -125,63 +127,73 @@ impl<S: HttpService> Future for Respond<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let result = match catch_unwind(AssertUnwindSafe(|| self.as_mut().poll_answer(cx))) {
-            Ok(poll) => ready!(poll),
-            Err(panic) => {
-                report_panic(panic, &self.scope);
-                Err(Ended::Failed)
+        if !self.counted {
+            let result = match catch_unwind(AssertUnwindSafe(|| self.as_mut().poll_answer(cx))) {
+                Ok(Poll::Ready(result)) => result,
+                Ok(Poll::Pending) => {
+                    self.project().upload.discard(cx);
+                    return Poll::Pending;
+                }
+                Err(panic) => {
+                    report_panic(panic, &self.scope);
+                    Err(Ended::Failed)
+                }
+            };
+            if !self.as_mut().end(result) {
+                return Poll::Ready(());
             }
-        };
-        let this = self.project();
+        }
+        self.project().upload.poll_rest(cx)
+    }
+}
+
+impl<S: HttpService> Respond<S> {
+    /// Tells the peer what is left to tell it; whether it has its response.
+    fn end(self: Pin<&mut Self>, result: Result<(), Ended>) -> bool {
+        let mut this = self.project();
         *this.counted = true;
         let reason = match result {
             Ok(()) => {
-                this.scope.counters.requests_answered.add();
                 this.scope.tally.answered();
-                return Poll::Ready(());
+                None
             }
             Err(Ended::TooLarge) => {
                 this.scope.counters.request_bodies_too_large.add();
-                this.scope.counters.requests_answered.add();
-                let mut response = Response::new(());
-                *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-                // What is left of the body is reset with NO_ERROR behind it.
-                let _ = this.respond.send_response(response, true);
-                return Poll::Ready(());
+                answer(this.respond, StatusCode::PAYLOAD_TOO_LARGE);
+                None
+            }
+            Err(Ended::BodyLate) => {
+                this.scope.counters.bodies_timed_out.add();
+                tracing::debug!(limit = ?this.scope.limits.body, "a request's body was too slow");
+                answer(this.respond, StatusCode::REQUEST_TIMEOUT);
+                None
             }
             Err(Ended::Stopped(Stopped::Gone)) => {
                 this.scope.counters.requests_abandoned.add();
                 if !matches!(this.state.project(), StateProjection::Sending { .. }) {
                     this.scope.tally.early_reset();
                 }
-                return Poll::Ready(());
+                return false;
             }
-            Err(Ended::BodyLate) => {
-                this.scope.counters.bodies_timed_out.add();
-                this.scope.counters.requests_answered.add();
-                tracing::debug!(limit = ?this.scope.limits.body, "a request's body was too slow");
-                let mut late = Response::new(());
-                *late.status_mut() = StatusCode::REQUEST_TIMEOUT;
-                // The peer may be gone: then there is nobody to tell.
-                let _ = this.respond.send_response(late, true);
-                return Poll::Ready(());
-            }
-            Err(Ended::Failed) => Reason::INTERNAL_ERROR,
+            Err(Ended::Failed) => Some(Reason::INTERNAL_ERROR),
             Err(Ended::Stopped(Stopped::Stalled)) => {
                 this.scope.counters.streams_stalled.add();
                 tracing::debug!(limit = ?this.scope.limits.write, "a peer granted a stream too little window");
-                Reason::CANCEL
+                Some(Reason::CANCEL)
             }
         };
-        match this.state.project() {
-            StateProjection::Sending { stream, .. } => stream.send_reset(reason),
-            _ => this.respond.send_reset(reason),
+        if let Some(reason) = reason {
+            match this.state.project() {
+                StateProjection::Sending { stream, .. } => stream.send_reset(reason),
+                _ => this.respond.send_reset(reason),
+            }
+            return false;
         }
-        Poll::Ready(())
+        this.scope.counters.requests_answered.add();
+        this.state.set(State::Over);
+        true
     }
-}
 
-impl<S: HttpService> Respond<S> {
     fn poll_answer(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
         loop {
             let mut this = self.as_mut().project();
@@ -207,6 +219,7 @@ impl<S: HttpService> Respond<S> {
                 StateProjection::Called { answer } => match answer.poll(cx) {
                     // Whatever the handler makes of the error that it got.
                     _ if this.upload.is_too_large() => {
+                        this.upload.refuse(StatusCode::PAYLOAD_TOO_LARGE);
                         return Poll::Ready(Err(Ended::TooLarge));
                     }
                     Poll::Ready(Ok(response)) => {
@@ -220,6 +233,7 @@ impl<S: HttpService> Respond<S> {
                     Poll::Pending => {
                         this.upload.poll_go_on(this.respond, cx)?;
                         if this.upload.poll_late(cx).is_ready() {
+                            this.upload.refuse(StatusCode::REQUEST_TIMEOUT);
                             return Poll::Ready(Err(Ended::BodyLate));
                         }
                         return poll_gone(this.respond.poll_reset(cx));
@@ -232,6 +246,7 @@ impl<S: HttpService> Respond<S> {
                     declared,
                     body,
                 } => return poll_body(body, stream, outgoing, stall, declared, this.scope, cx),
+                StateProjection::Over => return Poll::Ready(Ok(())),
             }
         }
     }
@@ -282,6 +297,13 @@ impl<S: HttpService> Respond<S> {
         }
         Ok(has_body)
     }
+}
+
+/// Answers in place of the handler. That the peer is gone is no news: it is found out elsewhere.
+fn answer(respond: &mut SendResponse<Chunk>, status: StatusCode) {
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    let _ = respond.send_response(response, true);
 }
 
 /// A service that fails when its peer is gone mostly does so because of that.

@@ -82,6 +82,28 @@ impl Upload {
         }
     }
 
+    /// What the server answers in place of the handler.
+    pub(super) fn refuse(&self, status: StatusCode) {
+        if let Some(watch) = &self.watch {
+            watch.refuse(status);
+        }
+    }
+
+    /// Reads what the handler has left unread, while the response is made.
+    pub(super) fn discard(&mut self, cx: &mut Context<'_>) {
+        if let Some(watch) = &mut self.watch {
+            let _ = watch.poll_discard(cx);
+        }
+    }
+
+    /// The same behind the response; ready when all is read, or the peer has had its time.
+    pub(super) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.watch {
+            Some(watch) => watch.poll_rest(cx),
+            None => Poll::Ready(()),
+        }
+    }
+
     /// Tells whoever waits for `100 Continue` to go on, once the body is polled (RFC 9110 section
     /// 10.1.1).
     pub(super) fn poll_go_on(
