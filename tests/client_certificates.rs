@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 use common::{
     Backend, TestServer,
@@ -247,6 +247,11 @@ fn a_revoked_certificate_is_refused(backend: Backend) {
     };
     let after = serve(backend, with(authority.revoke(&[8], 4000))).expect("as before");
     let stale = serve(backend, with(authority.revoke(&[8], 2025))).expect("as before");
+    let ends = |list: String| with(list).crl_next_update().expect("a list that ends");
+    assert!(ends(authority.revoke(&[], 4000)) > SystemTime::now());
+    let both = [4000, 2025].map(|until| authority.revoke(&[], until));
+    assert!(ends(both.concat()) < SystemTime::now());
+    assert_eq!(authority.auth().crl_next_update(), None);
     let others = Authority::new("others").revoke(&[], 4000);
     let unknown = serve(backend, with(others)).expect("as before");
     for tls in VERSIONS {

@@ -35,6 +35,14 @@ pub(crate) struct CertificateArgs {
     /// [default: only on SIGHUP]
     #[arg(long, value_name = "SECONDS", requires = "cert")]
     reload_certs: Option<NonZeroU64>,
+
+    /// Nothing is written, but whether it could be.
+    #[arg(skip)]
+    #[cfg_attr(
+        not(any(feature = "rustls", feature = "native-tls")),
+        expect(dead_code, reason = "there is no certificate to write")
+    )]
+    looks_only: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -58,9 +66,14 @@ impl CertificateArgs {
     /// The same, for a look at them only.
     pub(crate) fn that_write_nothing(self) -> Self {
         Self {
-            write_cert: None,
+            looks_only: true,
             ..self
         }
+    }
+
+    /// Whether clients that ask for an unknown name are refused.
+    pub(crate) fn refuse_unknown_names(&self) -> bool {
+        matches!(self.unknown_name, UnknownNameArg::Refuse)
     }
 
     /// Whether there are files that can be read anew.
@@ -136,7 +149,11 @@ impl CertificateArgs {
         };
         let mut text = String::from("self-signed certificate for localhost, made in memory");
         if let Some(file) = &self.write_cert {
-            std::fs::write(file, &made.certificate).map_err(|error| {
+            let written = match self.looks_only {
+                true => crate::writable::check(file),
+                false => std::fs::write(file, &made.certificate),
+            };
+            written.map_err(|error| {
                 Error::config(format!("cannot write {}: {error}", file.display()))
             })?;
             text = format!("{text}, written to {}", file.display());
@@ -185,7 +202,7 @@ fn tell_end(file: &Path, names: &[String], not_after: SystemTime) {
 
 /// RFC 9110's, for years that it has room for.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-fn date(time: SystemTime) -> httpdate::HttpDate {
+pub(crate) fn date(time: SystemTime) -> httpdate::HttpDate {
     /// The end of the year 9999.
     const LAST: Duration = Duration::from_secs(253_402_300_799);
     let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH);

@@ -31,6 +31,35 @@ enum ClientAuthArg {
 }
 
 impl ClientCertificateArgs {
+    /// What curl needs beside the address, where it does not know the server's certificate.
+    #[cfg_attr(
+        not(any(feature = "rustls", feature = "native-tls")),
+        expect(dead_code, reason = "there is no TLS to try")
+    )]
+    pub(crate) fn curl_options(&self) -> &'static str {
+        match (&self.client_ca, self.client_auth) {
+            (None, _) | (_, Some(ClientAuthArg::Optional)) => "-k",
+            _ => "-k --cert CLIENT.pem --key CLIENT-KEY.pem",
+        }
+    }
+
+    /// Says of the revocation lists how long they are in force.
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    pub(crate) fn look_at(&self, auth: &ClientAuth) {
+        let (Some(lists), Some(end)) = (&self.client_crl, auth.crl_next_update()) else {
+            return;
+        };
+        let (file, ends) = (lists.display(), crate::certificates::date(end));
+        if end < std::time::SystemTime::now() {
+            tracing::warn!(
+                %file, %ends,
+                "a revocation list has ended, clients of its authority are refused: renew it"
+            );
+        } else {
+            tracing::info!(%file, %ends, "revocation lists");
+        }
+    }
+
     pub(crate) fn are_given(&self) -> bool {
         self.client_ca.is_some()
     }

@@ -12,7 +12,7 @@ use corelane::{
     tls::{Cleartext, Identity, TlsAcceptor},
 };
 
-use crate::args::Args;
+use crate::args::{AlpnMissingArg, Args};
 
 pub(crate) struct Tls {
     pub(crate) acceptor: Arc<dyn TlsAcceptor>,
@@ -122,6 +122,14 @@ fn cleartext(args: &Args) -> Result<Tls, Error> {
             "client certificates make",
         ),
         (args.tickets.are_given(), "session tickets make"),
+        (
+            args.certificates.refuse_unknown_names(),
+            "--unknown-name makes",
+        ),
+        (
+            matches!(args.alpn_missing, AlpnMissingArg::Allow),
+            "--alpn-missing makes",
+        ),
     ] {
         if given {
             return Err(Error::config(format!("{what} no sense with --tls none")));
@@ -169,7 +177,7 @@ fn over_tls(
         description: Description {
             scheme: "https",
             text: format!("{backend}; ALPN h2; {certificates}"),
-            curl_options: "-k",
+            curl_options: args.client_certificates.curl_options(),
         },
         identities,
     })
@@ -180,6 +188,9 @@ fn over_tls(
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn config(args: &Args, takes_ticket_keys: bool) -> Result<impl Fn(Identity) -> TlsConfig, Error> {
     let client_auth = args.client_certificates.client_auth()?;
+    if let Some(auth) = &client_auth {
+        args.client_certificates.look_at(auth);
+    }
     let ticket_keys = args.tickets.keys(takes_ticket_keys)?;
     Ok(move |identity| {
         let mut config = TlsConfig::new(identity);

@@ -12,6 +12,7 @@ use x509_parser::{
     },
     pem::Pem,
     prelude::FromDer,
+    revocation_list::CertificateRevocationList,
     x509::SubjectPublicKeyInfo,
 };
 
@@ -60,6 +61,18 @@ impl Certificate {
             key: key_kind(certificate.public_key()),
         })
     }
+}
+
+/// Of the revocation lists beneath this label the earliest end, where any has one.
+pub(super) fn first_next_update(pem: &[u8], label: &str) -> Option<SystemTime> {
+    Pem::iter_from_buffer(pem)
+        .filter_map(Result::ok)
+        .filter(|block| block.label == label)
+        .filter_map(|block| {
+            let (_, list) = CertificateRevocationList::from_der(&block.contents).ok()?;
+            Some(time(list.next_update()?.timestamp()))
+        })
+        .min()
 }
 
 fn unreadable() -> Error {

@@ -1,9 +1,15 @@
 //! Whether clients are asked for certificates, and who has to have issued them.
 
-use std::path::Path;
+use std::{path::Path, time::SystemTime};
 
-use super::identity::{found, labels, read};
+use super::{
+    certificate,
+    identity::{found, labels, read},
+};
 use crate::error::Error;
+
+/// The label of revocation lists in PEM (RFC 7468 section 6).
+const CRL: &str = "X509 CRL";
 
 /// Client certificates (RFC 8446 section 4.3.2, RFC 5246 section 7.4.4): whether a client has to
 /// have one, and the authorities that issue them.
@@ -71,6 +77,12 @@ impl ClientAuth {
         Ok(self)
     }
 
+    /// When the first of the revocation lists ends (`nextUpdate`, RFC 5280 section 5.1.2.5): from then
+    /// on every client of its authority is refused. `None` where no list says when it ends.
+    pub fn crl_next_update(&self) -> Option<SystemTime> {
+        certificate::first_next_update(&self.revocation_lists, CRL)
+    }
+
     fn pem(authorities: Vec<u8>, name: &str) -> Result<Self, Error> {
         expect_label(&authorities, "CERTIFICATE", name)?;
         Ok(Self {
@@ -81,7 +93,7 @@ impl ClientAuth {
     }
 
     fn add_lists(&mut self, lists: &[u8], name: &str) -> Result<(), Error> {
-        expect_label(lists, "X509 CRL", name)?;
+        expect_label(lists, CRL, name)?;
         // A file need not end with the end of a line.
         self.revocation_lists.push(b'\n');
         self.revocation_lists.extend_from_slice(lists);
