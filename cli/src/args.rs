@@ -66,7 +66,7 @@ pub(crate) struct Args {
 
     /// Address and port to listen on, for instance 0.0.0.0:443 or [::]:443; repeatable. Port 0
     /// takes a free one. [default: 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) listen: Vec<SocketAddr>,
 
     /// TLS backend: rustls, native-tls or none. [default: the first that is compiled in]
@@ -125,6 +125,11 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) access_log: AccessLogArgs,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected an address and a port, for instance 0.0.0.0:443 or [::]:443".into())
 }
 
 fn network(text: &str) -> Result<IpNet, String> {

@@ -27,6 +27,7 @@ mod signals;
 mod status;
 mod tickets;
 mod tls;
+mod writable;
 
 use std::{
     io::{IsTerminal, Write},

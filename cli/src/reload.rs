@@ -89,6 +89,10 @@ impl Served {
     /// Somebody has asked for it.
     fn ask(&mut self) {
         let args = self.args;
+        if args.tls.as_deref() == Some("none") {
+            // The signal was for the access log.
+            return;
+        }
         let files = args.certificates.are_files()
             || args.tickets.are_given()
             || args.client_certificates.are_given();

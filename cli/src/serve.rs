@@ -35,6 +35,7 @@ pub(crate) fn serve(
     if restart.takeover && !inherited.replaces_server() {
         restart::look_at_the_kernel();
     }
+    check_addresses(args)?;
     let admin = args.admin.bind(inherited.named(admin::SOCKET))?;
     let Configured {
         builder,
@@ -42,10 +43,14 @@ pub(crate) fn serve(
         identities,
         given,
     } = configured(args, inherited)?;
-    let server = builder.bind().map_err(restart::advise)?;
+    let server = builder
+        .bind()
+        .map_err(|error| restart::advise(error, restart))?;
     let log = args.access_log.start()?;
     let source = args.status.source();
-    let pid_file = restart.pid_file.as_deref().map(PidFile::prepare);
+    let replaces = restart.takeover || inherited.replaces_server();
+    let pid_file = restart.pid_file.as_deref();
+    let pid_file = pid_file.map(|path| PidFile::prepare(path, replaces));
     let pid_file = pid_file.transpose()?;
     let admin_addr = admin.as_ref().map(Admin::addr);
     let (observers, observer) = mpsc::channel();
@@ -75,7 +80,7 @@ pub(crate) fn serve(
     if !replaces_server {
         service_manager::ready();
     }
-    introduce(introduction);
+    introduce(introduction, args.access_log.is_standard_output());
     let running = Running {
         handle,
         program,
@@ -140,16 +145,45 @@ fn configured(args: &Args, inherited: &mut Inherited) -> Result<Configured, Erro
     })
 }
 
+/// Of two sockets on one port the second would find it in use, by this very process.
+fn check_addresses(args: &Args) -> Result<(), Error> {
+    let listen = args.listen.iter().map(|addr| ("--listen", *addr));
+    let admin = args.admin.addr().map(|addr| ("--admin", addr));
+    let addrs: Vec<_> = listen.chain(admin).collect();
+    for (i, (flag, addr)) in addrs.iter().enumerate() {
+        let same = |(_, other): &&(&str, SocketAddr)| meet(addr, other);
+        if let Some((first, other)) = addrs[..i].iter().find(same) {
+            return Err(Error::config(format!(
+                "{first} {other} and {flag} {addr} are one port: take another one, or leave one of \
+                 them out"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether nobody but one can listen on both.
+fn meet(one: &SocketAddr, other: &SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0
+        && one.port() == other.port()
+        && (one.ip() == other.ip() || any && one.is_ipv4() == other.is_ipv4())
+}
+
 /// Says whether a server would start, and prints what it would go by.
 pub(crate) fn check(args: Args, text: &str) -> Result<(), Box<dyn std::error::Error>> {
     let looks_only = Args {
         certificates: args.certificates.that_write_nothing(),
         ..args
     };
+    check_addresses(&looks_only)?;
     configured(&looks_only, &mut Inherited::default())?
         .builder
         .check()?;
     looks_only.access_log.check()?;
+    if let Some(path) = &looks_only.restart.pid_file {
+        PidFile::check(path)?;
+    }
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
@@ -216,11 +250,15 @@ fn default_addrs() -> Vec<SocketAddr> {
     addrs
 }
 
-/// Says what is running and how to try it. Nobody to read it is no reason to fail, nor to wait.
-fn introduce(introduction: String) {
+/// Says what is running and how to try it, `aside` where standard output is for something else. Nobody
+/// to read it is no reason to fail, nor to wait.
+fn introduce(introduction: String, aside: bool) {
     let thread = thread::Builder::new().name("corelane-intro".into());
     let spawned = thread.spawn(move || {
-        let mut out = std::io::stdout().lock();
+        let mut out: Box<dyn std::io::Write> = match aside {
+            true => Box::new(std::io::stderr().lock()),
+            false => Box::new(std::io::stdout().lock()),
+        };
         let _ = out
             .write_all(introduction.as_bytes())
             .and_then(|()| out.flush());

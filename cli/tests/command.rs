@@ -267,7 +267,23 @@ fn mistakes_are_explained() {
             &["--tls", "none", "--listen", "192.0.2.1:0"],
             "no interface",
         ),
-        (&["--tls", "none", "--listen", "localhost"], "--listen"),
+        (
+            &["--tls", "none", "--listen", "localhost"],
+            "an address and a port",
+        ),
+        (
+            &["--listen", "127.0.0.1:9", "--listen", "127.0.0.1:9"],
+            "are one port",
+        ),
+        (&["--listen", "0.0.0.0:9", "--admin", "9"], "are one port"),
+        (
+            &["--tls", "none", "--unknown-name", "refuse"],
+            "--unknown-name makes no sense",
+        ),
+        (
+            &["--tls", "none", "--alpn-missing", "allow"],
+            "--alpn-missing makes no sense",
+        ),
         (&["--tls", "none", "--driver", "kqueue"], "io-uring"),
     ] {
         let said = refusal(args);
@@ -292,12 +308,23 @@ fn a_configuration_is_checked_without_a_server() {
     let text = String::from_utf8(checked.stdout).expect("text");
     let line = "idle-timeout = 20  # the environment's CORELANE_IDLE_TIMEOUT";
     assert!(text.contains(line), "{text}");
+    assert_eq!(text.matches("# Limits").count(), 1, "{text}");
 
     for (args, advice) in [
         (&["--max-frame", "1"][..], "max_frame_size is 1"),
         (&["--cpus", "9999"], "CPU 9999"),
         (&["--config", "/nonexistent.toml"], "cannot be read"),
         (&["--tls", "wolfssl"], "compiled in"),
+        (&["--pid-file", "/proc/pid"], "the pid file /proc/pid"),
+        (&["--access-log", "/proc/log"], "the access log /proc/log"),
+        (
+            &["--tls", "none", "--write-cert", "cert.pem"],
+            "a certificate makes no sense",
+        ),
+        (
+            &["--listen", "127.0.0.1:9", "--listen", "0.0.0.0:9"],
+            "are one port",
+        ),
     ] {
         let said = refusal(&[&["check"], args].concat());
         assert!(said.contains(advice), "{args:?}: {said}");

@@ -24,7 +24,7 @@ fn starved(tls: &str, driver: &str, said: &File) -> Corelane {
     command
         .args([&limit, env!("CARGO_BIN_EXE_corelane"), "--tls", tls])
         .args(["--driver", driver, "--listen", "127.0.0.1:0"])
-        .args(["--workers", "1", "--alpn-missing", "allow"])
+        .args(["--workers", "1"])
         .stderr(Stdio::from(said.try_clone().expect("a file")));
     Corelane::start_by(command)
 }

@@ -1,29 +1,33 @@
 //! Restarts: by upgrade, by sockets of the service manager, by takeover. Nothing is lost, and what
 //! goes wrong leaves the old server as it was.
 
+#[path = "restart/client.rs"]
+mod client;
+#[path = "restart/place.rs"]
+mod place;
+#[path = "restart/service_manager.rs"]
+mod service_manager;
 mod support;
 
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-    os::unix::{fs::symlink, net::UnixDatagram},
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use bytes::Bytes;
-use command_fds::{CommandFdExt, FdMapping};
-use h2::{Reason, client::SendRequest};
 use http::{Request, StatusCode};
 use tokio::task::JoinSet;
 
-use support::{Corelane, DEADLINE, command, trusting};
+use client::{ask_on_new_connections, asked, connect, run};
+use place::{Place, runs, signal, until};
+use support::{Corelane, command};
 
 /// The backends that are compiled in.
 const BACKENDS: &[&str] = &[
@@ -33,167 +37,6 @@ const BACKENDS: &[&str] = &[
     #[cfg(feature = "native-tls")]
     "native-tls",
 ];
-
-/// A directory with the program beneath a name of its own, so that it can be replaced; and with the
-/// pid file. Whoever is named there is ended with it.
-struct Place {
-    directory: PathBuf,
-}
-
-impl Place {
-    fn make(name: &str) -> Self {
-        let id = std::process::id();
-        let directory = std::env::temp_dir().join(format!("corelane-restart-{id}-{name}"));
-        fs::create_dir_all(directory.join("run")).expect("a directory");
-        symlink(env!("CARGO_BIN_EXE_corelane"), directory.join("corelane")).expect("a link");
-        Self { directory }
-    }
-
-    fn program(&self) -> PathBuf {
-        self.directory.join("corelane")
-    }
-
-    fn pid_file(&self) -> PathBuf {
-        self.directory.join("run/pid")
-    }
-
-    fn pid(&self) -> Option<u32> {
-        fs::read_to_string(self.pid_file())
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(self.program());
-        command.args(["--listen", "127.0.0.1:0", "--workers", "2"]);
-        command.arg("--pid-file").arg(self.pid_file()).args(args);
-        command
-    }
-
-    /// By the program itself, whatever lies at its place.
-    fn upgrade(&self, server: u32) -> Output {
-        let args = ["upgrade", "--pid", &server.to_string()];
-        command(&args).output().expect("the command runs")
-    }
-
-    fn replace_program(&self, script: Option<&str>) {
-        use std::os::unix::fs::PermissionsExt;
-        fs::remove_file(self.program()).expect("it was there");
-        if let Some(script) = script {
-            fs::write(self.program(), format!("#!/bin/sh\n{script}\n")).expect("written");
-            let executable = fs::Permissions::from_mode(0o755);
-            fs::set_permissions(self.program(), executable).expect("executable");
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(pid) = self.pid() {
-            signal(pid, "-KILL");
-        }
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-fn signal(pid: u32, signal: &str) {
-    let _ = Command::new("kill")
-        .args([signal, &pid.to_string()])
-        .stderr(Stdio::null())
-        .status();
-}
-
-/// Whether that process has not ended yet.
-fn runs(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // A zombie is one that nobody has waited for.
-    !stat.is_empty() && !stat.contains(") Z ")
-}
-
-/// Waits until it is so.
-fn until(what: &str, so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !so() {
-        assert!(begun.elapsed() < DEADLINE, "never: {what}");
-        std::thread::yield_now();
-    }
-}
-
-/// What was said of a request by who did not answer it: that it was not processed.
-#[derive(Debug)]
-struct Unprocessed;
-
-fn unless_unprocessed(error: h2::Error) -> Unprocessed {
-    let so = error.is_go_away() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR);
-    assert!(so, "lost: {error:?}");
-    Unprocessed
-}
-
-async fn connect(addr: SocketAddr, backend: &str) -> SendRequest<Bytes> {
-    let tcp = tokio::net::TcpStream::connect(addr).await.expect("lost");
-    if backend == "none" {
-        let (requests, connection) = h2::client::handshake(tcp).await.expect("lost");
-        tokio::spawn(connection);
-        return requests;
-    }
-    let tls = trusting::connect(tcp, b"h2").await.expect("lost");
-    let (requests, connection) = h2::client::handshake(tls).await.expect("lost");
-    tokio::spawn(connection);
-    requests
-}
-
-async fn get(
-    requests: &SendRequest<Bytes>,
-    path: &str,
-) -> Result<(StatusCode, Vec<u8>), Unprocessed> {
-    let mut requests = requests.clone().ready().await.map_err(unless_unprocessed)?;
-    let request = Request::get(format!("http://localhost{path}"));
-    let request = request.body(()).expect("a request");
-    let sent = requests.send_request(request, true);
-    let (response, _) = sent.map_err(unless_unprocessed)?;
-    let (head, mut body) = response.await.map_err(unless_unprocessed)?.into_parts();
-    let mut received = Vec::new();
-    while let Some(data) = body.data().await {
-        received.extend_from_slice(&data.expect("lost"));
-    }
-    Ok((head.status, received))
-}
-
-fn run<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
-        .block_on(async {
-            let result = tokio::time::timeout(DEADLINE, work).await;
-            result.expect("the test hangs")
-        })
-}
-
-fn asked(addr: SocketAddr, path: &str) -> StatusCode {
-    run(async {
-        let requests = connect(addr, "none").await;
-        get(&requests, path).await.expect("answered").0
-    })
-}
-
-/// Asks on a new connection each time, until it is to end.
-async fn ask_on_new_connections(
-    addr: SocketAddr,
-    backend: &'static str,
-    answers: Arc<AtomicU64>,
-    end: Arc<AtomicBool>,
-) {
-    while !end.load(Relaxed) {
-        let requests = connect(addr, backend).await;
-        if let Ok((status, body)) = get(&requests, "/bytes/1000").await {
-            assert_eq!((status, body.len()), (StatusCode::OK, 1000));
-            answers.fetch_add(1, Relaxed);
-        }
-    }
-}
 
 #[test]
 fn an_upgrade_loses_nothing() {
@@ -301,146 +144,6 @@ fn who_is_no_server_is_not_ended_by_an_upgrade() {
     assert!(said.contains("does not take SIGUSR2"), "{said}");
 }
 
-/// As systemd passes it, and stays open whoever serves.
-fn first_socket(socket: &TcpListener) -> FdMapping {
-    FdMapping {
-        parent_fd: socket.try_clone().expect("a handle").into(),
-        child_fd: 3,
-    }
-}
-
-/// Started as systemd does.
-fn on_socket(socket: &TcpListener, args: &[&str]) -> Corelane {
-    let mut command = command(args);
-    command
-        .fd_mappings(vec![first_socket(socket)])
-        .expect("one");
-    command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "web");
-    Corelane::start_by(command)
-}
-
-#[test]
-fn on_a_socket_of_the_service_manager_clients_wait_between_two_servers() {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let addr = socket.local_addr().expect("bound");
-    for args in [
-        &["--tls", "none", "--workers", "3"][..],
-        // Named once more, it is the same.
-        &["--tls", "none", "--listen", &addr.to_string()],
-    ] {
-        run(async {
-            let waiting = tokio::net::TcpStream::connect(addr).await.expect("a queue");
-            let mut server = on_socket(&socket, args);
-            assert_eq!(server.addr(), addr);
-            let (requests, connection) = h2::client::handshake(waiting).await.expect("HTTP/2");
-            tokio::spawn(connection);
-            assert_eq!(
-                get(&requests, "/").await.expect("answered").0,
-                StatusCode::OK
-            );
-            drop(requests);
-            server.signal("-TERM");
-            let ended = tokio::task::spawn_blocking(move || server.wait());
-            assert!(ended.await.expect("waited").success());
-        });
-        TcpStream::connect(addr).expect("nobody serves, and clients wait");
-    }
-    let udp = of_udp();
-    let refused = Command::new(env!("CARGO_BIN_EXE_corelane"))
-        .args(["--tls", "none"])
-        .env("LISTEN_FDS", "1")
-        .fd_mappings(vec![FdMapping {
-            parent_fd: udp.into(),
-            child_fd: 3,
-        }])
-        .expect("one")
-        .output()
-        .expect("the command runs");
-    let said = String::from_utf8(refused.stderr).expect("text");
-    assert!(said.contains("the inherited socket 0"), "{said}");
-}
-
-/// A free port of 127.0.0.1.
-fn free_addr() -> SocketAddr {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
-    socket.local_addr().expect("bound")
-}
-
-#[test]
-fn sockets_of_the_service_manager_are_served_after_upgrades_whatever_is_listened_on() {
-    let place = Place::make("given");
-    let socket = TcpListener::bind("127.0.0.2:0").expect("a port");
-    // Beside port 0 of the same host, which must not take its socket.
-    let own = free_addr().to_string();
-    let mut command = place.command(&["--tls", "none", "--listen", &own]);
-    command
-        .fd_mappings(vec![first_socket(&socket)])
-        .expect("one");
-    command.env("LISTEN_FDS", "1");
-    let mut server = Corelane::start_by(command);
-    let addrs = server.listens_on();
-    assert_eq!(addrs.len(), 3, "{addrs:?}");
-    // Handed over twice: the one that was given it by a server gives it on.
-    for _ in 0..2 {
-        let id = place.pid().expect("a pid file");
-        let output = place.upgrade(id);
-        assert!(output.status.success(), "{output:?}");
-        until("the old one has ended", || !runs(id) || id == server.id());
-        if id == server.id() {
-            assert!(server.wait().success());
-        }
-        for addr in &addrs {
-            assert_eq!(asked(*addr, "/"), StatusCode::OK);
-        }
-    }
-}
-
-/// No TCP.
-fn of_udp() -> std::net::UdpSocket {
-    std::net::UdpSocket::bind("127.0.0.1:0").expect("a port")
-}
-
-/// What a service manager hears next.
-fn heard(manager: &UnixDatagram) -> String {
-    let mut text = [0; 4096];
-    let length = manager.recv(&mut text).expect("a notification");
-    String::from_utf8_lossy(&text[..length]).into_owned()
-}
-
-#[test]
-fn systemd_is_told() {
-    let place = Place::make("notify");
-    let path: &Path = &place.directory.join("notify");
-    let manager = UnixDatagram::bind(path).expect("a socket");
-    manager.set_read_timeout(Some(DEADLINE)).expect("set");
-    let hears = |all: &[&str]| {
-        let text = heard(&manager);
-        for wanted in all {
-            assert!(text.contains(wanted), "{wanted:?} is not in {text:?}");
-        }
-    };
-    let mut command = place.command(&["--tls", "none"]);
-    let mut old = Corelane::start_by({
-        command.env("NOTIFY_SOCKET", path);
-        command
-    });
-    let id = place.pid().expect("a pid file");
-    hears(&["READY=1", "STATUS=serving"]);
-    place.replace_program(Some("exit 3"));
-    assert!(!place.upgrade(id).status.success());
-    hears(&["RELOADING=1", "MONOTONIC_USEC="]);
-    hears(&["READY=1", "STATUS=serving; the upgrade failed"]);
-    place.replace_program(None);
-    symlink(env!("CARGO_BIN_EXE_corelane"), place.program()).expect("a link");
-    assert!(place.upgrade(id).status.success());
-    let new = place.pid().expect("a pid file");
-    hears(&["RELOADING=1", "MONOTONIC_USEC="]);
-    hears(&["READY=1", &format!("MAINPID={new}\n")]);
-    assert!(old.wait().success());
-    signal(new, "-TERM");
-    hears(&["STOPPING=1", "STATUS=draining"]);
-}
-
 #[test]
 fn a_second_server_is_refused_unless_it_is_to_take_over() {
     let place = Place::make("takeover");
@@ -457,6 +160,14 @@ fn a_second_server_is_refused_unless_it_is_to_take_over() {
     ] {
         assert!(said.contains(wanted), "{said}");
     }
+    // On a port of its own, with the file of the first.
+    let refused = place.command(&["--tls", "none"]).output();
+    let said = String::from_utf8(refused.expect("the command runs").stderr).expect("text");
+    assert!(
+        said.contains(&format!("is of process {id}, a corelane")),
+        "{said}"
+    );
+    assert_eq!(place.pid(), Some(id));
     let mut second = command(&[&args[..], &["--takeover"]].concat());
     let log = place.directory.join("log");
     second.stderr(fs::File::create(&log).expect("a file"));

@@ -49,6 +49,11 @@ impl AccessLogArgs {
         log.map(Some).map_err(|error| cannot(path, &error))
     }
 
+    /// Whether the log has standard output to itself.
+    pub(crate) fn is_standard_output(&self) -> bool {
+        self.access_log.as_deref() == Some(writer::STANDARD_OUTPUT.as_ref())
+    }
+
     /// Whether it could be opened; makes no file.
     pub(crate) fn check(&self) -> Result<(), corelane::Error> {
         self.access_log.as_ref().map_or(Ok(()), |path| {

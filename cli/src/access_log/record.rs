@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Buf;
-use corelane::{Body, ConnectionInfo};
+use corelane::{Body, ConnectionInfo, Refusal};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::{REFERER, USER_AGENT},
@@ -44,6 +44,7 @@ pub(crate) struct Record {
     log: Rc<Log>,
     begun: Instant,
     entry: Option<Entry>,
+    refusal: Refusal,
 }
 
 impl Record {
@@ -66,6 +67,7 @@ impl Record {
             log: Rc::clone(log),
             begun: Instant::now(),
             entry: Some(entry),
+            refusal: request.body().refusal(),
         }
     }
 
@@ -91,6 +93,10 @@ impl Drop for Record {
         if let Some(mut entry) = self.entry.take() {
             entry.time = SystemTime::now();
             entry.duration = self.begun.elapsed();
+            if let Some(status) = self.refusal.status() {
+                entry.status = Some(status);
+                entry.complete = true;
+            }
             self.log.write(entry);
         }
     }

@@ -19,6 +19,10 @@ use signal_hook::{
 };
 
 use super::Format;
+use crate::writable;
+
+/// What stands for it in place of a path.
+pub(super) const STANDARD_OUTPUT: &str = "-";
 
 /// Requests that may wait to be written: 4,096, what a worker answers in some 10 ms at its fastest.
 /// Each keeps its path, referer and user agent, which `--max-header-list` bounds.
@@ -224,7 +228,7 @@ impl Writer {
 
 /// Opens what `path` names: a file to append to, or `-`.
 pub(super) fn open(path: &Path) -> io::Result<Box<dyn Out>> {
-    if path == Path::new("-") {
+    if path == Path::new(STANDARD_OUTPUT) {
         return Ok(Box::new(Stdout));
     }
     Ok(Box::new(ToFile {
@@ -235,17 +239,9 @@ pub(super) fn open(path: &Path) -> io::Result<Box<dyn Out>> {
 
 /// Whether it could be opened.
 pub(super) fn check(path: &Path) -> io::Result<()> {
-    if path == Path::new("-") {
-        return Ok(());
-    }
-    match OpenOptions::new().append(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let parent = path
-                .parent()
-                .filter(|parent| !parent.as_os_str().is_empty());
-            parent.unwrap_or(Path::new(".")).metadata().map(|_| ())
-        }
-        opened => opened.map(|_| ()),
+    match path.to_str() {
+        Some(STANDARD_OUTPUT) => Ok(()),
+        _ => writable::check(path),
     }
 }
 

@@ -78,6 +78,10 @@ pub(crate) struct Admin {
 }
 
 impl AdminArgs {
+    pub(crate) fn addr(&self) -> Option<SocketAddr> {
+        self.admin.map(|AdminAddr(addr)| addr)
+    }
+
     /// Opens the port if there is to be one, or takes it from a server that hands over to this one,
     /// if it is among the sockets that it has given.
     pub(crate) fn bind(&self, given: Vec<TcpListener>) -> Result<Option<Admin>, Error> {

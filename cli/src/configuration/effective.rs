@@ -1,6 +1,6 @@
 //! What the server goes by in the end, as a file that says the same.
 
-use std::{ffi::OsStr, fmt::Write};
+use std::{collections::HashSet, ffi::OsStr, fmt::Write};
 
 use clap::{Arg, ArgMatches, Command};
 
@@ -21,28 +21,37 @@ pub(super) fn text(
     for line in aside {
         let _ = writeln!(text, "# {line}");
     }
-    let mut heading = None;
-    for arg in server.get_arguments() {
-        let Some(key) = arg.get_long().filter(|key| *key != CONFIG) else {
-            continue;
-        };
-        if arg.get_help_heading() != heading {
-            heading = arg.get_help_heading();
-            let _ = writeln!(text, "\n# {}", heading.unwrap_or("Options"));
+    let mut headings: Vec<_> = server.get_arguments().map(Arg::get_help_heading).collect();
+    let mut known = HashSet::new();
+    headings.retain(|heading| known.insert(*heading));
+    for heading in headings {
+        if let Some(heading) = heading {
+            let _ = writeln!(text, "\n# {heading}");
         }
-        let setting = settings.iter().find(|setting| setting.key == key);
-        let source = source(arg, matches, setting);
-        let _ = match value(arg, matches) {
-            _ if arg.is_hide_env_values_set() => writeln!(text, "#{key} = secret  # {source}"),
-            Some(value) => writeln!(text, "{key} = {value}  # {source}"),
-            None => {
-                let names = arg.get_value_names().and_then(|names| names.first());
-                let name = names.map_or("VALUE", |name| name.as_str());
-                writeln!(text, "#{key} = {name}  # {source}")
-            }
-        };
+        let args = server.get_arguments();
+        for arg in args.filter(|arg| arg.get_help_heading() == heading) {
+            line(&mut text, arg, matches, settings);
+        }
     }
     text
+}
+
+fn line(text: &mut String, arg: &Arg, matches: &ArgMatches, settings: &[Setting]) {
+    let Some(key) = arg.get_long().filter(|key| *key != CONFIG) else {
+        return;
+    };
+    let setting = settings.iter().find(|setting| setting.key == key);
+    let source = source(arg, matches, setting);
+    // Writing to a String cannot fail.
+    let _ = match value(arg, matches) {
+        _ if arg.is_hide_env_values_set() => writeln!(text, "#{key} = secret  # {source}"),
+        Some(value) => writeln!(text, "{key} = {value}  # {source}"),
+        None => {
+            let names = arg.get_value_names().and_then(|names| names.first());
+            let name = names.map_or("VALUE", |name| name.as_str());
+            writeln!(text, "#{key} = {name}  # {source}")
+        }
+    };
 }
 
 fn source(arg: &Arg, matches: &ArgMatches, setting: Option<&Setting>) -> String {
@@ -56,8 +65,15 @@ fn source(arg: &Arg, matches: &ArgMatches, setting: Option<&Setting>) -> String 
     match matches.value_source(arg.get_id().as_str()) {
         Some(CommandLine) => "flag".into(),
         Some(_) => "default".into(),
-        None => "default: not set".into(),
+        None => format!("default: {}", in_words(arg).unwrap_or("not set".into())),
     }
+}
+
+/// What the help says that it is where there is no value to show.
+fn in_words(arg: &Arg) -> Option<String> {
+    let help = arg.get_help()?.to_string();
+    let (_, default) = help.split_once("[default: ")?;
+    Some(default.strip_suffix(']')?.to_owned())
 }
 
 fn value(arg: &Arg, matches: &ArgMatches) -> Option<String> {

@@ -238,7 +238,9 @@ fn the_effective_configuration_says_its_sources_and_can_be_fed_back() {
         "listen = [\"[::1]:443\"]  # flag",
         "cpus = [0, 1]  # the environment's CORELANE_CPUS",
         "idle-timeout = 75  # default",
-        "#keep-alive = SECONDS  # default: not set",
+        "#keep-alive = SECONDS  # default: never, as TCP does",
+        "#tls = BACKEND  # default: the first that is compiled in",
+        "#pid-file = FILE  # default: not set",
         &format!("takeover = true  # {path}:3"),
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");

@@ -4,6 +4,8 @@ use std::{error::Error as _, fs, io};
 
 use corelane::{Chain, Error};
 
+use super::RestartArgs;
+
 /// Says what a server that joins another one loses when that one ends, and what prevents it.
 pub(crate) fn look_at_the_kernel() {
     const FILE: &str = "/proc/sys/net/ipv4/tcp_migrate_req";
@@ -24,7 +26,7 @@ pub(crate) fn look_at_the_kernel() {
 }
 
 /// To be told with an error of `bind`: what to do where a server was started twice.
-pub(crate) fn advise(error: Error) -> Box<dyn std::error::Error> {
+pub(crate) fn advise(error: Error, args: &RestartArgs) -> Box<dyn std::error::Error> {
     let in_use = error
         .source()
         .and_then(|source| source.downcast_ref::<io::Error>())
@@ -32,7 +34,14 @@ pub(crate) fn advise(error: Error) -> Box<dyn std::error::Error> {
     if !in_use {
         return error.into();
     }
-    let advice = "a server that runs already is replaced by `corelane upgrade`, and joined with \
-                  --takeover";
+    let advice = match args.takeover {
+        true => {
+            "--takeover joins servers of the same user that share the port, as all of corelane do"
+        }
+        false => {
+            "if it is a corelane, `corelane upgrade` replaces it and --takeover joins it; else end it, \
+             or take another port"
+        }
+    };
     format!("{}; {advice}", Chain(&error)).into()
 }

@@ -2,7 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
@@ -10,7 +12,7 @@ use http::{HeaderValue, Request, header::USER_AGENT};
 
 use crate::{
     Bytes, ask, refusal,
-    support::{Corelane, DEADLINE},
+    support::{Corelane, DEADLINE, command},
     with_client,
 };
 
@@ -158,6 +160,18 @@ fn json_has_the_rest_and_marks_what_was_cut_off() {
     assert_eq!(of("/drain")["complete"], false);
 }
 
+/// Its handler is dropped, or not asked for its opinion.
+#[test]
+fn what_the_server_answers_in_place_of_a_handler_is_in_it() {
+    let dir = Dir::new("refused");
+    let (server, log) = dir.start(&["--max-request-body", "10"]);
+    with_client(server.addr(), |requests| async move {
+        ask(&requests, "/drain", Bytes::from_static(&[0; 11]), None).await;
+    });
+    let line = &lines(&log, 1)[0];
+    assert!(line.contains("\"POST /drain HTTP/2.0\" 413 0 "), "{line}");
+}
+
 #[test]
 fn a_file_that_was_moved_is_made_anew_on_a_signal() {
     for signal in ["-USR1", "-HUP"] {
@@ -184,6 +198,34 @@ fn a_file_that_was_moved_is_made_anew_on_a_signal() {
         assert_eq!(lines(&log, 1).len(), 1, "written at the end at the latest");
         assert_eq!(lines(&moved, 1).len(), 1);
     }
+}
+
+#[test]
+fn on_standard_output_it_is_by_itself() {
+    let mut server = command(&[
+        "--tls",
+        "none",
+        "--listen",
+        "127.0.0.1:0",
+        "--access-log",
+        "-",
+    ])
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .expect("the command starts");
+    let introduction = BufReader::new(server.stderr.take().expect("piped")).lines();
+    let addr = introduction
+        .map(|line| line.expect("text"))
+        .find_map(|line| line.strip_prefix("listening on http://")?.parse().ok());
+    with_client(addr.expect("an address"), |requests| async move {
+        ask(&requests, "/", Bytes::new(), None).await;
+    });
+    let mut out = BufReader::new(server.stdout.take().expect("piped")).lines();
+    let first = out.next().expect("a line").expect("text");
+    assert!(first.contains("\"POST / HTTP/2.0\" 200 "), "{first}");
+    server.kill().expect("it runs");
+    server.wait().expect("a child");
 }
 
 #[test]

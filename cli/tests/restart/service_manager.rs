@@ -1,0 +1,157 @@
+//! As systemd starts it: with sockets, and to be told of what happens.
+
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::{fs::symlink, net::UnixDatagram},
+    path::Path,
+    process::Command,
+};
+
+use command_fds::{CommandFdExt, FdMapping};
+use http::StatusCode;
+
+use crate::{
+    client::{asked, get, run},
+    place::{Place, runs, signal, until},
+    support::{Corelane, DEADLINE, command},
+};
+
+/// As systemd passes it, and stays open whoever serves.
+fn first_socket(socket: &TcpListener) -> FdMapping {
+    FdMapping {
+        parent_fd: socket.try_clone().expect("a handle").into(),
+        child_fd: 3,
+    }
+}
+
+/// Started as systemd does.
+fn on_socket(socket: &TcpListener, args: &[&str]) -> Corelane {
+    let mut command = command(args);
+    command
+        .fd_mappings(vec![first_socket(socket)])
+        .expect("one");
+    command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "web");
+    Corelane::start_by(command)
+}
+
+#[test]
+fn on_a_socket_of_the_service_manager_clients_wait_between_two_servers() {
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = socket.local_addr().expect("bound");
+    for args in [
+        &["--tls", "none", "--workers", "3"][..],
+        // Named once more, it is the same.
+        &["--tls", "none", "--listen", &addr.to_string()],
+    ] {
+        run(async {
+            let waiting = tokio::net::TcpStream::connect(addr).await.expect("a queue");
+            let mut server = on_socket(&socket, args);
+            assert_eq!(server.addr(), addr);
+            let (requests, connection) = h2::client::handshake(waiting).await.expect("HTTP/2");
+            tokio::spawn(connection);
+            assert_eq!(
+                get(&requests, "/").await.expect("answered").0,
+                StatusCode::OK
+            );
+            drop(requests);
+            server.signal("-TERM");
+            let ended = tokio::task::spawn_blocking(move || server.wait());
+            assert!(ended.await.expect("waited").success());
+        });
+        TcpStream::connect(addr).expect("nobody serves, and clients wait");
+    }
+    let udp = of_udp();
+    let refused = Command::new(env!("CARGO_BIN_EXE_corelane"))
+        .args(["--tls", "none"])
+        .env("LISTEN_FDS", "1")
+        .fd_mappings(vec![FdMapping {
+            parent_fd: udp.into(),
+            child_fd: 3,
+        }])
+        .expect("one")
+        .output()
+        .expect("the command runs");
+    let said = String::from_utf8(refused.stderr).expect("text");
+    assert!(said.contains("the inherited socket 0"), "{said}");
+}
+
+/// A free port of 127.0.0.1.
+fn free_addr() -> SocketAddr {
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+    socket.local_addr().expect("bound")
+}
+
+#[test]
+fn sockets_of_the_service_manager_are_served_after_upgrades_whatever_is_listened_on() {
+    let place = Place::make("given");
+    let socket = TcpListener::bind("127.0.0.2:0").expect("a port");
+    // Beside port 0 of the same host, which must not take its socket.
+    let own = free_addr().to_string();
+    let mut command = place.command(&["--tls", "none", "--listen", &own]);
+    command
+        .fd_mappings(vec![first_socket(&socket)])
+        .expect("one");
+    command.env("LISTEN_FDS", "1");
+    let mut server = Corelane::start_by(command);
+    let addrs = server.listens_on();
+    assert_eq!(addrs.len(), 3, "{addrs:?}");
+    // Handed over twice: the one that was given it by a server gives it on.
+    for _ in 0..2 {
+        let id = place.pid().expect("a pid file");
+        let output = place.upgrade(id);
+        assert!(output.status.success(), "{output:?}");
+        until("the old one has ended", || !runs(id) || id == server.id());
+        if id == server.id() {
+            assert!(server.wait().success());
+        }
+        for addr in &addrs {
+            assert_eq!(asked(*addr, "/"), StatusCode::OK);
+        }
+    }
+}
+
+/// No TCP.
+fn of_udp() -> std::net::UdpSocket {
+    std::net::UdpSocket::bind("127.0.0.1:0").expect("a port")
+}
+
+/// What a service manager hears next.
+fn heard(manager: &UnixDatagram) -> String {
+    let mut text = [0; 4096];
+    let length = manager.recv(&mut text).expect("a notification");
+    String::from_utf8_lossy(&text[..length]).into_owned()
+}
+
+#[test]
+fn systemd_is_told() {
+    let place = Place::make("notify");
+    let path: &Path = &place.directory.join("notify");
+    let manager = UnixDatagram::bind(path).expect("a socket");
+    manager.set_read_timeout(Some(DEADLINE)).expect("set");
+    let hears = |all: &[&str]| {
+        let text = heard(&manager);
+        for wanted in all {
+            assert!(text.contains(wanted), "{wanted:?} is not in {text:?}");
+        }
+    };
+    let mut command = place.command(&["--tls", "none"]);
+    let mut old = Corelane::start_by({
+        command.env("NOTIFY_SOCKET", path);
+        command
+    });
+    let id = place.pid().expect("a pid file");
+    hears(&["READY=1", "STATUS=serving"]);
+    place.replace_program(Some("exit 3"));
+    assert!(!place.upgrade(id).status.success());
+    hears(&["RELOADING=1", "MONOTONIC_USEC="]);
+    hears(&["READY=1", "STATUS=serving; the upgrade failed"]);
+    place.replace_program(None);
+    symlink(env!("CARGO_BIN_EXE_corelane"), place.program()).expect("a link");
+    assert!(place.upgrade(id).status.success());
+    let new = place.pid().expect("a pid file");
+    hears(&["RELOADING=1", "MONOTONIC_USEC="]);
+    hears(&["READY=1", &format!("MAINPID={new}\n")]);
+    assert!(old.wait().success());
+    signal(new, "-TERM");
+    hears(&["STOPPING=1", "STATUS=draining"]);
+}
