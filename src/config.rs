@@ -122,11 +122,11 @@ pub const BACKLOG: u32 = 4096;
 
 /// Connections that a worker has open at once: 16,384, more than a core can keep busy, and half a
 /// GiB of them if they idle. See [`Builder::max_connections`](crate::Builder::max_connections).
-pub const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
+pub const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(16_384).unwrap(); // Zero would not compile.
 
 /// Handshakes that a worker has under way at once: 1,024, about what a core can finish in one
 /// second. See [`Builder::max_handshakes`](crate::Builder::max_handshakes).
-pub const MAX_HANDSHAKES: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
+pub const MAX_HANDSHAKES: NonZeroUsize = NonZeroUsize::new(1_024).unwrap(); // Zero would not compile.
 
 /// A PROXY header, bytes: 4 KiB, nginx' bound. Addresses take 232 bytes at most, the rest is what
 /// proxies tell of the client's TLS. A longer one is refused.

@@ -693,7 +693,11 @@ fn empty_data_without_end(backend: Backend) {
 fn ends_of_a_stream_that_was_reset(backend: Backend) {
     let _alone = alone();
     for &driver in Drivers::all() {
-        let (server, _) = server(backend, driver, |_, http2| http2.max_extra_frames = 1_000);
+        let (server, _) = server(backend, driver, |limits, http2| {
+            http2.max_extra_frames = 1_000;
+            // So long it may take until the reset.
+            limits.body = Duration::from_millis(100);
+        });
         let flooded = deadline(async {
             let mut peer = Peer::open(backend, &server, &[]).await;
             let begin = headers(1, END_HEADERS, &hpack::post("/early"));

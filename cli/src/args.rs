@@ -50,8 +50,8 @@ pub(crate) enum Command {
 
     /// Checks a server's options without starting it, and prints them.
     ///
-    /// Takes the options of the server. Reads the files that they name, opens no socket, writes
-    /// nothing, and prints what the server would go by as a file for --config, each value with its
+    /// Takes the options of the server. Reads the files that they name, opens no socket, leaves
+    /// no file, and prints what the server would go by as a file for --config, each value with its
     /// source. Exit status: 0 when a server would start with it, but for its ports; 1 when
     /// not; 2 when the command line is wrong.
     Check(Box<Args>),

@@ -91,6 +91,19 @@ impl Arrival {
         self.0.replace_unread(Unread::Over);
     }
 
+    /// What the body's reader has left unread, once it is gone.
+    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<Option<RecvStream>> {
+        self.0.watcher.register(cx.waker());
+        let mut slot = self.0.unread();
+        if matches!(*slot, Unread::Held) {
+            return Poll::Pending;
+        }
+        Poll::Ready(match std::mem::replace(&mut *slot, Unread::Over) {
+            Unread::Left(unread) => Some(unread),
+            Unread::Held | Unread::Over => None,
+        })
+    }
+
     /// Nobody will read what is still to come, but the response's end.
     pub(super) fn dropped(&self, unread: RecvStream) {
         if unread.is_end_stream() {
@@ -171,21 +184,12 @@ impl Watch {
     /// Left to h2 it would be reset right behind the response, and clients that are still sending
     /// take the reset for a failure (curl 7.88 for one), or do not get to see the response.
     pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let shared = &*self.arrival.0;
-        if self.unread.is_none() {
-            shared.watcher.register(cx.waker());
-            let mut slot = shared.unread();
-            match std::mem::replace(&mut *slot, Unread::Over) {
-                Unread::Held => {
-                    *slot = Unread::Held;
-                    return Poll::Pending;
-                }
-                Unread::Left(unread) => self.unread = Some(unread),
-                Unread::Over => return Poll::Ready(()),
-            }
-        }
-        let Some(unread) = &mut self.unread else {
-            return Poll::Ready(());
+        let unread = match &mut self.unread {
+            Some(unread) => unread,
+            none => match ready!(self.arrival.poll_left(cx)) {
+                Some(left) => none.insert(left),
+                None => return Poll::Ready(()),
+            },
         };
         if self.end.poll_waiting(cx).is_pending() {
             while let Some(data) = ready!(unread.poll_data(cx)) {
