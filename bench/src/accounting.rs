@@ -59,6 +59,35 @@ impl Processes {
         }
     }
 
+    /// Waits for what was left to do when the server's clients were made to stand still. Not for long:
+    /// whatever goes on without them is none of this.
+    pub fn settle(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + Duration::from_millis(20);
+        let mut before = self.cpu_time()?;
+        while Instant::now() < deadline {
+            std::thread::sleep(Duration::from_micros(500));
+            let now = self.cpu_time()?;
+            // The account of a thread that stays on its core is brought up to date every few
+            // milliseconds only.
+            if now == before && !self.is_running()? {
+                break;
+            }
+            before = now;
+        }
+        Ok(())
+    }
+
+    fn is_running(&self) -> anyhow::Result<bool> {
+        for process in &self.0 {
+            for task in process.tasks()? {
+                if task?.stat()?.state == 'R' {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// Memory in bytes: what is this server's alone and its part of what is shared (Pss).
     pub fn memory(&self) -> anyhow::Result<u64> {
         let of = |process: &Process| {
@@ -98,7 +127,7 @@ impl Processes {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CpuTime {
     threads: BTreeMap<i32, u64>,
 }

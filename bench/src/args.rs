@@ -8,7 +8,8 @@ use crate::{
 };
 
 /// Measures corelane against its peers, from the repository's root: installs and builds what is
-/// missing, runs every shape in rounds and writes bench/results/latest.{json,md,svg}.
+/// missing, runs every shape in rounds and writes bench/results/latest.{json,md,svg}. A part of it
+/// (--quick, --shape, --peer, fewer than seven rounds) is only printed.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -20,7 +21,7 @@ pub struct Args {
     #[arg(long)]
     pub quick: bool,
 
-    /// How often the servers take turns. [default: 7, with --quick 3]
+    /// How often each server is measured. [default: 7, with --quick 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
 
@@ -91,6 +92,9 @@ impl Allocator {
     }
 }
 
+/// Of a whole run.
+const ROUNDS: u32 = 7;
+
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
@@ -102,12 +106,18 @@ pub struct Plan {
 
 impl Args {
     pub fn plan(&self) -> Plan {
-        let (rounds, divisor) = if self.quick { (3, 5) } else { (7, 1) };
+        let (rounds, divisor) = if self.quick { (3, 5) } else { (ROUNDS, 1) };
         Plan {
             rounds: self.rounds.unwrap_or(rounds),
             divisor,
             quick: self.quick,
         }
+    }
+
+    /// Whether nothing is left out that belongs to bench/results/latest.*.
+    pub fn is_whole(&self) -> bool {
+        let Plan { rounds, quick, .. } = self.plan();
+        self.shapes.is_empty() && self.peers.is_empty() && !quick && rounds >= ROUNDS
     }
 
     pub fn shapes(&self) -> Vec<&'static Shape> {

@@ -5,7 +5,7 @@ use std::{ffi::OsStr, process::Command};
 use anyhow::{Context, ensure};
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
-    thread::{CpuSet, sched_getaffinity},
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
 
 /// Two cores are enough: one for the server that is measured, one for the client.
@@ -34,6 +34,13 @@ impl Cores {
         })
     }
 
+    /// Keeps this process off the servers' core. What it starts chooses a core for itself.
+    pub fn keep_to_client(&self) -> anyhow::Result<()> {
+        let mut cores = CpuSet::new();
+        cores.set(self.client);
+        sched_setaffinity(None, &cores).context("cannot stay on the client's core")
+    }
+
     /// The cores of a server with this many workers, one or two.
     pub fn of_workers(&self, workers: usize) -> Vec<usize> {
         [self.server, self.second]
@@ -46,10 +53,20 @@ impl Cores {
 /// A command that stays on these cores, and that the kernel ends when this process is gone,
 /// however it went.
 pub fn pinned(cores: &[usize], program: impl AsRef<OsStr>) -> Command {
+    command(cores, "TERM", program)
+}
+
+/// The same for what makes a load. It may be standing still when this process goes, and would take
+/// no notice of SIGTERM until somebody lets it go on; there is nothing that it had to tidy up.
+pub fn pinned_load(core: usize, program: impl AsRef<OsStr>) -> Command {
+    command(&[core], "KILL", program)
+}
+
+fn command(cores: &[usize], signal: &str, program: impl AsRef<OsStr>) -> Command {
     let cores: Vec<_> = cores.iter().map(usize::to_string).collect();
     let mut command = Command::new("setpriv");
     command
-        .args(["--pdeathsig", "TERM", "taskset", "-c", &cores.join(",")])
+        .args(["--pdeathsig", signal, "taskset", "-c", &cores.join(",")])
         .arg(program);
     command
 }

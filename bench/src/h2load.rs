@@ -1,12 +1,21 @@
 //! h2load: how it is started, and what it reports.
 
-use std::{net::SocketAddr, str::FromStr};
+use std::{
+    fs::File,
+    io::{Read, Seek},
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    process::{Child, Command, Stdio},
+    str::FromStr,
+};
 
 use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::{
-    cores::{Cores, pinned},
+    cores::{Cores, pinned_load},
     fixtures::{Fixtures, Resource},
+    generator::{self, Generator},
     shapes::Requests,
     terms::{Group, Negotiated, Terms},
 };
@@ -14,24 +23,126 @@ use crate::{
 /// Windows of 16 MiB, so that responses do not wait for the client.
 const WINDOW_BITS: &str = "24";
 
-/// Runs it: how many requests per second were answered. An error where not all was as it should be.
-pub fn run(
+/// Stops itself, so that it can be waited for, and becomes h2load when it is let go on.
+const STAND_STILL: &str = r#"kill -STOP $$; exec "$@""#;
+
+/// Its process. Dropping it ends it.
+#[derive(Debug)]
+pub struct H2load {
+    child: Child,
+    /// Readable when the process has ended.
+    ended: OwnedFd,
+    /// Files and not pipes: nobody reads while it runs.
+    said: File,
+    complained: File,
+    load: Requests,
+    terms: Terms,
+}
+
+impl H2load {
+    /// Started, and standing still before its first step.
+    pub fn start(
+        load: Requests,
+        addr: SocketAddr,
+        terms: Terms,
+        fixtures: &Fixtures,
+        cores: Cores,
+    ) -> anyhow::Result<Self> {
+        let (said, complained) = (tempfile::tempfile()?, tempfile::tempfile()?);
+        let child = command(load, addr, terms, fixtures, cores)
+            .stdin(Stdio::null())
+            .stdout(said.try_clone()?)
+            .stderr(complained.try_clone()?)
+            .spawn()
+            .context("cannot run h2load")?;
+        let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
+            .context("cannot tell when h2load ends")?;
+        let h2load = Self {
+            child,
+            ended,
+            said,
+            complained,
+            load,
+            terms,
+        };
+        generator::wait_until_it_stands(h2load.process()).context("h2load")?;
+        Ok(h2load)
+    }
+
+    /// All of it in one go: how many requests per second were answered.
+    pub fn run(mut self) -> anyhow::Result<f64> {
+        generator::go_on(&self)?;
+        self.finish()
+    }
+
+    /// Waits for its end. An error where not all was as it should be.
+    fn finish(&mut self) -> anyhow::Result<f64> {
+        let status = self.child.wait()?;
+        let text = all(&mut self.said)?;
+        ensure!(
+            status.success(),
+            "h2load failed ({status}): {}",
+            all(&mut self.complained)?.trim()
+        );
+        let report: Report = text
+            .parse()
+            .with_context(|| format!("h2load says:\n{text}"))?;
+        let Requests {
+            requests, resource, ..
+        } = self.load;
+        report.verify(requests.into(), resource.body().len() as u64, self.terms)?;
+        Ok(report.rate)
+    }
+}
+
+impl Generator for H2load {
+    fn process(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    fn done(&self) -> BorrowedFd<'_> {
+        self.ended.as_fd()
+    }
+
+    fn verify(&mut self) -> anyhow::Result<()> {
+        self.finish().map(drop)
+    }
+}
+
+impl Drop for H2load {
+    fn drop(&mut self) {
+        // By SIGKILL, which does not wait until the process goes on.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn all(file: &mut File) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn command(
     load: Requests,
     addr: SocketAddr,
     terms: Terms,
     fixtures: &Fixtures,
     cores: Cores,
-) -> anyhow::Result<f64> {
+) -> Command {
     let groups: Vec<_> = terms.groups().iter().map(|group| group.name()).collect();
-    let mut command = pinned(&[cores.client], "h2load");
+    let mut command = pinned_load(cores.client, "sh");
     command
+        .args(["-c", STAND_STILL, "sh", "h2load"])
         .args(["-n", &load.requests.to_string()])
         .args(["-c", &load.connections.to_string()])
         .args(["-m", &load.streams.to_string()])
         .args(["--tls13-ciphers", terms.cipher_under(Group::Tls13)])
         .args(["--ciphers", terms.cipher_under(Group::Tls12)])
         .args(["--groups", &groups.join(":")])
-        // A server that no longer answers is an error and not the end of the run.
+        // A server that no longer answers is an error and not the end of the run. Between two turns
+        // there is less than a second.
         .args(["--connection-inactivity-timeout", "30s"]);
     if load.resource != Resource::Tiny {
         command.args(["-w", WINDOW_BITS, "-W", WINDOW_BITS]);
@@ -40,23 +151,7 @@ pub fn run(
         command.arg("-d").arg(fixtures.body(Resource::M1));
     }
     command.arg(format!("https://{addr}/{}", load.resource.name()));
-    let output = command.output().context("cannot run h2load")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    ensure!(
-        output.status.success(),
-        "h2load failed ({}): {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    let report: Report = text
-        .parse()
-        .with_context(|| format!("h2load says:\n{text}"))?;
-    report.verify(
-        load.requests.into(),
-        load.resource.body().len() as u64,
-        terms,
-    )?;
-    Ok(report.rate)
+    command
 }
 
 /// What h2load prints, as far as it is needed.

@@ -1,6 +1,6 @@
 //! ctrl-c and SIGTERM: the run ends at the next step, as by any other error, so that the servers
 //! are stopped and the files removed on the way out. A second signal ends the process at once; the
-//! kernel then stops the servers (`cores::pinned`).
+//! kernel then stops the servers and what makes their load (`cores.rs`).
 
 use std::sync::{
     Arc, LazyLock,

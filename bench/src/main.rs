@@ -10,6 +10,7 @@ mod contenders;
 mod cores;
 mod fixtures;
 mod floods;
+mod generator;
 mod goals;
 mod h2load;
 mod install;
@@ -26,6 +27,7 @@ mod servers;
 mod shapes;
 mod statistics;
 mod terms;
+mod turns;
 
 use std::process::ExitCode;
 
@@ -77,6 +79,7 @@ fn run(args: &Args) -> anyhow::Result<bool> {
         limits_lifted: true,
     };
     let machine = machine::describe(&site)?;
+    site.cores.keep_to_client()?;
     let shapes = args.shapes();
     let mut progress = Progress::new(&shapes, args, &site.plan);
     let mut results = Vec::new();
@@ -85,7 +88,10 @@ fn run(args: &Args) -> anyhow::Result<bool> {
         results.push(measure::measure(shape, contenders, &site, &mut progress)?);
     }
     let run = results::Run::new(machine, results);
-    report::write(&run).context("cannot write the report")?;
+    // A part of it is for looking at, and does not replace the whole.
+    if args.is_whole() {
+        report::write(&run).context("cannot write the report")?;
+    }
     print!("{}", report::markdown(&run));
     Ok(run.errors().count() == 0)
 }

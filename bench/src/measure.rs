@@ -1,7 +1,7 @@
-//! The rounds of a shape: around the servers in turn, so that whatever slows the machine down for a
-//! while slows all of them down.
+//! The rounds of a shape. Where CPU time is measured the servers take turns within a round, in slices
+//! (`turns.rs`); else one comes after the other.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context;
 
@@ -13,12 +13,13 @@ use crate::{
     fixtures::Fixtures,
     install::Builds,
     interrupt,
-    progress::Progress,
+    progress::{self, Progress},
     results::{ContenderResult, ShapeResult},
-    sample::{Sample, Subject},
+    sample::{Sample, Subject, Underway},
     servers::Running,
     shapes::{Load, Shape},
     terms::{Group, Negotiated},
+    turns::{TakesTurns, go_around},
 };
 
 /// What stays the same through a run.
@@ -35,7 +36,11 @@ pub struct Site {
 /// A server with what it has done so far. After its first error it no longer takes part.
 struct Lane<'a> {
     subject: Subject<'a>,
+    /// In a round of turns.
+    underway: Option<Underway>,
     running: Option<Running>,
+    /// How long its load ran in the round before; by the warm-up in the first one.
+    ran: Duration,
     negotiated: Option<Negotiated>,
     samples: Vec<Sample>,
     error: Option<String>,
@@ -56,7 +61,9 @@ pub fn measure(
                 shape,
                 site,
             },
+            underway: None,
             running: None,
+            ran: Duration::ZERO,
             negotiated: None,
             samples: Vec::new(),
             error: None,
@@ -65,21 +72,35 @@ pub fn measure(
     for lane in &mut lanes {
         interrupt::check()?;
         progress.say(shape.name, &lane.subject.contender, "starting and checking");
-        lane.attempt(progress, Lane::prepare);
+        lane.attempt(Lane::prepare);
     }
     let rates = saturated_rates(shape, &mut lanes, progress);
     for round in 1..=site.plan.rounds {
-        for lane in &mut lanes {
-            interrupt::check()?;
-            progress.round(shape.name, &lane.subject.contender, round);
-            let sample = lane.attempt(progress, |lane| lane.take_sample(&rates));
-            progress.took(sample);
-            lane.samples.extend(sample);
-        }
+        match shape.load {
+            Load::Requests(load) | Load::Workers(load) => {
+                in_turns(&mut lanes, round, progress, |subject, running| {
+                    subject.requests(load, running)
+                })
+            }
+            Load::Handshakes { count, resumed } => {
+                in_turns(&mut lanes, round, progress, |subject, running| {
+                    subject.handshakes(count, resumed, running)
+                })
+            }
+            Load::Idle { connections } => one_by_one(&mut lanes, round, progress, |lane| {
+                lane.subject.idle(connections)
+            }),
+            Load::Latency(load) => one_by_one(&mut lanes, round, progress, |lane| {
+                let group = lane.subject.contender.group;
+                let rate = rates.get(&group).context("no rate was found")?;
+                let (subject, running) = lane.started()?;
+                subject.latency(load, *rate, running)
+            }),
+        }?;
     }
     for lane in &mut lanes {
         interrupt::check()?;
-        lane.attempt(progress, Lane::check);
+        lane.attempt(Lane::check);
     }
     let results = lanes.into_iter().map(|lane| ContenderResult {
         name: lane.subject.contender.name(),
@@ -91,13 +112,79 @@ pub fn measure(
     Ok(ShapeResult::new(shape, results.collect(), excused, rates))
 }
 
-impl Lane<'_> {
+/// A round in which one server's sample is taken after the other's.
+fn one_by_one(
+    lanes: &mut [Lane],
+    round: u32,
+    progress: &mut Progress,
+    take: impl Fn(&mut Lane) -> anyhow::Result<Sample>,
+) -> anyhow::Result<()> {
+    for lane in lanes {
+        interrupt::check()?;
+        progress.round(lane.subject.shape.name, round, 1);
+        progress.server(&lane.subject.contender);
+        let sample = lane.attempt(&take);
+        progress.took(sample);
+        lane.samples.extend(sample);
+    }
+    Ok(())
+}
+
+/// A round in which all loads are begun at once, and then take turns.
+fn in_turns(
+    lanes: &mut [Lane],
+    round: u32,
+    progress: &mut Progress,
+    begin: impl Fn(&Subject, &mut Running) -> anyhow::Result<Underway>,
+) -> anyhow::Result<()> {
+    let Some(first) = lanes.first() else {
+        return Ok(());
+    };
+    progress.round(first.subject.shape.name, round, lanes.len() as u32);
+    progress.in_turn();
+    for lane in lanes.iter_mut() {
+        interrupt::check()?;
+        lane.underway = lane.attempt(|lane| {
+            let (subject, running) = lane.started()?;
+            begin(subject, running)
+        });
+    }
+    let mut taking_part: Vec<_> = lanes.iter_mut().filter(|it| it.goes_on()).collect();
+    if round.is_multiple_of(2) {
+        // A B C, C B A: nobody always comes behind the same one.
+        taking_part.reverse();
+    }
+    go_around(&mut taking_part)?;
+    for lane in lanes {
+        progress.server(&lane.subject.contender);
+        let sample = lane.attempt(Lane::finish);
+        progress.took(sample);
+        lane.samples.extend(sample);
+    }
+    Ok(())
+}
+
+impl TakesTurns for Lane<'_> {
+    fn goes_on(&self) -> bool {
+        self.underway.as_ref().is_some_and(|it| !it.has_ended())
+    }
+
+    fn expected(&self) -> Duration {
+        self.ran
+    }
+
+    fn turn(&mut self, slice: Duration) {
+        self.attempt(|lane| {
+            let underway = lane.underway.as_mut().context("it was begun before")?;
+            let running = lane.running.as_mut().context("it was started before")?;
+            underway.turn(slice, running)
+        });
+    }
+}
+
+impl<'a> Lane<'a> {
     /// What goes wrong is this server's error from then on.
-    fn attempt<T>(
-        &mut self,
-        progress: &mut Progress,
-        step: impl FnOnce(&mut Self) -> anyhow::Result<T>,
-    ) -> Option<T> {
+    fn attempt<T>(&mut self, step: impl FnOnce(&mut Self) -> anyhow::Result<T>) -> Option<T> {
         if self.error.is_some() {
             return None;
         }
@@ -105,9 +192,10 @@ impl Lane<'_> {
             Ok(it) => Some(it),
             Err(error) => {
                 let error = format!("{error:#}");
-                progress.failed(&self.subject.contender, &error);
+                progress::failed(&self.subject.contender, &error);
                 self.error = Some(error);
-                // Nobody needs it any more, and it may be using the core.
+                // Nobody needs them any more, and they may be using the cores.
+                self.underway = None;
                 self.running = None;
                 None
             }
@@ -118,7 +206,7 @@ impl Lane<'_> {
         self.running = Some(self.subject.start()?);
         self.check()?;
         let running = self.running.as_mut().context("started above")?;
-        self.subject.warm_up(running)?;
+        self.ran = self.subject.warm_up(running)?;
         if matches!(self.subject.shape.load, Load::Idle { .. }) {
             // It was started for the check; every round starts one of its own.
             self.running = None;
@@ -136,20 +224,18 @@ impl Lane<'_> {
         Ok(())
     }
 
-    fn take_sample(&mut self, rates: &HashMap<Group, f64>) -> anyhow::Result<Sample> {
-        let (subject, running) = (&self.subject, self.running.as_mut());
-        let running = || running.context("the server was started before");
-        match subject.shape.load {
-            Load::Requests(load) | Load::Workers(load) => subject.requests(load, running()?),
-            Load::Handshakes { count, resumed } => subject.handshakes(count, resumed, running()?),
-            Load::Idle { connections } => subject.idle(connections),
-            Load::Latency(load) => {
-                let rate = rates
-                    .get(&subject.contender.group)
-                    .context("no rate was found")?;
-                subject.latency(load, *rate, running()?)
-            }
-        }
+    fn started(&mut self) -> anyhow::Result<(&Subject<'a>, &mut Running)> {
+        let running = self.running.as_mut();
+        Ok((
+            &self.subject,
+            running.context("the server was started before")?,
+        ))
+    }
+
+    fn finish(&mut self) -> anyhow::Result<Sample> {
+        let underway = self.underway.take().context("it was begun before")?;
+        self.ran = underway.ran();
+        underway.finish(self.started()?.1)
     }
 }
 
@@ -170,12 +256,9 @@ fn saturated_rates(
             &lane.subject.contender,
             "finding its highest rate",
         );
-        let found = lane.attempt(progress, |lane| {
-            let running = lane
-                .running
-                .as_ref()
-                .context("the server was started before")?;
-            lane.subject.saturated_rate(load, running)
+        let found = lane.attempt(|lane| {
+            let (subject, running) = lane.started()?;
+            subject.saturated_rate(load, running)
         });
         if let Some(found) = found {
             let rate = rates

@@ -35,20 +35,26 @@ impl Progress {
         );
     }
 
-    /// A round of one server begins.
-    pub fn round(&mut self, shape: &str, contender: &Contender, round: u32) {
+    /// A round begins, of one server or of several in turn.
+    pub fn round(&mut self, shape: &str, round: u32, servers: u32) {
         let left = match self.done {
             0 => "?".into(),
             done => show(self.begin.elapsed() * (self.steps - done) / done),
         };
-        self.done += 1;
+        self.done += servers;
         eprint!(
-            "{shape:16} round {round}  [{:3}/{}, {left} left]  {} {:34}",
-            self.done,
-            self.steps,
-            contender.group,
-            contender.name(),
+            "{shape:16} round {round}  [{:3}/{}, {left} left]  ",
+            self.done, self.steps
         );
+    }
+
+    /// The figures come when all of them have ended.
+    pub fn in_turn(&self) {
+        eprintln!("in turn");
+    }
+
+    pub fn server(&self, contender: &Contender) {
+        eprint!("{} {:34}", contender.group, contender.name());
     }
 
     pub fn took(&self, sample: Option<Sample>) {
@@ -57,14 +63,14 @@ impl Progress {
             None => eprintln!("        -"),
         }
     }
+}
 
-    pub fn failed(&self, contender: &Contender, error: &str) {
-        eprintln!(
-            "\nERROR: {} ({}): {error}",
-            contender.name(),
-            contender.group
-        );
-    }
+pub fn failed(contender: &Contender, error: &str) {
+    eprintln!(
+        "\nERROR: {} ({}): {error}",
+        contender.name(),
+        contender.group
+    );
 }
 
 fn show(time: Duration) -> String {

@@ -1,13 +1,17 @@
 //! One round of one server.
 
-use anyhow::Context;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
 use serde::Serialize;
 
 use crate::{
+    accounting::CpuTime,
     check::check,
     client::{Client, Job, Target, Task},
     contenders::Contender,
-    h2load,
+    generator::{self, Generator},
+    h2load::H2load,
     measure::Site,
     servers::Running,
     shapes::{Load, Requests, Shape},
@@ -45,46 +49,38 @@ impl Subject<'_> {
         }
     }
 
-    /// A few requests that are not counted, so that caches and allocators have seen some.
-    pub fn warm_up(&self, running: &mut Running) -> anyhow::Result<()> {
-        match self.shape.load {
+    /// A few requests that are not counted, so that caches and allocators have seen some. How long
+    /// all of a round will take, by these.
+    pub fn warm_up(&self, running: &mut Running) -> anyhow::Result<Duration> {
+        let (all, few, seconds) = match self.shape.load {
             Load::Requests(load) | Load::Workers(load) | Load::Latency(load) => {
-                let few = (load.requests / 20).max(load.connections);
-                self.h2load(
-                    Requests {
-                        requests: few,
-                        ..load
-                    },
-                    running,
-                )
-                .map(drop)
+                let requests = (load.requests / 20).max(load.connections);
+                let rate = self.h2load(Requests { requests, ..load }, running)?.run()?;
+                (load.requests, requests, f64::from(requests) / rate)
             }
-            Load::Handshakes { resumed, .. } => {
-                let few = Task::Handshakes {
-                    count: 100,
+            Load::Handshakes { count, resumed } => {
+                let few = count.min(100);
+                let task = Task::Handshakes {
+                    count: few,
                     resumed,
                 };
-                self.client(few, running)?.go().map(drop)
+                (count, few, self.client(task, running)?.go()?.seconds)
             }
-            Load::Idle { .. } => Ok(()),
-        }
+            Load::Idle { .. } => return Ok(Duration::ZERO),
+        };
+        Ok(Duration::from_secs_f64(seconds).mul_f64(f64::from(all) / f64::from(few)))
     }
 
     /// As many requests per second as it can answer.
     pub fn saturated_rate(&self, load: Requests, running: &Running) -> anyhow::Result<f64> {
-        self.h2load(self.planned(load), running)
+        self.h2load(self.planned(load), running)?.run()
     }
 
     /// CPU per request, of any load that h2load can make.
-    pub fn requests(&self, load: Requests, running: &mut Running) -> anyhow::Result<Sample> {
+    pub fn requests(&self, load: Requests, running: &mut Running) -> anyhow::Result<Underway> {
         let load = self.planned(load);
-        let before = running.processes()?.cpu_time_at_rest()?;
-        let rate = self.h2load(load, running)?;
-        let used = running.processes()?.cpu_time_at_rest()?.since(&before)?;
-        Ok(Sample {
-            figure: used.as_secs_f64() * 1e6 / f64::from(load.requests),
-            aside: Some(rate),
-        })
+        let h2load = self.h2load(load, running)?;
+        Underway::begin(Box::new(h2load), load.requests, running)
     }
 
     /// CPU per connection.
@@ -93,16 +89,10 @@ impl Subject<'_> {
         count: u32,
         resumed: bool,
         running: &mut Running,
-    ) -> anyhow::Result<Sample> {
+    ) -> anyhow::Result<Underway> {
         let count = count / self.site.plan.divisor;
-        let mut client = self.client(Task::Handshakes { count, resumed }, running)?;
-        let before = running.processes()?.cpu_time_at_rest()?;
-        let seconds = client.go()?.seconds;
-        let used = running.processes()?.cpu_time_at_rest()?.since(&before)?;
-        Ok(Sample {
-            figure: used.as_secs_f64() * 1e6 / f64::from(count),
-            aside: Some(f64::from(count) / seconds),
-        })
+        let client = self.client(Task::Handshakes { count, resumed }, running)?;
+        Underway::begin(Box::new(client.stand_by()?), count, running)
     }
 
     /// Memory per connection, in a server that has had one connection before: what it keeps from
@@ -153,9 +143,10 @@ impl Subject<'_> {
         }
     }
 
-    fn h2load(&self, load: Requests, running: &Running) -> anyhow::Result<f64> {
+    /// Standing still.
+    fn h2load(&self, load: Requests, running: &Running) -> anyhow::Result<H2load> {
         let Target { addr, terms, .. } = self.target(running);
-        h2load::run(load, addr, terms, &self.site.fixtures, self.site.cores)
+        H2load::start(load, addr, terms, &self.site.fixtures, self.site.cores)
     }
 
     fn client(&self, task: Task, running: &Running) -> anyhow::Result<Client> {
@@ -166,5 +157,73 @@ impl Subject<'_> {
             },
             self.site.cores,
         )
+    }
+}
+
+/// A hanging server is an error and not the end of the run. Counted in its own turns: more than ten
+/// times of what the slowest needs.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A sample that is being taken in turns with others: its load stands still but in its own. Dropping
+/// it ends the load.
+pub struct Underway {
+    generator: Box<dyn Generator>,
+    before: CpuTime,
+    /// Requests or connections.
+    count: u32,
+    /// In its turns.
+    ran: Duration,
+    ended: bool,
+}
+
+impl Underway {
+    fn begin(
+        generator: Box<dyn Generator>,
+        count: u32,
+        running: &mut Running,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            generator,
+            before: running.processes()?.cpu_time_at_rest()?,
+            count,
+            ran: Duration::ZERO,
+            ended: false,
+        })
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub fn ran(&self) -> Duration {
+        self.ran
+    }
+
+    /// Goes on for so long at the most. Afterwards the server is at rest too.
+    pub fn turn(&mut self, slice: Duration, running: &mut Running) -> anyhow::Result<()> {
+        let begin = Instant::now();
+        generator::go_on(&*self.generator)?;
+        self.ended = generator::is_done_by(&*self.generator, begin + slice)?;
+        if !self.ended {
+            generator::stand_still(&*self.generator)?;
+        }
+        self.ran += begin.elapsed();
+        ensure!(
+            self.ended || self.ran < LIMIT,
+            "the client is not done after {LIMIT:?}"
+        );
+        running.processes()?.settle()
+    }
+
+    /// When it has ended.
+    pub fn finish(mut self, running: &mut Running) -> anyhow::Result<Sample> {
+        self.generator.verify()?;
+        let after = running.processes()?.cpu_time_at_rest()?;
+        let used = after.since(&self.before)?;
+        let count = f64::from(self.count);
+        Ok(Sample {
+            figure: used.as_secs_f64() * 1e6 / count,
+            aside: Some(count / self.ran.as_secs_f64()),
+        })
     }
 }

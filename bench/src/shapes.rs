@@ -56,12 +56,12 @@ pub static SHAPES: [Shape; 13] = [
     shape(
         "tiny-x32",
         "13 bytes, 10 connections, 32 streams each",
-        Load::Requests(requests(Resource::Tiny, 200_000, 10, 32)),
+        Load::Requests(requests(Resource::Tiny, 100_000, 10, 32)),
     ),
     shape(
         "tiny-x1-64",
         "13 bytes, 64 connections, one stream at a time",
-        Load::Requests(requests(Resource::Tiny, 100_000, 64, 1)),
+        Load::Requests(requests(Resource::Tiny, 50_000, 64, 1)),
     ),
     shape(
         "tiny-x1-500",
@@ -71,28 +71,28 @@ pub static SHAPES: [Shape; 13] = [
     shape(
         "16k",
         "16 KiB, 10 connections, 8 streams each",
-        Load::Requests(requests(Resource::K16, 30_000, 10, 8)),
+        Load::Requests(requests(Resource::K16, 15_000, 10, 8)),
     ),
     shape(
         "1m",
         "1 MiB, 10 connections, 4 streams each",
-        Load::Requests(requests(Resource::M1, 1_500, 10, 4)),
+        Load::Requests(requests(Resource::M1, 800, 10, 4)),
     ),
     shape(
         "upload-1m",
         "POST of 1 MiB, 10 connections, 4 streams each",
-        Load::Requests(requests(Resource::Upload, 1_500, 10, 4)),
+        Load::Requests(requests(Resource::Upload, 800, 10, 4)),
     ),
     shape(
         "streams-100x64k",
         "64 KiB, one connection, 100 streams",
-        Load::Requests(requests(Resource::K64, 10_000, 1, 100)),
+        Load::Requests(requests(Resource::K64, 5_000, 1, 100)),
     ),
     shape(
         "handshake-p256",
         "full handshakes, P-256 certificate, one request each",
         Load::Handshakes {
-            count: 2_000,
+            count: 1_000,
             resumed: false,
         },
     ),
@@ -102,7 +102,7 @@ pub static SHAPES: [Shape; 13] = [
             "handshake-rsa2048",
             "full handshakes, RSA-2048 certificate, one request each",
             Load::Handshakes {
-                count: 1_000,
+                count: 600,
                 resumed: false,
             },
         )
@@ -111,7 +111,7 @@ pub static SHAPES: [Shape; 13] = [
         "resumed",
         "resumed handshakes, P-256 certificate, one request each",
         Load::Handshakes {
-            count: 2_000,
+            count: 1_000,
             resumed: true,
         },
     ),
@@ -123,7 +123,7 @@ pub static SHAPES: [Shape; 13] = [
     shape(
         "workers-2",
         "tiny-x32 with one worker and with two",
-        Load::Workers(requests(Resource::Tiny, 200_000, 10, 32)),
+        Load::Workers(requests(Resource::Tiny, 100_000, 10, 32)),
     ),
     shape(
         "latency",

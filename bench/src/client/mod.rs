@@ -14,22 +14,26 @@ mod target;
 
 use std::{
     io::{BufRead, BufReader, Write},
+    os::fd::{AsFd, BorrowedFd},
     path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context, bail};
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
 pub use self::target::{Target, negotiated};
 use crate::{
-    cores::{Cores, pinned},
+    cores::{Cores, pinned_load},
     floods::{self, Attacked},
+    generator::{self, Generator},
     restarts,
 };
 
-/// For one connection and its request, in a run of hundreds at once.
+/// For one connection and its request, in a run of hundreds at once. Where loads take turns most of
+/// it is others': each stands still for less than a second at a time.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -92,11 +96,11 @@ impl Client {
             match job.task {
                 // Whoever else is on this core comes first.
                 Task::Flood { .. } => {
-                    let mut command = pinned(&[cores.client], "nice");
+                    let mut command = pinned_load(cores.client, "nice");
                     command.args(["-n", "4"]).arg(this);
                     command
                 }
-                _ => pinned(&[cores.client], this),
+                _ => pinned_load(cores.client, this),
             },
         )
     }
@@ -131,6 +135,13 @@ impl Client {
         self.end()
     }
 
+    /// Makes it stand still, about to go.
+    pub fn stand_by(mut self) -> anyhow::Result<Self> {
+        generator::stand_still(&self)?;
+        self.begin("go")?;
+        Ok(self)
+    }
+
     pub fn begin(&mut self, order: &str) -> anyhow::Result<()> {
         self.say(order)
     }
@@ -157,8 +168,24 @@ impl Client {
     }
 }
 
+impl Generator for Client {
+    fn process(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// It says nothing between "ready" and the outcome, so that no answer has been read already.
+    fn done(&self) -> BorrowedFd<'_> {
+        self.answers.get_ref().as_fd()
+    }
+
+    fn verify(&mut self) -> anyhow::Result<()> {
+        self.end().map(drop)
+    }
+}
+
 impl Drop for Client {
     fn drop(&mut self) {
+        // By SIGKILL, which does not wait until the process goes on.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
