@@ -137,6 +137,7 @@ const LAYERS: &[Layer] = &[
             "ipnet",
             "core_affinity",
             "rlimit",
+            "slab",
             "procfs",
             "io_uring",
             "nix",

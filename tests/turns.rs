@@ -5,12 +5,15 @@ mod common;
 use std::{
     cell::Cell,
     convert::Infallible,
+    future::{Future, poll_fn},
     io::Read,
     net::TcpStream,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -26,6 +29,7 @@ use tokio::io::AsyncWriteExt;
 
 for_each_backend!(
     a_flood_on_one_connection_holds_nobody_up,
+    a_handler_that_yields_holds_nobody_up,
     downloads_of_a_connection_take_turns,
 );
 
@@ -88,6 +92,53 @@ fn a_flood_on_one_connection_holds_nobody_up(backend: Backend) {
         enough.store(true, Ordering::Relaxed);
         server.stop(Duration::ZERO);
         flood.join().expect("the flood");
+    }
+}
+
+/// One that gives up its turn again and again, until something happens on another connection, and
+/// until a timer goes off.
+fn a_handler_that_yields_holds_nobody_up(backend: Backend) {
+    for &driver in Drivers::all() {
+        let asked = Arc::new(AtomicBool::new(false));
+        let handler = move |request: Request<Body>| {
+            let asked = Arc::clone(&asked);
+            async move {
+                match request.uri().path() {
+                    "/yields" => {
+                        let mut slept = pin!(monoio::time::sleep(Duration::from_millis(20)));
+                        let mut sleeps = true;
+                        poll_fn(|cx| {
+                            sleeps = sleeps && slept.as_mut().poll(cx).is_pending();
+                            if asked.load(Ordering::Relaxed) && !sleeps {
+                                return Poll::Ready(());
+                            }
+                            cx.waker().wake_by_ref();
+                            Poll::Pending
+                        })
+                        .await;
+                    }
+                    _ => asked.store(true, Ordering::Relaxed),
+                }
+                Ok::<_, Infallible>(Response::new(Pattern::of(0)))
+            }
+        };
+        let server = TestServer::start(backend.acceptor(), driver, move |_| {
+            service_fn(handler.clone())
+        });
+        deadline(async {
+            let yields = H2Client::connect(backend, server.addr).await;
+            let asks = H2Client::connect(backend, server.addr).await;
+            yields
+                .run(|requests| async move {
+                    let yielding = send(&requests, get("/yields"), None);
+                    let asking = asks.run(|requests| async move {
+                        let answer = send(&requests, get("/"), None).await;
+                        answer.expect("answered beside it");
+                    });
+                    join(yielding, asking).await.0.expect("answered in the end");
+                })
+                .await;
+        });
     }
 }
 

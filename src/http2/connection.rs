@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use h2::Reason;
@@ -16,11 +16,12 @@ use super::{
     headers::ContentLength,
     in_flight::{InFlight, Pool},
     keep_alive::KeepAlive,
+    later::Later,
     lazy_flush::{Flusher, LazyFlush, lazy_flush},
     respond::Respond,
     send::{Chunk, SendBuffer},
     throttle::Passage,
-    turn::Turn,
+    turn::{Turn, Turns},
 };
 use crate::{
     config::{self, Http2Config, Limits},
@@ -36,13 +37,14 @@ pub(crate) struct Connection<IO> {
     h2: h2::server::Connection<LazyFlush<IO>, Chunk>,
     flusher: Flusher<IO>,
     resets: Resets,
-    turn: Arc<Turn>,
+    turns: Turns,
 }
 
 /// Answers the requests of all connections of a worker.
 pub(crate) struct Responder<S: HttpService> {
     service: S,
     pool: Rc<Pool<Respond<S>>>,
+    later: Rc<Later>,
 }
 
 impl<S: HttpService> Responder<S> {
@@ -50,7 +52,13 @@ impl<S: HttpService> Responder<S> {
         Self {
             service,
             pool: Rc::new(Pool::new()),
+            later: Rc::default(),
         }
+    }
+
+    /// What its connections make way for each other by, where somebody runs it.
+    pub(crate) fn later(&self) -> Rc<Later> {
+        Rc::clone(&self.later)
     }
 }
 
@@ -100,9 +108,8 @@ pub(crate) async fn preface<IO>(io: IO, config: &Http2Config) -> Result<Connecti
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let turn = Arc::new(Turn::default());
-    let waker = Waker::from(Arc::clone(&turn));
-    let (io, flusher) = lazy_flush(io, &turn, config);
+    let mut turns = Turns::new();
+    let (io, flusher) = lazy_flush(io, turns.turn(), config);
     let mut handshake = h2::server::Builder::new()
         .initial_window_size(config.initial_stream_window_size)
         .initial_connection_window_size(config.initial_connection_window_size)
@@ -116,15 +123,20 @@ where
         .data_frame_budget(config.small_frames_budget())
         .handshake(io);
     let h2 = poll_fn(|cx| {
-        turn.begin(cx.waker());
-        let cx = &mut Context::from_waker(&waker);
-        let mut result = Pin::new(&mut handshake).poll(cx).map_err(Error::from);
-        if result.is_pending()
-            && let Poll::Ready(Err(error)) = flusher.poll(cx)
-        {
-            result = Poll::Ready(Err(error.into()));
+        let task = cx.waker();
+        let (result, woken) = turns.take(task, |cx, turn| {
+            turn.take_woken();
+            let result = Pin::new(&mut handshake).poll(cx).map_err(Error::from);
+            if result.is_pending()
+                && let Poll::Ready(Err(error)) = flusher.poll(cx)
+            {
+                return Poll::Ready(Err(error.into()));
+            }
+            result
+        });
+        if woken {
+            task.wake_by_ref();
         }
-        turn.end();
         result
     })
     .await?;
@@ -132,7 +144,7 @@ where
         h2,
         flusher,
         resets: Resets::new(config),
-        turn,
+        turns,
     })
 }
 
@@ -155,9 +167,8 @@ where
         mut h2,
         flusher,
         resets,
-        turn,
+        mut turns,
     } = connection;
-    let waker = Waker::from(Arc::clone(&turn));
     let keep_alive = KeepAlive::new(h2.ping_pong(), &scope.limits, scope.timer).map(Box::new);
     let idle = Deadline::new(scope.timer, scope.limits.idle);
     let mut serving = Serving {
@@ -172,22 +183,40 @@ where
         closed: Closed::ByPeer,
         asked: false,
         leaving: None,
-        in_flight: InFlight::new(&turn, Rc::clone(&responder.pool)),
+        in_flight: InFlight::new(turns.turn(), Rc::clone(&responder.pool)),
+        stage: Stage::Receive,
         idle,
         keep_alive,
         scope,
     };
+    let later = responder.later();
     poll_fn(move |cx| {
-        turn.begin(cx.waker());
-        let result = serving.poll(&mut Context::from_waker(&waker), &turn);
-        turn.end();
+        let task = cx.waker();
+        let (result, woken) = turns.take(task, |cx, turn| serving.poll(cx, turn));
+        if result.is_pending() && (woken || serving.stage != Stage::Receive) {
+            later.wake(task);
+        }
         result
     })
 }
 
-/// How often a connection looks, in one turn, at what it has woken by itself: what it answered in
-/// one round is written in the next, and all of it sent then. Past it the others of its worker come
-/// first.
+/// What a connection does next.
+///
+/// Those of a worker that have requests go through this together, each making way for the others
+/// in between. A small request runs through more code than a core's first cache holds: alone, each
+/// connection would find nothing there of what the one before it has used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Takes requests, and lets handlers answer.
+    Receive,
+    /// Writes what they have answered.
+    Write,
+    /// Hands it to the socket.
+    Send,
+}
+
+/// How often a connection without new requests looks, in one turn, at what it has woken by itself:
+/// what it answered in one round is written in the next, and all of it sent then.
 const ROUNDS: usize = 2;
 
 struct Serving<IO, S: HttpService, Shutdown> {
@@ -208,6 +237,7 @@ struct Serving<IO, S: HttpService, Shutdown> {
     /// There from the moment of the shutdown on: the wait for the first request.
     leaving: Option<Box<Deadline>>,
     in_flight: InFlight<Respond<S>>,
+    stage: Stage,
     idle: Deadline,
     keep_alive: Option<Box<KeepAlive>>,
     scope: Rc<Scope>,
@@ -220,56 +250,16 @@ where
     Shutdown: Future<Output = ()> + Unpin,
 {
     fn poll(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Poll<Result<Closed, Error>> {
-        let mut rounds = 1;
         loop {
-            // In each round: what a round has woken is not woken again for the next turn.
-            if self.leaving.is_none() && Pin::new(&mut self.shutdown).poll(cx).is_ready() {
-                let wait = Deadline::new(self.scope.timer, config::FIRST_REQUEST);
-                self.leaving = Some(Box::new(wait));
-            }
-            // Everything that has arrived is accepted before anything is answered, so that the
-            // answers leave together.
-            while let Poll::Ready(accepted) = self.h2.poll_accept(cx) {
-                match accepted {
-                    Some(Ok((request, sender))) => {
-                        self.scope.counters.requests.add();
-                        self.scope.tally.request();
-                        self.asked = true;
-                        let scope = Rc::clone(&self.scope);
-                        let service = self.service.clone();
-                        self.in_flight
-                            .push(Respond::new(service, request, sender, scope));
-                        self.idle.progress();
-                    }
-                    Some(Err(error)) => {
-                        note_flood(&error, &self.scope);
-                        return Poll::Ready(self.failed(error.into()));
-                    }
-                    None => return Poll::Ready(self.ended()),
+            if self.stage != Stage::Send {
+                if let Some(result) = self.exchange(cx, turn) {
+                    return Poll::Ready(result);
+                }
+                if self.stage != Stage::Receive {
+                    return Poll::Pending;
                 }
             }
-            if self.is_to_leave(cx) {
-                self.say_goodbye(Closed::Shutdown);
-                continue;
-            }
-            if self.flood.is_none() {
-                let flood = match self.poll_passage(cx) {
-                    Passage::Reopened => continue,
-                    Passage::Flood => Some(Flood::Frames),
-                    Passage::Open | Passage::HandlersFirst | Passage::Closed(_) => {
-                        self.early_resets()
-                    }
-                };
-                if let Some(flood) = flood {
-                    self.refuse(flood);
-                    continue;
-                }
-            }
-            self.in_flight.poll();
-            if rounds < ROUNDS && turn.take_woken() {
-                rounds += 1;
-                continue;
-            }
+            self.stage = Stage::Receive;
             if let Poll::Ready(Err(error)) = self.flusher.poll(cx) {
                 return Poll::Ready(self.failed(error.into()));
             }
@@ -299,6 +289,70 @@ where
                 return Poll::Ready(Err(Error::timeout("the peer's answer to GOAWAY", limit)));
             }
             self.say_goodbye(Closed::Idle);
+        }
+    }
+
+    /// Lets h2 read and write, and handlers answer. If the connection goes on, `stage` tells whether
+    /// it makes way for others now.
+    fn exchange(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Option<Result<Closed, Error>> {
+        let mut has_new = false;
+        let mut rounds = 1;
+        loop {
+            turn.take_woken();
+            if self.leaving.is_none() && Pin::new(&mut self.shutdown).poll(cx).is_ready() {
+                let wait = Deadline::new(self.scope.timer, config::FIRST_REQUEST);
+                self.leaving = Some(Box::new(wait));
+            }
+            // Everything that has arrived is accepted before anything is answered, so that the
+            // answers leave together.
+            while let Poll::Ready(accepted) = self.h2.poll_accept(cx) {
+                match accepted {
+                    Some(Ok((request, sender))) => {
+                        has_new = true;
+                        self.scope.counters.requests.add();
+                        self.scope.tally.request();
+                        self.asked = true;
+                        let scope = Rc::clone(&self.scope);
+                        let service = self.service.clone();
+                        self.in_flight
+                            .push(Respond::new(service, request, sender, scope));
+                        self.idle.progress();
+                    }
+                    Some(Err(error)) => {
+                        note_flood(&error, &self.scope);
+                        return Some(self.failed(error.into()));
+                    }
+                    None => return Some(self.ended()),
+                }
+            }
+            if self.is_to_leave(cx) {
+                self.say_goodbye(Closed::Shutdown);
+                continue;
+            }
+            if self.flood.is_none() {
+                let flood = match self.poll_passage(cx) {
+                    Passage::Reopened => continue,
+                    Passage::Flood => Some(Flood::Frames),
+                    Passage::Open | Passage::HandlersFirst | Passage::Closed(_) => {
+                        self.early_resets()
+                    }
+                };
+                if let Some(flood) = flood {
+                    self.refuse(flood);
+                    continue;
+                }
+            }
+            self.in_flight.poll();
+            if self.stage == Stage::Write {
+                self.stage = Stage::Send;
+            } else if rounds < ROUNDS && turn.take_woken() {
+                if !has_new {
+                    rounds += 1;
+                    continue;
+                }
+                self.stage = Stage::Write;
+            }
+            return None;
         }
     }
 

@@ -151,21 +151,14 @@ impl<F: Future<Output = ()>> InFlight<F> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        cell::Cell,
-        future::poll_fn,
-        task::{Poll, Wake},
-    };
-
-    use futures_util::task::noop_waker;
+    use std::{cell::Cell, future::poll_fn, task::Poll};
 
     use super::*;
 
     type Boxed = Pin<Box<dyn Future<Output = ()>>>;
 
     fn in_flight() -> (Arc<Turn>, InFlight<Boxed>) {
-        let turn = Arc::new(Turn::default());
-        turn.begin(&noop_waker());
+        let turn = Arc::<Turn>::default();
         let in_flight = InFlight::new(&turn, Rc::new(Pool::new()));
         (turn, in_flight)
     }
@@ -232,29 +225,5 @@ mod tests {
         in_flight.shrink();
         assert_eq!(in_flight.places.len(), KEPT_PLACES);
         assert_eq!(in_flight.pool.0.borrow().len(), KEPT);
-    }
-
-    #[test]
-    fn what_is_woken_in_a_turn_wakes_the_task_at_its_end() {
-        struct Count(std::sync::atomic::AtomicU32);
-        impl Wake for Count {
-            fn wake(self: Arc<Self>) {
-                self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            }
-        }
-        let task = Arc::new(Count(0.into()));
-        let woken = || task.0.load(std::sync::atomic::Ordering::SeqCst);
-        let turn = Arc::new(Turn::default());
-        let waker = Waker::from(Arc::clone(&turn));
-        turn.begin(&Waker::from(Arc::clone(&task)));
-        waker.wake_by_ref();
-        assert_eq!(woken(), 0);
-        turn.end();
-        assert_eq!(woken(), 1);
-        turn.begin(&Waker::from(Arc::clone(&task)));
-        turn.end();
-        assert_eq!(woken(), 1, "nothing was woken in the second turn");
-        waker.wake_by_ref();
-        assert_eq!(woken(), 2);
     }
 }

@@ -13,6 +13,7 @@ mod frame_heads;
 mod headers;
 mod in_flight;
 mod keep_alive;
+mod later;
 mod lazy_flush;
 mod respond;
 mod send;

@@ -2,13 +2,14 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Relaxed, SeqCst},
+        },
     },
-    task::{Wake, Waker},
+    task::{Context, Wake, Waker},
 };
-
-use futures_util::task::AtomicWaker;
 
 /// What the parts of a connection wake: its task between the turns, or nobody in one.
 ///
@@ -16,32 +17,64 @@ use futures_util::task::AtomicWaker;
 /// are polled with.
 #[derive(Default)]
 pub(super) struct Turn {
-    task: AtomicWaker,
+    task: Mutex<Option<Waker>>,
     lasts: AtomicBool,
     woken: AtomicBool,
     /// Requests that were woken and not polled since.
     requests: Mutex<Vec<usize>>,
 }
 
-impl Turn {
-    pub(super) fn begin(&self, task: &Waker) {
-        self.task.register(task);
-        self.lasts.store(true, SeqCst);
-        // Everything is looked at from here on, whatever woke it.
-        self.woken.store(false, SeqCst);
-    }
+/// A connection's turns, as its task has them.
+pub(super) struct Turns {
+    turn: Arc<Turn>,
+    waker: Waker,
+    /// Whom the turn wakes: asked for here, without a lock.
+    task: Option<Waker>,
+}
 
-    /// Whether something was woken since this was asked last.
-    pub(super) fn take_woken(&self) -> bool {
-        self.woken.swap(false, SeqCst)
-    }
-
-    /// What has been woken and not been looked at gets another turn, behind other connections.
-    pub(super) fn end(&self) {
-        self.lasts.store(false, SeqCst);
-        if self.take_woken() {
-            self.task.wake();
+impl Turns {
+    pub(super) fn new() -> Self {
+        let turn = Arc::<Turn>::default();
+        Self {
+            waker: Waker::from(Arc::clone(&turn)),
+            turn,
+            task: None,
         }
+    }
+
+    pub(super) fn turn(&self) -> &Arc<Turn> {
+        &self.turn
+    }
+
+    /// One turn, for which `poll` gets the waker. Beside its result: whether something was woken that
+    /// it has not [looked at](Turn::take_woken), so that the task wants another one.
+    pub(super) fn take<T>(
+        &mut self,
+        task: &Waker,
+        poll: impl FnOnce(&mut Context<'_>, &Turn) -> T,
+    ) -> (T, bool) {
+        if !self.task.as_ref().is_some_and(|it| it.will_wake(task)) {
+            self.task = Some(task.clone());
+            *self.turn.task() = Some(task.clone());
+        }
+        // Whoever does not see it wakes the task once too often.
+        self.turn.lasts.store(true, Relaxed);
+        let result = poll(&mut Context::from_waker(&self.waker), &self.turn);
+        // In one order for all with `Turn::wake`: either it wakes the task, or it is seen here.
+        self.turn.lasts.store(false, SeqCst);
+        (result, self.turn.woken.load(SeqCst))
+    }
+}
+
+impl Turn {
+    fn task(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether something was woken since this was asked last. Everything has to be looked at from
+    /// here on.
+    pub(super) fn take_woken(&self) -> bool {
+        self.woken.load(Acquire) && self.woken.swap(false, SeqCst)
     }
 
     /// A waker for the request with this number.
@@ -68,8 +101,10 @@ impl Wake for Turn {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.woken.store(true, SeqCst);
-        if !self.lasts.load(SeqCst) {
-            self.task.wake();
+        if !self.lasts.load(SeqCst)
+            && let Some(task) = &*self.task()
+        {
+            task.wake_by_ref();
         }
     }
 }
@@ -135,5 +170,49 @@ impl Wake for RequestWaker {
             drop(requests);
             self.turn.wake_by_ref();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[test]
+    fn the_task_is_woken_between_turns_and_told_at_the_end_of_one() {
+        let task = Arc::<Count>::default();
+        let woken = || task.0.load(SeqCst);
+        let waker = Waker::from(Arc::clone(&task));
+        let mut turns = Turns::new();
+        let parts = Waker::from(Arc::clone(turns.turn()));
+        let again = turns.take(&waker, |_, _| parts.wake_by_ref()).1;
+        assert!(again, "it was woken and has not looked");
+        let again = turns.take(&waker, |_, turn| assert!(turn.take_woken())).1;
+        assert!(!again, "nothing was woken in the second turn");
+        assert_eq!(woken(), 0);
+        parts.wake_by_ref();
+        assert_eq!(woken(), 1);
+    }
+
+    #[test]
+    fn whoever_polls_now_is_woken() {
+        let tasks = [Arc::<Count>::default(), Arc::<Count>::default()];
+        let mut turns = Turns::new();
+        for task in &tasks {
+            turns.take(&Waker::from(Arc::clone(task)), |_, _| ());
+        }
+        turns.turn().wake_by_ref();
+        let woken = tasks.map(|task| task.0.load(SeqCst));
+        assert_eq!(woken, [0, 1]);
     }
 }

@@ -7,6 +7,7 @@ mod connection;
 mod current_acceptor;
 mod handle;
 mod handshakes;
+mod latch;
 mod linger;
 mod listener;
 mod observer;

@@ -26,9 +26,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     accept::Listener,
     burst::Burst,
-    connection::{Acceptor, ConnectionOptions, Setup},
+    connection::{Acceptor, ConnectionOptions, Setup, TIMER},
     current_acceptor::CurrentAcceptor,
     handshakes::Handshakes,
+    latch::Latch,
     runtime::{ActiveDriver, Driver, Runtime},
 };
 use crate::{
@@ -123,6 +124,8 @@ pub(super) fn run<S: HttpService>(
             plan,
             responder: Responder::new(service),
             live: Live::default(),
+            drain: Latch::default(),
+            abort: Latch::default(),
         }
         .serve(listeners)
         .await;
@@ -174,6 +177,9 @@ struct Worker<S: HttpService> {
     plan: Plan,
     responder: Responder<S>,
     live: Live,
+    /// `plan.stop`, as its connections are told of it.
+    drain: Latch,
+    abort: Latch,
     handshakes: Handshakes,
     refused: Burst,
 }
@@ -181,6 +187,18 @@ struct Worker<S: HttpService> {
 impl<S: HttpService> Worker<S> {
     async fn serve(self, listeners: Vec<Listener>) {
         let this = Rc::new(self);
+        let later = this.responder.later();
+        monoio::spawn(async move { later.run(TIMER).await });
+        let worker = Rc::clone(&this);
+        monoio::spawn(async move {
+            worker.plan.stop.drain.cancelled().await;
+            worker.drain.set();
+        });
+        let worker = Rc::clone(&this);
+        monoio::spawn(async move {
+            worker.plan.stop.abort.cancelled().await;
+            worker.abort.set();
+        });
         let tasks: Vec<_> = listeners
             .into_iter()
             .map(|listener| monoio::spawn(Rc::clone(&this).listen(listener)))
@@ -262,12 +280,8 @@ impl<S: HttpService> Worker<S> {
             handshakes: Some(&self.handshakes),
             worker: self.plan.index,
         };
-        let stop = &self.plan.stop;
-        let drain = pin!(stop.drain.cancelled());
-        let serve = setup.run(stream, peer, &self.responder, drain);
-        let abort = stop.abort.cancelled();
-        let (serve, abort) = (pin!(serve), pin!(abort));
-        if let Either::Right(_) = select(serve, abort).await {
+        let serve = setup.run(stream, peer, &self.responder, self.drain.wait());
+        if let Either::Right(_) = select(pin!(serve), self.abort.wait()).await {
             self.live.cut_off();
             tracing::debug!(%peer, "connection dropped: the shutdown deadline has passed");
         }
