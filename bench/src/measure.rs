@@ -69,13 +69,13 @@ pub fn measure(
             error: None,
         })
         .collect();
-    for lane in &mut lanes {
-        interrupt::check()?;
-        progress.say(shape.name, &lane.subject.contender, "starting and checking");
-        lane.attempt(Lane::prepare);
-    }
+    progress.say(shape.name, "starting and checking the servers");
+    start(&mut lanes)?;
     let rates = saturated_rates(shape, &mut lanes, progress);
     for round in 1..=site.plan.rounds {
+        if round > 1 && !matches!(shape.load, Load::Idle { .. }) {
+            start(&mut lanes)?;
+        }
         match shape.load {
             Load::Requests(load) | Load::Workers(load) => {
                 in_turns(&mut lanes, round, progress, |subject, running| {
@@ -110,6 +110,17 @@ pub fn measure(
         error: lane.error,
     });
     Ok(ShapeResult::new(shape, results.collect(), excused, rates))
+}
+
+/// Anew in each round: where a process has its memory makes it some percent faster or slower for as
+/// long as it lives, and a run that started each server once could not tell that from the server.
+fn start(lanes: &mut [Lane]) -> anyhow::Result<()> {
+    for lane in lanes {
+        interrupt::check()?;
+        lane.running = None;
+        lane.attempt(Lane::prepare);
+    }
+    Ok(())
 }
 
 /// A round in which one server's sample is taken after the other's.
@@ -206,7 +217,10 @@ impl<'a> Lane<'a> {
         self.running = Some(self.subject.start()?);
         self.check()?;
         let running = self.running.as_mut().context("started above")?;
-        self.ran = self.subject.warm_up(running)?;
+        let warm_up = self.subject.warm_up(running)?;
+        if self.ran.is_zero() {
+            self.ran = warm_up;
+        }
         if matches!(self.subject.shape.load, Load::Idle { .. }) {
             // It was started for the check; every round starts one of its own.
             self.running = None;
@@ -214,7 +228,7 @@ impl<'a> Lane<'a> {
         Ok(())
     }
 
-    /// Before the first round and after the last.
+    /// Before each round and after the last.
     fn check(&mut self) -> anyhow::Result<()> {
         if let Some(running) = &mut self.running {
             running.processes()?;
@@ -250,12 +264,8 @@ fn saturated_rates(
     let Load::Latency(load) = shape.load else {
         return rates;
     };
+    progress.say(shape.name, "finding their highest rates");
     for lane in lanes {
-        progress.say(
-            shape.name,
-            &lane.subject.contender,
-            "finding its highest rate",
-        );
         let found = lane.attempt(|lane| {
             let (subject, running) = lane.started()?;
             subject.saturated_rate(load, running)

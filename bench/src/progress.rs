@@ -27,12 +27,8 @@ impl Progress {
         }
     }
 
-    pub fn say(&self, shape: &str, contender: &Contender, what: &str) {
-        eprintln!(
-            "{shape:16} {} {}: {what}",
-            contender.group,
-            contender.name()
-        );
+    pub fn say(&self, shape: &str, what: &str) {
+        eprintln!("{shape:16} {what}");
     }
 
     /// A round begins, of one server or of several in turn.
