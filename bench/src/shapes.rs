@@ -61,12 +61,12 @@ pub static SHAPES: [Shape; 13] = [
     shape(
         "tiny-x1-64",
         "13 bytes, 64 connections, one stream at a time",
-        Load::Requests(requests(Resource::Tiny, 50_000, 64, 1)),
+        Load::Requests(requests(Resource::Tiny, 40_000, 64, 1)),
     ),
     shape(
         "tiny-x1-500",
         "13 bytes, 500 connections, one stream at a time",
-        Load::Requests(requests(Resource::Tiny, 100_000, 500, 1)),
+        Load::Requests(requests(Resource::Tiny, 30_000, 500, 1)),
     ),
     shape(
         "16k",
@@ -128,7 +128,7 @@ pub static SHAPES: [Shape; 13] = [
     shape(
         "latency",
         "13 bytes, 64 connections, at half of the rate that the slowest server of the group can bear",
-        Load::Latency(requests(Resource::Tiny, 50_000, 64, 1)),
+        Load::Latency(requests(Resource::Tiny, 20_000, 64, 1)),
     ),
 ];
 
