@@ -202,8 +202,8 @@ where
 
 /// What a connection does next.
 ///
-/// Those of a worker that have requests go through this together, each making way for the others
-/// in between. A small request runs through more code than a core's first cache holds: alone, each
+/// Those of a worker that have new requests go through this together, each making way for the
+/// others in between. A small request runs through more code than a core's first cache holds: alone, each
 /// connection would find nothing there of what the one before it has used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -215,9 +215,13 @@ enum Stage {
     Send,
 }
 
-/// How often a connection without new requests looks, in one turn, at what it has woken by itself:
+/// How often a connection that does not make way looks, in one turn, at what it has woken by itself:
 /// what it answered in one round is written in the next, and all of it sent then.
 const ROUNDS: usize = 2;
+
+/// Bytes up to which a connection makes way before it sends. More would be gone from the cache by
+/// the time the others have written theirs.
+const SMALL: usize = 4096;
 
 struct Serving<IO, S: HttpService, Shutdown> {
     h2: h2::server::Connection<LazyFlush<IO>, Chunk>,
@@ -298,6 +302,7 @@ where
         let mut has_new = false;
         let mut rounds = 1;
         loop {
+            // Everything is looked at from here on, the shutdown too, whatever was woken.
             turn.take_woken();
             if self.leaving.is_none() && Pin::new(&mut self.shutdown).poll(cx).is_ready() {
                 let wait = Deadline::new(self.scope.timer, config::FIRST_REQUEST);
@@ -344,7 +349,10 @@ where
             }
             self.in_flight.poll();
             if self.stage == Stage::Write {
-                self.stage = Stage::Send;
+                self.stage = match self.flusher.written() <= SMALL {
+                    true => Stage::Send,
+                    false => Stage::Receive,
+                };
             } else if rounds < ROUNDS && turn.take_woken() {
                 if !has_new {
                     rounds += 1;

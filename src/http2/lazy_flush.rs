@@ -32,6 +32,8 @@ pub(super) struct Flusher<IO>(Rc<Shared<IO>>);
 struct Shared<IO> {
     io: RefCell<IO>,
     wanted: Cell<bool>,
+    /// Bytes since the last flush.
+    written: Cell<usize>,
     throttle: RefCell<Throttle>,
     readable: Arc<Readable>,
     on_readable: Waker,
@@ -49,6 +51,7 @@ pub(super) fn lazy_flush<IO>(
     let shared = Rc::new(Shared {
         io: RefCell::new(io),
         wanted: Cell::new(false),
+        written: Cell::new(0),
         throttle: RefCell::new(Throttle::new(config)),
         on_readable: Waker::from(Arc::clone(&readable)),
         readable,
@@ -74,11 +77,17 @@ impl<IO: AsyncWrite + Unpin> Flusher<IO> {
         passage
     }
 
+    /// How many bytes have been written since the last flush.
+    pub(super) fn written(&self) -> usize {
+        self.0.written.get()
+    }
+
     /// Flushes if that was asked for; ready when nothing is left to do.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.0.wanted.get() {
             ready!(Pin::new(&mut *self.0.io.borrow_mut()).poll_flush(cx))?;
             self.0.wanted.set(false);
+            self.0.written.set(0);
         }
         Poll::Ready(Ok(()))
     }
@@ -98,6 +107,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
             received,
             throttle,
             wanted,
+            written: _,
         } = &*self.0;
         let throttle = &mut *throttle.borrow_mut();
         if throttle.is_stopped() {
@@ -133,7 +143,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for LazyFlush<IO> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0.io.borrow_mut()).poll_write(cx, buf)
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -141,7 +151,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for LazyFlush<IO> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0.io.borrow_mut()).poll_write_vectored(cx, bufs)
+        let n = ready!(Pin::new(&mut *self.0.io.borrow_mut()).poll_write_vectored(cx, bufs))?;
+        self.0.written.set(self.0.written.get() + n);
+        Poll::Ready(Ok(n))
     }
 
     fn is_write_vectored(&self) -> bool {
