@@ -8,6 +8,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
     num::NonZeroUsize,
+    sync::Arc,
     time::Duration,
 };
 
@@ -41,6 +42,7 @@ for_each_backend!(
     silent_clients_are_closed,
     idle_clients_are_told_to_go,
     an_axum_router_is_a_service,
+    services_are_dropped_with_their_workers,
 );
 
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -423,5 +425,23 @@ fn an_axum_router_is_a_service(backend: Backend) {
                 })
                 .await;
         });
+    }
+}
+
+fn services_are_dropped_with_their_workers(backend: Backend) {
+    for &driver in Drivers::all() {
+        let held = Arc::new(());
+        let services = Arc::downgrade(&held);
+        let server = TestServer::start(backend.acceptor(), driver, move |_| {
+            let held = Arc::clone(&held);
+            service_fn(move |request| {
+                let _held = &held;
+                never(request)
+            })
+        });
+        assert!(services.strong_count() > 1, "the factory and the services");
+        // None is cut off, so that nothing but their end makes workers let go.
+        server.stop(DEADLINE);
+        assert_eq!(services.strong_count(), 0);
     }
 }

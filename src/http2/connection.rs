@@ -203,8 +203,8 @@ where
 /// What a connection does next.
 ///
 /// Those of a worker that have new requests go through this together, each making way for the
-/// others in between. A small request runs through more code than a core's first cache holds: alone, each
-/// connection would find nothing there of what the one before it has used.
+/// others in between. A small request runs through more code than a core's first cache holds:
+/// alone, each connection would find nothing there of what the one before it has used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// Takes requests, and lets handlers answer.

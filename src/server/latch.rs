@@ -36,6 +36,7 @@ impl Latch {
 /// Ready when the latch is set.
 pub(super) struct Wait<'a> {
     latch: &'a Latch,
+    /// Nobody else takes it out.
     place: Option<usize>,
 }
 

@@ -20,7 +20,7 @@ use futures_util::{
     FutureExt,
     future::{Either, select},
 };
-use monoio::net::TcpStream;
+use monoio::{net::TcpStream, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -126,6 +126,7 @@ pub(super) fn run<S: HttpService>(
             live: Live::default(),
             drain: Latch::default(),
             abort: Latch::default(),
+            over: Rc::default(),
         }
         .serve(listeners)
         .await;
@@ -180,6 +181,8 @@ struct Worker<S: HttpService> {
     /// `plan.stop`, as its connections are told of it.
     drain: Latch,
     abort: Latch,
+    /// All connections have ended.
+    over: Rc<Latch>,
     handshakes: Handshakes,
     refused: Burst,
 }
@@ -187,18 +190,18 @@ struct Worker<S: HttpService> {
 impl<S: HttpService> Worker<S> {
     async fn serve(self, listeners: Vec<Listener>) {
         let this = Rc::new(self);
-        let later = this.responder.later();
-        monoio::spawn(async move { later.run(TIMER).await });
-        let worker = Rc::clone(&this);
-        monoio::spawn(async move {
-            worker.plan.stop.drain.cancelled().await;
-            worker.drain.set();
-        });
-        let worker = Rc::clone(&this);
-        monoio::spawn(async move {
-            worker.plan.stop.abort.cancelled().await;
-            worker.abort.set();
-        });
+        let (later, drain, abort) = (this.responder.later(), Rc::clone(&this), Rc::clone(&this));
+        let beside = [
+            this.beside(async move { later.run(TIMER).await }),
+            this.beside(async move {
+                drain.plan.stop.drain.cancelled().await;
+                drain.drain.set();
+            }),
+            this.beside(async move {
+                abort.plan.stop.abort.cancelled().await;
+                abort.abort.set();
+            }),
+        ];
         let tasks: Vec<_> = listeners
             .into_iter()
             .map(|listener| monoio::spawn(Rc::clone(&this).listen(listener)))
@@ -207,6 +210,10 @@ impl<S: HttpService> Worker<S> {
             task.await;
         }
         this.live.all_closed().await;
+        this.over.set();
+        for task in beside {
+            task.await;
+        }
         let cut_off = this.live.cut_off.get();
         if cut_off > 0 {
             tracing::warn!(
@@ -219,6 +226,15 @@ impl<S: HttpService> Worker<S> {
             index, counters, ..
         } = &this.plan;
         tracing::info!(worker = index, counters = ?counters.read(), "worker ended");
+    }
+
+    /// A task that ends with the worker: the runtime would forget it, and never drop what it holds,
+    /// the service among it.
+    fn beside(&self, future: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
+        let over = Rc::clone(&self.over);
+        monoio::spawn(async move {
+            select(pin!(future), over.wait()).await;
+        })
     }
 
     async fn listen(self: Rc<Self>, listener: Listener) {
