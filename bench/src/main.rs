@@ -36,7 +36,7 @@ use clap::Parser;
 
 use crate::{
     args::{Args, Command},
-    measure::Site,
+    measure::{Rounds, Site},
     progress::Progress,
 };
 
@@ -82,12 +82,15 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     site.cores.keep_to_client()?;
     let shapes = args.shapes();
     let mut progress = Progress::new(&shapes, args, &site.plan);
-    let mut results = Vec::new();
-    for shape in shapes {
-        let contenders = contenders::of(shape, args);
-        results.push(measure::measure(shape, contenders, &site, &mut progress)?);
+    let rounds_of = |shape| Rounds::new(shape, contenders::of(shape, args), &site);
+    let mut rounds: Vec<_> = shapes.into_iter().map(rounds_of).collect();
+    for round in 1..=site.plan.rounds {
+        for of_shape in &mut rounds {
+            of_shape.take(round, &mut progress)?;
+        }
     }
-    let run = results::Run::new(machine, results);
+    let shapes = rounds.into_iter().map(Rounds::into_result);
+    let run = results::Run::new(machine, shapes.collect());
     // A part of it is for looking at, and does not replace the whole.
     if args.is_whole() {
         report::write(&run).context("cannot write the report")?;

@@ -1,5 +1,5 @@
 //! The rounds of a shape. Where CPU time is measured the servers take turns within a round, in slices
-//! (`turns.rs`); else one comes after the other.
+//! (`turns.rs`); else one comes after the other. Between two rounds of a shape come those of the others.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     results::{ContenderResult, ShapeResult},
     sample::{Sample, Subject, Underway},
     servers::Running,
-    shapes::{Load, Shape},
+    shapes::{Load, Requests, Shape},
     terms::{Group, Negotiated},
     turns::{TakesTurns, go_around},
 };
@@ -46,16 +46,22 @@ struct Lane<'a> {
     error: Option<String>,
 }
 
-/// An error is a server's own and stands in its result; only a signal ends the whole.
-pub fn measure(
+/// A shape's samples, taken one round at a time.
+pub struct Rounds<'a> {
     shape: &'static Shape,
-    (contenders, excused): (Vec<Contender>, Vec<(Contender, &'static str)>),
-    site: &Site,
-    progress: &mut Progress,
-) -> anyhow::Result<ShapeResult> {
-    let mut lanes: Vec<_> = contenders
-        .into_iter()
-        .map(|contender| Lane {
+    lanes: Vec<Lane<'a>>,
+    excused: Vec<(Contender, &'static str)>,
+    /// For latencies, from the first round on.
+    rates: HashMap<Group, f64>,
+}
+
+impl<'a> Rounds<'a> {
+    pub fn new(
+        shape: &'static Shape,
+        (contenders, excused): (Vec<Contender>, Vec<(Contender, &'static str)>),
+        site: &'a Site,
+    ) -> Self {
+        let lanes = contenders.into_iter().map(|contender| Lane {
             subject: Subject {
                 contender,
                 shape,
@@ -67,49 +73,73 @@ pub fn measure(
             negotiated: None,
             samples: Vec::new(),
             error: None,
-        })
-        .collect();
-    progress.say(shape.name, "starting and checking the servers");
-    start(&mut lanes)?;
-    let rates = saturated_rates(shape, &mut lanes, progress);
-    for round in 1..=site.plan.rounds {
-        if round > 1 && !matches!(shape.load, Load::Idle { .. }) {
-            start(&mut lanes)?;
+        });
+        Self {
+            shape,
+            lanes: lanes.collect(),
+            excused,
+            rates: HashMap::new(),
         }
-        match shape.load {
+    }
+
+    /// Takes one more sample of each server. What goes wrong is that server's error and stands in its
+    /// result; only a signal is an error here.
+    pub fn take(&mut self, round: u32, progress: &mut Progress) -> anyhow::Result<()> {
+        let Self { lanes, rates, .. } = self;
+        match self.shape.load {
             Load::Requests(load) | Load::Workers(load) => {
-                in_turns(&mut lanes, round, progress, |subject, running| {
+                start(lanes)?;
+                in_turns(lanes, round, progress, |subject, running| {
                     subject.requests(load, running)
-                })
+                })?;
             }
             Load::Handshakes { count, resumed } => {
-                in_turns(&mut lanes, round, progress, |subject, running| {
+                start(lanes)?;
+                in_turns(lanes, round, progress, |subject, running| {
                     subject.handshakes(count, resumed, running)
-                })
+                })?;
             }
-            Load::Idle { connections } => one_by_one(&mut lanes, round, progress, |lane| {
-                lane.subject.idle(connections)
-            }),
-            Load::Latency(load) => one_by_one(&mut lanes, round, progress, |lane| {
-                let group = lane.subject.contender.group;
-                let rate = rates.get(&group).context("no rate was found")?;
+            Load::Idle { connections } => one_by_one(lanes, round, progress, |lane| {
+                lane.start()?;
                 let (subject, running) = lane.started()?;
-                subject.latency(load, *rate, running)
-            }),
-        }?;
+                let sample = subject.idle(connections, running);
+                lane.running = None;
+                sample
+            })?,
+            Load::Latency(load) => {
+                start(lanes)?;
+                if rates.is_empty() {
+                    progress.say(self.shape.name, "finding their highest rates");
+                    *rates = rates_to_bear(load, lanes);
+                }
+                one_by_one(lanes, round, progress, |lane| {
+                    let group = lane.subject.contender.group;
+                    let rate = rates.get(&group).context("no rate was found")?;
+                    let (subject, running) = lane.started()?;
+                    subject.latency(load, *rate, running)
+                })?;
+            }
+        }
+        for lane in lanes {
+            interrupt::check()?;
+            if lane.running.is_some() {
+                lane.attempt(Lane::check);
+                lane.running = None;
+            }
+        }
+        Ok(())
     }
-    for lane in &mut lanes {
-        interrupt::check()?;
-        lane.attempt(Lane::check);
+
+    pub fn into_result(self) -> ShapeResult {
+        let results = self.lanes.into_iter().map(|lane| ContenderResult {
+            name: lane.subject.contender.name(),
+            contender: lane.subject.contender,
+            negotiated: lane.negotiated,
+            samples: lane.samples,
+            error: lane.error,
+        });
+        ShapeResult::new(self.shape, results.collect(), self.excused, self.rates)
     }
-    let results = lanes.into_iter().map(|lane| ContenderResult {
-        name: lane.subject.contender.name(),
-        contender: lane.subject.contender,
-        negotiated: lane.negotiated,
-        samples: lane.samples,
-        error: lane.error,
-    });
-    Ok(ShapeResult::new(shape, results.collect(), excused, rates))
 }
 
 /// Anew in each round: where a process has its memory makes it some percent faster or slower for as
@@ -117,8 +147,7 @@ pub fn measure(
 fn start(lanes: &mut [Lane]) -> anyhow::Result<()> {
     for lane in lanes {
         interrupt::check()?;
-        lane.running = None;
-        lane.attempt(Lane::prepare);
+        lane.attempt(Lane::start_warm);
     }
     Ok(())
 }
@@ -213,28 +242,27 @@ impl<'a> Lane<'a> {
         }
     }
 
-    fn prepare(&mut self) -> anyhow::Result<()> {
+    fn start(&mut self) -> anyhow::Result<()> {
         self.running = Some(self.subject.start()?);
-        self.check()?;
-        let running = self.running.as_mut().context("started above")?;
-        let warm_up = self.subject.warm_up(running)?;
+        self.check()
+    }
+
+    fn start_warm(&mut self) -> anyhow::Result<()> {
+        self.start()?;
+        let (subject, running) = self.started()?;
+        let warm_up = subject.warm_up(running)?;
         if self.ran.is_zero() {
             self.ran = warm_up;
-        }
-        if matches!(self.subject.shape.load, Load::Idle { .. }) {
-            // It was started for the check; every round starts one of its own.
-            self.running = None;
         }
         Ok(())
     }
 
-    /// Before each round and after the last.
+    /// Before and after each round.
     fn check(&mut self) -> anyhow::Result<()> {
-        if let Some(running) = &mut self.running {
-            running.processes()?;
-            let target = self.subject.target(running);
-            self.negotiated = Some(check(&target, self.subject.shape.resource())?);
-        }
+        let (subject, running) = self.started()?;
+        running.processes()?;
+        let negotiated = check(&subject.target(running), subject.shape.resource())?;
+        self.negotiated = Some(negotiated);
         Ok(())
     }
 
@@ -253,18 +281,10 @@ impl<'a> Lane<'a> {
     }
 }
 
-/// For latencies: half of the requests per second that the slowest server of each group can answer,
-/// so that all of a group have the same to do and none is at its end.
-fn saturated_rates(
-    shape: &Shape,
-    lanes: &mut [Lane],
-    progress: &mut Progress,
-) -> HashMap<Group, f64> {
+/// Half of the requests per second that the slowest server of each group can answer, so that all of a
+/// group have the same to do and none is at its end.
+fn rates_to_bear(load: Requests, lanes: &mut [Lane]) -> HashMap<Group, f64> {
     let mut rates = HashMap::new();
-    let Load::Latency(load) = shape.load else {
-        return rates;
-    };
-    progress.say(shape.name, "finding their highest rates");
     for lane in lanes {
         let found = lane.attempt(|lane| {
             let (subject, running) = lane.started()?;

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::{
     accounting::CpuTime,
-    check::check,
     client::{Client, Job, Target, Task},
     contenders::Contender,
     generator::{self, Generator},
@@ -97,10 +96,8 @@ impl Subject<'_> {
 
     /// Memory per connection, in a server that has had one connection before: what it keeps from
     /// earlier ones must not be there already.
-    pub fn idle(&self, connections: u32) -> anyhow::Result<Sample> {
-        let mut running = self.start()?;
-        check(&self.target(&running), self.shape.resource())?;
-        let mut client = self.client(Task::Idle { connections }, &running)?;
+    pub fn idle(&self, connections: u32, running: &mut Running) -> anyhow::Result<Sample> {
+        let mut client = self.client(Task::Idle { connections }, running)?;
         let before = running.processes()?.memory_at_rest()?;
         client.go()?;
         let after = running.processes()?.memory_at_rest()?;
