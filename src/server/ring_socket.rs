@@ -27,9 +27,10 @@ use nix::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What the ring receives into, bytes: a request. A connection holds it while it waits, so it is no
-/// more than that; what comes beyond is read directly.
-const RECEIVED_AT_ONCE: usize = 512;
+/// What the ring receives into, bytes: a request, or a ClientHello as OpenSSL pads it (517, by
+/// RFC 7685 section 4). A connection holds it while it waits, so it is no more than that; what comes
+/// beyond is read directly.
+const RECEIVED_AT_ONCE: usize = 528;
 
 /// The same for a connection on which it was filled: a burst of requests. Back again after
 /// [`SMALL_READS`] reads that needed less.
