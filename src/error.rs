@@ -1,6 +1,6 @@
 //! The one error of this crate: opaque, with questions to ask of it.
 
-use std::{error::Error as StdError, fmt, io};
+use std::{any::Any, error::Error as StdError, fmt, io};
 
 use crate::alert::AlertDescription;
 
@@ -267,5 +267,16 @@ impl fmt::Display for Chain<'_> {
             next = cause.source();
         }
         Ok(())
+    }
+}
+
+/// What a panic said, where it said something.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text
+    } else {
+        "a panic without a message"
     }
 }

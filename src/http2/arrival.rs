@@ -14,7 +14,7 @@ use futures_util::task::AtomicWaker;
 use h2::RecvStream;
 use http::StatusCode;
 
-use super::connection::Scope;
+use super::scope::Scope;
 use crate::time::{Deadline, LeastRate};
 
 /// The body's end of it.

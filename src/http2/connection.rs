@@ -4,7 +4,6 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -12,24 +11,21 @@ use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    flood::{Flood, Resets, Tally, note_flood},
-    headers::ContentLength,
-    in_flight::{InFlight, Pool},
+    flood::{Flood, Resets, note_flood},
+    in_flight::InFlight,
     keep_alive::KeepAlive,
-    later::Later,
     lazy_flush::{Flusher, LazyFlush, lazy_flush},
     respond::Respond,
-    send::{Chunk, SendBuffer},
+    scope::{Responder, Scope},
+    send::Chunk,
     throttle::Passage,
     turn::{Turn, Turns},
 };
 use crate::{
-    config::{self, Http2Config, Limits},
-    connection_info::ConnectionInfo,
-    counters::Counters,
+    config::{self, Http2Config},
     error::{Error, Kind},
     service::HttpService,
-    time::{Deadline, Sleep, Timer},
+    time::{Deadline, Sleep},
 };
 
 /// A connection whose preface has been exchanged.
@@ -38,61 +34,6 @@ pub(crate) struct Connection<IO> {
     flusher: Flusher<IO>,
     resets: Resets,
     turns: Turns,
-}
-
-/// Answers the requests of all connections of a worker.
-pub(crate) struct Responder<S: HttpService> {
-    service: S,
-    pool: Rc<Pool<Respond<S>>>,
-    later: Rc<Later>,
-}
-
-impl<S: HttpService> Responder<S> {
-    pub(crate) fn new(service: S) -> Self {
-        Self {
-            service,
-            pool: Rc::new(Pool::new()),
-            later: Rc::default(),
-        }
-    }
-
-    /// What its connections make way for each other by, where somebody runs it.
-    pub(crate) fn later(&self) -> Rc<Later> {
-        Rc::clone(&self.later)
-    }
-}
-
-/// What the requests of a connection share.
-pub(crate) struct Scope {
-    pub(super) info: Arc<ConnectionInfo>,
-    pub(super) limits: Limits,
-    pub(super) timer: Timer,
-    pub(super) counters: Arc<Counters>,
-    pub(super) max_body_size: Option<u64>,
-    pub(crate) send_buffer: Rc<SendBuffer>,
-    pub(super) content_length: ContentLength,
-    pub(super) tally: Tally,
-}
-
-impl Scope {
-    pub(crate) fn new(
-        info: ConnectionInfo,
-        limits: &Limits,
-        config: &Http2Config,
-        timer: Timer,
-        counters: &Arc<Counters>,
-    ) -> Self {
-        Self {
-            info: Arc::new(info),
-            limits: limits.clone(),
-            timer,
-            counters: Arc::clone(counters),
-            max_body_size: config.max_request_body_size,
-            send_buffer: Rc::new(SendBuffer::new(config.max_send_buffer_size)),
-            content_length: ContentLength::default(),
-            tally: Tally::default(),
-        }
-    }
 }
 
 /// Why a connection ended without an error.

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::connection::Scope;
+use super::scope::Scope;
 use crate::config::Http2Config;
 
 /// What is counted in: a slow drip is no flood.

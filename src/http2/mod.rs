@@ -16,6 +16,7 @@ mod keep_alive;
 mod later;
 mod lazy_flush;
 mod respond;
+mod scope;
 mod send;
 mod throttle;
 mod turn;
@@ -23,6 +24,6 @@ mod upload;
 
 pub use self::{arrival::Refusal, body::Body};
 pub(crate) use self::{
-    connection::{Closed, Responder, Scope, preface, serve},
-    respond::panic_message,
+    connection::{Closed, preface, serve},
+    scope::{Responder, Scope},
 };

@@ -17,14 +17,14 @@ use pin_project_lite::pin_project;
 
 use super::{
     body::Body,
-    connection::Scope,
     declared_length::DeclaredLength,
     headers,
+    scope::Scope,
     send::{Chunk, Outgoing, Stopped},
     upload::Upload,
 };
 use crate::{
-    error::{BoxError, Chain},
+    error::{BoxError, Chain, panic_message},
     service::HttpService,
     time::LeastRate,
 };
@@ -390,15 +390,4 @@ where
 fn report_panic(panic: Box<dyn Any + Send>, scope: &Scope) {
     scope.counters.handler_panics.add();
     tracing::error!(panic = panic_message(&*panic), "a handler panicked");
-}
-
-/// What a panic said, where it said something.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        text
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text
-    } else {
-        "a panic without a message"
-    }
 }

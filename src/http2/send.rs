@@ -10,7 +10,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use h2::SendStream;
 
-use super::connection::Scope;
+use super::scope::Scope;
 use crate::time::LeastRate;
 
 /// How much is given to h2 at once, so that the streams of a connection take turns at its send

@@ -16,7 +16,7 @@ use super::{
     arrival::{Arrival, Watch},
     body::Body,
     body_limit::{BodyLimit, TooLarge},
-    connection::Scope,
+    scope::Scope,
     send::Chunk,
 };
 

@@ -13,8 +13,7 @@ use super::{
     worker::Stop,
 };
 use crate::{
-    error::{Error, Kind},
-    http2::panic_message,
+    error::{Error, Kind, panic_message},
     tls::TlsAcceptor,
 };
 

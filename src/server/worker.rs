@@ -34,8 +34,8 @@ use super::{
 };
 use crate::{
     counters::Counters,
-    error::{Error, Kind},
-    http2::{Responder, panic_message},
+    error::{Error, Kind, panic_message},
+    http2::Responder,
     service::HttpService,
 };
 
