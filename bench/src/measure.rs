@@ -102,9 +102,10 @@ impl<'a> Rounds<'a> {
             Load::Idle { connections } => one_by_one(lanes, round, progress, |lane| {
                 lane.start()?;
                 let (subject, running) = lane.started()?;
-                let sample = subject.idle(connections, running);
+                let sample = subject.idle(connections, running)?;
+                lane.check()?;
                 lane.running = None;
-                sample
+                Ok(sample)
             })?,
             Load::Latency(load) => {
                 start(lanes)?;
