@@ -1,0 +1,208 @@
+//! Broken rules, made up to show that the checks find them.
+
+use crate::{
+    check::{layer_violations, manifest_violations, package_violations},
+    circles::{circles, describe},
+    modules::{Crate, Sources},
+    repository::below,
+    rules::PACKAGES,
+};
+
+/// These files, with a root file that declares them as modules unless there is one.
+fn sources(root: &str, files: &[(&str, &str)]) -> Sources {
+    let file = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+    let mut sources: Sources = files.iter().map(file).collect();
+    let directory = root.trim_end_matches("lib.rs");
+    let declare = |(name, _): &(&str, &str)| {
+        let path = name.trim_start_matches(directory).trim_end_matches(".rs");
+        let mut parts = path.rsplit('/');
+        let module = format!("mod {};", parts.next().unwrap_or_default());
+        parts.fold(module, |inner, outer| format!("mod {outer} {{ {inner} }}"))
+    };
+    let text = files.iter().map(declare).collect();
+    sources.entry(root.to_owned()).or_insert(text);
+    sources
+}
+
+fn circles_of(files: &[(&str, &str)]) -> Vec<Vec<String>> {
+    let it = Crate::read("lib.rs", &sources("lib.rs", files)).expect("Rust");
+    let arrows = it.arrows();
+    let found = circles(&arrows);
+    let names = found
+        .iter()
+        .map(|circle| circle.iter().map(|&file| file.to_owned()).collect());
+    names.collect()
+}
+
+#[test]
+fn circle_of_two_is_found() {
+    let imports = [
+        ("a.rs", "use crate::b::B; pub struct A;"),
+        ("b.rs", "use super::a::A; pub struct B;"),
+    ];
+    assert_eq!(circles_of(&imports), [["a.rs", "b.rs"]]);
+    let paths = [
+        ("a.rs", "pub struct A(crate::b::B);"),
+        ("b.rs", "pub struct B; fn f(_: super::a::A) {}"),
+    ];
+    assert_eq!(circles_of(&paths), [["a.rs", "b.rs"]]);
+}
+
+#[test]
+fn circle_of_three_is_found() {
+    let files = [
+        ("a.rs", "use crate::b; pub fn f() { b::g() }"),
+        ("b.rs", "use crate::c::*; pub fn g() { h() }"),
+        ("c.rs", "use crate::{a::f, d::D}; pub fn h() { f() }"),
+        ("d.rs", "pub struct D;"),
+    ];
+    assert_eq!(circles_of(&files), [["a.rs", "b.rs", "c.rs"]]);
+}
+
+#[test]
+fn circle_through_a_re_export_is_found() {
+    let files = [
+        ("lib.rs", "mod a; pub use a::One;"),
+        (
+            "a/mod.rs",
+            "mod one; mod two; pub use self::{one::One, two::Two};",
+        ),
+        ("a/one.rs", "use super::Two; pub struct One;"),
+        ("a/two.rs", "use crate::One; pub struct Two;"),
+    ];
+    assert_eq!(circles_of(&files), [["a/one.rs", "a/two.rs"]]);
+}
+
+#[test]
+fn circle_with_the_parent_is_found() {
+    let files = [
+        ("lib.rs", "mod a;"),
+        ("a/mod.rs", "mod b; pub struct A(self::b::B);"),
+        ("a/b.rs", "use super::A; pub struct B;"),
+    ];
+    assert_eq!(circles_of(&files), [["a/b.rs", "a/mod.rs"]]);
+}
+
+#[test]
+fn declarations_re_exports_and_tests_make_no_circle() {
+    let files = [
+        ("lib.rs", "mod a; mod c;"),
+        ("a/mod.rs", "mod b; pub use self::b::B; pub struct A;"),
+        ("a/b.rs", "use super::A; pub struct B;"),
+        (
+            "c.rs",
+            "use crate::a::{A, B}; pub struct C; #[cfg(test)] mod tests { use crate::c::C; }",
+        ),
+    ];
+    assert!(circles_of(&files).is_empty());
+}
+
+#[test]
+fn circle_is_described_by_its_arrows() {
+    let files = [
+        ("a.rs", "use crate::b::B; pub struct A;"),
+        ("b.rs", "use crate::{a::A, c::C}; pub struct B;"),
+        ("c.rs", "pub struct C;"),
+    ];
+    let it = Crate::read("lib.rs", &sources("lib.rs", &files)).expect("Rust");
+    let arrows = it.arrows();
+    assert_eq!(
+        describe(&circles(&arrows)[0], &arrows),
+        "2 files use each other:\n  a.rs -> b.rs (crate::b::B)\n  b.rs -> a.rs (crate::a::A)\n"
+    );
+}
+
+#[test]
+fn import_past_a_layer_is_found() {
+    for (name, text) in [
+        ("io/stream.rs", "use monoio::net::TcpStream;"),
+        ("io/stream.rs", "fn f() { monoio::spawn(g()); }"),
+        ("tls/identity.rs", "use x509_parser::pem::Pem;"),
+        (
+            "io/stream.rs",
+            "use crate::{tls::{rustls::RustlsAcceptor, session::Wire}};",
+        ),
+        ("io/stream.rs", "use super::super::tls::RustlsAcceptor;"),
+        (
+            "http2/body.rs",
+            "fn f() { crate::tls::session::MAX_SEALED; }",
+        ),
+        ("http2/body.rs", "use crate::io::TlsStream;"),
+        ("tls/session.rs", "use rustls::ServerConnection;"),
+        ("tls/rustls.rs", "use tokio::io::AsyncRead;"),
+        ("tls/tickets.rs", "use ring::aead::Aad;"),
+        ("alpn.rs", "use crate::tls::ClientHello;"),
+        ("service.rs", "use crate::server::Handle;"),
+        ("server/worker.rs", "use crate::tls::RustlsAcceptor;"),
+        ("server/worker.rs", "use crate::probe::Report;"),
+        ("probe/run.rs", "use crate::server::Handle;"),
+        ("probe/http2.rs", "use rustls::ClientConfig;"),
+        ("probe/rustls.rs", "use native_tls::TlsConnector;"),
+    ] {
+        let file = format!("src/{name}");
+        let sources = sources("src/lib.rs", &[(&file, text)]);
+        let it = Crate::read("src/lib.rs", &sources).expect("Rust");
+        assert_eq!(layer_violations(&it).len(), 1, "{name}: {text}");
+    }
+}
+
+/// By folder: a file, what it may not import, and what it may.
+#[rustfmt::skip]
+const PACKAGE_EXAMPLES: [(&str, &str, &[&str], &[&str]); 8] = [
+    ("", "src/lib.rs", &["corelane_ops::Signals", "corelane_probe::Report", "clap::Parser"], &["h2::Reason"]),
+    ("probe", "src/lib.rs", &["corelane::Server", "corelane::tls::Identity", "corelane_ops::Signals", "rustls::ClientConfig"],
+        &["corelane::ProtocolName", "corelane::TlsVersion", "monoio::spawn"]),
+    ("ops", "src/lib.rs", &["corelane_probe::Report", "clap::Parser", "rustls::ServerConfig"], &["corelane::Handle"]),
+    ("cli", "src/main.rs", &["corelane_bench::Shape", "h2::Reason"], &["corelane::Server", "corelane_ops::Signals", "corelane_probe::Report"]),
+    ("bench", "src/main.rs", &["corelane_probe::Report", "corelane_ops::Signals", "monoio::spawn"], &["h2::Reason"]),
+    ("bench/peers", "src/bin/hyper.rs", &["corelane::Server"], &["bench_peers::Args", "hyper::body"]),
+    ("fuzz", "src/lib.rs", &["corelane_ops::Signals", "corelane_cli::Args"], &["corelane::fuzzing", "corelane_probe::Report"]),
+    ("tests/support", "src/lib.rs", &["corelane_ops::Signals", "corelane_bench::Shape"], &["corelane::Server"]),
+];
+
+#[test]
+fn import_past_a_package_is_found() {
+    let ours = [
+        "bench_peers",
+        "corelane",
+        "corelane_bench",
+        "corelane_cli",
+        "corelane_ops",
+        "corelane_probe",
+    ];
+    let ours = ours.map(str::to_owned);
+    for package in PACKAGES {
+        let example = PACKAGE_EXAMPLES.iter().find(|it| it.0 == package.folder);
+        let (folder, file, forbidden, allowed) = example.expect("each package has an example");
+        let violations = |path: &str| {
+            let root = below(folder, file);
+            let texts = [format!("use {path};"), format!("fn f() {{ {path}; }}")];
+            texts.map(|text| {
+                let sources = Sources::from([(root.clone(), text)]);
+                let it = Crate::read(&root, &sources).expect("Rust");
+                package_violations(package, &it, &ours).len()
+            })
+        };
+        for path in *forbidden {
+            assert_eq!(violations(path), [1, 1], "{folder}: {path}");
+        }
+        for path in *allowed {
+            assert_eq!(violations(path), [0, 0], "{folder}: {path}");
+        }
+    }
+}
+
+#[test]
+fn dependency_past_a_package_is_found() {
+    let ours = ["corelane".to_owned(), "corelane_ops".to_owned()];
+    let violations = |folder: &str, dependency: &str| {
+        let package = PACKAGES.iter().find(|it| it.folder == folder);
+        let package = package.expect("it has a rule");
+        manifest_violations(package, &[dependency.to_owned()], &ours).len()
+    };
+    assert_eq!(violations("", "corelane_ops"), 1);
+    assert_eq!(violations("probe", "corelane_ops"), 1);
+    assert_eq!(violations("probe", "corelane"), 0);
+    assert_eq!(violations("ops", "clap"), 1);
+    assert_eq!(violations("cli", "corelane_ops"), 0);
+}
