@@ -1,9 +1,10 @@
 //! The command line.
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use crate::{
-    contenders,
+    contenders::{PEERS, Selection},
+    options::{Allocator, Driver, Plan},
     shapes::{SHAPES, Shape},
 };
 
@@ -19,7 +20,7 @@ pub struct Args {
     /// A fifth of the requests, three rounds, fewer servers under TLS 1.2, and not tiny-x1-500:
     /// under three minutes.
     #[arg(long)]
-    pub quick: bool,
+    quick: bool,
 
     /// How often each server is measured. [default: 7, with --quick 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -31,7 +32,7 @@ pub struct Args {
 
     /// Only these peers beside corelane; repeatable.
     #[arg(long = "peer", value_name = "NAME", value_parser = peer)]
-    pub peers: Vec<String>,
+    peers: Vec<String>,
 
     /// List shapes and peers.
     #[arg(long)]
@@ -67,42 +68,8 @@ pub enum Command {
     Client,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Driver {
-    Auto,
-    IoUring,
-    Epoll,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Allocator {
-    System,
-    Jemalloc,
-    Mimalloc,
-}
-
-impl Allocator {
-    /// Also the feature of the servers that turns it on.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::Jemalloc => "jemalloc",
-            Self::Mimalloc => "mimalloc",
-        }
-    }
-}
-
 /// Of a whole run.
 const ROUNDS: u32 = 7;
-
-/// How much is measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    pub rounds: u32,
-    /// By what the shapes' requests are divided.
-    pub divisor: u32,
-    pub quick: bool,
-}
 
 impl Args {
     pub fn plan(&self) -> Plan {
@@ -118,6 +85,14 @@ impl Args {
     pub fn is_whole(&self) -> bool {
         let Plan { rounds, quick, .. } = self.plan();
         self.shapes.is_empty() && self.peers.is_empty() && !quick && rounds >= ROUNDS
+    }
+
+    /// The servers that take part.
+    pub fn selection(&self) -> Selection {
+        Selection {
+            quick: self.quick,
+            peers: self.peers.clone(),
+        }
     }
 
     pub fn shapes(&self) -> Vec<&'static Shape> {
@@ -138,9 +113,9 @@ fn shape(name: &str) -> Result<&'static Shape, String> {
 }
 
 fn peer(name: &str) -> Result<String, String> {
-    match contenders::PEERS.contains(&name) {
+    match PEERS.contains(&name) {
         true => Ok(name.to_owned()),
-        false => Err(format!("the peers are {}", contenders::PEERS.join(", "))),
+        false => Err(format!("the peers are {}", PEERS.join(", "))),
     }
 }
 
@@ -150,7 +125,7 @@ pub fn list() {
         println!("  {:16} {}", shape.name, shape.what);
     }
     println!("peers:");
-    for peer in contenders::PEERS {
+    for peer in PEERS {
         println!("  {peer}");
     }
 }

@@ -1,9 +1,8 @@
 //! Who is measured, in which shape, and who is excused.
 
 use crate::{
-    args::Args,
     fixtures::Resource,
-    servers::{Backend, Server},
+    server::{Backend, Server},
     shapes::{Load, Shape},
     terms::{Group, KeyExchange, KeyType, Terms},
 };
@@ -53,11 +52,25 @@ impl Contender {
     }
 }
 
-/// Those of a shape, rivals beside each other, and those that are excused, with the reason.
-pub fn of(shape: &Shape, args: &Args) -> (Vec<Contender>, Vec<(Contender, &'static str)>) {
-    let one = all(args.quick).into_iter().filter(|(server, _)| {
+/// Which servers take part in a run.
+#[derive(Debug)]
+pub struct Selection {
+    /// Leaves out the servers that only complete the TLS 1.2 group.
+    pub quick: bool,
+    /// The peers beside corelane; empty for all.
+    pub peers: Vec<String>,
+}
+
+/// The servers that are measured in a shape, and those that are not, with the reason.
+pub fn of(
+    shape: &Shape,
+    selection: &Selection,
+) -> (Vec<Contender>, Vec<(Contender, &'static str)>) {
+    let one = all(selection.quick).into_iter().filter(|(server, _)| {
         let corelane = matches!(server, Server::Corelane(_));
-        corelane || args.peers.is_empty() || args.peers.iter().any(|it| it == server.family())
+        corelane
+            || selection.peers.is_empty()
+            || selection.peers.iter().any(|it| it == server.family())
     });
     let contenders: Vec<_> = one
         .flat_map(|(server, group)| {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     results::{GroupResult, ShapeResult},
-    servers::{Backend, Server},
+    server::{Backend, Server},
     statistics::{Spread, Verdict},
     terms::Group,
 };

@@ -8,14 +8,14 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use crate::args::{Allocator, Driver};
+use crate::options::{Allocator, Driver};
 
 /// The servers in Rust, and how they are wanted.
 #[derive(Clone, Debug)]
 pub struct Builds {
     target: PathBuf,
     pub allocator: Allocator,
-    pub driver: &'static str,
+    pub driver: Driver,
 }
 
 impl Builds {
@@ -23,11 +23,7 @@ impl Builds {
         Self {
             target: target_of(allocator),
             allocator,
-            driver: match driver {
-                Driver::Auto => "auto",
-                Driver::IoUring => "io-uring",
-                Driver::Epoll => "epoll",
-            },
+            driver,
         }
     }
 
@@ -90,4 +86,12 @@ pub fn succeed(command: &mut Command) -> anyhow::Result<()> {
         .with_context(|| format!("cannot run {shown}"))?;
     ensure!(status.success(), "{shown} failed ({status})");
     Ok(())
+}
+
+/// Debian keeps servers in directories that are only in root's search path.
+pub fn path_with_sbin() -> String {
+    format!(
+        "{}:/usr/sbin:/usr/local/sbin",
+        std::env::var("PATH").unwrap_or_default()
+    )
 }

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fs, process::Command, time::SystemTime};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::{install, measure::Site, servers::path_with_sbin};
+use crate::{
+    install::{self, path_with_sbin},
+    site::Site,
+};
 
 #[derive(Debug, Serialize)]
 pub struct Machine {
@@ -40,7 +43,7 @@ pub fn describe(site: &Site) -> anyhow::Result<Machine> {
         )),
         rustc: first_line("rustc", &["--version"]).unwrap_or_default(),
         allocator: site.builds.allocator.name(),
-        driver: site.builds.driver,
+        driver: site.builds.driver.name(),
         rounds: site.plan.rounds,
         quick: site.plan.quick,
         client_shares_core_with_second_worker: site.cores.client == site.cores.second,

@@ -18,13 +18,17 @@ mod instructions;
 mod interrupt;
 mod machine;
 mod measure;
+mod options;
 mod progress;
 mod report;
 mod restarts;
 mod results;
+mod run;
 mod sample;
+mod server;
 mod servers;
 mod shapes;
+mod site;
 mod statistics;
 mod terms;
 mod turns;
@@ -36,8 +40,10 @@ use clap::Parser;
 
 use crate::{
     args::{Args, Command},
-    measure::{Rounds, Site},
+    measure::Rounds,
     progress::Progress,
+    run::Run,
+    site::Site,
 };
 
 fn main() -> ExitCode {
@@ -80,17 +86,18 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     };
     let machine = machine::describe(&site)?;
     site.cores.keep_to_client()?;
-    let shapes = args.shapes();
-    let mut progress = Progress::new(&shapes, args, &site.plan);
-    let rounds_of = |shape| Rounds::new(shape, contenders::of(shape, args), &site);
-    let mut rounds: Vec<_> = shapes.into_iter().map(rounds_of).collect();
+    let selection = args.selection();
+    let rounds_of = |shape| Rounds::new(shape, contenders::of(shape, &selection), &site);
+    let mut rounds: Vec<_> = args.shapes().into_iter().map(rounds_of).collect();
+    let servers: u32 = rounds.iter().map(Rounds::servers).sum();
+    let mut progress = Progress::new(servers * site.plan.rounds);
     for round in 1..=site.plan.rounds {
         for of_shape in &mut rounds {
             of_shape.take(round, &mut progress)?;
         }
     }
     let shapes = rounds.into_iter().map(Rounds::into_result);
-    let run = results::Run::new(machine, shapes.collect());
+    let run = Run::new(machine, shapes.collect());
     // A part of it is for looking at, and does not replace the whole.
     if args.is_whole() {
         report::write(&run).context("cannot write the report")?;

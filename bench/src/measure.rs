@@ -6,32 +6,18 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::Context;
 
 use crate::{
-    args::Plan,
     check::check,
     contenders::Contender,
-    cores::Cores,
-    fixtures::Fixtures,
-    install::Builds,
     interrupt,
     progress::{self, Progress},
     results::{ContenderResult, ShapeResult},
     sample::{Sample, Subject, Underway},
     servers::Running,
     shapes::{Load, Requests, Shape},
+    site::Site,
     terms::{Group, Negotiated},
     turns::{TakesTurns, go_around},
 };
-
-/// What stays the same through a run.
-#[derive(Debug)]
-pub struct Site {
-    pub fixtures: Fixtures,
-    pub cores: Cores,
-    pub builds: Builds,
-    pub plan: Plan,
-    /// Limits of a server's own that would end a run of requests; they stay where it is attacked.
-    pub limits_lifted: bool,
-}
 
 /// A server with what it has done so far. After its first error it no longer takes part.
 struct Lane<'a> {
@@ -129,6 +115,11 @@ impl<'a> Rounds<'a> {
             }
         }
         Ok(())
+    }
+
+    /// How many servers are measured.
+    pub fn servers(&self) -> u32 {
+        self.lanes.len() as u32
     }
 
     pub fn into_result(self) -> ShapeResult {

@@ -2,12 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{
-    args::{Args, Plan},
-    contenders::{self, Contender},
-    sample::Sample,
-    shapes::Shape,
-};
+use crate::{contenders::Contender, sample::Sample};
 
 pub struct Progress {
     begin: Instant,
@@ -16,13 +11,11 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(shapes: &[&Shape], args: &Args, plan: &Plan) -> Self {
-        let servers = shapes
-            .iter()
-            .map(|shape| contenders::of(shape, args).0.len() as u32);
+    /// `steps`: samples of all servers, shapes and rounds together.
+    pub fn new(steps: u32) -> Self {
         Self {
             begin: Instant::now(),
-            steps: servers.sum::<u32>() * plan.rounds,
+            steps,
             done: 0,
         }
     }

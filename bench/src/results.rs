@@ -6,21 +6,12 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     contenders::Contender,
-    goals::{self, Judged},
-    machine::Machine,
     sample::Sample,
-    servers::{Backend, Server},
+    server::{Backend, Server},
     shapes::Shape,
     statistics::Spread,
     terms::{Group, Negotiated},
 };
-
-#[derive(Debug, Serialize)]
-pub struct Run {
-    pub machine: Machine,
-    pub shapes: Vec<ShapeResult>,
-    pub goals: Vec<Judged>,
-}
 
 #[derive(Debug, Serialize)]
 pub struct ShapeResult {
@@ -53,25 +44,6 @@ pub struct ContenderResult {
     pub negotiated: Option<Negotiated>,
     pub samples: Vec<Sample>,
     pub error: Option<String>,
-}
-
-impl Run {
-    pub fn new(machine: Machine, shapes: Vec<ShapeResult>) -> Self {
-        let goals = goals::judge(&shapes);
-        Self {
-            machine,
-            shapes,
-            goals,
-        }
-    }
-
-    /// Shape, server and what was wrong.
-    pub fn errors(&self) -> impl Iterator<Item = (&'static str, &ContenderResult, &str)> {
-        self.shapes.iter().flat_map(|shape| {
-            let servers = shape.groups.iter().flat_map(|group| &group.servers);
-            servers.filter_map(|it| Some((shape.name, it, it.error.as_deref()?)))
-        })
-    }
 }
 
 impl ShapeResult {
@@ -135,11 +107,7 @@ impl GroupResult {
 
     /// The one that it is all about: corelane, on the backend of this group.
     pub fn subject(&self, workers: usize) -> Option<&ContenderResult> {
-        let backend = match self.group {
-            Group::Tls13 => Backend::Rustls,
-            Group::Tls12 => Backend::NativeTls,
-        };
-        self.server(Server::Corelane(backend), workers)
+        self.server(Server::Corelane(Backend::of(self.group)), workers)
     }
 
     pub fn server(&self, server: Server, workers: usize) -> Option<&ContenderResult> {

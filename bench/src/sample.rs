@@ -11,9 +11,9 @@ use crate::{
     contenders::Contender,
     generator::{self, Generator},
     h2load::H2load,
-    measure::Site,
-    servers::Running,
+    servers::{self, Running},
     shapes::{Load, Requests, Shape},
+    site::Site,
     statistics::quantile,
 };
 
@@ -33,7 +33,7 @@ pub struct Subject<'a> {
 
 impl Subject<'_> {
     pub fn start(&self) -> anyhow::Result<Running> {
-        Running::start(&self.contender, self.shape.key_type, self.site)
+        servers::start(&self.contender, self.shape.key_type, self.site)
     }
 
     pub fn target(&self, running: &Running) -> Target {

@@ -38,7 +38,6 @@ const BEING_REMOVED: &[&str] = &[
     "cli/src/configuration/",
     "cli/src/routes.rs",
     "cli/src/status/",
-    "bench/src/",
     "fuzz/src/lib.rs",
     "tests/common/",
     "tests/session/",

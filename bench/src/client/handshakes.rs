@@ -6,7 +6,11 @@ use anyhow::{Context, ensure};
 use rustls::{ClientConfig, client::Resumption};
 use tokio::{runtime::Runtime, task::JoinSet, time::timeout};
 
-use super::{DEADLINE, Done, connection::Connection, target::Target};
+use super::{
+    connection::Connection,
+    job::{DEADLINE, Done},
+    target::Target,
+};
 use crate::{fixtures::Resource, terms::Group};
 
 /// Connections at once: enough for the server to be busy whenever it can be.

@@ -6,7 +6,11 @@ use anyhow::Context;
 use rustls::client::Resumption;
 use tokio::{runtime::Runtime, task::JoinSet, time::timeout};
 
-use super::{DEADLINE, Done, connection::Connection, target::Target};
+use super::{
+    connection::Connection,
+    job::{DEADLINE, Done},
+    target::Target,
+};
 use crate::fixtures::Resource;
 
 /// Connections that are made at once.

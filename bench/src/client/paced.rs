@@ -8,7 +8,11 @@ use std::{
 use anyhow::Context;
 use tokio::{runtime::Runtime, task::JoinSet, time::timeout};
 
-use super::{DEADLINE, Done, connection::Connection, target::Target};
+use super::{
+    connection::Connection,
+    job::{DEADLINE, Done},
+    target::Target,
+};
 use crate::fixtures::Resource;
 
 /// Tells how many microseconds each request took, from the moment it was due: one that had to wait for

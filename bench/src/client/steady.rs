@@ -9,7 +9,11 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{DEADLINE, Done, connection::Connection, target::Target};
+use super::{
+    connection::Connection,
+    job::{DEADLINE, Done},
+    target::Target,
+};
 use crate::fixtures::Resource;
 
 pub struct Steady {

@@ -2,7 +2,6 @@
 //! They run in the client's process.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -10,7 +9,6 @@ use std::{
 use anyhow::Context;
 use procfs::process::Process;
 use rustls::{ClientConfig, client::Resumption, pki_types::ServerName};
-use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -21,7 +19,8 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
-    catalogue::{Attack, Flood, Opening},
+    attacked::Attacked,
+    catalogue::{self, Attack, Flood, Opening},
     line::{Line, Session, client_hello, connect},
 };
 use crate::client::Target;
@@ -35,23 +34,6 @@ const TICK: Duration = Duration::from_millis(5);
 /// the flood of handshakes, lest every flood that is cut off become one of those.
 const RECONNECT: Duration = Duration::from_millis(50);
 
-/// What the attackers got done.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub struct Attacked {
-    pub seconds: f64,
-    /// Frames, records or connections, as the flood counts.
-    pub sent: u64,
-    /// What the sockets took of the flood: TLS payload where it is HTTP/2, records where it is TLS.
-    pub bytes: u64,
-    /// Connections that were made during the flood.
-    pub connections: u64,
-    pub cpu_seconds: f64,
-    /// How connections were ended by the server, and after how much had been sent on each.
-    pub cut_off: BTreeMap<String, Vec<u64>>,
-    /// Connections that failed before they could flood.
-    pub refused: u64,
-}
-
 /// One of the attackers.
 #[derive(Clone)]
 struct Attacker {
@@ -62,13 +44,16 @@ struct Attacker {
     done: Arc<Mutex<Attacked>>,
 }
 
-pub fn run(
+/// Runs the flood of this name, in the client's process.
+pub fn attack(
     runtime: &Runtime,
     target: &Target,
-    flood: &'static Flood,
-    duration: Duration,
+    name: &str,
+    seconds: f64,
     ready: &mut dyn FnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<Attacked> {
+    let flood = catalogue::named(name).map_err(anyhow::Error::msg)?;
+    let duration = Duration::from_secs_f64(seconds);
     let mut tls = target.tls()?;
     // Full handshakes, as of clients that do not know each other.
     tls.resumption = Resumption::disabled();

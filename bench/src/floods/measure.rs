@@ -12,10 +12,11 @@ use crate::{
     contenders::Contender,
     fixtures::Resource,
     interrupt,
-    measure::Site,
-    servers::{Backend, Running, Server},
+    server::{Backend, Server},
+    servers::{self, Running},
+    site::Site,
     statistics::Spread,
-    terms::{Group, KeyType},
+    terms::KeyType,
 };
 
 /// The others: few connections and requests, so that waiting is all that can make them slow.
@@ -41,11 +42,8 @@ struct Lane<'a> {
 /// A row for each version of TLS.
 pub fn measure(flood: &'static Flood, site: &Site) -> anyhow::Result<Vec<Row>> {
     let contenders = flood.groups.iter().flat_map(|&group| {
-        let backend = match group {
-            Group::Tls13 => Backend::Rustls,
-            Group::Tls12 => Backend::NativeTls,
-        };
-        [Server::Corelane(backend), Server::Nginx, Server::H2o].map(|server| Contender {
+        let corelane = Server::Corelane(Backend::of(group));
+        [corelane, Server::Nginx, Server::H2o].map(|server| Contender {
             server,
             group,
             workers: 1,
@@ -102,7 +100,7 @@ impl Lane<'_> {
     }
 
     fn prepare(&mut self) -> anyhow::Result<()> {
-        let running = Running::start(&self.contender, KeyType::P256, self.site)?;
+        let running = servers::start(&self.contender, KeyType::P256, self.site)?;
         check(&self.target(&running), Resource::Tiny)?;
         self.running = Some(running);
         Ok(())

@@ -1,5 +1,6 @@
 //! What floods cost a server, and those it serves meanwhile. How and why: bench/README.md.
 
+mod attacked;
 mod attacker;
 mod catalogue;
 #[path = "../../../tests/conformance/frames.rs"]
@@ -11,18 +12,14 @@ mod measure;
 mod report;
 mod results;
 
-use std::time::Duration;
-
 use anyhow::Context;
-use tokio::runtime::Runtime;
 
-pub use self::attacker::Attacked;
 use self::catalogue::{FLOODS, Flood};
+pub use self::{attacked::Attacked, attacker::attack};
 use crate::{
-    args::{Allocator, Driver, Plan},
-    client::Target,
     cores, fixtures, install, interrupt, machine,
-    measure::Site,
+    options::{Allocator, Driver, Plan},
+    site::Site,
 };
 
 #[derive(Debug, clap::Args)]
@@ -88,17 +85,4 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
     }
     print!("{}", report::markdown(&run));
     Ok(run.errors().count() == 0)
-}
-
-/// What the client's process does.
-pub fn attack(
-    runtime: &Runtime,
-    target: &Target,
-    name: &str,
-    seconds: f64,
-    ready: &mut dyn FnMut() -> anyhow::Result<()>,
-) -> anyhow::Result<Attacked> {
-    let flood = catalogue::named(name).map_err(anyhow::Error::msg)?;
-    let duration = Duration::from_secs_f64(seconds);
-    attacker::run(runtime, target, flood, duration, ready)
 }

@@ -5,16 +5,13 @@ use std::{fmt::Write, fs};
 use super::results::{Row, Run, ServerResult};
 use crate::{
     install,
-    report::{short, write_machine},
+    report::{short, write_json, write_machine, write_report},
     statistics::Verdict,
 };
 
 pub fn write(run: &Run) -> anyhow::Result<()> {
-    let directory = install::root().join("bench/results");
-    fs::create_dir_all(&directory)?;
-    let json = serde_json::to_string_pretty(run)? + "\n";
-    fs::write(directory.join("floods.json"), json)?;
-    fs::write(directory.join("floods.md"), markdown(run))?;
+    write_json("floods.json", run)?;
+    write_report("floods.md", &markdown(run))?;
     let document = install::root().join("docs/security.md");
     let text = with_costs(&fs::read_to_string(&document)?, &run.rows);
     Ok(fs::write(document, text)?)
@@ -155,11 +152,11 @@ mod tests {
     use super::*;
     use crate::{
         floods::{
-            attacker::Attacked,
+            attacked::Attacked,
             catalogue,
             results::{Row, Sample},
         },
-        servers::{Backend, Server},
+        server::{Backend, Server},
         terms::Group,
     };
 

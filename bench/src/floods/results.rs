@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::{attacker::Attacked, catalogue::Flood};
+use super::{attacked::Attacked, catalogue::Flood};
 use crate::{
     machine::Machine,
-    servers::Server,
+    server::Server,
     statistics::{Spread, Verdict},
     terms::Group,
 };

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use anyhow::Context;
 
-use super::{Cost, more_allocations};
+use super::cost::{Cost, more_allocations};
 use crate::install::root;
 
 const FILE: &str = "bench/allocations.toml";

@@ -12,12 +12,12 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use procfs::process::Process;
 
-use super::shapes::group;
 use crate::{
     client::Target,
     fixtures::Fixtures,
     interrupt,
-    servers::{Backend, Running},
+    server::Backend,
+    servers::Running,
     terms::{KeyExchange, KeyType, Terms},
 };
 
@@ -82,7 +82,7 @@ impl Server {
             target: Target {
                 addr,
                 terms: Terms {
-                    group: group(backend),
+                    group: backend.group(),
                     key_type: KeyType::P256,
                     key_exchange: KeyExchange::X25519,
                 },

@@ -3,6 +3,7 @@
 
 mod budget;
 mod callgrind;
+mod cost;
 mod exchange;
 mod revision;
 mod shapes;
@@ -14,27 +15,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use self::{
-    callgrind::{Server, Unanswered},
-    exchange::exchange,
+    cost::{Cost, cost},
     shapes::{SHAPES, Shape},
 };
 use crate::{
     fixtures::Fixtures,
     install::{self, Builds},
     interrupt,
-    servers::Backend,
+    server::Backend,
 };
-
-/// What may be more than before by so much and is still the same: a request's share in what goes by
-/// the clock, such as the `date` header, in what is random, such as signatures, and in how the kernel
-/// cuts what it delivers.
-const INSTRUCTIONS: f64 = 0.03;
-const ALLOCATIONS: f64 = 0.01;
-
-/// Whether `now` is more allocations per request than `before`.
-fn more_allocations(now: f64, before: f64) -> bool {
-    now > before * (1.0 + ALLOCATIONS) + ALLOCATIONS
-}
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -58,15 +47,6 @@ fn shape(name: &str) -> Result<&'static Shape, String> {
         .iter()
         .find(|shape| shape.name == name)
         .ok_or_else(|| format!("the shapes are {}", names().join(", ")))
-}
-
-/// What a shape took on a backend, per request.
-#[derive(Clone, Copy, Debug)]
-struct Cost {
-    shape: &'static Shape,
-    backend: Backend,
-    instructions: f64,
-    allocations: f64,
 }
 
 /// Whether nothing costs more than it may.
@@ -110,31 +90,4 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
         true => budget::check(&costs),
         false => Ok(true),
     }
-}
-
-fn cost(
-    program: &Path,
-    backend: Backend,
-    shape: &'static Shape,
-    fixtures: &Fixtures,
-) -> anyhow::Result<Cost> {
-    let count =
-        || Server::start(program, backend, fixtures).and_then(|server| exchange(&server, shape));
-    let mut counts = count();
-    for _ in 0..2 {
-        if let Err(error) = &counts
-            && error.is::<Unanswered>()
-        {
-            eprintln!("{error}, once more");
-            counts = count();
-        }
-    }
-    let counts = counts.with_context(|| format!("{}, {}", backend.name(), shape.name))?;
-    let per_request = |count: u64| count as f64 / f64::from(shape.times * shape.requests());
-    Ok(Cost {
-        shape,
-        backend,
-        instructions: per_request(counts.instructions),
-        allocations: per_request(counts.allocations),
-    })
 }

@@ -1,6 +1,6 @@
 //! What is asked of the server, the same each time.
 
-use crate::{fixtures::Resource, servers::Backend, terms::Group};
+use crate::fixtures::Resource;
 
 #[derive(Debug)]
 pub struct Shape {
@@ -51,13 +51,5 @@ impl Shape {
             Load::Batch { streams, .. } => streams,
             Load::Connection { .. } => 1,
         }
-    }
-}
-
-/// The best version of TLS that a backend has as a server.
-pub fn group(backend: Backend) -> Group {
-    match backend {
-        Backend::Rustls => Group::Tls13,
-        Backend::NativeTls => Group::Tls12,
     }
 }

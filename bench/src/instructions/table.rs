@@ -1,6 +1,6 @@
 //! The costs, for people.
 
-use super::{Cost, INSTRUCTIONS, more_allocations};
+use super::cost::{Cost, INSTRUCTIONS, more_allocations};
 
 pub fn plain(costs: &[Cost]) {
     println!(

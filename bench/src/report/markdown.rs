@@ -5,10 +5,11 @@ use std::{
     fmt::Write,
 };
 
-use super::short;
+use super::number::short;
 use crate::{
     machine::Machine,
-    results::{ContenderResult, GroupResult, Run, ShapeResult},
+    results::{ContenderResult, GroupResult, ShapeResult},
+    run::Run,
     statistics::{Spread, Verdict},
 };
 

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use super::short;
+use super::number::short;
 use crate::{
-    results::{ContenderResult, GroupResult, Run, ShapeResult},
-    servers::Server,
+    results::{ContenderResult, GroupResult, ShapeResult},
+    run::Run,
+    server::Server,
     statistics::Verdict,
     terms::Group,
 };

@@ -19,12 +19,12 @@ use self::{
     servers::{Restartable, Way},
 };
 use crate::{
-    args::{Allocator, Driver, Plan},
     client::{self, Client, Job, Target, Task},
     cores, fixtures, install, interrupt, machine,
-    measure::Site,
-    servers::Backend,
-    terms::{Group, KeyExchange, KeyType, Terms},
+    options::{Allocator, Driver, Plan},
+    server::Backend,
+    site::Site,
+    terms::{KeyExchange, KeyType, Terms},
 };
 
 pub use self::traffic::{Counted, Load, run as client};
@@ -130,15 +130,11 @@ fn measure(
     // New for each, as what is left of connections would be in the way of the next twelve thousand.
     let place = Place::make(network, way == Way::Takeover { migrate: true })?;
     let mut server = Restartable::start(way, backend, &place, site)?;
-    let group = match backend {
-        Backend::Rustls => Group::Tls13,
-        Backend::NativeTls => Group::Tls12,
-    };
     let job = Job {
         target: Target {
             addr: server.addr,
             terms: Terms {
-                group,
+                group: backend.group(),
                 key_type: KeyType::P256,
                 key_exchange: KeyExchange::X25519,
             },

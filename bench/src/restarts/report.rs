@@ -1,9 +1,16 @@
 //! bench/results/restarts.md.
 
-use std::{fmt::Write, fs};
+use std::fmt::Write;
 
-use super::{Counted, network::Network, servers::Way, traffic::Outcomes};
-use crate::{install, machine::Machine, report::write_machine};
+use super::{
+    network::Network,
+    servers::Way,
+    traffic::{Counted, Outcomes},
+};
+use crate::{
+    machine::Machine,
+    report::{write_machine, write_report},
+};
 
 pub struct Run {
     pub machine: Machine,
@@ -57,9 +64,7 @@ pub fn line(cell: &Cell) -> String {
 }
 
 pub fn write(run: &Run) -> anyhow::Result<()> {
-    let directory = install::root().join("bench/results");
-    fs::create_dir_all(&directory)?;
-    Ok(fs::write(directory.join("restarts.md"), markdown(run))?)
+    write_report("restarts.md", &markdown(run))
 }
 
 pub fn markdown(run: &Run) -> String {

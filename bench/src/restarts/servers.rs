@@ -15,9 +15,9 @@ use tempfile::TempDir;
 
 use super::{network::Place, traffic::body};
 use crate::{
-    install::{self, succeed},
-    measure::Site,
-    servers::{Backend, path_with_sbin},
+    install::{self, path_with_sbin, succeed},
+    server::Backend,
+    site::Site,
     terms::KeyType,
 };
 

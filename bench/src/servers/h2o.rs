@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use super::{Launch, is_root};
+use super::launch::{Launch, is_root};
 use crate::terms::Group;
 
 /// h2o 2.2 has no setting for the newest version of TLS; OpenSSL's own has.

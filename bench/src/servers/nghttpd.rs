@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::Launch;
+use super::launch::Launch;
 
 pub fn command(launch: &Launch) -> Command {
     let mut command = launch.pinned("nghttpd");

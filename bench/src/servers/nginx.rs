@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use super::{Launch, is_root};
+use super::launch::{Launch, is_root};
 use crate::terms::Group;
 
 pub fn command(launch: &Launch) -> anyhow::Result<Command> {

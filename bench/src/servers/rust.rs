@@ -3,12 +3,12 @@
 
 use std::process::Command;
 
-use super::{Backend, Launch};
-use crate::terms::Group;
+use super::launch::Launch;
+use crate::{server::Backend, terms::Group};
 
 pub fn corelane(launch: &Launch, backend: Backend) -> Command {
     let mut command = program(launch, "corelane", backend);
-    command.args(["--driver", launch.site.builds.driver]);
+    command.args(["--driver", launch.site.builds.driver.name()]);
     command
 }
 

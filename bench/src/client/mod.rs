@@ -1,0 +1,20 @@
+//! The harness's own client, for what h2load cannot do: resume sessions, tell a resumed handshake
+//! from a full one, keep connections open, and attack. It runs as a process of its own, on the
+//! client's core.
+
+pub mod connection;
+mod handshakes;
+mod idle;
+mod job;
+mod paced;
+mod process;
+mod steady;
+mod target;
+mod work;
+
+pub use self::{
+    job::{Job, Task},
+    process::{Client, this_program},
+    target::{Target, negotiated},
+    work::run,
+};

@@ -1,0 +1,59 @@
+//! What a request costs, and how much of a difference is noise.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::{
+    callgrind::{Server, Unanswered},
+    exchange::exchange,
+    shapes::Shape,
+};
+use crate::{fixtures::Fixtures, server::Backend};
+
+/// What may be more than before by so much and is still the same: a request's share in what goes by
+/// the clock, such as the `date` header, in what is random, such as signatures, and in how the kernel
+/// cuts what it delivers.
+pub const INSTRUCTIONS: f64 = 0.03;
+const ALLOCATIONS: f64 = 0.01;
+
+/// Whether `now` is more allocations per request than `before`.
+pub fn more_allocations(now: f64, before: f64) -> bool {
+    now > before * (1.0 + ALLOCATIONS) + ALLOCATIONS
+}
+
+/// What a shape took on a backend, per request.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    pub shape: &'static Shape,
+    pub backend: Backend,
+    pub instructions: f64,
+    pub allocations: f64,
+}
+
+pub fn cost(
+    program: &Path,
+    backend: Backend,
+    shape: &'static Shape,
+    fixtures: &Fixtures,
+) -> anyhow::Result<Cost> {
+    let count =
+        || Server::start(program, backend, fixtures).and_then(|server| exchange(&server, shape));
+    let mut counts = count();
+    for _ in 0..2 {
+        if let Err(error) = &counts
+            && error.is::<Unanswered>()
+        {
+            eprintln!("{error}, once more");
+            counts = count();
+        }
+    }
+    let counts = counts.with_context(|| format!("{}, {}", backend.name(), shape.name))?;
+    let per_request = |count: u64| count as f64 / f64::from(shape.times * shape.requests());
+    Ok(Cost {
+        shape,
+        backend,
+        instructions: per_request(counts.instructions),
+        allocations: per_request(counts.allocations),
+    })
+}

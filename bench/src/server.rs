@@ -1,0 +1,71 @@
+//! The servers that are measured.
+
+use crate::terms::Group;
+
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Backend {
+    Rustls,
+    NativeTls,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Server {
+    Corelane(Backend),
+    Hyper(Backend),
+    Axum,
+    Nginx,
+    H2o,
+    Nghttpd,
+}
+
+impl Backend {
+    pub const ALL: [Self; 2] = [Self::Rustls, Self::NativeTls];
+
+    /// The value of corelane's `--tls`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rustls => "rustls",
+            Self::NativeTls => "native-tls",
+        }
+    }
+
+    /// The newest version of TLS that the backend has as a server.
+    pub fn group(self) -> Group {
+        match self {
+            Self::Rustls => Group::Tls13,
+            Self::NativeTls => Group::Tls12,
+        }
+    }
+
+    /// The backend that stands for corelane in this group.
+    pub fn of(group: Group) -> Self {
+        match group {
+            Group::Tls13 => Self::Rustls,
+            Group::Tls12 => Self::NativeTls,
+        }
+    }
+}
+
+impl Server {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Corelane(Backend::Rustls) => "corelane rustls",
+            Self::Corelane(Backend::NativeTls) => "corelane native-tls",
+            Self::Hyper(Backend::Rustls) => "hyper + tokio-rustls",
+            Self::Hyper(Backend::NativeTls) => "hyper + tokio-native-tls",
+            Self::Axum => "axum-server",
+            Self::Nginx => "nginx",
+            Self::H2o => "h2o",
+            Self::Nghttpd => "nghttpd",
+        }
+    }
+
+    /// The value of `--peer`.
+    pub fn family(self) -> &'static str {
+        match self {
+            Self::Corelane(_) => "corelane",
+            Self::Hyper(_) => "hyper",
+            other => other.name(),
+        }
+    }
+}

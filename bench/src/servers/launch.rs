@@ -1,0 +1,40 @@
+//! What every server is started with.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{cores, fixtures::Credentials, site::Site, terms::Group};
+
+pub struct Launch<'a> {
+    pub site: &'a Site,
+    /// The directory for the server's configuration and everything it writes.
+    pub scratch: &'a Path,
+    pub addr: SocketAddr,
+    pub group: Group,
+    pub workers: usize,
+    pub credentials: Credentials,
+}
+
+impl Launch<'_> {
+    pub fn pinned(&self, program: impl AsRef<OsStr>) -> Command {
+        cores::pinned(&self.site.cores.of_workers(self.workers), program)
+    }
+
+    /// Writes a configuration file.
+    pub fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+        let path = self.scratch.join(name);
+        fs::write(&path, text)?;
+        Ok(path)
+    }
+}
+
+/// Servers that are started by root give it up, unless they are configured to keep it. They need it
+/// to read the harness's files.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -1,0 +1,37 @@
+//! Starts a server.
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    time::Duration,
+};
+
+use anyhow::Context;
+
+use super::{h2o, launch::Launch, nghttpd, nginx, running::Running, rust};
+use crate::{contenders::Contender, server::Server, site::Site, terms::KeyType};
+
+/// Returns when the server accepts connections.
+pub fn start(contender: &Contender, key_type: KeyType, site: &Site) -> anyhow::Result<Running> {
+    let scratch = site.fixtures.scratch()?;
+    // Bound until the server starts, so that the kernel gives the port to no other process.
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    let addr = port.local_addr()?;
+    let launch = Launch {
+        site,
+        scratch: scratch.path(),
+        addr,
+        group: contender.group,
+        workers: contender.workers,
+        credentials: site.fixtures.credentials(key_type),
+    };
+    let command = match contender.server {
+        Server::Corelane(backend) => rust::corelane(&launch, backend),
+        Server::Hyper(backend) => rust::hyper(&launch, backend),
+        Server::Axum => rust::axum(&launch),
+        Server::Nginx => nginx::command(&launch)?,
+        Server::H2o => h2o::command(&launch)?,
+        Server::Nghttpd => nghttpd::command(&launch),
+    };
+    drop(port);
+    Running::spawn(command, addr, scratch, Duration::from_secs(15))
+}
