@@ -1,4 +1,4 @@
-//! What a server used, by the kernel's account.
+//! CPU time and memory of a server, as the kernel accounts for them.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use procfs::process::{Process, all_processes};
 use rustix::process::Pid;
 
-/// The processes of a server: nginx serves from a child of the one that was started.
+/// The processes of a server. nginx, for one, serves from a child of the process that was started.
 #[derive(Debug)]
 pub struct Processes(Vec<Process>);
 
@@ -17,14 +17,14 @@ impl Processes {
     pub fn of_group(group: Pid) -> anyhow::Result<Self> {
         let group = group.as_raw_nonzero().get();
         let processes: Vec<_> = all_processes()?
-            .flatten() // one that has just ended is none of ours
+            .flatten() // a process that has just ended is not one of the server's
             .filter(|process| process.stat().is_ok_and(|stat| stat.pgrp == group))
             .collect();
         ensure!(!processes.is_empty(), "the server has ended");
         Ok(Self(processes))
     }
 
-    /// CPU time so far, per thread, in nanoseconds.
+    /// CPU time of each thread so far, in nanoseconds.
     pub fn cpu_time(&self) -> anyhow::Result<CpuTime> {
         let mut threads = BTreeMap::new();
         for process in &self.0 {
@@ -39,7 +39,7 @@ impl Processes {
         Ok(CpuTime { threads })
     }
 
-    /// The same when the server has come to rest: closing the last connections takes time too.
+    /// As [`Self::cpu_time`], once the server is idle: closing the last connections takes CPU time too.
     pub fn cpu_time_at_rest(&self) -> anyhow::Result<CpuTime> {
         let between = Duration::from_millis(10);
         let deadline = Instant::now() + Duration::from_secs(5);
@@ -47,7 +47,7 @@ impl Processes {
         loop {
             std::thread::sleep(between);
             let now = self.cpu_time()?;
-            // Timers may go off meanwhile; a hundredth of a core is rest.
+            // Timers may fire meanwhile: up to a hundredth of a core counts as idle.
             if now.since(&before)? <= between / 100 {
                 return Ok(now);
             }
@@ -59,16 +59,16 @@ impl Processes {
         }
     }
 
-    /// Waits for what was left to do when the server's clients were made to stand still. Not for long:
-    /// whatever goes on without them is none of this.
+    /// Waits until the server has finished its pending work after its clients were stopped. Waits 20 ms
+    /// at most: longer work does not come from the clients.
     pub fn settle(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + Duration::from_millis(20);
         let mut before = self.cpu_time()?;
         while Instant::now() < deadline {
             std::thread::sleep(Duration::from_micros(500));
             let now = self.cpu_time()?;
-            // The account of a thread that stays on its core is brought up to date every few
-            // milliseconds only.
+            // The kernel updates the account of a thread that stays on its core only every few
+            // milliseconds.
             if now == before && !self.is_running()? {
                 break;
             }
@@ -88,7 +88,7 @@ impl Processes {
         Ok(false)
     }
 
-    /// Memory in bytes: what is this server's alone and its part of what is shared (Pss).
+    /// Proportional set size (Pss) in bytes: the server's own memory and its share of common memory.
     pub fn memory(&self) -> anyhow::Result<u64> {
         let of = |process: &Process| {
             let rollup = process
@@ -103,12 +103,12 @@ impl Processes {
                 .map
                 .get("Pss")
                 .copied()
-                .context("this kernel tells no Pss")
+                .context("the kernel does not report Pss in smaps_rollup")
         };
         self.0.iter().map(of).sum()
     }
 
-    /// The same when it no longer changes.
+    /// As [`Self::memory`], once it no longer changes.
     pub fn memory_at_rest(&self) -> anyhow::Result<u64> {
         let deadline = Instant::now() + Duration::from_secs(5);
         let mut before = self.memory()?;
@@ -133,11 +133,13 @@ pub struct CpuTime {
 }
 
 impl CpuTime {
-    /// An error where a thread has ended meanwhile: the kernel forgets what it used.
+    /// # Errors
+    ///
+    /// If a thread has ended since: the kernel no longer reports its CPU time.
     pub fn since(&self, before: &Self) -> anyhow::Result<Duration> {
         for thread in before.threads.keys() {
             if !self.threads.contains_key(thread) {
-                bail!("a thread of the server has ended, and with it the account of its CPU time");
+                bail!("a thread of the server has ended, so its CPU time is unknown");
             }
         }
         let sum = |time: &Self| Duration::from_nanos(time.threads.values().sum());
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn all_threads_count_new_ones_too() {
+    fn cpu_time_includes_new_threads() {
         let before = time(&[(1, 1_000), (2, 50)]);
         let after = time(&[(1, 1_500), (2, 60), (3, 7)]);
         assert_eq!(
@@ -166,22 +168,22 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_ended_is_an_error() {
+    fn ended_thread_is_an_error() {
         assert!(time(&[(1, 2)]).since(&time(&[(1, 1), (2, 1)])).is_err());
     }
 
     #[test]
-    fn work_is_seen() {
+    fn busy_loop_adds_cpu_time() {
         let this = Processes(vec![Process::myself().expect("/proc")]);
         let before = this.cpu_time().expect("schedstat");
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_millis(50) {
             std::hint::black_box(0);
         }
-        // The kernel brings the account up to date when the thread leaves the core.
+        // The kernel updates the account when the thread leaves the core.
         std::thread::sleep(Duration::from_millis(1));
         let used = this.cpu_time().expect("schedstat").since(&before);
-        // Other tests may have ended meanwhile, and their threads with them.
+        // The threads of other tests may have ended meanwhile.
         if let Ok(used) = used {
             assert!(used >= Duration::from_millis(1), "{used:?}");
         }

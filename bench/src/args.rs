@@ -8,29 +8,30 @@ use crate::{
     shapes::{SHAPES, Shape},
 };
 
-/// Measures corelane against its peers, from the repository's root: installs and builds what is
-/// missing, runs every shape in rounds and writes bench/results/latest.{json,md,svg}. A part of it
-/// (--quick, --shape, --peer, fewer than seven rounds) is only printed.
+/// Measures corelane against its peers. Run it in the repository: it installs and builds what is
+/// missing, measures every shape in rounds, and writes bench/results/latest.{md,svg} and
+/// target/bench/latest.json. A partial run (--quick, --shape, --peer, fewer than seven rounds) is
+/// only printed.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// A fifth of the requests, three rounds, fewer servers under TLS 1.2, and not tiny-x1-500:
-    /// under three minutes.
+    /// Send a fifth of the requests in three rounds, with fewer servers under TLS 1.2 and without
+    /// tiny-x1-500: under three minutes.
     #[arg(long)]
     quick: bool,
 
-    /// How often each server is measured. [default: 7, with --quick 3]
+    /// How often to measure each server. [default: 7, with --quick 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
 
-    /// Only this shape; repeatable.
+    /// Measure only this shape; repeatable.
     #[arg(long = "shape", value_name = "NAME", value_parser = shape)]
     shapes: Vec<&'static Shape>,
 
-    /// Only these peers beside corelane; repeatable.
+    /// Measure only this peer beside corelane; repeatable.
     #[arg(long = "peer", value_name = "NAME", value_parser = peer)]
     peers: Vec<String>,
 
@@ -38,11 +39,11 @@ pub struct Args {
     #[arg(long)]
     pub list: bool,
 
-    /// Take the servers as they were built last.
+    /// Use the servers of the last build.
     #[arg(long)]
     pub no_build: bool,
 
-    /// What corelane runs on. The peers have epoll only.
+    /// The I/O driver of corelane. The peers have epoll only.
     #[arg(long, value_enum, default_value = "auto")]
     pub driver: Driver,
 
@@ -53,22 +54,22 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Counts what corelane needs for a request: instructions and allocations.
+    /// Count the instructions and allocations of a request to corelane.
     Instructions(crate::instructions::Args),
 
-    /// Attacks corelane, nginx and h2o in turn, and tells what each attack costs them.
+    /// Attack corelane, nginx and h2o and report the cost of each attack.
     Floods(crate::floods::Args),
 
-    /// Restarts corelane and nginx under load, and counts what clients lose by it. Needs root, for
+    /// Restart corelane and nginx under load and count the requests that clients lose. Needs root, for
     /// network namespaces.
     Restarts(crate::restarts::Args),
 
-    /// What the harness starts on a core of its own: takes orders on standard input.
+    /// The client's process, which the harness starts and which reads its job from standard input.
     #[command(hide = true)]
     Client,
 }
 
-/// Of a whole run.
+/// Rounds of a whole run.
 const ROUNDS: u32 = 7;
 
 impl Args {
@@ -81,7 +82,7 @@ impl Args {
         }
     }
 
-    /// Whether nothing is left out that belongs to bench/results/latest.*.
+    /// Whether the run measures everything that the results in `bench/results` hold.
     pub fn is_whole(&self) -> bool {
         let Plan { rounds, quick, .. } = self.plan();
         self.shapes.is_empty() && self.peers.is_empty() && !quick && rounds >= ROUNDS

@@ -1,4 +1,4 @@
-//! Whether a server does what it is measured for.
+//! Checks that a server negotiates what it should and answers correctly.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,8 +13,8 @@ use crate::{
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Connects, asks twice on the same connection and compares everything: what was negotiated, the
-/// status, the length and every byte of the body.
+/// Sends two requests on one connection and checks the negotiated TLS parameters, the status, the
+/// length and every byte of the body.
 pub fn check(target: &Target, resource: Resource) -> anyhow::Result<Negotiated> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,4 +1,4 @@
-//! Who is measured, in which shape, and who is excused.
+//! Which servers are measured in which shape, and which are left out.
 
 use crate::{
     fixtures::Resource,
@@ -7,10 +7,10 @@ use crate::{
     terms::{Group, KeyExchange, KeyType, Terms},
 };
 
-/// What `--peer` takes.
+/// The values of `--peer`.
 pub const PEERS: [&str; 5] = ["hyper", "axum-server", "nginx", "h2o", "nghttpd"];
 
-/// A server in a group.
+/// A server in a group, with a number of workers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Contender {
     pub server: Server,
@@ -37,16 +37,16 @@ impl Contender {
         }
     }
 
-    /// Why it is not measured in this shape.
-    fn excuse(&self, shape: &Shape) -> Option<&'static str> {
+    /// The reason why this shape leaves the server out.
+    fn reason_to_leave_out(&self, shape: &Shape) -> Option<&'static str> {
         let resumed = matches!(shape.load, Load::Handshakes { resumed: true, .. });
         match self.server {
-            Server::Nginx if shape.resource() == Resource::Upload => {
-                Some("nothing in nginx itself reads a request's body without writing it somewhere")
-            }
-            Server::H2o if resumed && self.group == Group::Tls13 => {
-                Some("it gives no new ticket to who resumes, and the client uses each only once")
-            }
+            Server::Nginx if shape.resource() == Resource::Upload => Some(
+                "nginx itself has no way to read a request's body without writing it somewhere",
+            ),
+            Server::H2o if resumed && self.group == Group::Tls13 => Some(
+                "it issues no new ticket to a client that resumes, and the client uses each ticket only once",
+            ),
             _ => None,
         }
     }
@@ -88,15 +88,15 @@ pub fn of(
             })
         })
         .collect();
-    let excused = contenders
+    let left_out = contenders
         .iter()
-        .filter_map(|it| Some((*it, it.excuse(shape)?)))
+        .filter_map(|it| Some((*it, it.reason_to_leave_out(shape)?)))
         .collect();
     let measured = contenders
         .into_iter()
-        .filter(|it| it.excuse(shape).is_none())
+        .filter(|it| it.reason_to_leave_out(shape).is_none())
         .collect();
-    (measured, excused)
+    (measured, left_out)
 }
 
 fn all(quick: bool) -> Vec<(Server, Group)> {
@@ -111,7 +111,7 @@ fn all(quick: bool) -> Vec<(Server, Group)> {
         (Server::Hyper(Backend::NativeTls), Group::Tls12),
     ];
     if !quick {
-        // nghttpd has no way to be held to TLS 1.2.
+        // nghttpd has no option that limits it to TLS 1.2.
         all.extend([
             (Server::Corelane(Backend::Rustls), Group::Tls12),
             (Server::Hyper(Backend::Rustls), Group::Tls12),

@@ -1,4 +1,4 @@
-//! Who runs where.
+//! Which process runs on which core.
 
 use std::{ffi::OsStr, process::Command};
 
@@ -8,24 +8,26 @@ use rustix::{
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
 
-/// Two cores are enough: one for the server that is measured, one for the client.
+/// Two cores are enough: one for the server, one for the client.
 #[derive(Clone, Copy, Debug)]
 pub struct Cores {
     pub server: usize,
-    /// The second worker's, in the shape that has two: the client's too where there is no third.
+    /// The core of the second worker, in the shape with two. On a machine with two cores it is also the
+    /// client's.
     pub second: usize,
     pub client: usize,
 }
 
 impl Cores {
     pub fn choose() -> anyhow::Result<Self> {
-        let allowed = sched_getaffinity(None).context("cannot tell which cores may be used")?;
+        let allowed =
+            sched_getaffinity(None).context("cannot read which cores this process may use")?;
         let cores: Vec<_> = (0..CpuSet::MAX_CPU)
             .filter(|&cpu| allowed.is_set(cpu))
             .collect();
         ensure!(
             cores.len() >= 2,
-            "a server and a client need a core each; this process may use one only"
+            "a server and a client need one core each, but this process may use only one"
         );
         Ok(Self {
             server: cores[0],
@@ -34,11 +36,11 @@ impl Cores {
         })
     }
 
-    /// Keeps this process off the servers' core. What it starts chooses a core for itself.
+    /// Moves this process to the client's core. Processes that it starts choose their own.
     pub fn keep_to_client(&self) -> anyhow::Result<()> {
         let mut cores = CpuSet::new();
         cores.set(self.client);
-        sched_setaffinity(None, &cores).context("cannot stay on the client's core")
+        sched_setaffinity(None, &cores).context("cannot move to the client's core")
     }
 
     /// The cores of a server with this many workers, one or two.
@@ -50,14 +52,14 @@ impl Cores {
     }
 }
 
-/// A command that stays on these cores, and that the kernel ends when this process is gone,
-/// however it went.
+/// A command that runs on these cores and that the kernel ends with SIGTERM when this process ends, even
+/// after a crash.
 pub fn pinned(cores: &[usize], program: impl AsRef<OsStr>) -> Command {
     command(cores, "TERM", program)
 }
 
-/// The same for what makes a load. It may be standing still when this process goes, and would take
-/// no notice of SIGTERM until somebody lets it go on; there is nothing that it had to tidy up.
+/// As [`pinned`], with SIGKILL, for the clients. A stopped process does not receive SIGTERM, and clients
+/// have nothing to clean up.
 pub fn pinned_load(core: usize, program: impl AsRef<OsStr>) -> Command {
     command(&[core], "KILL", program)
 }
@@ -71,7 +73,7 @@ fn command(cores: &[usize], signal: &str, program: impl AsRef<OsStr>) -> Command
     command
 }
 
-/// A thousand connections are open at once, on either side; children inherit this.
+/// Raises the limit of open files, also for children: a thousand connections are open at a time.
 pub fn raise_open_files() -> anyhow::Result<()> {
     const WANTED: u64 = 4096;
     let limit = getrlimit(Resource::Nofile);
@@ -80,8 +82,9 @@ pub fn raise_open_files() -> anyhow::Result<()> {
             current: Some(WANTED),
             ..limit
         };
-        setrlimit(Resource::Nofile, raised)
-            .with_context(|| format!("cannot open {WANTED} files at once: see `ulimit -Hn`"))?;
+        setrlimit(Resource::Nofile, raised).with_context(|| {
+            format!("cannot raise the limit of open files to {WANTED}: see `ulimit -Hn`")
+        })?;
     }
     Ok(())
 }

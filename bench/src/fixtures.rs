@@ -1,5 +1,5 @@
-//! What all servers of a run are given: two certificates with their keys, and the files to answer
-//! with. In memory where the system has a place for that.
+//! Files that all servers of a run share: two certificates with their keys, and the bodies of the
+//! responses. They are in memory (`/dev/shm`) if the system has that.
 
 use std::{
     fs,
@@ -14,24 +14,24 @@ use tempfile::TempDir;
 
 use crate::terms::KeyType;
 
-/// What is asked for, and what answers it.
+/// What a request asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 pub enum Resource {
     Tiny,
     K16,
     K64,
     M1,
-    /// POST of as many bytes as `M1` has; the response is their number.
+    /// POST of 1 MiB. The response is the number of bytes.
     Upload,
 }
 
-/// Bytes of an upload.
+/// Length of an upload, in bytes.
 pub const UPLOAD: usize = 1 << 20;
 
 impl Resource {
     const ALL: [Self; 5] = [Self::Tiny, Self::K16, Self::K64, Self::M1, Self::Upload];
 
-    /// The file's name and, behind a slash, the path.
+    /// The name of the file, and the request's path without its slash.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tiny => "tiny",
@@ -54,7 +54,7 @@ impl Resource {
     }
 }
 
-/// The same bytes in every run, and nothing that any layer could shorten.
+/// The same bytes in every run. No layer can compress them.
 fn noise(length: usize) -> Vec<u8> {
     let blocks = (0u64..).flat_map(|index| Sha256::digest(index.to_be_bytes()));
     blocks.take(length).collect()
@@ -81,7 +81,7 @@ impl Fixtures {
         };
         let directory = tempfile::Builder::new()
             .prefix("corelane-bench-")
-            // Some servers give up root, and then read what they serve.
+            // Some servers give up root before they read the files.
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir_in(&place)
             .with_context(|| format!("cannot write to {}", place.display()))?;
@@ -116,7 +116,7 @@ impl Fixtures {
         }
     }
 
-    /// The directory of the files to answer with.
+    /// The directory of the response bodies.
     pub fn bodies(&self) -> PathBuf {
         self.directory.path().join("bodies")
     }
@@ -125,7 +125,7 @@ impl Fixtures {
         self.bodies().join(resource.name())
     }
 
-    /// A new directory for what one server writes.
+    /// A new directory for the files of one server.
     pub fn scratch(&self) -> anyhow::Result<TempDir> {
         Ok(tempfile::Builder::new()
             .permissions(fs::Permissions::from_mode(0o755))

@@ -1,4 +1,4 @@
-//! What makes a load: a process of its own, which can be made to stand still and to go on.
+//! A load generator: a client process that the harness can stop (SIGSTOP) and resume (SIGCONT).
 
 use std::{
     os::fd::BorrowedFd,
@@ -12,26 +12,30 @@ use rustix::{
     process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid},
 };
 
-/// Dropping it has to end its process, be it standing still or not.
+/// Dropping it must end its process, stopped or not.
 pub trait Generator {
     fn process(&self) -> Pid;
 
-    /// Readable when all is done, or the process has ended.
+    /// Readable when the load is done or the process has ended.
     fn done(&self) -> BorrowedFd<'_>;
 
-    /// When all is done: an error where not all was as it should be.
+    /// Checks the outcome when the load is done.
+    ///
+    /// # Errors
+    ///
+    /// If a request failed or a response was wrong.
     fn verify(&mut self) -> anyhow::Result<()>;
 }
 
-pub fn go_on(generator: &(impl Generator + ?Sized)) -> anyhow::Result<()> {
-    kill_process(generator.process(), Signal::CONT).context("cannot let the client go on")
+pub fn resume(generator: &(impl Generator + ?Sized)) -> anyhow::Result<()> {
+    kill_process(generator.process(), Signal::CONT).context("cannot resume the client")
 }
 
-pub fn stand_still(generator: &(impl Generator + ?Sized)) -> anyhow::Result<()> {
-    kill_process(generator.process(), Signal::STOP).context("cannot make the client stand still")
+pub fn stop(generator: &(impl Generator + ?Sized)) -> anyhow::Result<()> {
+    kill_process(generator.process(), Signal::STOP).context("cannot stop the client")
 }
 
-/// Whether all is done before this time.
+/// Waits until the load is done, but not longer than `deadline`. Whether it is done.
 pub fn is_done_by(
     generator: &(impl Generator + ?Sized),
     deadline: Instant,
@@ -41,17 +45,17 @@ pub fn is_done_by(
         let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now()))?;
         match poll(&mut [PollFd::new(&done, PollFlags::IN)], Some(&left)) {
             Ok(ready) => return Ok(ready > 0),
-            // A signal, which is looked at between turns (`interrupt.rs`).
+            // A signal: `interrupt.rs` handles it between turns.
             Err(Errno::INTR) => {}
             Err(error) => return Err(error).context("cannot wait for the client"),
         }
     }
 }
 
-/// For one that stops itself when it has been started.
-pub fn wait_until_it_stands(process: Pid) -> anyhow::Result<()> {
+/// Waits for a process that stops itself when it starts.
+pub fn wait_until_stopped(process: Pid) -> anyhow::Result<()> {
     let deadline = Instant::now() + Duration::from_secs(10);
-    // Looked at only: whoever started it waits for its end.
+    // NOWAIT leaves the exit status to the code that started the process.
     let options = WaitIdOptions::STOPPED
         | WaitIdOptions::EXITED
         | WaitIdOptions::NOHANG
@@ -59,8 +63,8 @@ pub fn wait_until_it_stands(process: Pid) -> anyhow::Result<()> {
     loop {
         match waitid(WaitId::Pid(process), options)? {
             Some(status) if status.stopped() => return Ok(()),
-            Some(status) => bail!("ended before it began: {status:?}"),
-            None if Instant::now() > deadline => bail!("has not started after 10 s"),
+            Some(status) => bail!("ended before it stopped itself: {status:?}"),
+            None if Instant::now() > deadline => bail!("has not stopped itself after 10 s"),
             None => std::thread::sleep(Duration::from_millis(1)),
         }
     }
@@ -89,7 +93,7 @@ mod tests {
             let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
             Self {
                 child,
-                ended: ended.expect("it is a child of ours"),
+                ended: ended.expect("it is a child"),
             }
         }
     }
@@ -111,20 +115,20 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_done_before_it_goes_on() {
+    fn stopped_process_is_not_done_until_resumed() {
         let mut shell = Shell::start("kill -STOP $$; exit 0");
-        wait_until_it_stands(shell.process()).expect("it stops itself");
-        assert!(!is_done_by(&shell, Instant::now()).expect("it can be waited for"));
-        go_on(&shell).expect("it is a child of ours");
+        wait_until_stopped(shell.process()).expect("it stops itself");
+        assert!(!is_done_by(&shell, Instant::now()).expect("it is a child"));
+        resume(&shell).expect("it is a child");
         let deadline = Instant::now() + Duration::from_secs(60);
-        assert!(is_done_by(&shell, deadline).expect("it can be waited for"));
+        assert!(is_done_by(&shell, deadline).expect("it is a child"));
         shell.verify().expect("exit 0");
     }
 
     #[test]
-    fn who_ends_at_once_never_stands() {
+    fn process_that_exits_at_once_is_an_error() {
         let mut shell = Shell::start("exit 3");
-        wait_until_it_stands(shell.process()).expect_err("it has ended");
+        wait_until_stopped(shell.process()).expect_err("it has ended");
         let error = shell.verify().expect_err("exit 3");
         assert!(error.to_string().contains('3'), "{error}");
     }

@@ -1,4 +1,4 @@
-//! What corelane wants to reach, and whether it did.
+//! corelane's goals, and whether a run meets them.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ enum Against {
     Peer(Server),
     /// The same server with one worker.
     OneWorker,
-    /// Nothing: the figure itself has a limit.
+    /// No server: the limit is on the figure itself.
     Itself,
 }
 
@@ -66,19 +66,19 @@ const fn goal(group: Group, shape: &'static str, against: Against, limit: f64) -
     }
 }
 
-/// A goal beside what was measured.
+/// A goal and the measured figure.
 #[derive(Debug, Serialize)]
 pub struct Judged {
     pub group: Group,
     pub shape: &'static str,
-    /// Whose figure corelane's is divided by; none where the figure itself has the limit.
+    /// The server by whose figure corelane's is divided. None if the limit is on the figure itself.
     pub against: Option<String>,
     pub limit: f64,
     pub measured: Spread,
     pub verdict: Verdict,
 }
 
-/// Those goals that this run can tell of.
+/// Judges the goals whose shapes and servers this run has measured.
 pub fn judge(shapes: &[ShapeResult]) -> Vec<Judged> {
     let judged = GOALS.iter().filter_map(|goal| {
         let shape = shapes.iter().find(|shape| shape.name == goal.shape)?;
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn goals_are_judged_by_the_rounds() {
+    fn goal_verdict_depends_on_the_quartiles() {
         let shape = tiny_x32(vec![
             measured(Server::Corelane(Backend::Rustls), &[1.0, 2.0, 1.5], None),
             measured(Server::Hyper(Backend::Rustls), &[2.0, 4.0, 3.0], None),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn who_erred_has_no_figure_and_is_no_best_peer() {
+    fn server_with_an_error_is_not_the_best_peer() {
         let shape = tiny_x32(vec![
             measured(Server::Corelane(Backend::Rustls), &[1.0], None),
             measured(Server::Hyper(Backend::Rustls), &[2.0], None),

@@ -65,13 +65,13 @@ impl H2load {
             load,
             terms,
         };
-        generator::wait_until_it_stands(h2load.process()).context("h2load")?;
+        generator::wait_until_stopped(h2load.process()).context("h2load")?;
         Ok(h2load)
     }
 
     /// All of it in one go: how many requests per second were answered.
     pub fn run(mut self) -> anyhow::Result<f64> {
-        generator::go_on(&self)?;
+        generator::resume(&self)?;
         self.finish()
     }
 

@@ -48,7 +48,7 @@ use crate::{
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let ended = match &args.command {
+    let result = match &args.command {
         Some(Command::Client) => client::run().map(|()| true),
         Some(Command::Instructions(args)) => instructions::run(args),
         Some(Command::Floods(args)) => floods::run(args),
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         }
         None => run(&args),
     };
-    match ended {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all servers did what they were asked; what they did is in the report.
+/// Runs the comparison. False if a server did not do what it was asked; the report says which one.
 fn run(args: &Args) -> anyhow::Result<bool> {
     interrupt::catch()?;
     cores::raise_open_files()?;
@@ -98,7 +98,7 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     }
     let shapes = rounds.into_iter().map(Rounds::into_result);
     let run = Run::new(machine, shapes.collect());
-    // A part of it is for looking at, and does not replace the whole.
+    // A partial run is only printed and does not replace the results of a whole one.
     if args.is_whole() {
         report::write(&run).context("cannot write the report")?;
     }

@@ -199,10 +199,10 @@ impl Underway {
     /// Goes on for so long at the most. Afterwards the server is at rest too.
     pub fn turn(&mut self, slice: Duration, running: &mut Running) -> anyhow::Result<()> {
         let begin = Instant::now();
-        generator::go_on(&*self.generator)?;
+        generator::resume(&*self.generator)?;
         self.ended = generator::is_done_by(&*self.generator, begin + slice)?;
         if !self.ended {
-            generator::stand_still(&*self.generator)?;
+            generator::stop(&*self.generator)?;
         }
         self.ran += begin.elapsed();
         ensure!(

@@ -1,4 +1,4 @@
-//! A connection of the harness's own client, one request at a time.
+//! A connection of the harness's own client.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -39,9 +39,11 @@ impl Connection {
         let resumed = match session.handshake_kind() {
             Some(HandshakeKind::Full) => false,
             Some(HandshakeKind::Resumed) => true,
-            other => anyhow::bail!("a handshake that is neither full nor resumed: {other:?}"),
+            other => anyhow::bail!("the handshake is neither full nor resumed: {other:?}"),
         };
-        let (requests, connection) = handshake(stream).await.context("the HTTP/2 preface")?;
+        let (requests, connection) = handshake(stream)
+            .await
+            .context("the HTTP/2 handshake failed")?;
         let driver = tokio::spawn(connection);
         Ok(Self {
             requests,
@@ -51,7 +53,7 @@ impl Connection {
         })
     }
 
-    /// Asks, and compares the response to the last byte.
+    /// Sends a request and compares every byte of the response.
     pub async fn ask(&self, resource: Resource) -> anyhow::Result<()> {
         let method = match resource {
             Resource::Upload => Method::POST,
@@ -71,36 +73,36 @@ impl Connection {
         let mut response = pin!(response);
         if upload {
             let last = self.upload(body, UPLOAD - 1).await?;
-            // Nothing less than waiting shows that nothing comes.
+            // Only waiting shows that no response comes.
             let early = timeout(Duration::from_millis(50), &mut response).await;
             ensure!(
                 early.is_err(),
-                "answered an upload before its last byte was there"
+                "the server answered an upload before its last byte"
             );
             last.finish()?;
         }
         let response = response.await.context("no response")?;
         ensure!(
             response.status() == StatusCode::OK,
-            "answered {}",
+            "the server answered {}",
             response.status()
         );
         let wanted = resource.body();
         let mut got = Vec::with_capacity(wanted.len());
         let mut body = response.into_body();
         while let Some(data) = body.data().await {
-            let data = data.context("the response's body broke off")?;
+            let data = data.context("the response's body is incomplete")?;
             body.flow_control().release_capacity(data.len())?;
             got.extend_from_slice(&data);
         }
         let (length, wanted_length) = (got.len(), wanted.len());
         ensure!(
             length == wanted_length,
-            "a body of {length} bytes, not {wanted_length}"
+            "the body has {length} bytes instead of {wanted_length}"
         );
         ensure!(
             got == wanted,
-            "a body of the right length and with other bytes"
+            "the body has the right length but other bytes"
         );
         Ok(())
     }
@@ -122,16 +124,16 @@ impl Connection {
         Ok(LastByte(stream))
     }
 
-    /// Says goodbye and waits until it has left.
+    /// Closes the connection and waits until it is closed.
     pub async fn close(self) -> anyhow::Result<()> {
         drop(self.requests);
-        // Servers differ in how they take leave; all requests were answered by then.
+        // Servers close connections in different ways. All requests have been answered by now.
         let _ = self.driver.await?;
         Ok(())
     }
 }
 
-/// The end of an upload that was held back.
+/// The last byte of an upload, which is held back.
 struct LastByte(h2::SendStream<Bytes>);
 
 impl LastByte {

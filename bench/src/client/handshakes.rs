@@ -1,4 +1,4 @@
-//! Connects, asks once and closes, over and over, a few at a time.
+//! Connects, sends one request and closes, again and again, on 16 connections at a time.
 
 use std::{sync::Arc, time::Instant};
 
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{fixtures::Resource, terms::Group};
 
-/// Connections at once: enough for the server to be busy whenever it can be.
+/// Connections at a time: enough to keep the server busy.
 const LANES: u32 = 16;
 
-/// Sessions that a lane remembers: more than it is ever given at once.
+/// Sessions that a lane stores: more than a server issues for one connection.
 const SESSIONS: usize = 64;
 
 pub fn run(
@@ -27,8 +27,8 @@ pub fn run(
     ready: &mut dyn FnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<Done> {
     let tls = target.tls()?;
-    // Sessions are a lane's own: under TLS 1.3 each can be used once only.
-    let mut lanes: Vec<_> = (0..LANES).map(|_| forgetful(&tls)).collect();
+    // Each lane has its own sessions: under TLS 1.3 each session is used only once.
+    let mut lanes: Vec<_> = (0..LANES).map(|_| without_sessions(&tls)).collect();
     if resumed {
         for lane in &mut lanes {
             runtime.block_on(once(target, lane, false))?;
@@ -46,7 +46,7 @@ pub fn run(
                     let tls = if resumed {
                         Arc::clone(&lane)
                     } else {
-                        forgetful(&lane)
+                        without_sessions(&lane)
                     };
                     once(&target, &tls, resumed).await?;
                 }
@@ -64,9 +64,9 @@ pub fn run(
     })
 }
 
-/// The same configuration with no sessions yet. It takes tickets even where it will never use them,
-/// as clients do that want full handshakes for no other reason than having none.
-fn forgetful(tls: &ClientConfig) -> Arc<ClientConfig> {
+/// The same configuration with an empty store of sessions. The store accepts tickets even if no later
+/// connection uses them, as an ordinary client does.
+fn without_sessions(tls: &ClientConfig) -> Arc<ClientConfig> {
     let mut tls = tls.clone();
     tls.resumption = Resumption::in_memory_sessions(SESSIONS);
     Arc::new(tls)
@@ -77,12 +77,9 @@ async fn once(target: &Target, tls: &Arc<ClientConfig>, resumed: bool) -> anyhow
         let mut connection = Connection::open(target, Arc::clone(tls)).await?;
         let what = |resumed| if resumed { "resumed" } else { "full" };
         let (got, wanted) = (what(connection.resumed), what(resumed));
-        ensure!(
-            got == wanted,
-            "a {got} handshake where a {wanted} one was wanted"
-        );
+        ensure!(got == wanted, "the handshake was {got}, not {wanted}");
         if resumed && target.terms.group == Group::Tls12 {
-            // There is no key exchange in it.
+            // A resumed handshake under TLS 1.2 has no key exchange.
             connection.negotiated.key_exchange = target.terms.key_exchange().into();
         }
         target.terms.verify(&connection.negotiated)?;
@@ -91,5 +88,5 @@ async fn once(target: &Target, tls: &Arc<ClientConfig>, resumed: bool) -> anyhow
     };
     timeout(DEADLINE, all)
         .await
-        .context("a connection took too long")?
+        .context("the connection took longer than 20 s")?
 }

@@ -1,4 +1,4 @@
-//! Connections that ask once and stay.
+//! Opens connections, sends one request on each and keeps them open.
 
 use std::{sync::Arc, time::Instant};
 
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::fixtures::Resource;
 
-/// Connections that are made at once.
+/// Connections that are opened at a time.
 const LANES: usize = 16;
 
-/// What became of it, and what has to be kept to keep them open.
+/// Returns the connections too: dropping them closes them.
 pub fn run(
     runtime: &Runtime,
     target: &Target,
@@ -33,7 +33,7 @@ pub fn run(
         let mut tasks = JoinSet::new();
         for _ in 0..connections {
             if tasks.len() == LANES {
-                open.extend(tasks.join_next().await.context("there are some")??);
+                open.extend(tasks.join_next().await.context("the set is not empty")??);
             }
             let (target, tls) = (target.clone(), Arc::clone(&tls));
             tasks.spawn(async move {
@@ -44,7 +44,7 @@ pub fn run(
                     anyhow::Ok(connection)
                 })
                 .await
-                .context("a connection took too long")?
+                .context("the connection took longer than 20 s")?
             });
         }
         while let Some(ended) = tasks.join_next().await {

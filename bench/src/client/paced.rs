@@ -1,4 +1,4 @@
-//! Requests that come at a given rate, whatever becomes of those before them.
+//! Sends requests at a given rate, without waiting for earlier responses.
 
 use std::{
     sync::Arc,
@@ -15,8 +15,8 @@ use super::{
 };
 use crate::fixtures::Resource;
 
-/// Tells how many microseconds each request took, from the moment it was due: one that had to wait for
-/// those before it is as late as it is.
+/// Measures how many microseconds each request took from the moment it was due: time that it waited
+/// behind earlier requests counts.
 pub fn run(
     runtime: &Runtime,
     target: &Target,
@@ -40,7 +40,7 @@ pub fn run(
         let mut asked = JoinSet::new();
         for (index, connection) in (0..requests).zip(open.iter().cycle()) {
             let due = begin + Duration::from_secs_f64(f64::from(index) / rate);
-            // The core is this client's alone, and a timer would be a millisecond late.
+            // No other process needs this core, and a timer would fire up to a millisecond late.
             while Instant::now() < due {
                 tokio::task::yield_now().await;
             }
@@ -48,7 +48,7 @@ pub fn run(
             asked.spawn(async move {
                 timeout(DEADLINE, connection.ask(Resource::Tiny))
                     .await
-                    .context("a request took too long")??;
+                    .context("the request took longer than 20 s")??;
                 anyhow::Ok(due.elapsed().as_secs_f64() * 1e6)
             });
         }

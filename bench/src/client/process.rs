@@ -74,7 +74,7 @@ impl Client {
 
     /// Stops the process with its first step pending.
     pub fn stand_by(mut self) -> anyhow::Result<Self> {
-        generator::stand_still(&self)?;
+        generator::stop(&self)?;
         self.begin("go")?;
         Ok(self)
     }

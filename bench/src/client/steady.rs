@@ -1,4 +1,4 @@
-//! A well-behaved client: a few connections, a few requests per second, and how long each took.
+//! A well-behaved client: few connections, few requests per second, and the latency of each.
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,13 +42,14 @@ impl Steady {
         Ok(Self { open, rate })
     }
 
-    /// Time begins when a request is sent: this client shares its core with others, and is often late.
+    /// Measures each request from when it is sent, not from when it is due: this client shares its core
+    /// with others and is often late.
     pub fn ask(&self, runtime: &Runtime, requests: u32) -> anyhow::Result<Done> {
         runtime.block_on(async {
             let begin = Instant::now();
             let mut asked = JoinSet::new();
             for (i, connection) in (0..requests).zip(self.open.iter().cycle()) {
-                // Unevenly, so as to keep step with nobody.
+                // At uneven intervals, so that requests do not fall in step with the attackers' ticks.
                 let uneven = f64::from(i) * 0.618;
                 let due = (f64::from(i) + uneven.fract() / 2.0) / self.rate;
                 sleep_until(begin + Duration::from_secs_f64(due)).await;
@@ -57,7 +58,7 @@ impl Steady {
                     let sent = Instant::now();
                     timeout(DEADLINE, connection.ask(Resource::Tiny))
                         .await
-                        .context("a request took too long")??;
+                        .context("the request took longer than 20 s")??;
                     anyhow::Ok(sent.elapsed().as_secs_f64() * 1e6)
                 });
             }

@@ -1,4 +1,4 @@
-//! Whom a client talks to, and by which terms.
+//! The server that a client connects to, and the TLS parameters that it offers.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -17,13 +17,13 @@ use crate::terms::{Group, KeyExchange, KeyType, Negotiated, Terms};
 pub struct Target {
     pub addr: SocketAddr,
     pub terms: Terms,
-    /// The certificate that the server has to show.
+    /// The certificate that the server must present.
     pub certificate: PathBuf,
 }
 
 impl Target {
-    /// Offers the terms and nothing else. Sessions are kept in memory, so a clone of it starts with
-    /// the same ones and `Resumption` has to be set for others.
+    /// A client configuration that offers these terms and nothing else. Clones share the sessions that
+    /// it stores in memory, unless `resumption` is set again.
     pub fn tls(&self) -> anyhow::Result<ClientConfig> {
         let mut provider = aws_lc_rs::default_provider();
         provider.cipher_suites = vec![match (self.terms.group, self.terms.key_type) {
@@ -51,9 +51,9 @@ impl Target {
     }
 }
 
-/// By OpenSSL's names.
+/// What was negotiated, by OpenSSL's names.
 pub fn negotiated(tls: &ClientConnection) -> anyhow::Result<Negotiated> {
-    let unfinished = "the handshake is not over";
+    let unfinished = "the handshake is not finished";
     let version = match tls.protocol_version().context(unfinished)? {
         ProtocolVersion::TLSv1_3 => "TLSv1.3".into(),
         ProtocolVersion::TLSv1_2 => "TLSv1.2".into(),
@@ -67,7 +67,7 @@ pub fn negotiated(tls: &ClientConnection) -> anyhow::Result<Negotiated> {
         CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => "ECDHE-RSA-AES128-GCM-SHA256".into(),
         other => format!("{other:?}"),
     };
-    // A session resumed under TLS 1.2 has no key exchange.
+    // A resumed session under TLS 1.2 has no key exchange.
     let key_exchange = match tls
         .negotiated_key_exchange_group()
         .map(|group| group.name())
