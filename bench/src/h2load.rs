@@ -1,4 +1,4 @@
-//! h2load: how it is started, and what it reports.
+//! Starts h2load and reads its report.
 
 use std::{
     fs::File,
@@ -20,27 +20,27 @@ use crate::{
     terms::{Group, Negotiated, Terms},
 };
 
-/// Windows of 16 MiB, so that responses do not wait for the client.
+/// Flow-control windows of 16 MiB, so that responses do not wait for the client.
 const WINDOW_BITS: &str = "24";
 
-/// Stops itself, so that it can be waited for, and becomes h2load when it is let go on.
+/// A shell that stops itself and, when it is resumed, becomes h2load.
 const STAND_STILL: &str = r#"kill -STOP $$; exec "$@""#;
 
-/// Its process. Dropping it ends it.
+/// The process of h2load. Dropping it ends the process.
 #[derive(Debug)]
 pub struct H2load {
     child: Child,
     /// Readable when the process has ended.
     ended: OwnedFd,
-    /// Files and not pipes: nobody reads while it runs.
-    said: File,
-    complained: File,
+    /// Files instead of pipes, since the harness does not read while h2load runs.
+    stdout: File,
+    stderr: File,
     load: Requests,
     terms: Terms,
 }
 
 impl H2load {
-    /// Started, and standing still before its first step.
+    /// Starts h2load, stopped before its first step.
     pub fn start(
         load: Requests,
         addr: SocketAddr,
@@ -48,20 +48,20 @@ impl H2load {
         fixtures: &Fixtures,
         cores: Cores,
     ) -> anyhow::Result<Self> {
-        let (said, complained) = (tempfile::tempfile()?, tempfile::tempfile()?);
+        let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let child = command(load, addr, terms, fixtures, cores)
             .stdin(Stdio::null())
-            .stdout(said.try_clone()?)
-            .stderr(complained.try_clone()?)
+            .stdout(stdout.try_clone()?)
+            .stderr(stderr.try_clone()?)
             .spawn()
             .context("cannot run h2load")?;
         let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
-            .context("cannot tell when h2load ends")?;
+            .context("cannot watch h2load's process")?;
         let h2load = Self {
             child,
             ended,
-            said,
-            complained,
+            stdout,
+            stderr,
             load,
             terms,
         };
@@ -69,24 +69,24 @@ impl H2load {
         Ok(h2load)
     }
 
-    /// All of it in one go: how many requests per second were answered.
+    /// Runs the whole load without a stop. Returns the requests per second.
     pub fn run(mut self) -> anyhow::Result<f64> {
         generator::resume(&self)?;
         self.finish()
     }
 
-    /// Waits for its end. An error where not all was as it should be.
+    /// Waits until h2load exits and checks its report. Returns the requests per second.
     fn finish(&mut self) -> anyhow::Result<f64> {
         let status = self.child.wait()?;
-        let text = all(&mut self.said)?;
+        let text = all(&mut self.stdout)?;
         ensure!(
             status.success(),
             "h2load failed ({status}): {}",
-            all(&mut self.complained)?.trim()
+            all(&mut self.stderr)?.trim()
         );
         let report: Report = text
             .parse()
-            .with_context(|| format!("h2load says:\n{text}"))?;
+            .with_context(|| format!("h2load printed:\n{text}"))?;
         let Requests {
             requests, resource, ..
         } = self.load;
@@ -111,7 +111,7 @@ impl Generator for H2load {
 
 impl Drop for H2load {
     fn drop(&mut self) {
-        // By SIGKILL, which does not wait until the process goes on.
+        // SIGKILL, which ends a stopped process too.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -141,8 +141,8 @@ fn command(
         .args(["--tls13-ciphers", terms.cipher_under(Group::Tls13)])
         .args(["--ciphers", terms.cipher_under(Group::Tls12)])
         .args(["--groups", &groups.join(":")])
-        // A server that no longer answers is an error and not the end of the run. Between two turns
-        // there is less than a second.
+        // If a server stops answering, that is its error, and the run continues. Between two turns of a
+        // load there is less than a second.
         .args(["--connection-inactivity-timeout", "30s"]);
     if load.resource != Resource::Tiny {
         command.args(["-w", WINDOW_BITS, "-W", WINDOW_BITS]);
@@ -154,7 +154,7 @@ fn command(
     command
 }
 
-/// What h2load prints, as far as it is needed.
+/// The parts of h2load's output that are checked.
 #[derive(Debug)]
 struct Report {
     negotiated: Negotiated,
@@ -162,7 +162,7 @@ struct Report {
     succeeded: u64,
     status_2xx: u64,
     body_bytes: u64,
-    /// The lines that tell of success and failure.
+    /// The lines on success and failure, for error messages.
     shown: String,
 }
 
@@ -178,7 +178,7 @@ impl Report {
         let got = self.body_bytes;
         ensure!(
             got == wanted,
-            "{got} bytes of bodies came back, not {wanted}"
+            "the bodies have {got} bytes in all instead of {wanted}"
         );
         Ok(())
     }
@@ -194,7 +194,7 @@ impl FromStr for Report {
                 .map(str::trim)
                 .with_context(|| format!("no line {start:?}"))
         };
-        // Before a word, as in "200 succeeded, 0 failed".
+        // The number before a word, as in "200 succeeded, 0 failed".
         let before = |line: &str, word: &str| -> anyhow::Result<u64> {
             let item = line.split(", ").find_map(|item| item.strip_suffix(word));
             item.and_then(|number| number.trim().parse().ok())
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
     use crate::terms::{KeyExchange, KeyType};
 
-    const SAID: &str = "\
+    const OUTPUT: &str = "\
 starting benchmark...
 spawning thread #0: 10 total client(s). 20000 total requests
 TLS Protocol: TLSv1.3
@@ -265,8 +265,8 @@ time for request:      537us      5.41ms      1.28ms       497us    79.20%
     }
 
     #[test]
-    fn a_report_is_read() {
-        let report: Report = SAID.parse().expect("h2load's own");
+    fn report_is_parsed() {
+        let report: Report = OUTPUT.parse().expect("h2load's own");
         assert_eq!(report.rate, 217_410.21);
         assert_eq!(report.body_bytes, 260_000);
         assert_eq!(
@@ -276,17 +276,17 @@ time for request:      537us      5.41ms      1.28ms       497us    79.20%
     }
 
     #[test]
-    fn one_failure_in_20000_is_an_error() {
-        let report: Report = SAID.parse().expect("h2load's own");
+    fn one_failed_request_is_an_error() {
+        let report: Report = OUTPUT.parse().expect("h2load's own");
         let error = report.verify(20_000, 13, terms()).expect_err("one failed");
         assert!(error.to_string().contains("19999 2xx"), "{error}");
     }
 
     #[test]
-    fn a_missing_byte_is_an_error() {
-        let good = SAID.replace("19999", "20000");
+    fn missing_byte_is_an_error() {
+        let good = OUTPUT.replace("19999", "20000");
         let report: Report = good.parse().expect("h2load's own");
-        report.verify(20_000, 13, terms()).expect("all is right");
+        report.verify(20_000, 13, terms()).expect("it is correct");
         let report: Report = good
             .replace("260000", "259999")
             .parse()
@@ -297,8 +297,8 @@ time for request:      537us      5.41ms      1.28ms       497us    79.20%
     }
 
     #[test]
-    fn another_cipher_is_an_error() {
-        let other = SAID
+    fn wrong_cipher_is_an_error() {
+        let other = OUTPUT
             .replace("19999", "20000")
             .replace("AES_128_GCM_SHA256", "AES_256_GCM_SHA384");
         let report: Report = other.parse().expect("h2load's own");
@@ -309,9 +309,9 @@ time for request:      537us      5.41ms      1.28ms       497us    79.20%
     }
 
     #[test]
-    fn what_is_no_report_is_an_error() {
+    fn other_output_is_an_error() {
         "h2load: connection refused"
             .parse::<Report>()
-            .expect_err("no report");
+            .expect_err("not a report");
     }
 }

@@ -1,4 +1,4 @@
-//! What has to be on the machine before anything can be measured.
+//! Installs and builds the servers.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 
 use crate::options::{Allocator, Driver};
 
-/// The servers in Rust, and how they are wanted.
+/// The servers written in Rust, and the options they are built and started with.
 #[derive(Clone, Debug)]
 pub struct Builds {
     target: PathBuf,
@@ -27,9 +27,9 @@ impl Builds {
         }
     }
 
-    /// Installs the peers that are packages and builds those that are not.
+    /// Installs the peers from packages and builds those written in Rust.
     pub fn make(&self) -> anyhow::Result<()> {
-        eprintln!("bench/setup, and building the servers in Rust");
+        eprintln!("running bench/setup and building the servers in Rust");
         succeed(&mut Command::new(root().join("bench/setup")))?;
         let mut cargo = cargo_build(&peers(), &self.target);
         cargo.arg("--bins");
@@ -39,8 +39,8 @@ impl Builds {
         succeed(&mut cargo)
     }
 
-    /// Builds corelane's server alone, with the system's allocator, from the tree that is at `root`,
-    /// and puts the program where it is wanted.
+    /// Builds only corelane's server, with the system's allocator, from the source tree at `root`, and
+    /// copies it to `program`.
     pub fn make_corelane(root: &Path, program: &Path) -> anyhow::Result<()> {
         let target = target_of(Allocator::System);
         let mut cargo = cargo_build(&root.join("bench/peers"), &target);
@@ -55,7 +55,7 @@ impl Builds {
     }
 }
 
-/// A directory per allocator: neither is taken for the other with --no-build.
+/// One target directory for each allocator, so that `--no-build` never uses the wrong build.
 fn target_of(allocator: Allocator) -> PathBuf {
     root().join("target/bench-peers").join(allocator.name())
 }

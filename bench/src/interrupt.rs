@@ -1,6 +1,6 @@
-//! ctrl-c and SIGTERM: the run ends at the next step, as by any other error, so that the servers
-//! are stopped and the files removed on the way out. A second signal ends the process at once; the
-//! kernel then stops the servers and what makes their load (`cores.rs`).
+//! SIGINT and SIGTERM. The first signal ends the run at its next step, as an error does, so that the
+//! servers are stopped and the files removed. A second signal ends the process at once, and the kernel
+//! ends the servers and clients (`cores.rs`).
 
 use std::sync::{
     Arc, LazyLock,
@@ -12,20 +12,20 @@ use signal_hook::{
     flag,
 };
 
-static ASKED_TO_STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Default::default);
+static STOP_REQUESTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Default::default);
 
 pub fn catch() -> std::io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
-        // In this order: the first signal finds the flag down and only raises it.
-        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&ASKED_TO_STOP))?;
-        flag::register(signal, Arc::clone(&ASKED_TO_STOP))?;
+        // The order matters: at the first signal the flag is not set yet, so it is only set.
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&STOP_REQUESTED))?;
+        flag::register(signal, Arc::clone(&STOP_REQUESTED))?;
     }
     Ok(())
 }
 
 pub fn check() -> anyhow::Result<()> {
     anyhow::ensure!(
-        !ASKED_TO_STOP.load(Ordering::Relaxed),
+        !STOP_REQUESTED.load(Ordering::Relaxed),
         "stopped by a signal"
     );
     Ok(())

@@ -1,4 +1,4 @@
-//! Where it was measured, and with what.
+//! The machine, and the versions of everything that takes part.
 
 use std::{collections::BTreeMap, fs, process::Command, time::SystemTime};
 
@@ -23,7 +23,7 @@ pub struct Machine {
     pub driver: &'static str,
     pub rounds: u32,
     pub quick: bool,
-    /// On two cores the client and a second worker share one.
+    /// True on a machine with two cores.
     pub client_shares_core_with_second_worker: bool,
     pub versions: BTreeMap<String, String>,
 }
@@ -51,7 +51,7 @@ pub fn describe(site: &Site) -> anyhow::Result<Machine> {
     })
 }
 
-/// With a mark where the work tree is not what was committed.
+/// The commit, with a note if the work tree has changes.
 fn commit() -> String {
     let git = |args: &[&str]| {
         let output = Command::new("git")
@@ -63,7 +63,7 @@ fn commit() -> String {
     };
     match git(&["rev-parse", "--short=12", "HEAD"]).filter(|it| !it.is_empty()) {
         None => "unknown".into(),
-        // Results lie in the tree too, and are no change of what is measured.
+        // New results in the tree do not change what is measured.
         Some(commit) => match git(&["status", "--porcelain", "--", ".", ":!bench/results"]) {
             Some(changes) if changes.is_empty() => commit,
             _ => format!("{commit} with changes"),
@@ -82,7 +82,7 @@ fn first_line(program: &str, args: &[&str]) -> Option<String> {
         .env("PATH", path_with_sbin())
         .output()
         .ok()?;
-    // nginx says it on standard error.
+    // nginx prints its version to standard error.
     let text = [output.stdout, output.stderr].concat();
     Some(String::from_utf8_lossy(&text).lines().next()?.to_owned())
 }
@@ -124,8 +124,8 @@ fn versions() -> anyhow::Result<BTreeMap<String, String>> {
     Ok(versions)
 }
 
-/// "nginx version: nginx/1.22.1", "nghttpd nghttp2/1.52.0", "OpenSSL 3.0.19 27 Jan 2026": what
-/// begins with a digit.
+/// The first word that begins with a digit, as in "nginx version: nginx/1.22.1", "nghttpd
+/// nghttp2/1.52.0" or "OpenSSL 3.0.19 27 Jan 2026".
 fn version(line: &str) -> String {
     line.split([' ', '/'])
         .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
@@ -139,7 +139,7 @@ struct Package {
     version: String,
 }
 
-/// What the servers in Rust are built from.
+/// The packages that the servers in Rust are built from.
 fn locked() -> anyhow::Result<Vec<Package>> {
     #[derive(Deserialize)]
     struct Lock {
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_as_programs_tell_them() {
+    fn version_is_the_first_word_with_a_digit() {
         assert_eq!(version("nginx version: nginx/1.22.1"), "1.22.1");
         assert_eq!(version("nghttpd nghttp2/1.52.0"), "1.52.0");
         assert_eq!(version("h2o version 2.2.5"), "2.2.5");

@@ -1,5 +1,5 @@
-//! The rounds of a shape. Where CPU time is measured the servers take turns within a round, in slices
-//! (`turns.rs`); else one comes after the other. Between two rounds of a shape come those of the others.
+//! The rounds of a shape. If a shape measures CPU time, the servers take turns within a round, in
+//! slices (`turns.rs`); otherwise they are measured one after the other.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -19,32 +19,32 @@ use crate::{
     turns::{TakesTurns, go_around},
 };
 
-/// A server with what it has done so far. After its first error it no longer takes part.
+/// A server and its samples so far. After its first error it no longer takes part.
 struct Lane<'a> {
     subject: Subject<'a>,
-    /// In a round of turns.
+    /// The current sample, in a round of turns.
     underway: Option<Underway>,
     running: Option<Running>,
-    /// How long its load ran in the round before; by the warm-up in the first one.
+    /// How long its load ran in the previous round; in the first round, an estimate by the warm-up.
     ran: Duration,
     negotiated: Option<Negotiated>,
     samples: Vec<Sample>,
     error: Option<String>,
 }
 
-/// A shape's samples, taken one round at a time.
+/// Takes the samples of a shape, one round at a time.
 pub struct Rounds<'a> {
     shape: &'static Shape,
     lanes: Vec<Lane<'a>>,
-    excused: Vec<(Contender, &'static str)>,
-    /// For latencies, from the first round on.
+    left_out: Vec<(Contender, &'static str)>,
+    /// Requests per second for latencies, found in the first round.
     rates: HashMap<Group, f64>,
 }
 
 impl<'a> Rounds<'a> {
     pub fn new(
         shape: &'static Shape,
-        (contenders, excused): (Vec<Contender>, Vec<(Contender, &'static str)>),
+        (contenders, left_out): (Vec<Contender>, Vec<(Contender, &'static str)>),
         site: &'a Site,
     ) -> Self {
         let lanes = contenders.into_iter().map(|contender| Lane {
@@ -63,13 +63,16 @@ impl<'a> Rounds<'a> {
         Self {
             shape,
             lanes: lanes.collect(),
-            excused,
+            left_out,
             rates: HashMap::new(),
         }
     }
 
-    /// Takes one more sample of each server. What goes wrong is that server's error and stands in its
-    /// result; only a signal is an error here.
+    /// Takes one more sample of each server. A failure is recorded in that server's result.
+    ///
+    /// # Errors
+    ///
+    /// Only if a signal stops the run.
     pub fn take(&mut self, round: u32, progress: &mut Progress) -> anyhow::Result<()> {
         let Self { lanes, rates, .. } = self;
         match self.shape.load {
@@ -97,7 +100,7 @@ impl<'a> Rounds<'a> {
                 start(lanes)?;
                 if rates.is_empty() {
                     progress.say(self.shape.name, "finding their highest rates");
-                    *rates = rates_to_bear(load, lanes);
+                    *rates = half_of_the_lowest_rate(load, lanes);
                 }
                 one_by_one(lanes, round, progress, |lane| {
                     let group = lane.subject.contender.group;
@@ -130,12 +133,13 @@ impl<'a> Rounds<'a> {
             samples: lane.samples,
             error: lane.error,
         });
-        ShapeResult::new(self.shape, results.collect(), self.excused, self.rates)
+        ShapeResult::new(self.shape, results.collect(), self.left_out, self.rates)
     }
 }
 
-/// Anew in each round: where a process has its memory makes it some percent faster or slower for as
-/// long as it lives, and a run that started each server once could not tell that from the server.
+/// Starts the servers. Every round does so: the layout of a process's memory makes it a few percent
+/// faster or slower for its whole life, and a run that starts each server only once cannot tell this
+/// from the speed of the server.
 fn start(lanes: &mut [Lane]) -> anyhow::Result<()> {
     for lane in lanes {
         interrupt::check()?;
@@ -144,7 +148,7 @@ fn start(lanes: &mut [Lane]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A round in which one server's sample is taken after the other's.
+/// A round that measures one server after the other.
 fn one_by_one(
     lanes: &mut [Lane],
     round: u32,
@@ -162,7 +166,7 @@ fn one_by_one(
     Ok(())
 }
 
-/// A round in which all loads are begun at once, and then take turns.
+/// A round that starts all loads at once and lets them take turns.
 fn in_turns(
     lanes: &mut [Lane],
     round: u32,
@@ -183,7 +187,7 @@ fn in_turns(
     }
     let mut taking_part: Vec<_> = lanes.iter_mut().filter(|it| it.goes_on()).collect();
     if round.is_multiple_of(2) {
-        // A B C, C B A: nobody always comes behind the same one.
+        // A B C, then C B A: no server always follows the same other one.
         taking_part.reverse();
     }
     go_around(&mut taking_part)?;
@@ -207,15 +211,15 @@ impl TakesTurns for Lane<'_> {
 
     fn turn(&mut self, slice: Duration) {
         self.attempt(|lane| {
-            let underway = lane.underway.as_mut().context("it was begun before")?;
-            let running = lane.running.as_mut().context("it was started before")?;
+            let underway = lane.underway.as_mut().context("it was started above")?;
+            let running = lane.running.as_mut().context("it was started above")?;
             underway.turn(slice, running)
         });
     }
 }
 
 impl<'a> Lane<'a> {
-    /// What goes wrong is this server's error from then on.
+    /// Records a failure as this server's error.
     fn attempt<T>(&mut self, step: impl FnOnce(&mut Self) -> anyhow::Result<T>) -> Option<T> {
         if self.error.is_some() {
             return None;
@@ -226,7 +230,7 @@ impl<'a> Lane<'a> {
                 let error = format!("{error:#}");
                 progress::failed(&self.subject.contender, &error);
                 self.error = Some(error);
-                // Nobody needs them any more, and they may be using the cores.
+                // They may still use the cores.
                 self.underway = None;
                 self.running = None;
                 None
@@ -249,7 +253,7 @@ impl<'a> Lane<'a> {
         Ok(())
     }
 
-    /// Before and after each round.
+    /// Checks the server's responses. Runs before and after each round.
     fn check(&mut self) -> anyhow::Result<()> {
         let (subject, running) = self.started()?;
         running.processes()?;
@@ -262,20 +266,20 @@ impl<'a> Lane<'a> {
         let running = self.running.as_mut();
         Ok((
             &self.subject,
-            running.context("the server was started before")?,
+            running.context("the server was started above")?,
         ))
     }
 
     fn finish(&mut self) -> anyhow::Result<Sample> {
-        let underway = self.underway.take().context("it was begun before")?;
+        let underway = self.underway.take().context("it was started above")?;
         self.ran = underway.ran();
         underway.finish(self.started()?.1)
     }
 }
 
-/// Half of the requests per second that the slowest server of each group can answer, so that all of a
-/// group have the same to do and none is at its end.
-fn rates_to_bear(load: Requests, lanes: &mut [Lane]) -> HashMap<Group, f64> {
+/// Half of the highest rate of the slowest server of each group: all servers of a group get the same
+/// load, and none is near its limit.
+fn half_of_the_lowest_rate(load: Requests, lanes: &mut [Lane]) -> HashMap<Group, f64> {
     let mut rates = HashMap::new();
     for lane in lanes {
         let found = lane.attempt(|lane| {

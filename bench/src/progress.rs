@@ -1,4 +1,4 @@
-//! What is told on standard error meanwhile.
+//! Reports progress on standard error.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ impl Progress {
         eprintln!("{shape:16} {what}");
     }
 
-    /// A round begins, of one server or of several in turn.
+    /// A round of one server, or of several in turn, begins.
     pub fn round(&mut self, shape: &str, round: u32, servers: u32) {
         let left = match self.done {
             0 => "?".into(),
@@ -37,7 +37,7 @@ impl Progress {
         );
     }
 
-    /// The figures come when all of them have ended.
+    /// The servers take turns, so their figures follow together at the end of the round.
     pub fn in_turn(&self) {
         eprintln!("in turn");
     }

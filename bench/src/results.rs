@@ -1,4 +1,4 @@
-//! What a run found out.
+//! The results of each shape.
 
 use std::collections::HashMap;
 
@@ -19,22 +19,22 @@ pub struct ShapeResult {
     pub what: &'static str,
     pub unit: &'static str,
     pub aside: Option<&'static str>,
-    /// Requests per second at which latencies were taken.
+    /// Requests per second at which latencies were measured.
     pub rates: HashMap<Group, f64>,
     pub groups: Vec<GroupResult>,
 }
 
-/// Servers that are compared with each other.
+/// The servers of a group, which are compared with each other.
 #[derive(Debug, Serialize)]
 pub struct GroupResult {
     pub group: Group,
     pub servers: Vec<ContenderResult>,
     /// The peer with the lowest median.
     pub best_peer: Option<String>,
-    /// corelane's figure by the best peer's, round by round.
+    /// corelane's figure divided by the best peer's, round by round.
     pub ratio_to_best_peer: Option<Spread>,
-    /// Who is not measured in this shape, and why.
-    pub excused: Vec<(String, &'static str)>,
+    /// The servers that are not measured in this shape, with the reason.
+    pub left_out: Vec<(String, &'static str)>,
 }
 
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl ShapeResult {
     pub fn new(
         shape: &Shape,
         contenders: Vec<ContenderResult>,
-        excused: Vec<(Contender, &'static str)>,
+        left_out: Vec<(Contender, &'static str)>,
         rates: HashMap<Group, f64>,
     ) -> Self {
         let mut groups: Vec<_> = Group::ALL.map(GroupResult::new).into();
@@ -61,8 +61,8 @@ impl ShapeResult {
             }
         }
         for group in &mut groups {
-            let of = excused.iter().filter(|(it, _)| it.group == group.group);
-            group.excused = of.map(|(it, why)| (it.name(), *why)).collect();
+            let of = left_out.iter().filter(|(it, _)| it.group == group.group);
+            group.left_out = of.map(|(it, why)| (it.name(), *why)).collect();
             group.compare();
         }
         groups.retain(|group| !group.servers.is_empty());
@@ -89,7 +89,7 @@ impl GroupResult {
             servers: Vec::new(),
             best_peer: None,
             ratio_to_best_peer: None,
-            excused: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -105,7 +105,7 @@ impl GroupResult {
         self.ratio_to_best_peer = self.subject(1).and_then(|it| it.ratio_to(best));
     }
 
-    /// The one that it is all about: corelane, on the backend of this group.
+    /// corelane, on the backend of this group.
     pub fn subject(&self, workers: usize) -> Option<&ContenderResult> {
         self.server(Server::Corelane(Backend::of(self.group)), workers)
     }
@@ -125,7 +125,7 @@ impl GroupResult {
 }
 
 impl ContenderResult {
-    /// None where anything went wrong.
+    /// None if there was an error.
     pub fn figures(&self) -> Option<Vec<f64>> {
         let figures = self.samples.iter().map(|sample| sample.figure);
         self.error.is_none().then(|| figures.collect())

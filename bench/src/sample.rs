@@ -1,4 +1,4 @@
-//! One round of one server.
+//! One sample: one server in one round.
 
 use std::time::{Duration, Instant};
 
@@ -17,14 +17,14 @@ use crate::{
     statistics::quantile,
 };
 
-/// What came out of it, in the shape's units.
+/// The figures of a sample, in the shape's units.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Sample {
     pub figure: f64,
     pub aside: Option<f64>,
 }
 
-/// A server of a shape, and what it takes to talk to it.
+/// A server in a shape.
 pub struct Subject<'a> {
     pub contender: Contender,
     pub shape: &'static Shape,
@@ -48,8 +48,8 @@ impl Subject<'_> {
         }
     }
 
-    /// A few requests that are not counted, so that caches and allocators have seen some. How long
-    /// all of a round will take, by these.
+    /// Sends a few requests that are not counted, so that caches and allocators are warm. Returns an
+    /// estimate of how long a round takes.
     pub fn warm_up(&self, running: &mut Running) -> anyhow::Result<Duration> {
         let (all, few, seconds) = match self.shape.load {
             Load::Requests(load) | Load::Workers(load) | Load::Latency(load) => {
@@ -70,19 +70,19 @@ impl Subject<'_> {
         Ok(Duration::from_secs_f64(seconds).mul_f64(f64::from(all) / f64::from(few)))
     }
 
-    /// As many requests per second as it can answer.
+    /// Measures the highest number of requests per second that the server answers.
     pub fn saturated_rate(&self, load: Requests, running: &Running) -> anyhow::Result<f64> {
         self.h2load(self.planned(load), running)?.run()
     }
 
-    /// CPU per request, of any load that h2load can make.
+    /// Starts a sample of CPU time per request, with h2load.
     pub fn requests(&self, load: Requests, running: &mut Running) -> anyhow::Result<Underway> {
         let load = self.planned(load);
         let h2load = self.h2load(load, running)?;
         Underway::begin(Box::new(h2load), load.requests, running)
     }
 
-    /// CPU per connection.
+    /// Starts a sample of CPU time per connection.
     pub fn handshakes(
         &self,
         count: u32,
@@ -94,8 +94,8 @@ impl Subject<'_> {
         Underway::begin(Box::new(client.stand_by()?), count, running)
     }
 
-    /// Memory per connection, in a server that has had one connection before: what it keeps from
-    /// earlier ones must not be there already.
+    /// Measures memory per connection. The server must have had only one connection before, since memory
+    /// that it keeps from earlier connections would not be counted.
     pub fn idle(&self, connections: u32, running: &mut Running) -> anyhow::Result<Sample> {
         let mut client = self.client(Task::Idle { connections }, running)?;
         let before = running.processes()?.memory_at_rest()?;
@@ -108,7 +108,7 @@ impl Subject<'_> {
         })
     }
 
-    /// Percentiles at so many requests per second.
+    /// Measures percentiles of latency at `rate` requests per second.
     pub fn latency(&self, load: Requests, rate: f64, running: &Running) -> anyhow::Result<Sample> {
         let Requests {
             requests,
@@ -131,7 +131,7 @@ impl Subject<'_> {
         })
     }
 
-    /// As many requests as this run makes.
+    /// The load, with the number of requests of this run.
     fn planned(&self, load: Requests) -> Requests {
         let requests = load.requests / self.site.plan.divisor;
         Requests {
@@ -140,7 +140,7 @@ impl Subject<'_> {
         }
     }
 
-    /// Standing still.
+    /// Starts h2load, stopped.
     fn h2load(&self, load: Requests, running: &Running) -> anyhow::Result<H2load> {
         let Target { addr, terms, .. } = self.target(running);
         H2load::start(load, addr, terms, &self.site.fixtures, self.site.cores)
@@ -157,18 +157,18 @@ impl Subject<'_> {
     }
 }
 
-/// A hanging server is an error and not the end of the run. Counted in its own turns: more than ten
-/// times of what the slowest needs.
+/// A load that runs longer than this, in its own turns, is an error of its server. The slowest server
+/// needs less than a tenth of it.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A sample that is being taken in turns with others: its load stands still but in its own. Dropping
-/// it ends the load.
+/// A sample that is taken in turns with others: its load is stopped outside of its turns. Dropping it
+/// ends the load.
 pub struct Underway {
     generator: Box<dyn Generator>,
     before: CpuTime,
     /// Requests or connections.
     count: u32,
-    /// In its turns.
+    /// Time in its own turns.
     ran: Duration,
     ended: bool,
 }
@@ -196,7 +196,7 @@ impl Underway {
         self.ran
     }
 
-    /// Goes on for so long at the most. Afterwards the server is at rest too.
+    /// Resumes the load for `slice` at most, then waits until the server is idle too.
     pub fn turn(&mut self, slice: Duration, running: &mut Running) -> anyhow::Result<()> {
         let begin = Instant::now();
         generator::resume(&*self.generator)?;
@@ -212,7 +212,7 @@ impl Underway {
         running.processes()?.settle()
     }
 
-    /// When it has ended.
+    /// Computes the figures when the load has ended.
     pub fn finish(mut self, running: &mut Running) -> anyhow::Result<Sample> {
         self.generator.verify()?;
         let after = running.processes()?.cpu_time_at_rest()?;

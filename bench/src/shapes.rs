@@ -1,4 +1,4 @@
-//! What is measured.
+//! The shapes: the kinds of load that are measured.
 
 use crate::{fixtures::Resource, terms::KeyType};
 
@@ -16,16 +16,16 @@ pub enum Load {
     Requests(Requests),
     /// The same with one worker and with two.
     Workers(Requests),
-    /// Own client: server CPU per connection, with one request on each.
+    /// Own client: server CPU per connection, with one request each.
     Handshakes { count: u32, resumed: bool },
     /// Own client: the server's memory per connection.
     Idle { connections: u32 },
-    /// Own client: how long requests take that come at a steady rate, half of what the slowest server
-    /// of the group can answer. h2load finds out that rate, by the same requests.
+    /// Own client: the latency of requests at a steady rate, half of the highest rate of the group's
+    /// slowest server. h2load measures that rate with the same requests.
     Latency(Requests),
 }
 
-/// What h2load does in one round.
+/// The requests of one round.
 #[derive(Clone, Copy, Debug)]
 pub struct Requests {
     pub resource: Resource,
@@ -127,7 +127,7 @@ pub static SHAPES: [Shape; 13] = [
     ),
     shape(
         "latency",
-        "13 bytes, 64 connections, at half of the rate that the slowest server of the group can bear",
+        "13 bytes, 64 connections, at half of the highest rate of the slowest server of the group",
         Load::Latency(requests(Resource::Tiny, 20_000, 64, 1)),
     ),
 ];
@@ -142,7 +142,7 @@ impl Shape {
         }
     }
 
-    /// What is told beside the figure.
+    /// The second figure, beside the first.
     pub fn aside(&self) -> Option<&'static str> {
         match self.load {
             Load::Requests(_) | Load::Workers(_) => Some("requests/s"),
@@ -152,7 +152,8 @@ impl Shape {
         }
     }
 
-    /// A fifth of its requests would measure little but the handshakes of its 500 connections.
+    /// Whether `--quick` includes the shape. A fifth of the requests of tiny-x1-500 would mostly measure
+    /// the handshakes of its 500 connections.
     pub fn is_quick(&self) -> bool {
         self.name != "tiny-x1-500"
     }

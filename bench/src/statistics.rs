@@ -1,8 +1,8 @@
-//! Medians, and how far the rounds lie apart.
+//! Medians, quartiles and verdicts.
 
 use serde::Serialize;
 
-/// Five numbers that tell where the rounds lie.
+/// The distribution of a figure over the rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
     pub rounds: usize,
@@ -14,7 +14,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// None where there is nothing to tell of.
+    /// None if there are no values.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -28,14 +28,13 @@ impl Spread {
         })
     }
 
-    /// How the quotient of two figures spreads, taken round by round: what made the machine slow in
-    /// one round made it slow for both.
+    /// The ratio of two figures, round by round: if the machine is slow in a round, it is slow for both.
     pub fn of_ratios(of: &[f64], to: &[f64]) -> Option<Self> {
         Self::of(of.iter().zip(to).map(|(of, to)| of / to))
     }
 
     pub fn against(&self, limit: f64) -> Verdict {
-        // One or two rounds tell nothing of how far they may lie apart.
+        // One or two rounds do not show how far rounds differ.
         if self.rounds < 3 {
             Verdict::Undecided
         } else if self.upper_quartile <= limit {
@@ -48,19 +47,19 @@ impl Spread {
     }
 }
 
-/// Whether something is at most so much.
+/// Whether a figure is within its limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// In at least three quarters of the rounds.
+    /// Within the limit in at least three quarters of the rounds.
     Met,
-    /// Less than in a quarter of the rounds.
+    /// Within the limit in less than a quarter of the rounds.
     Missed,
     /// The quartiles lie on both sides of the limit, or there are fewer than three rounds.
     Undecided,
 }
 
-/// Of sorted values, with what lies between two of them in proportion.
+/// A quantile of sorted values, interpolated between two of them.
 pub fn quantile(sorted: &[f64], at: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let place = at * last as f64;
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quartiles_of_odd_and_even_numbers_of_rounds() {
+    fn quartiles_are_interpolated() {
         let odd = Spread::of([5.0, 1.0, 3.0, 2.0, 4.0]).expect("five");
         assert_eq!(
             (odd.lower_quartile, odd.median, odd.upper_quartile),
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn one_round_has_no_spread_and_none_has_nothing() {
+    fn one_round_is_undecided_and_none_has_no_spread() {
         let one = Spread::of([7.0]).expect("one");
         assert_eq!((one.min, one.median, one.max), (7.0, 7.0, 7.0));
         assert_eq!(one.against(8.0), Verdict::Undecided);
@@ -101,7 +100,7 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_round_by_round() {
-        // The machine was half as fast in the second round; the ratio does not care.
+        // The machine was half as fast in the second round, which leaves the ratio unchanged.
         let ratios = Spread::of_ratios(&[1.0, 2.0, 1.0], &[2.0, 4.0, 2.0]).expect("three");
         assert_eq!((ratios.min, ratios.max), (0.5, 0.5));
     }

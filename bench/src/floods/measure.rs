@@ -1,4 +1,5 @@
-//! The rounds of a flood: around the servers in turn, each first left in peace and then attacked.
+//! The rounds of a flood. In each round every server in turn is measured first without the flood, then
+//! under it.
 
 use anyhow::Context;
 
@@ -19,15 +20,15 @@ use crate::{
     terms::KeyType,
 };
 
-/// The others: few connections and requests, so that waiting is all that can make them slow.
+/// The other client: few connections and requests, so that only the flood can slow it down.
 const CONNECTIONS: u32 = 8;
 const RATE: f64 = 200.0;
 
-/// Their requests before the attack and during it.
-const IN_PEACE: u32 = 50;
+/// Its requests before and during the attack.
+const BEFORE: u32 = 50;
 const ATTACKED: u32 = 140;
 
-/// How long an attack lasts.
+/// The length of an attack.
 const SECONDS: f64 = ATTACKED as f64 / RATE;
 
 struct Lane<'a> {
@@ -39,7 +40,7 @@ struct Lane<'a> {
     error: Option<String>,
 }
 
-/// A row for each version of TLS.
+/// Returns one row for each version of TLS.
 pub fn measure(flood: &'static Flood, site: &Site) -> anyhow::Result<Vec<Row>> {
     let contenders = flood.groups.iter().flat_map(|&group| {
         let corelane = Server::Corelane(Backend::of(group));
@@ -120,14 +121,17 @@ impl Lane<'_> {
     }
 
     fn sample(&mut self, round: u32) -> anyhow::Result<()> {
-        let mut running = self.running.take().context("the server was started")?;
+        let mut running = self
+            .running
+            .take()
+            .context("the server was started above")?;
         let sample = self.attack(&mut running)?;
         eprintln!(
             "{:45} round {round}: {:6.2} % of a core, {:7.0}/s, latency {:4.0} to {:4.0} µs",
             self.name(),
             sample.core_share() * 100.0,
             sample.rate(),
-            sample.latency_in_peace,
+            sample.latency_before,
             sample.latency_attacked,
         );
         self.samples.push(sample);
@@ -147,27 +151,27 @@ impl Lane<'_> {
         };
         let mut attackers = self.client(flood, running)?;
         let begin = running.processes()?.cpu_time_at_rest()?;
-        others.begin(&IN_PEACE.to_string())?;
-        let in_peace = others.end().context("others, in peace")?;
+        others.begin(&BEFORE.to_string())?;
+        let before = others.end().context("the other client, before the flood")?;
         let between = running.processes()?.cpu_time_at_rest()?;
         attackers.begin("go")?;
         others.begin(&ATTACKED.to_string())?;
-        let attacked = others.end().context("others, during the flood")?;
+        let attacked = others.end().context("the other client, during the flood")?;
         let attack = attackers.end().context("the attackers")?;
-        // Their connections end with them, and that is work too.
+        // Closing the attackers' connections is work for the server too.
         drop(attackers);
         let end = running.processes()?.cpu_time_at_rest()?;
         let median = |took: Vec<f64>| Some(Spread::of(took)?.median);
         let served = between
             .since(&begin)?
-            .mul_f64(f64::from(ATTACKED) / f64::from(IN_PEACE));
+            .mul_f64(f64::from(ATTACKED) / f64::from(BEFORE));
         let all = end.since(&between)?;
         Ok(Sample {
             cpu_seconds: all.saturating_sub(served).as_secs_f64(),
             offered: self.flood.rate,
-            latency_in_peace: median(in_peace.took).context("there were requests")?,
+            latency_before: median(before.took).context("there were requests")?,
             latency_attacked: median(attacked.took).context("there were requests")?,
-            attack: attack.attacked.context("a flood tells of itself")?,
+            attack: attack.attacked.context("the client reports a flood")?,
         })
     }
 }

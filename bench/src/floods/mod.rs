@@ -1,13 +1,13 @@
-//! What floods cost a server, and those it serves meanwhile. How and why: bench/README.md.
+//! The cost of floods to a server and to its other clients. bench/README.md explains the method.
 
 mod attacked;
 mod attacker;
 mod catalogue;
+mod connection;
 #[path = "../../../tests/conformance/frames.rs"]
 mod frames;
 #[path = "../../../tests/conformance/hpack.rs"]
 mod hpack;
-mod line;
 mod measure;
 mod report;
 mod results;
@@ -24,11 +24,11 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// How often the servers take turns.
+    /// How often to attack each server.
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
 
-    /// Only this flood; repeatable.
+    /// Run only this flood; repeatable.
     #[arg(long = "flood", value_name = "NAME", value_parser = catalogue::named)]
     floods: Vec<&'static Flood>,
 
@@ -36,16 +36,16 @@ pub struct Args {
     #[arg(long)]
     list: bool,
 
-    /// Take the servers as they were built last.
+    /// Use the servers of the last build.
     #[arg(long)]
     no_build: bool,
 
-    /// What corelane runs on.
+    /// The I/O driver of corelane.
     #[arg(long, value_enum, default_value = "auto")]
     driver: Driver,
 }
 
-/// Whether nothing went wrong; what the floods did is in the report.
+/// Runs the floods. False if there was an error; the report says which one.
 pub fn run(args: &Args) -> anyhow::Result<bool> {
     if args.list {
         for flood in &FLOODS {
@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
         rows.extend(measure::measure(flood, &site)?);
     }
     let run = results::Run { machine, rows };
-    // A part of them is for looking at, and does not replace the whole.
+    // A partial run is only printed and does not replace the results of a whole one.
     if args.floods.is_empty() {
         report::write(&run).context("cannot write the report")?;
     }

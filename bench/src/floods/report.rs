@@ -1,4 +1,4 @@
-//! bench/results/floods.json and .md.
+//! The report on floods: bench/results/floods.md, and the costs in docs/security.md.
 
 use std::{fmt::Write, fs};
 
@@ -17,7 +17,7 @@ pub fn write(run: &Run) -> anyhow::Result<()> {
     Ok(fs::write(document, text)?)
 }
 
-/// The last cell of a table's line may have names of floods, each with what it cost.
+/// Writes the cost behind each flood's name, in table rows whose last cell lists floods.
 fn with_costs(text: &str, rows: &[Row]) -> String {
     let line = |line: &str| {
         let cells = line.strip_suffix(" |")?;
@@ -36,7 +36,7 @@ fn with_costs(text: &str, rows: &[Row]) -> String {
         .collect()
 }
 
-/// Per frame that was offered.
+/// CPU time for each frame that the attackers offered.
 fn cost(row: &Row) -> String {
     each(row, |it| {
         Some(short(it.figures()?.microseconds_each_offered))
@@ -59,7 +59,7 @@ fn write_run(out: &mut String, run: &Run) -> std::fmt::Result {
     writeln!(out, "## Verdicts\n")?;
     writeln!(
         out,
-        "Server CPU time per frame, record or connection offered; how often others wait as long as in peace.\n"
+        "Server CPU time per frame, record or connection offered; how many times as long others wait as without the flood.\n"
     )?;
     writeln!(
         out,
@@ -112,7 +112,7 @@ fn write_row(out: &mut String, row: &Row) -> std::fmt::Result {
     writeln!(out, "{what}: {rate} {counted}s/s are offered.\n")?;
     writeln!(
         out,
-        "| | what it does | {counted}s/s | % of a core | µs per {counted} | ms per MiB | by attackers' CPU | others wait, µs | in peace |"
+        "| | what it does | {counted}s/s | % of a core | µs per {counted} | ms per MiB | by attackers' CPU | others wait, µs | without flood |"
     )?;
     writeln!(
         out,
@@ -141,7 +141,7 @@ fn write_row(out: &mut String, row: &Row) -> std::fmt::Result {
             short(it.milliseconds_per_mebibyte),
             short(it.by_attackers_cpu),
             it.latency_attacked,
-            it.latency_in_peace,
+            it.latency_before,
         )?;
     }
     Ok(())
@@ -171,7 +171,7 @@ mod tests {
             let sample = Sample {
                 cpu_seconds: cpu,
                 offered: 1_000_000,
-                latency_in_peace: 100.0,
+                latency_before: 100.0,
                 latency_attacked: 150.0,
                 attack: Attacked {
                     seconds: 1.0,
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn costs_stand_behind_the_names_of_floods_and_nowhere_else() {
+    fn costs_are_written_behind_flood_names_only() {
         let rows = [
             row("ping", [0.5, 0.25, 1.0]),
             row("settings", [2.0, 1.0, 1.5]),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_is_who_needs_most_and_not_who_needs_more_than_some() {
+    fn worst_server_is_the_one_with_the_highest_cost() {
         let [best, worst] = [[0.5, 0.25, 1.0], [2.0, 1.0, 1.5]].map(|cpu| row("ping", cpu));
         assert_eq!(best.not_the_worst, Some(Verdict::Met));
         assert_eq!(worst.not_the_worst, Some(Verdict::Missed));

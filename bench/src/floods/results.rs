@@ -1,4 +1,4 @@
-//! What the floods did.
+//! The results of the floods.
 
 use std::collections::BTreeMap;
 
@@ -24,15 +24,15 @@ pub struct Row {
     pub flood: &'static str,
     pub what: &'static str,
     pub counted: &'static str,
-    /// Of these per second are sent where nothing is in the way.
+    /// How many of these per second the attackers offer.
     pub rate: u32,
     pub group: Group,
     pub servers: Vec<ServerResult>,
-    /// corelane's CPU time by that of the peer that needs most, round by round.
+    /// corelane's CPU time divided by that of the peer with the highest, round by round.
     pub to_the_worst_peer: Option<Spread>,
-    /// corelane is not the worst.
+    /// Whether a peer needs as much CPU time as corelane, or more.
     pub not_the_worst: Option<Verdict>,
-    /// With corelane, the others' median latency is less than twofold.
+    /// Whether, with corelane, the other client's median latency stays below twice its usual one.
     pub others_served: Option<Verdict>,
 }
 
@@ -46,12 +46,12 @@ pub struct ServerResult {
 /// One round of one server.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sample {
-    /// Of the server, for the attack alone: what others' requests took in peace is not in it.
+    /// CPU time of the server for the attack, without that of the other client's requests.
     pub cpu_seconds: f64,
-    /// Per second.
+    /// What the attackers offer per second.
     pub offered: u32,
-    /// Medians, in microseconds.
-    pub latency_in_peace: f64,
+    /// Median latencies of the other client, in microseconds.
+    pub latency_before: f64,
     pub latency_attacked: f64,
     pub attack: Attacked,
 }
@@ -62,13 +62,12 @@ impl Sample {
         self.cpu_seconds / self.attack.seconds
     }
 
-    /// Sent per second.
+    /// What the attackers sent per second.
     pub fn rate(&self) -> f64 {
         self.attack.sent as f64 / self.attack.seconds
     }
 
-    /// CPU time per frame, record or connection that an attacker sends where nothing is in the way, in
-    /// microseconds.
+    /// CPU time in microseconds for each frame, record or connection that the attackers offer.
     fn microseconds_each_offered(&self) -> f64 {
         self.core_share() * 1e6 / f64::from(self.offered)
     }
@@ -86,7 +85,7 @@ impl Sample {
     }
 
     fn latency_ratio(&self) -> f64 {
-        self.latency_attacked / self.latency_in_peace
+        self.latency_attacked / self.latency_before
     }
 }
 
@@ -98,16 +97,16 @@ pub struct Figures {
     pub microseconds_each_offered: f64,
     pub microseconds_each: f64,
     pub milliseconds_per_mebibyte: f64,
-    /// The server's CPU time by the attackers'.
+    /// The server's CPU time divided by the attackers'.
     pub by_attackers_cpu: f64,
     pub connections_per_second: f64,
-    pub latency_in_peace: f64,
+    pub latency_before: f64,
     pub latency_attacked: f64,
     pub latency_ratio: f64,
 }
 
 impl Run {
-    /// Where something went wrong: flood, server and what.
+    /// The flood, the server and its error.
     pub fn errors(&self) -> impl Iterator<Item = (&Row, &ServerResult, &str)> {
         self.rows.iter().flat_map(|row| {
             let servers = row.servers.iter();
@@ -160,13 +159,13 @@ impl ServerResult {
             milliseconds_per_mebibyte: median(Sample::milliseconds_per_mebibyte)?,
             by_attackers_cpu: median(Sample::by_attackers_cpu)?,
             connections_per_second: median(|it| it.attack.connections as f64 / it.attack.seconds)?,
-            latency_in_peace: median(|it| it.latency_in_peace)?,
+            latency_before: median(|it| it.latency_before)?,
             latency_attacked: median(|it| it.latency_attacked)?,
             latency_ratio: median(Sample::latency_ratio)?,
         })
     }
 
-    /// How it ended attackers' connections mostly, and the median of what each had sent by then.
+    /// How the server most often closed attackers' connections, and the median of what had been sent.
     pub fn cut_off(&self) -> Option<(&str, f64)> {
         let mut ends: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for (how, after) in self.samples.iter().flat_map(|it| &it.attack.cut_off) {

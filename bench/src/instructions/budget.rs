@@ -1,4 +1,4 @@
-//! How many allocations a request may take: bench/allocations.toml.
+//! Checks the allocations of a request against bench/allocations.toml.
 
 use std::{collections::BTreeMap, fs};
 
@@ -12,7 +12,7 @@ const FILE: &str = "bench/allocations.toml";
 /// By backend and shape.
 type Budget = BTreeMap<String, BTreeMap<String, f64>>;
 
-/// Whether nothing takes more.
+/// Whether all shapes keep to their budget.
 pub fn check(costs: &[Cost]) -> anyhow::Result<bool> {
     let text =
         fs::read_to_string(root().join(FILE)).with_context(|| format!("cannot read {FILE}"))?;
@@ -30,13 +30,13 @@ pub fn check(costs: &[Cost]) -> anyhow::Result<bool> {
             kept = false;
             eprintln!(
                 "MORE: {backend}, {shape}: {:.2} allocations per request, {allowed:.2} are \
-                 allowed. If that is meant, set {change} to {:.2} and say why.",
+                 allowed. If this is intended, set {change} to {:.2} and give the reason in the commit.",
                 cost.allocations, cost.allocations
             );
         } else if more_allocations(allowed, cost.allocations) {
             eprintln!(
-                "less: {backend}, {shape}: {:.2} allocations per request. Set {change} to it, so \
-                 that it stays so.",
+                "less: {backend}, {shape}: {:.2} allocations per request. Lower {change} to this \
+                 number.",
                 cost.allocations
             );
         }

@@ -1,4 +1,4 @@
-//! A server under callgrind, and what callgrind counted.
+//! Runs a server under callgrind and reads what callgrind counted.
 
 use std::{
     fs,
@@ -21,19 +21,19 @@ use crate::{
     terms::{KeyExchange, KeyType, Terms},
 };
 
-/// It starts in seconds and answers in milliseconds; on a busy machine, ten times that.
+/// For callgrind to start (seconds) or to answer (milliseconds), with a reserve for busy machines.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub struct Server {
     running: Running,
     process: Process,
-    /// Where callgrind writes to, and its pipes are.
+    /// The directory of callgrind's output and its pipes.
     directory: PathBuf,
     pub target: Target,
 }
 
-/// What a server did in user space.
+/// Counts of a server in user space.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
     pub instructions: u64,
@@ -41,7 +41,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The least of both, one by one.
+    /// The lower one of each count.
     pub fn or_less(self, other: Self) -> Self {
         Self {
             instructions: self.instructions.min(other.instructions),
@@ -60,7 +60,7 @@ impl Server {
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig", "TERM", "valgrind", "--tool=callgrind"])
-            // Names stand where they are needed, and not as a number that was explained earlier.
+            // Full names at each use, instead of numbers that refer to an earlier line.
             .args(["--compress-strings=no", "--compress-pos=no"])
             .arg(option("--callgrind-out-file", &directory, COUNTS))
             .arg(option("--vgdb-prefix", &directory, PIPES))
@@ -89,19 +89,19 @@ impl Server {
                 certificate: credentials.certificate,
             },
         };
-        server.rest()?;
+        server.wait_until_idle()?;
         Ok(server)
     }
 
-    /// Comes back when all its threads wait for something. What was sent to it before the answer
-    /// that is already here has been seen by then.
-    pub fn rest(&self) -> anyhow::Result<()> {
+    /// Returns when all threads of the server sleep. By then it has read everything that was sent before
+    /// the last received response.
+    pub fn wait_until_idle(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + DEADLINE;
-        while !self.rests()? {
+        while !self.is_idle()? {
             interrupt::check()?;
             ensure!(
                 Instant::now() < deadline,
-                "the server does not come to rest: {}",
+                "the server is still busy after 60 s: {}",
                 self.running.log()
             );
             thread::sleep(Duration::from_micros(200));
@@ -109,7 +109,7 @@ impl Server {
         Ok(())
     }
 
-    fn rests(&self) -> anyhow::Result<bool> {
+    fn is_idle(&self) -> anyhow::Result<bool> {
         let ended = || format!("the server has ended: {}", self.running.log());
         for task in self.process.tasks().with_context(ended)? {
             if task?.stat().with_context(ended)?.state != 'S' {
@@ -119,15 +119,15 @@ impl Server {
         Ok(true)
     }
 
-    /// What it has done so far does not count.
+    /// Resets the counts.
     pub fn zero(&self) -> anyhow::Result<()> {
         self.tell("zero")
     }
 
-    /// What it has done since then.
+    /// The counts since the last reset.
     pub fn counts(&self) -> anyhow::Result<Counts> {
         self.tell("dump")?;
-        // callgrind numbers what it writes.
+        // callgrind numbers its files.
         let file = (1..)
             .map(|number| self.directory.join(format!("{COUNTS}.{number}")))
             .take_while(|file| file.exists())
@@ -157,14 +157,14 @@ impl Server {
         let output = vgdb.wait_with_output()?;
         ensure!(
             output.status.success(),
-            "callgrind cannot be told to {what}: {}",
+            "vgdb failed to send callgrind the command {what}: {}",
             String::from_utf8_lossy(&output.stderr).trim()
         );
-        self.rest()
+        self.wait_until_idle()
     }
 }
 
-/// vgdb and valgrind have missed each other, as happens now and then: each waits for the other.
+/// vgdb and valgrind wait for each other, a race that occurs now and then.
 #[derive(Debug)]
 pub struct Unanswered;
 
@@ -183,8 +183,7 @@ fn option(name: &str, directory: &Path, file: &str) -> String {
     format!("{name}={}", directory.join(file).display())
 }
 
-/// What hands out memory in the system's library. Rust's allocator and the TLS libraries go through
-/// these.
+/// The allocation functions of the system's library. Rust's allocator and the TLS libraries call these.
 const ALLOCATING: [&str; 6] = [
     "malloc",
     "calloc",
@@ -194,13 +193,13 @@ const ALLOCATING: [&str; 6] = [
     "memalign",
 ];
 
-/// Reads callgrind's format: `totals:` has the instructions, and behind each `cfn=FUNCTION` comes
-/// `calls=COUNT`.
+/// Parses callgrind's output: `totals:` holds the instructions, and `calls=COUNT` follows each
+/// `cfn=FUNCTION`.
 fn read(counts: &str) -> anyhow::Result<Counts> {
     let (mut instructions, mut allocations, mut allocates) = (None, 0, false);
     for line in counts.lines() {
         if let Some(function) = line.strip_prefix("cfn=") {
-            // Behind the apostrophe stands how deep a recursion is.
+            // An apostrophe is followed by the depth of a recursion.
             let name = function.split('\'').next().unwrap_or(function);
             allocates = ALLOCATING.contains(&name);
         } else if let Some(calls) = line.strip_prefix("calls=")
@@ -216,7 +215,7 @@ fn read(counts: &str) -> anyhow::Result<Counts> {
             instructions,
             allocations,
         }),
-        _ => bail!("callgrind's output tells of no instructions or no allocations"),
+        _ => bail!("callgrind's output has no instructions or no allocations"),
     }
 }
 
@@ -224,7 +223,7 @@ fn number(text: &str) -> anyhow::Result<u64> {
     let first = text.split_whitespace().next().context("no number")?;
     first
         .parse()
-        .with_context(|| format!("{first:?} is no number"))
+        .with_context(|| format!("{first:?} is not a number"))
 }
 
 #[cfg(test)]
@@ -232,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_and_totals_are_read() {
+    fn calls_and_totals_are_parsed() {
         let output = "fn=main\n16 400\ncfn=malloc\ncalls=3 0 \n16 90\ncfn=malloc_usable_size\n\
                       calls=7 0 \n16 9\ncob=/lib/libc.so.6\ncfn=realloc'2\ncalls=1 0 \n16 80\n\
                       \ntotals: 579\n";
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_counted_nothing_is_an_error() {
+    fn output_without_counts_is_an_error() {
         assert!(read("fn=main\n16 400\n\ntotals: 400\n").is_err());
         assert!(read("cfn=malloc\ncalls=3 0 \n").is_err());
     }

@@ -1,4 +1,4 @@
-//! What a request costs, and how much of a difference is noise.
+//! The cost of a request, and the differences that are noise.
 
 use std::path::Path;
 
@@ -11,18 +11,17 @@ use super::{
 };
 use crate::{fixtures::Fixtures, server::Backend};
 
-/// What may be more than before by so much and is still the same: a request's share in what goes by
-/// the clock, such as the `date` header, in what is random, such as signatures, and in how the kernel
-/// cuts what it delivers.
+/// Relative differences up to these are noise. A request's share of work depends on the clock (the
+/// `date` header), on random numbers (signatures) and on how the kernel splits what it delivers.
 pub const INSTRUCTIONS: f64 = 0.03;
 const ALLOCATIONS: f64 = 0.01;
 
-/// Whether `now` is more allocations per request than `before`.
+/// Whether `now` allocations per request are more than `before`, beyond noise.
 pub fn more_allocations(now: f64, before: f64) -> bool {
     now > before * (1.0 + ALLOCATIONS) + ALLOCATIONS
 }
 
-/// What a shape took on a backend, per request.
+/// The cost of a request, by shape and backend.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     pub shape: &'static Shape,
@@ -44,7 +43,7 @@ pub fn cost(
         if let Err(error) = &counts
             && error.is::<Unanswered>()
         {
-            eprintln!("{error}, once more");
+            eprintln!("{error}, trying again");
             counts = count();
         }
     }

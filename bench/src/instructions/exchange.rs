@@ -1,5 +1,5 @@
-//! The same exchange each time: everything that is asked at once leaves in one piece, and nothing
-//! more before all of it is answered and the server is at rest.
+//! The exchange, the same each time: the requests of a batch leave in one write, and nothing follows
+//! before all of them are answered and the server is idle.
 
 use std::{
     future::{Future, poll_fn},
@@ -37,21 +37,21 @@ use crate::{
     terms::Group,
 };
 
-/// For one batch or one connection, on a server that is fifty times slower than usual.
+/// For one batch or one connection, with a server that callgrind makes fifty times slower.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Of each shape; a second goes by in few of them.
+/// Rounds of each shape. The clock moves to the next second in few of them.
 const ROUNDS: u32 = 6;
 
-/// No response has to wait for window, so that none of the client's own is ever sent.
+/// So large that no response waits for the window and the client sends no WINDOW_UPDATE.
 const WINDOW: u32 = (1 << 31) - 1;
 
-/// Bytes of an upload that leave in one piece, in frames of the largest size: together they fit
-/// into one packet of the loopback interface.
+/// Bytes of an upload that leave in one write, in frames of the largest size. They fit into one packet
+/// of the loopback interface.
 const PIECE: usize = 32 << 10;
 
-/// Does what the shape says, and counts what a round of it took: the least of several, one after the
-/// other on the same server. What else it does goes by the clock, and adds to some of them.
+/// Runs a shape and returns the lowest counts of several rounds on the same server. Work that depends on
+/// the clock adds to some of the rounds.
 pub fn exchange(server: &Server, shape: &Shape) -> anyhow::Result<Counts> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -68,8 +68,8 @@ fn round(server: &Server, shape: &Shape, runtime: &Runtime) -> anyhow::Result<Co
     let tls = server.target.tls()?;
     match shape.load {
         Load::Batch { resource, streams } => {
-            // A new one each time: with every second on a connection h2 knows one more `date`, and
-            // looks through them for each response.
+            // A new connection for each round: h2's header table gains a `date` with every second of a
+            // connection, and h2 searches it for each response.
             let mut connection = limited(runtime, Connection::open(server, Arc::new(tls)))?;
             let mut batch = || limited(runtime, connection.batch(resource, streams));
             batch()?;
@@ -80,13 +80,13 @@ fn round(server: &Server, shape: &Shape, runtime: &Runtime) -> anyhow::Result<Co
             Ok(counts)
         }
         Load::Connection { resumed } => {
-            let remembering = Arc::new(tls.clone());
-            limited(runtime, once(server, &remembering, false))?;
+            let with_sessions = Arc::new(tls.clone());
+            limited(runtime, once(server, &with_sessions, false))?;
             server.zero()?;
             for _ in 0..shape.times {
                 let tls = match resumed {
-                    true => Arc::clone(&remembering),
-                    false => forgetful(&tls),
+                    true => Arc::clone(&with_sessions),
+                    false => without_sessions(&tls),
                 };
                 limited(runtime, once(server, &tls, resumed))?;
             }
@@ -105,8 +105,8 @@ fn limited<T>(
         .context("the server takes too long")?
 }
 
-/// Without the sessions of earlier connections. It takes tickets all the same.
-fn forgetful(tls: &ClientConfig) -> Arc<ClientConfig> {
+/// The same configuration with an empty store of sessions, which accepts tickets.
+fn without_sessions(tls: &ClientConfig) -> Arc<ClientConfig> {
     let mut tls = tls.clone();
     tls.resumption = Resumption::in_memory_sessions(2);
     Arc::new(tls)
@@ -116,7 +116,7 @@ async fn once(server: &Server, tls: &Arc<ClientConfig>, resumed: bool) -> anyhow
     let mut connection = Connection::open(server, Arc::clone(tls)).await?;
     ensure!(
         connection.resumed == resumed,
-        "a handshake of the wrong kind: resumed is {}",
+        "wrong kind of handshake: resumed is {}",
         connection.resumed
     );
     connection.batch(Resource::Tiny, 1).await?;
@@ -139,7 +139,7 @@ impl<'a> Connection<'a> {
             .await
             .context("cannot connect")?;
         socket.set_nodelay(true)?;
-        server.rest()?;
+        server.wait_until_idle()?;
         let wire = Wire::new(socket);
         let stream = TlsConnector::from(tls)
             .connect(ServerName::try_from("localhost")?, wire.clone())
@@ -149,19 +149,19 @@ impl<'a> Connection<'a> {
         let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
         let mut negotiated = negotiated(session)?;
         if resumed && target.terms.group == Group::Tls12 {
-            // There is no key exchange in it.
+            // A resumed handshake under TLS 1.2 has no key exchange.
             negotiated.key_exchange = target.terms.key_exchange().into();
         }
         target.terms.verify(&negotiated)?;
-        server.rest()?;
+        server.wait_until_idle()?;
         wire.hold();
         let (requests, mut connection) = Builder::new()
             .initial_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
             .handshake(stream)
             .await
-            .context("the HTTP/2 preface")?;
-        let pings = connection.ping_pong().context("it is asked for once")?;
+            .context("the HTTP/2 handshake failed")?;
+        let pings = connection.ping_pong().context("it is taken only here")?;
         let driver = tokio::spawn(connection);
         Ok(Self {
             server,
@@ -173,7 +173,7 @@ impl<'a> Connection<'a> {
         })
     }
 
-    /// Asks so many times at once, and compares the responses to the last byte.
+    /// Sends `streams` requests in one write and compares every byte of the responses.
     async fn batch(&mut self, resource: Resource, streams: u32) -> anyhow::Result<()> {
         let mut asked = Vec::new();
         for _ in 0..streams {
@@ -191,7 +191,7 @@ impl<'a> Connection<'a> {
         for response in responses {
             verify(response, &wanted).await?;
         }
-        self.server.rest()
+        self.server.wait_until_idle()
     }
 
     fn ask(&mut self, resource: Resource) -> anyhow::Result<(ResponseFuture, SendStream<Bytes>)> {
@@ -205,8 +205,8 @@ impl<'a> Connection<'a> {
         Ok(self.requests.send_request(request.body(())?, !upload)?)
     }
 
-    /// Piece by piece, each when the server has taken the one before it: it answers the ping that
-    /// goes with it.
+    /// Sends a body piece by piece, each with a PING. The next piece follows when the server has answered
+    /// the PING, and so has read the piece.
     async fn upload(&mut self, mut stream: SendStream<Bytes>) -> anyhow::Result<()> {
         static ZEROS: [u8; PIECE] = [0; PIECE];
         for left in (0..UPLOAD).step_by(PIECE).rev() {
@@ -220,16 +220,19 @@ impl<'a> Connection<'a> {
             if left > 0 {
                 let mut pong = pin!(self.pings.ping(Ping::opaque()));
                 let answered = poll_fn(|context| Poll::Ready(pong.as_mut().poll(context))).await;
-                ensure!(answered.is_pending(), "answered before it was asked");
+                ensure!(
+                    answered.is_pending(),
+                    "the PING was answered before it was sent"
+                );
                 send(&self.wire).await?;
                 pong.await?;
-                self.server.rest()?;
+                self.server.wait_until_idle()?;
             }
         }
         Ok(())
     }
 
-    /// Says goodbye: all that belongs to it in one piece.
+    /// Closes the connection, in one write.
     async fn close(self) -> anyhow::Result<()> {
         let Self {
             server,
@@ -239,31 +242,31 @@ impl<'a> Connection<'a> {
             ..
         } = self;
         drop(requests);
-        // Servers differ in how they take leave; all requests were answered by then.
+        // Servers close connections in different ways. All requests have been answered by now.
         let _ = driver.await?;
-        server.rest()?;
+        server.wait_until_idle()?;
         drop(wire);
         Ok(())
     }
 }
 
-/// Lets h2 put into frames what was asked, and sends it.
+/// Lets h2 encode the requests as frames, and sends them.
 async fn send(wire: &Wire) -> anyhow::Result<()> {
     yield_now().await;
-    ensure!(wire.has_more(), "h2 has not had its turn");
+    ensure!(wire.has_more(), "h2 has not encoded the requests");
     Ok(wire.send().await?)
 }
 
 async fn verify(response: ResponseFuture, wanted: &[u8]) -> anyhow::Result<()> {
     let response = response.await.context("no response")?;
     let status = response.status();
-    ensure!(status == StatusCode::OK, "answered {status}");
+    ensure!(status == StatusCode::OK, "the server answered {status}");
     let (mut body, mut got) = (response.into_body(), Vec::with_capacity(wanted.len()));
     while let Some(data) = body.data().await {
-        let data = data.context("the response's body broke off")?;
+        let data = data.context("the response's body is incomplete")?;
         body.flow_control().release_capacity(data.len())?;
         got.extend_from_slice(&data);
     }
-    ensure!(got == wanted, "answered with another body");
+    ensure!(got == wanted, "the server answered with a wrong body");
     Ok(())
 }

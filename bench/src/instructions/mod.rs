@@ -1,5 +1,5 @@
-//! What corelane needs for a request, counted and not timed: instructions in user space and
-//! allocations, the server under callgrind. How and why: bench/README.md.
+//! Counts the instructions in user space and the allocations of a request to corelane, under callgrind.
+//! bench/README.md explains the method.
 
 mod budget;
 mod callgrind;
@@ -27,16 +27,16 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Build this revision too, and fail where this tree needs 3 % more instructions for a request
-    /// than it, or 1 % more allocations.
+    /// Build this revision too, and fail if this tree needs 3 % more instructions or 1 % more allocations
+    /// for a request.
     #[arg(long, value_name = "REV", conflicts_with = "budget")]
     against: Option<String>,
 
-    /// Fail where a request takes more allocations than bench/allocations.toml allows.
+    /// Fail if a request takes more allocations than bench/allocations.toml allows.
     #[arg(long)]
     budget: bool,
 
-    /// Only this shape; repeatable.
+    /// Measure only this shape; repeatable.
     #[arg(long = "shape", value_name = "NAME", value_parser = shape)]
     shapes: Vec<&'static Shape>,
 }
@@ -49,7 +49,7 @@ fn shape(name: &str) -> Result<&'static Shape, String> {
         .ok_or_else(|| format!("the shapes are {}", names().join(", ")))
 }
 
-/// Whether nothing costs more than it may.
+/// Counts all shapes. False if a request costs more than allowed.
 pub fn run(args: &Args) -> anyhow::Result<bool> {
     interrupt::catch()?;
     let directory = install::root().join("target/instructions");

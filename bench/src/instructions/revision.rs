@@ -1,4 +1,4 @@
-//! The tree to compare with.
+//! The source tree to compare with.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,7 +9,7 @@ use anyhow::ensure;
 
 use crate::install::{root, succeed};
 
-/// A worktree with this revision. It stays for the next time: only what differs is built again then.
+/// Checks out the revision in a worktree, which is kept so that the next build is incremental.
 pub fn check_out(revision: &str, tree: &Path) -> anyhow::Result<PathBuf> {
     let git = |directory: &Path| {
         let mut git = Command::new("git");
@@ -22,7 +22,7 @@ pub fn check_out(revision: &str, tree: &Path) -> anyhow::Result<PathBuf> {
         .output()?;
     ensure!(
         commit.status.success(),
-        "there is no revision {revision:?} here"
+        "the repository has no revision {revision:?}"
     );
     let commit = String::from_utf8(commit.stdout)?;
     if tree.join(".git").exists() {
@@ -34,7 +34,7 @@ pub fn check_out(revision: &str, tree: &Path) -> anyhow::Result<PathBuf> {
     }
     ensure!(
         tree.join("bench/peers/Cargo.toml").exists(),
-        "{revision} has no bench/peers to be measured by"
+        "revision {revision} has no bench/peers to build"
     );
     Ok(tree.to_owned())
 }

@@ -1,4 +1,4 @@
-//! What is asked of the server, the same each time.
+//! The shapes: what a round asks of the server.
 
 use crate::fixtures::Resource;
 
@@ -6,15 +6,15 @@ use crate::fixtures::Resource;
 pub struct Shape {
     pub name: &'static str,
     pub load: Load,
-    /// How often that is done in a round.
+    /// How often a round does this.
     pub times: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub enum Load {
-    /// So many requests at once on a connection that stays.
+    /// `streams` requests in one write, on a connection that stays open.
     Batch { resource: Resource, streams: u32 },
-    /// A connection with one request on it, closed again.
+    /// A connection with one request.
     Connection { resumed: bool },
 }
 
@@ -45,7 +45,7 @@ pub static SHAPES: [Shape; 7] = [
 ];
 
 impl Shape {
-    /// Requests each time; connections have one each.
+    /// Requests each time.
     pub fn requests(&self) -> u32 {
         match self.load {
             Load::Batch { streams, .. } => streams,

@@ -1,4 +1,4 @@
-//! The costs, for people.
+//! Prints the costs as tables.
 
 use super::cost::{Cost, INSTRUCTIONS, more_allocations};
 
@@ -18,7 +18,7 @@ pub fn plain(costs: &[Cost]) {
     }
 }
 
-/// Whether nothing has become more.
+/// Prints both costs. False if a cost has grown.
 pub fn compared(revision: &str, before: &[Cost], now: &[Cost]) -> bool {
     println!(
         "{:10}  {:10}  {:>9}  {:>9}  {:>7}  {:>11}  {:>7}",

@@ -1,5 +1,5 @@
-//! A socket whose writer decides when the bytes leave, all in one piece. What a server finds when it
-//! reads is then the same each time.
+//! A socket that collects what is written and sends it in one write on request, so that the server
+//! reads the same bytes in the same pieces each time.
 
 use std::{
     future::poll_fn,
@@ -16,7 +16,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Clones are ends of the same socket.
+/// Clones share the socket.
 #[derive(Clone, Debug)]
 pub struct Wire(Arc<Shared>);
 
@@ -29,12 +29,12 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Outgoing {
     bytes: BytesMut,
-    /// A flush sends nothing.
+    /// Flushes send nothing.
     held: bool,
 }
 
 impl Wire {
-    /// A flush sends, as usual.
+    /// A wire whose flushes send.
     pub fn new(socket: TcpStream) -> Self {
         Self(Arc::new(Shared {
             socket,
@@ -42,7 +42,7 @@ impl Wire {
         }))
     }
 
-    /// From now on what is written waits for [`Self::send`] or the end.
+    /// From now on only [`Self::send`] and shutdown send.
     pub fn hold(&self) {
         self.outgoing().held = true;
     }
@@ -120,7 +120,7 @@ impl AsyncWrite for Wire {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
         match rustix::net::shutdown(&self.0.socket, Shutdown::Write) {
-            // The server was faster.
+            // The server has closed the connection already.
             Ok(()) | Err(rustix::io::Errno::NOTCONN) => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(error.into())),
         }

@@ -1,4 +1,4 @@
-//! The figures as tables, for people.
+//! The figures as tables.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -64,7 +64,7 @@ pub fn write_machine(out: &mut String, machine: &Machine) -> std::fmt::Result {
     writeln!(out, "{}.\n", versions.collect::<Vec<_>>().join(", "))
 }
 
-/// Who agreed on what, over all shapes.
+/// What each server negotiated, over all shapes.
 fn write_negotiated(out: &mut String, run: &Run) -> std::fmt::Result {
     let mut negotiated: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let groups = run.shapes.iter().flat_map(|shape| &shape.groups);
@@ -154,7 +154,7 @@ fn write_shape(out: &mut String, shape: &ShapeResult) -> std::fmt::Result {
     }
     writeln!(out)?;
     for group in &shape.groups {
-        for (server, why) in &group.excused {
+        for (server, why) in &group.left_out {
             writeln!(out, "{server} ({}) is not measured: {why}.\n", group.group)?;
         }
     }
@@ -191,7 +191,7 @@ fn write_server(
     )
 }
 
-/// corelane's figure by this server's, with a mark where the rounds do not agree who is ahead.
+/// corelane's figure divided by this server's, marked if the rounds do not agree which one is lower.
 fn ratio(group: &GroupResult, server: &ContenderResult) -> Option<String> {
     let subject = group.subject(server.contender.workers)?;
     if subject.contender == server.contender {

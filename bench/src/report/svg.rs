@@ -1,4 +1,4 @@
-//! The figures as a picture: a panel per shape, a bar per server.
+//! The figures as a picture: one panel for each shape, one bar for each server.
 
 use std::fmt::Write;
 
@@ -15,16 +15,16 @@ const COLUMNS: usize = 3;
 const PANEL_WIDTH: f64 = 304.0;
 const MARGIN: f64 = 12.0;
 const WIDTH: f64 = COLUMNS as f64 * PANEL_WIDTH + MARGIN;
-/// From a panel's left: where bars begin, and how long the longest can be.
+/// Where bars begin, from the panel's left edge, and the length of the longest.
 const BARS_AT: f64 = 128.0;
 const BAR_LENGTH: f64 = 110.0;
 const BAR_HEIGHT: f64 = 11.0;
 const LINE: f64 = 16.0;
-/// Title, unit and ratio above the bars.
+/// The height of title, unit and ratio above the bars.
 const PANEL_HEAD: f64 = 37.0;
 const PANEL_GAP: f64 = 14.0;
 
-/// Colours that go on white, and others where the page is dark.
+/// Colours for light pages and for dark ones.
 const STYLE: &str = "
 text { font: 11px system-ui, sans-serif; fill: #1f2328 }
 .head { font-size: 15px; font-weight: 600 }
@@ -55,7 +55,7 @@ pub fn picture(run: &Run) -> String {
     )
 }
 
-/// How high it has become.
+/// Returns the height of the picture.
 fn draw(out: &mut String, run: &Run) -> Result<f64, std::fmt::Error> {
     let mut y = MARGIN + 10.0;
     legend(out, y)?;
@@ -133,7 +133,7 @@ fn panel(
     )?;
     text(out, x, y + 29.0, "", &ratio(group))?;
     let figures = group.servers.iter().filter_map(ContenderResult::figure);
-    // The longest bar and its whisker fit; a round that fell far out is cut off.
+    // The longest bar and its whisker fit. The quartile of a far outlier is cut off.
     let (mut median, mut quartile) = (0.0_f64, 0.0_f64);
     for figure in figures {
         median = median.max(figure.median);
@@ -198,7 +198,7 @@ fn text(out: &mut String, x: f64, y: f64, class: &str, text: &str) -> std::fmt::
     )
 }
 
-/// "0.82 × nginx", or that the rounds do not agree.
+/// "0.82 × nginx", with a note if the rounds do not agree.
 fn ratio(group: &GroupResult) -> String {
     match (&group.best_peer, group.ratio_to_best_peer) {
         (Some(peer), Some(ratio)) => {
@@ -212,7 +212,7 @@ fn ratio(group: &GroupResult) -> String {
     }
 }
 
-/// The heading says what is on tokio and that rustls is in it.
+/// Without "+ tokio-", which does not fit into a panel.
 fn plain(name: &str) -> String {
     name.replace(" + tokio-", " ")
 }

@@ -1,4 +1,4 @@
-//! What restarts under load cost the clients. How and why: bench/README.md.
+//! Restarts servers under load and counts what clients lose. bench/README.md explains the method.
 
 mod network;
 mod report;
@@ -14,9 +14,9 @@ use std::{
 use anyhow::Context;
 
 use self::{
-    network::{Network, Place},
+    network::{Namespaces, Network},
     report::{Cell, Run},
-    servers::{Restartable, Way},
+    servers::{Method, Restartable},
 };
 use crate::{
     client::{self, Client, Job, Target, Task},
@@ -31,7 +31,7 @@ pub use self::traffic::{Counted, Load, run as client};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// New connections in all, each with one request.
+    /// New connections, each with one request.
     #[arg(long, value_name = "N", default_value_t = 12_000)]
     connections: u32,
 
@@ -39,33 +39,33 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1_500.0)]
     rate: f64,
 
-    /// Restarts in a row, spread over the time that takes.
+    /// Restarts, spread evenly over the run.
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
     restarts: u32,
 
-    /// Only rows whose name contains this.
+    /// Measure only the rows whose name contains this text.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
 
-    /// Take corelane as it was built last.
+    /// Use corelane's last build.
     #[arg(long)]
     no_build: bool,
 }
 
-/// Connections that stay, and streams that each has open at any time.
+/// Connections that stay open, and the open streams on each.
 const LONG_LIVED: u32 = 50;
 const STREAMS: u32 = 2;
 
-/// Each row is measured on either network.
-const ROWS: [(Way, Backend); 5] = [
-    (Way::Upgrade, Backend::Rustls),
-    (Way::Upgrade, Backend::NativeTls),
-    (Way::Takeover { migrate: true }, Backend::Rustls),
-    (Way::Takeover { migrate: false }, Backend::Rustls),
-    (Way::NginxReload, Backend::Rustls),
+/// The rows. Each is measured on both networks.
+const ROWS: [(Method, Backend); 5] = [
+    (Method::Upgrade, Backend::Rustls),
+    (Method::Upgrade, Backend::NativeTls),
+    (Method::Takeover { migrate: true }, Backend::Rustls),
+    (Method::Takeover { migrate: false }, Backend::Rustls),
+    (Method::NginxReload, Backend::Rustls),
 ];
 
-/// Whether nothing was lost where nothing is to be lost.
+/// Measures all rows. False if a restart that must lose nothing lost something.
 pub fn run(args: &Args) -> anyhow::Result<bool> {
     interrupt::catch()?;
     cores::raise_open_files()?;
@@ -91,15 +91,15 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
     let machine = machine::describe(&site)?;
     let mut cells = Vec::new();
     for network in [Network::Loopback, Network::Delayed] {
-        for (way, backend) in ROWS {
-            let name = servers::name(way, backend);
+        for (method, backend) in ROWS {
+            let name = servers::name(method, backend);
             if args.only.as_ref().is_some_and(|only| !name.contains(only)) {
                 continue;
             }
             interrupt::check()?;
             eprintln!("{network}: {name}");
-            let result = measure(args, network, way, backend, &site);
-            let cell = Cell::new(name, network, way, result);
+            let result = measure(args, network, method, backend, &site);
+            let cell = Cell::new(name, network, method, result);
             eprintln!("  {}", report::line(&cell));
             cells.push(cell);
         }
@@ -112,24 +112,24 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
         restarts: args.restarts,
         cells,
     };
-    // A part of them is for looking at, and does not replace the whole.
+    // A partial run is only printed and does not replace the results of a whole one.
     if whole {
         report::write(&run).context("cannot write the report")?;
     }
     print!("{}", report::markdown(&run));
-    Ok(run.cells.iter().all(Cell::is_as_it_should_be))
+    Ok(run.cells.iter().all(Cell::is_ok))
 }
 
 fn measure(
     args: &Args,
     network: Network,
-    way: Way,
+    method: Method,
     backend: Backend,
     site: &Site,
 ) -> anyhow::Result<Counted> {
-    // New for each, as what is left of connections would be in the way of the next twelve thousand.
-    let place = Place::make(network, way == Way::Takeover { migrate: true })?;
-    let mut server = Restartable::start(way, backend, &place, site)?;
+    // New namespaces for each row, without the closed connections of the row before.
+    let namespaces = Namespaces::make(network, method == Method::Takeover { migrate: true })?;
+    let mut server = Restartable::start(method, backend, &namespaces, site)?;
     let job = Job {
         target: Target {
             addr: server.addr,
@@ -147,8 +147,8 @@ fn measure(
             streams: STREAMS,
         }),
     };
-    // It ends with this process, however that went.
-    let mut command = place.for_client("setpriv");
+    // The kernel ends the client with this process, even after a crash.
+    let mut command = namespaces.for_client("setpriv");
     command
         .args(["--pdeathsig", "TERM"])
         .arg(client::this_program()?);
@@ -164,6 +164,6 @@ fn measure(
             .with_context(|| format!("restart {restart}: {}", server.log()))?;
     }
     let done = client.end()?;
-    server.only_the_last_one_runs()?;
-    done.restarts.context("that was the client's task")
+    server.wait_until_replaced_have_ended()?;
+    done.restarts.context("the client reports restarts")
 }

@@ -1,6 +1,6 @@
-//! Where it is measured: in network namespaces made for it, on loopback or with a delay between
-//! client and server. Kernels without netem have no delay to offer, so it is made here: packets pass
-//! from one TUN device to another, and wait on the way.
+//! The network: namespaces of their own for server and clients, connected by loopback or by a link with
+//! a delay. Not all kernels have netem, so the delay is made here: threads forward packets between two
+//! TUN devices after a wait.
 
 use std::{
     ffi::OsStr,
@@ -26,7 +26,7 @@ pub enum Network {
     Delayed,
 }
 
-/// For a packet, one way: half of a round trip of 20 ms.
+/// One way, for each packet: half of a round trip of 20 ms.
 const DELAY: Duration = Duration::from_millis(10);
 
 impl fmt::Display for Network {
@@ -38,20 +38,20 @@ impl fmt::Display for Network {
     }
 }
 
-/// The namespaces of a server and its clients. They go, with all that runs in them, when this is
-/// dropped.
+/// The namespaces of a server and its clients. Dropping this ends all processes in them and removes
+/// them.
 #[derive(Debug)]
-pub struct Place {
+pub struct Namespaces {
     server: String,
     client: String,
     pub ip: Ipv4Addr,
 }
 
-impl Place {
-    /// With `net.ipv4.tcp_migrate_req` as wanted.
+impl Namespaces {
+    /// Creates the namespaces. `migrate` sets `net.ipv4.tcp_migrate_req`.
     pub fn make(network: Network, migrate: bool) -> anyhow::Result<Self> {
         let name = |whose| format!("corelane-bench-{}-{whose}", std::process::id());
-        let place = match network {
+        let namespaces = match network {
             Network::Loopback => Self {
                 server: name("s"),
                 client: name("s"),
@@ -63,26 +63,26 @@ impl Place {
                 ip: Ipv4Addr::new(10, 77, 0, 1),
             },
         };
-        for namespace in place.namespaces() {
+        for namespace in namespaces.names() {
             succeed(Command::new("ip").args(["netns", "add", namespace]))
                 .context("network namespaces need CAP_SYS_ADMIN and CAP_NET_ADMIN: run as root")?;
             succeed(Command::new("ip").args(["-n", namespace, "link", "set", "lo", "up"]))?;
         }
         if network == Network::Delayed {
-            place.connect()?;
+            namespaces.connect()?;
         }
         let setting = format!("net.ipv4.tcp_migrate_req={}", u8::from(migrate));
-        succeed(place.for_server("sysctl").args(["-qw", &setting]))?;
-        Ok(place)
+        succeed(namespaces.for_server("sysctl").args(["-qw", &setting]))?;
+        Ok(namespaces)
     }
 
-    fn namespaces(&self) -> Vec<&str> {
+    fn names(&self) -> Vec<&str> {
         let mut all = vec![&*self.server, &*self.client];
         all.dedup();
         all
     }
 
-    /// Packets pass in either direction for as long as the namespaces are there.
+    /// Forwards packets in both directions until the namespaces are removed.
     fn connect(&self) -> anyhow::Result<()> {
         let ends = [
             (&self.server, "10.77.0.1/24"),
@@ -93,7 +93,7 @@ impl Place {
             devices.push(Arc::new(device(namespace)?));
             let ip = |args: &[&str]| succeed(Command::new("ip").args(["-n", namespace]).args(args));
             ip(&["addr", "add", address, "dev", DEVICE])?;
-            // Longer than any burst: what a queue drops says nothing about the server.
+            // Longer than any burst: packets that a queue drops are not losses of the server.
             ip(&["link", "set", DEVICE, "txqueuelen", "50000", "up"])?;
         }
         delay(&devices[0], &devices[1]);
@@ -110,7 +110,7 @@ impl Place {
     }
 
     fn end_processes(&self, signal: &str) {
-        for namespace in self.namespaces() {
+        for namespace in self.names() {
             let pids = Command::new("ip")
                 .args(["netns", "pids", namespace])
                 .output();
@@ -125,12 +125,12 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Namespaces {
     fn drop(&mut self) {
         self.end_processes("-TERM");
         thread::sleep(Duration::from_millis(300));
         self.end_processes("-KILL");
-        for namespace in self.namespaces() {
+        for namespace in self.names() {
             let _ = Command::new("ip")
                 .args(["netns", "del", namespace])
                 .status();
@@ -146,10 +146,10 @@ fn within(namespace: &str, program: impl AsRef<OsStr>) -> Command {
 
 const DEVICE: &str = "delay0";
 
-/// A device in that namespace, which stays where it was made.
+/// Creates a device in the namespace, where it stays.
 fn device(namespace: &str) -> anyhow::Result<Tun> {
     let file = File::open(format!("/run/netns/{namespace}"))?;
-    // Threads can be in different namespaces, so one is spent on it.
+    // The namespace belongs to a thread, so another thread enters it.
     let made = thread::spawn(move || {
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
         Tun::new_named(Interface::new(DEVICE)?)
@@ -158,13 +158,13 @@ fn device(namespace: &str) -> anyhow::Result<Tun> {
     made.context("cannot make a TUN device")
 }
 
-/// Two threads: one that reads, so that nothing waits in a queue of the kernel's, and one that waits.
+/// Starts two threads: one reads at once, so that the kernel's queue stays empty; the other one waits.
 fn delay(from: &Arc<Tun>, to: &Arc<Tun>) {
     let (from, to) = (Arc::clone(from), Arc::clone(to));
     let (read, due) = mpsc::channel::<(Instant, Vec<u8>)>();
     thread::spawn(move || {
         let mut packet = vec![0; 64 << 10];
-        // It fails when the namespace is gone.
+        // Fails when the namespace is removed.
         while let Ok(length) = from.recv(&mut packet) {
             if read
                 .send((Instant::now() + DELAY, packet[..length].to_vec()))

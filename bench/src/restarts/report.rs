@@ -1,10 +1,10 @@
-//! bench/results/restarts.md.
+//! The report on restarts: bench/results/restarts.md.
 
 use std::fmt::Write;
 
 use super::{
     network::Network,
-    servers::Way,
+    servers::Method,
     traffic::{Counted, Outcomes},
 };
 use crate::{
@@ -20,26 +20,31 @@ pub struct Run {
     pub cells: Vec<Cell>,
 }
 
-/// One way to restart, on one network.
+/// One method of restarting, on one network.
 pub struct Cell {
     name: String,
     network: Network,
-    /// Whether anything lost is a failure.
+    /// Whether losses are a failure.
     judged: bool,
     result: Result<Counted, String>,
 }
 
 impl Cell {
-    pub fn new(name: String, network: Network, way: Way, result: anyhow::Result<Counted>) -> Self {
+    pub fn new(
+        name: String,
+        network: Network,
+        method: Method,
+        result: anyhow::Result<Counted>,
+    ) -> Self {
         Self {
             name,
             network,
-            judged: matches!(way, Way::Upgrade | Way::Takeover { migrate: true }),
+            judged: matches!(method, Method::Upgrade | Method::Takeover { migrate: true }),
             result: result.map_err(|error| format!("{error:#}")),
         }
     }
 
-    pub fn is_as_it_should_be(&self) -> bool {
+    pub fn is_ok(&self) -> bool {
         match &self.result {
             Ok(counted) => {
                 let lost = counted.connections.lost() + counted.streams.lost();
@@ -86,14 +91,14 @@ fn write_run(out: &mut String, run: &Run) -> std::fmt::Result {
         out,
         "## Restarts\n\n\
          {restarts} restarts under {rate} new connections per second, {connections} in all, with one \
-         request each, and 50 connections that stay, with two streams of 0.4 s open at any time. Two \
-         workers. Lost is what was not answered whole; nothing is tried twice. Not processed is what \
-         GOAWAY or REFUSED_STREAM says so of: it may be asked again.\n"
+         request each, and 50 connections that stay open, with two streams of 0.4 s on each at any time. \
+         Two workers. A request is lost if its response is incomplete; clients do not retry. Not \
+         processed are requests that GOAWAY or REFUSED_STREAM reports as such: a client may retry them.\n"
     )?;
     writeln!(
         out,
         "| | network | connections lost | not processed | streams lost | not processed | streams | \
-         connected anew | slowest, s | took, s |"
+         reconnected | slowest, s | took, s |"
     )?;
     writeln!(
         out,

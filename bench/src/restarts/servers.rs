@@ -1,4 +1,4 @@
-//! The servers, and how each is restarted.
+//! Starts and restarts the servers.
 
 use std::{
     fs::{self, File},
@@ -13,7 +13,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{network::Place, traffic::body};
+use super::{network::Namespaces, traffic::body};
 use crate::{
     install::{self, path_with_sbin, succeed},
     server::Backend,
@@ -22,63 +22,63 @@ use crate::{
 };
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Way {
-    /// `corelane upgrade`: the same sockets.
+pub enum Method {
+    /// `corelane upgrade`, which keeps the sockets.
     Upgrade,
-    /// Another process with `--takeover`, then SIGTERM to the first; `migrate`:
+    /// A second process with `--takeover`, then SIGTERM to the first one. `migrate` is
     /// `net.ipv4.tcp_migrate_req`.
     Takeover { migrate: bool },
     /// `nginx -s reload`.
     NginxReload,
 }
 
-pub fn name(way: Way, backend: Backend) -> String {
+pub fn name(method: Method, backend: Backend) -> String {
     let corelane = format!("corelane {}", backend.name());
-    match way {
-        Way::Upgrade => format!("{corelane}, SIGUSR2"),
-        Way::Takeover { migrate: true } => format!("{corelane}, --takeover, tcp_migrate_req=1"),
-        Way::Takeover { migrate: false } => format!("{corelane}, --takeover, tcp_migrate_req=0"),
-        Way::NginxReload => "nginx -s reload".into(),
+    match method {
+        Method::Upgrade => format!("{corelane}, SIGUSR2"),
+        Method::Takeover { migrate: true } => format!("{corelane}, --takeover, tcp_migrate_req=1"),
+        Method::Takeover { migrate: false } => format!("{corelane}, --takeover, tcp_migrate_req=0"),
+        Method::NginxReload => "nginx -s reload".into(),
     }
 }
 
 /// A server that is restarted while clients use it.
 pub struct Restartable<'a> {
     pub addr: SocketAddr,
-    way: Way,
+    method: Method,
     backend: Backend,
-    place: &'a Place,
+    namespaces: &'a Namespaces,
     site: &'a Site,
     scratch: TempDir,
-    /// Those that were started here.
+    /// The processes that the harness started.
     children: Vec<Child>,
-    /// Those that have been replaced.
+    /// The processes that have been replaced.
     replaced: Vec<Pid>,
 }
 
-/// For a server to start, or to end once its clients have left.
+/// For a server to start, or to end after its clients have left.
 const LIMIT: Duration = Duration::from_secs(45);
 
 impl<'a> Restartable<'a> {
-    /// Started, and accepting connections.
+    /// Starts the server and waits until it accepts connections.
     pub fn start(
-        way: Way,
+        method: Method,
         backend: Backend,
-        place: &'a Place,
+        namespaces: &'a Namespaces,
         site: &'a Site,
     ) -> anyhow::Result<Self> {
         let mut server = Self {
-            addr: SocketAddr::from((place.ip, 8443)),
-            way,
+            addr: SocketAddr::from((namespaces.ip, 8443)),
+            method,
             backend,
-            place,
+            namespaces,
             site,
             scratch: site.fixtures.scratch()?,
             children: Vec::new(),
             replaced: Vec::new(),
         };
-        let command = match way {
-            Way::NginxReload => server.nginx()?,
+        let command = match method {
+            Method::NginxReload => server.nginx()?,
             _ => server.corelane(),
         };
         server.spawn(command)?;
@@ -86,12 +86,12 @@ impl<'a> Restartable<'a> {
         Ok(server)
     }
 
-    /// Done when the new one serves and the old one is about to end.
+    /// Returns when the new process serves and the old one has been told to end.
     pub fn restart(&mut self) -> anyhow::Result<()> {
         let old = self.running()?;
-        match self.way {
-            Way::Upgrade => {
-                let mut upgrade = self.place.for_server(program());
+        match self.method {
+            Method::Upgrade => {
+                let mut upgrade = self.namespaces.for_server(program());
                 let upgrade = upgrade
                     .arg("upgrade")
                     .arg("--pid-file")
@@ -99,7 +99,7 @@ impl<'a> Restartable<'a> {
                 succeed(upgrade.stdout(Stdio::null()))?;
                 self.replaced.push(old);
             }
-            Way::Takeover { .. } => {
+            Method::Takeover { .. } => {
                 let mut command = self.corelane();
                 command.arg("--takeover");
                 self.spawn(command)?;
@@ -107,7 +107,7 @@ impl<'a> Restartable<'a> {
                 kill_process(old, Signal::TERM)?;
                 self.replaced.push(old);
             }
-            Way::NginxReload => {
+            Method::NginxReload => {
                 let mut reload = self.nginx()?;
                 succeed(reload.args(["-s", "reload"]))?;
             }
@@ -115,8 +115,10 @@ impl<'a> Restartable<'a> {
         Ok(())
     }
 
-    /// An error where one that was replaced does not end.
-    pub fn only_the_last_one_runs(&mut self) -> anyhow::Result<()> {
+    /// # Errors
+    ///
+    /// If a replaced process does not end, or the last one has ended.
+    pub fn wait_until_replaced_have_ended(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + LIMIT;
         for &old in &self.replaced {
             while !has_ended(old) {
@@ -124,11 +126,14 @@ impl<'a> Restartable<'a> {
                 thread::sleep(Duration::from_millis(20));
             }
         }
-        ensure!(!has_ended(self.running()?), "the last one has ended too");
+        ensure!(
+            !has_ended(self.running()?),
+            "the last process has ended too"
+        );
         Ok(())
     }
 
-    /// The last thing it said.
+    /// The last lines of its output.
     pub fn log(&self) -> String {
         let log = fs::read_to_string(self.scratch.path().join("log")).unwrap_or_default();
         let lines: Vec<_> = log.trim().lines().collect();
@@ -140,8 +145,8 @@ impl<'a> Restartable<'a> {
     }
 
     fn running(&self) -> anyhow::Result<Pid> {
-        let text = fs::read_to_string(self.pid_file()).context("no pid file")?;
-        Pid::from_raw(text.trim().parse()?).context("no process id")
+        let text = fs::read_to_string(self.pid_file()).context("cannot read the pid file")?;
+        Pid::from_raw(text.trim().parse()?).context("the pid file holds no process id")
     }
 
     fn wait_for_another(&mut self, old: Option<Pid>) -> anyhow::Result<()> {
@@ -174,11 +179,12 @@ impl<'a> Restartable<'a> {
 
     fn corelane(&self) -> Command {
         let credentials = self.site.fixtures.credentials(KeyType::P256);
-        let mut command = self.place.for_server(program());
+        let mut command = self.namespaces.for_server(program());
         command
             .args(["--listen", &self.addr.to_string()])
             .args(["--workers", "2", "--tls", self.backend.name()])
-            // On a machine that is too slow for the rate, what its limits give up would be counted.
+            // On a machine too slow for the rate, connections that the default limits end would count as
+            // lost.
             .args(["--max-handshakes", "16384", "--handshake-timeout", "60"])
             .arg("--cert")
             .arg(credentials.certificate)
@@ -189,7 +195,7 @@ impl<'a> Restartable<'a> {
         command
     }
 
-    /// The files are what corelane answers to the same paths.
+    /// The files equal corelane's responses for the same paths.
     fn nginx(&self) -> anyhow::Result<Command> {
         let credentials = self.site.fixtures.credentials(KeyType::P256);
         let scratch = self.scratch.path();
@@ -229,7 +235,7 @@ http {{
         );
         let file = scratch.join("nginx.conf");
         fs::write(&file, text)?;
-        let mut command = self.place.for_server("nginx");
+        let mut command = self.namespaces.for_server("nginx");
         command.env("PATH", path_with_sbin());
         command.args(["-e", "stderr", "-c"]).arg(file);
         Ok(command)
@@ -245,7 +251,7 @@ impl Drop for Restartable<'_> {
     }
 }
 
-/// Whether it is gone, or waits for its parent to take note of it.
+/// Whether the process has ended, or is a zombie.
 fn has_ended(pid: Pid) -> bool {
     let stat = Path::new("/proc")
         .join(pid.as_raw_nonzero().to_string())

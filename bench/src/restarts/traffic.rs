@@ -1,10 +1,10 @@
-//! The clients: new connections at a rate, whatever becomes of those before them, and beside them
-//! some that stay, with streams in flight at any time.
+//! The clients: new connections at a fixed rate, whether earlier ones are answered or not, and beside
+//! them connections that stay open, always with streams in flight.
 //!
-//! Counted is what a client sees that tries nothing twice. A connection or stream is lost unless its
-//! response arrives whole. Those that the server provably has not processed, by the last stream of
-//! its GOAWAY (RFC 9113 section 6.8) or by REFUSED_STREAM (section 8.7), are counted apart: they may
-//! be asked again.
+//! The counts are those of a client that never retries. A connection or stream is lost unless its
+//! response arrives completely. Requests that the server provably has not processed, by the last
+//! stream of its GOAWAY (RFC 9113 section 6.8) or by REFUSED_STREAM (section 8.7), are counted
+//! separately: a client may retry them.
 
 use std::{
     collections::BTreeMap,
@@ -36,7 +36,7 @@ pub struct Load {
     /// New ones per second.
     pub rate: f64,
     pub long_lived: u32,
-    /// On each of these at once.
+    /// Open streams on each of these.
     pub streams: u32,
 }
 
@@ -44,10 +44,10 @@ pub struct Load {
 pub struct Counted {
     pub seconds: f64,
     pub connections: Outcomes,
-    /// Seconds from the moment a connection was due to its answer, the slowest one.
+    /// Seconds from when the slowest connection was due to its response.
     pub slowest: f64,
     pub streams: Outcomes,
-    /// Connections that had been told to go, and were made anew.
+    /// Long-lived connections that the server closed and the client opened again.
     pub reconnected: u32,
 }
 
@@ -57,7 +57,7 @@ pub struct Outcomes {
     pub answered: u32,
     /// Provably not processed.
     pub unprocessed: u32,
-    /// How often, by cause.
+    /// The number of losses by cause.
     pub lost: BTreeMap<String, u32>,
 }
 
@@ -66,25 +66,25 @@ impl Outcomes {
         self.lost.values().sum()
     }
 
-    fn count(&mut self, outcome: &Result<(), Trouble>) {
+    fn count(&mut self, outcome: &Result<(), Failure>) {
         match outcome {
             Ok(()) => self.answered += 1,
-            Err(Trouble::Unprocessed) => self.unprocessed += 1,
-            Err(Trouble::Lost(why)) => *self.lost.entry(why.clone()).or_default() += 1,
+            Err(Failure::Unprocessed) => self.unprocessed += 1,
+            Err(Failure::Lost(why)) => *self.lost.entry(why.clone()).or_default() += 1,
         }
     }
 }
 
-enum Trouble {
+enum Failure {
     Unprocessed,
     Lost(String),
 }
 
-fn lost(step: &str) -> impl FnOnce(std::io::Error) -> Trouble {
-    move |error| Trouble::Lost(format!("{step}: {error}"))
+fn lost(step: &str) -> impl FnOnce(std::io::Error) -> Failure {
+    move |error| Failure::Lost(format!("{step}: {error}"))
 }
 
-impl From<h2::Error> for Trouble {
+impl From<h2::Error> for Failure {
     fn from(error: h2::Error) -> Self {
         match error.reason() {
             Some(Reason::NO_ERROR) if error.is_go_away() && error.is_remote() => Self::Unprocessed,
@@ -94,18 +94,18 @@ impl From<h2::Error> for Trouble {
     }
 }
 
-/// Bytes of the responses: on new connections, and on those that stay.
+/// Bytes of the responses: on new connections, and on long-lived ones.
 pub const SMALL: usize = 13;
 pub const LARGE: usize = 64 << 10;
 
-/// A stream of those that stay takes a piece of its response in this time.
+/// Streams of long-lived connections read a piece of their response in this time.
 const PIECE: usize = 16 << 10;
 const PIECE_TIME: Duration = Duration::from_millis(100);
 
-/// For a connection, or a stream, and its response.
+/// For a connection or a stream, with its response.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What is answered to `/bytes/N`.
+/// The body of the response to `/bytes/N`.
 pub fn body(length: usize) -> Vec<u8> {
     const LINE: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-\n";
     LINE.iter().copied().cycle().take(length).collect()
@@ -156,7 +156,7 @@ pub fn run(
 
 impl Clients {
     fn counted(&self) -> std::sync::MutexGuard<'_, Counted> {
-        // Nobody panics with the lock held; and if so, the numbers are whole all the same.
+        // No code panics while it holds the lock.
         self.counted
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -167,7 +167,7 @@ impl Clients {
             let (mut requests, connection) = self.open(LARGE).await?;
             let answered = ask(&mut requests, SMALL, None).await;
             drop(requests);
-            // It says goodbye; how the server takes that is no matter.
+            // The request is answered, so an error while closing does not count.
             let _ = timeout(Duration::from_secs(1), connection).await;
             answered
         };
@@ -180,7 +180,7 @@ impl Clients {
         }
     }
 
-    /// Connects anew whenever it is told to go, until the end.
+    /// Keeps a connection open, and opens another one when the server closes it.
     async fn stay(self, streams: u32) {
         let mut first = true;
         while !self.ends.load(Ordering::Relaxed) {
@@ -190,10 +190,10 @@ impl Clients {
             let opened = in_time(self.open(PIECE)).await;
             let (requests, connection) = match opened {
                 Ok(opened) => opened,
-                Err(trouble) => {
+                Err(failure) => {
                     let mut counted = self.counted();
                     counted.connections.asked += 1;
-                    counted.connections.count(&Err(trouble));
+                    counted.connections.count(&Err(failure));
                     continue;
                 }
             };
@@ -207,16 +207,16 @@ impl Clients {
         }
     }
 
-    /// One stream after the other, until the connection takes no more.
+    /// Opens one stream after the other until the connection refuses new ones.
     async fn ask_on(self, requests: SendRequest<Bytes>) {
         while !self.ends.load(Ordering::Relaxed) {
             let mut requests = match requests.clone().ready().await {
                 Ok(requests) => requests,
                 Err(error) => {
-                    // Told to go: nothing was sent, so nothing can be lost.
-                    if let trouble @ Trouble::Lost(_) = error.into() {
+                    // After GOAWAY no request was sent, so none can be lost.
+                    if let failure @ Failure::Lost(_) = error.into() {
                         self.counted().streams.asked += 1;
-                        self.counted().streams.count(&Err(trouble));
+                        self.counted().streams.count(&Err(failure));
                     }
                     return;
                 }
@@ -233,13 +233,13 @@ impl Clients {
     async fn open(
         &self,
         window: usize,
-    ) -> Result<(SendRequest<Bytes>, tokio::task::JoinHandle<()>), Trouble> {
+    ) -> Result<(SendRequest<Bytes>, tokio::task::JoinHandle<()>), Failure> {
         let socket = TcpStream::connect(self.target.addr)
             .await
             .map_err(lost("connect"))?;
         socket.set_nodelay(true).map_err(lost("TCP_NODELAY"))?;
         let name =
-            ServerName::try_from("localhost").map_err(|error| Trouble::Lost(error.to_string()))?;
+            ServerName::try_from("localhost").map_err(|error| Failure::Lost(error.to_string()))?;
         let stream = TlsConnector::from(Arc::clone(&self.tls))
             .connect(name, socket)
             .await
@@ -257,27 +257,27 @@ impl Clients {
     }
 }
 
-async fn in_time<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+async fn in_time<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     timeout(DEADLINE, work)
         .await
-        .unwrap_or_else(|_| Err(Trouble::Lost(format!("nothing after {DEADLINE:?}"))))
+        .unwrap_or_else(|_| Err(Failure::Lost(format!("no response after {DEADLINE:?}"))))
 }
 
-/// Asks, and compares the response to the last byte. `pace`: the time for a piece of it.
+/// Sends a request and compares every byte of the response. `pace` is the time for each piece.
 async fn ask(
     requests: &mut SendRequest<Bytes>,
     length: usize,
     pace: Option<Duration>,
-) -> Result<(), Trouble> {
+) -> Result<(), Failure> {
     let request = Request::get(format!("https://localhost/bytes/{length}"));
     let request = request
         .body(())
-        .map_err(|error| Trouble::Lost(error.to_string()))?;
+        .map_err(|error| Failure::Lost(error.to_string()))?;
     let (response, _) = requests.send_request(request, true)?;
     let response = response.await?;
     let status = response.status();
     if status != StatusCode::OK {
-        return Err(Trouble::Lost(format!("answered {status}")));
+        return Err(Failure::Lost(format!("the server answered {status}")));
     }
     let mut got = Vec::with_capacity(length);
     let mut body_left = response.into_body();
@@ -296,8 +296,8 @@ async fn ask(
     }
     match got == body(length) {
         true => Ok(()),
-        false => Err(Trouble::Lost(format!(
-            "{} bytes of {length}, or others",
+        false => Err(Failure::Lost(format!(
+            "the body has {} bytes of {length}, or wrong ones",
             got.len()
         ))),
     }

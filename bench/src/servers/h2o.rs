@@ -1,12 +1,12 @@
-//! h2o: static files, one thread per worker, nothing logged. Uploads are answered by three lines of
-//! mruby, its way to have a handler; h2o has read the whole body by then.
+//! h2o: static files, one thread for each worker, no logs. A handler of three lines in mruby answers
+//! uploads; h2o calls it when it has read the whole body.
 
 use std::process::Command;
 
 use super::launch::{Launch, is_root};
 use crate::terms::Group;
 
-/// h2o 2.2 has no setting for the newest version of TLS; OpenSSL's own has.
+/// h2o 2.2 has no option for the highest TLS version. OpenSSL's configuration has one.
 const NO_TLS13: &str = "openssl_conf = start
 [start]
 ssl_conf = libraries
@@ -17,7 +17,7 @@ MaxProtocol = TLSv1.2
 ";
 
 pub fn command(launch: &Launch) -> anyhow::Result<Command> {
-    // Workers that may read what the harness may.
+    // The workers must read the harness's files.
     let user = if is_root() { "user: root" } else { "" };
     let lifted = match launch.site.limits_lifted {
         true => {
@@ -37,7 +37,7 @@ listen:
   ssl:
     certificate-file: {certificate}
     key-file: {key}
-    # A certificate of our own making has nobody to ask.
+    # A self-signed certificate has no OCSP responder.
     ocsp-update-interval: 0
 hosts:
   default:

@@ -1,4 +1,4 @@
-//! nghttpd: static files. It reads an upload to its end and answers with the file of that name.
+//! nghttpd: static files. It reads an upload to the end and answers with the file of that name.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ pub fn command(launch: &Launch) -> Command {
     command
         .args(["-a", &launch.addr.ip().to_string()])
         .args(["-n", &launch.workers.to_string()])
-        // As many streams as hyper and corelane allow, and windows of 1 MiB as they have.
+        // The defaults of hyper and corelane: 200 streams, windows of 1 MiB.
         .args(["-m", "200", "-w", "20", "-W", "20"])
         .arg("-d")
         .arg(launch.site.fixtures.bodies())

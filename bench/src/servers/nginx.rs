@@ -1,5 +1,4 @@
-//! nginx: static files, each opened once; nothing logged; connections that last as long as the
-//! client likes.
+//! nginx: static files, each opened once; no logs; no limit on the age and requests of a connection.
 
 use std::process::Command;
 
@@ -8,7 +7,7 @@ use crate::terms::Group;
 
 pub fn command(launch: &Launch) -> anyhow::Result<Command> {
     let scratch = launch.scratch.display();
-    // Workers that may read what the harness may.
+    // The workers must read the harness's files.
     let user = if is_root() { "user root;" } else { "" };
     let version = match launch.group {
         Group::Tls13 => "TLSv1.3",
@@ -16,11 +15,11 @@ pub fn command(launch: &Launch) -> anyhow::Result<Command> {
     };
     let lifted = match launch.site.limits_lifted {
         true => {
-            "# After 1,000 requests it would close a connection.
+            "# By default nginx closes a connection after 1,000 requests.
     keepalive_requests 1000000000;
     keepalive_timeout 1d;
     keepalive_time 1d;
-    # As many as hyper and corelane allow.
+    # The default of hyper and corelane.
     http2_max_concurrent_streams 200;"
         }
         false => "",
@@ -64,7 +63,7 @@ http {{
     );
     let file = launch.write("nginx.conf", &text)?;
     let mut command = launch.pinned("nginx");
-    // Debian's default error log is opened before the configuration is read.
+    // nginx opens Debian's default error log before it reads the configuration.
     command.args(["-e", "stderr", "-c"]).arg(file);
     Ok(command)
 }

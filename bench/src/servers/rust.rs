@@ -1,4 +1,4 @@
-//! The servers in Rust, corelane's among them: programs of bench/peers, which take the same
+//! The servers written in Rust, corelane's too: the programs of bench/peers, which all take the same
 //! arguments.
 
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A connection of an attacker's: seals what it floods with, and looks at what comes back.
+//! A connection of an attacker: encrypts the flood and reads what the server sends back.
 
 use std::{io::Write, sync::Arc};
 
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::client::Target;
 
-pub struct Line {
+pub struct Connection {
     pub tcp: TcpStream,
     pub session: Session,
 }
@@ -26,7 +26,7 @@ pub struct Line {
 pub enum Session {
     Http2 {
         tls: Box<ClientConnection>,
-        heads: Heads,
+        scanner: GoAwayScanner,
     },
     KeyUpdates(Box<ClientConnection>),
     Sealed(Sealer),
@@ -45,8 +45,8 @@ pub fn client_hello(tls: &Arc<ClientConfig>) -> anyhow::Result<Vec<u8>> {
     Ok(hello)
 }
 
-impl Line {
-    /// The handshake, the preface and what goes before the flood.
+impl Connection {
+    /// Connects and sends everything before the flood: handshake, preface, first frames.
     pub async fn open(
         target: &Target,
         tls: &Arc<ClientConfig>,
@@ -73,7 +73,7 @@ impl Line {
             Attack::KeyUpdates => Session::KeyUpdates(Box::new(tls)),
             _ => Session::Http2 {
                 tls: Box::new(tls),
-                heads: Heads::default(),
+                scanner: GoAwayScanner::default(),
             },
         };
         Ok(Self { tcp, session })
@@ -81,7 +81,8 @@ impl Line {
 }
 
 impl Session {
-    /// The next pieces of the flood, from `first` on, and how many bytes are in them.
+    /// Encrypts `pieces` pieces of the flood from number `first` on. Returns the records and the length of
+    /// their content.
     pub fn seal(
         &mut self,
         flood: &Flood,
@@ -93,7 +94,7 @@ impl Session {
         let payload = match (self, &flood.attack) {
             (Self::Http2 { tls, .. }, Attack::Frames(frames)) => {
                 let pieces: Vec<u8> = (first..first + pieces).flat_map(frames.piece).collect();
-                // At once, or each would be a record of its own.
+                // In one write, since each write makes a record of its own.
                 tls.writer().write_all(&pieces)?;
                 while tls.wants_write() {
                     tls.write_tls(&mut records)?;
@@ -112,7 +113,7 @@ impl Session {
             (Self::Sealed(sealer), Attack::Records { kind, content }) => {
                 let content = match content {
                     Content::Bytes(bytes) => bytes,
-                    // Without the record's head.
+                    // Without the record's header.
                     Content::ClientHello => &hello[5..],
                 };
                 for _ in 0..pieces {
@@ -125,10 +126,10 @@ impl Session {
         Ok((records, payload))
     }
 
-    /// Takes what the server has sent; how it has ended the connection, if it has.
+    /// Reads what the server has sent. Returns how the server closed the connection, if it did.
     pub fn open(&mut self, mut records: &[u8]) -> Option<String> {
         match self {
-            Self::Http2 { tls, heads } => {
+            Self::Http2 { tls, scanner } => {
                 while !records.is_empty() {
                     if tls.read_tls(&mut records).is_err() {
                         return Some("error".into());
@@ -138,7 +139,7 @@ impl Session {
                             let mut plaintext = vec![0; state.plaintext_bytes_to_read()];
                             let read = std::io::Read::read(&mut tls.reader(), &mut plaintext);
                             let read = read.unwrap_or_default();
-                            if let Some(code) = heads.goaway(&plaintext[..read]) {
+                            if let Some(code) = scanner.goaway(&plaintext[..read]) {
                                 return Some(format!("GOAWAY {:?}", h2::Reason::from(code)));
                             }
                         }
@@ -150,13 +151,13 @@ impl Session {
                 }
                 None
             }
-            // Nobody has the keys, or rustls would not take that many of them.
+            // The keys are extracted, or rustls refuses that many KeyUpdates.
             Self::KeyUpdates(_) | Self::Sealed(_) => None,
         }
     }
 }
 
-/// Seals any record with the keys that a handshake has agreed on.
+/// Encrypts records of any type with the keys of a handshake.
 pub struct Sealer {
     encrypter: Box<dyn MessageEncrypter>,
     sequence: u64,
@@ -164,7 +165,9 @@ pub struct Sealer {
 
 impl Sealer {
     fn new(tls: ClientConnection) -> anyhow::Result<Self> {
-        let suite = tls.negotiated_cipher_suite().context("no handshake")?;
+        let suite = tls
+            .negotiated_cipher_suite()
+            .context("the handshake is not finished")?;
         let (sequence, secrets) = tls.dangerous_extract_secrets()?.tx;
         let ConnectionTrafficSecrets::Aes128Gcm { key, iv } = secrets else {
             bail!("AES-128-GCM is all that is offered");
@@ -181,7 +184,7 @@ impl Sealer {
             encrypter,
             sequence: 0,
         };
-        // aws-lc derives from the first nonce which ones are to follow: it has to be that of record 0.
+        // aws-lc derives later nonces from the first one, which must be that of record 0.
         while sealer.sequence < sequence {
             sealer.record(kind::DATA, b"")?;
         }
@@ -200,16 +203,16 @@ impl Sealer {
     }
 }
 
-/// Looks for GOAWAY among the frames that pass.
+/// Looks for GOAWAY in a stream of frames.
 #[derive(Default)]
-pub struct Heads {
-    /// A frame's head and, of GOAWAY, its payload, as far as they have come.
+pub struct GoAwayScanner {
+    /// The received part of a frame's header and, for GOAWAY, of its payload.
     frame: Vec<u8>,
-    /// Of a payload.
+    /// Bytes of a payload that are still to be skipped.
     skip: usize,
 }
 
-impl Heads {
+impl GoAwayScanner {
     fn goaway(&mut self, mut bytes: &[u8]) -> Option<u32> {
         const HEAD: usize = 9;
         loop {
