@@ -1,32 +1,32 @@
-//! The command line of every server here.
+//! The command line of the servers.
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
 
 /// A server to be measured. It answers GET /tiny, /16k, /64k and /1m with the files of these names,
-/// and POST /upload with the number of bytes that came in.
+/// and POST /upload with the length of the body.
 #[derive(Debug, Parser)]
 pub struct Args {
     #[arg(long)]
     pub listen: SocketAddr,
-    /// Certificate, PEM.
+    /// Certificate (PEM).
     #[arg(long)]
     pub cert: PathBuf,
-    /// Its key, PEM (PKCS#8).
+    /// Private key (PEM, PKCS#8).
     #[arg(long)]
     pub key: PathBuf,
-    /// Directory of the files to answer with; they are read once.
+    /// Directory of the response bodies. They are read once, at the start.
     #[arg(long)]
     pub bodies: PathBuf,
     #[arg(long, default_value = "1")]
     pub workers: NonZeroUsize,
     #[arg(long, value_enum, default_value = "rustls")]
     pub tls: Backend,
-    /// No TLS 1.3. The backend native-tls has none anyway.
+    /// Disable TLS 1.3. The backend native-tls never has it.
     #[arg(long)]
     pub tls12: bool,
-    /// What corelane runs on: auto, io-uring or epoll. The others have epoll only.
+    /// The I/O driver of corelane: auto, io-uring or epoll. The other servers have epoll only.
     #[arg(long, default_value = "auto")]
     pub driver: String,
 }

@@ -1,4 +1,4 @@
-//! What the servers written in Rust share, so that the library is the only difference between them.
+//! Code that all servers share, so that they differ only in the HTTP library.
 
 #![forbid(unsafe_code)]
 

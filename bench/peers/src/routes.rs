@@ -1,4 +1,4 @@
-//! What is answered: the same bytes by the same code, whatever the server.
+//! The request handlers, the same for all servers.
 
 use std::{convert::Infallible, fs, path::Path};
 
@@ -8,8 +8,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_T
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 
-/// The bodies of the responses. They live as long as the process, so that handing one out is a
-/// pointer and a length.
+/// The response bodies. They live as long as the process, so that a response copies only a pointer and
+/// a length.
 #[derive(Debug)]
 pub struct Bodies {
     pub tiny: Bytes,
@@ -49,7 +49,7 @@ pub async fn answer<B: Body>(
     })
 }
 
-/// Reads all of a request's body and tells its length.
+/// Reads a request's body and answers with its length.
 pub async fn received<B: Body>(body: B) -> Response<Full<Bytes>> {
     let mut body = std::pin::pin!(body);
     let mut length = 0;

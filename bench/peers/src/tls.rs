@@ -1,4 +1,4 @@
-//! TLS, configured once for all servers: they differ in what they do with it.
+//! The TLS configuration, the same for all servers.
 
 use std::{fs, sync::Arc};
 
@@ -12,7 +12,7 @@ use rustls::{
 
 use crate::Args;
 
-/// HTTP/2 only, rustls' defaults otherwise, and tickets as OpenSSL has them by default.
+/// Only HTTP/2, and tickets as OpenSSL issues them by default; otherwise rustls' defaults.
 pub fn rustls_config(args: &Args) -> anyhow::Result<Arc<ServerConfig>> {
     let versions: &[_] = if args.tls12 {
         &[&TLS12]
@@ -25,13 +25,13 @@ pub fn rustls_config(args: &Args) -> anyhow::Result<Arc<ServerConfig>> {
         .with_protocol_versions(versions)?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .context("rustls does not take this certificate with this key")?;
+        .context("rustls rejects this certificate with this key")?;
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
 }
 
-/// HTTP/2 only, native-tls' defaults otherwise, but for the TLS versions that HTTP/2 rules out.
+/// Only HTTP/2, and only TLS versions that HTTP/2 allows; otherwise native-tls' defaults.
 pub fn native_tls_acceptor(args: &Args) -> anyhow::Result<native_tls::TlsAcceptor> {
     let identity = native_tls::Identity::from_pkcs8(&fs::read(&args.cert)?, &fs::read(&args.key)?)?;
     Ok(native_tls::TlsAcceptor::builder(identity)

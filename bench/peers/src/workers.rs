@@ -1,4 +1,4 @@
-//! A thread per worker with a runtime of its own, for the servers on tokio.
+//! Workers for the servers on tokio: one thread and one runtime each.
 
 use std::{future::Future, net::TcpListener, thread};
 
@@ -7,12 +7,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Args;
 
-/// As many as corelane asks for.
+/// The same as corelane's.
 const BACKLOG: i32 = 4096;
 
-/// Runs `serve` on every worker: a thread, pinned as corelane pins its own (one to each of the CPUs
-/// that the process may use), with a listener of its own on the same port and a current-thread
-/// runtime. Comes back only with an error.
+/// Runs `serve` on every worker: a thread with a current-thread runtime and its own listener on the
+/// common port, pinned to a CPU as corelane pins its workers. Returns only with an error.
 pub fn on_each_worker<F, Fut>(args: &Args, serve: F) -> anyhow::Result<()>
 where
     F: Fn(TcpListener) -> Fut + Clone + Send + 'static,

@@ -1,4 +1,4 @@
-//! corelane, on either of its TLS backends.
+//! corelane on both of its TLS backends.
 
 #![forbid(unsafe_code)]
 
@@ -22,7 +22,7 @@ fn main() -> anyhow::Result<()> {
         "auto" => Driver::Auto,
         "io-uring" => Driver::IoUring,
         "epoll" => Driver::Epoll,
-        other => anyhow::bail!("there is no driver {other:?}, only auto, io-uring and epoll"),
+        other => anyhow::bail!("unknown driver {other:?}: use auto, io-uring or epoll"),
     };
     let handle = Server::builder(acceptor)
         .listen(args.listen)

@@ -56,7 +56,7 @@ where
         socket.set_nodelay(true)?;
         let handshake = handshake(socket);
         tokio::spawn(async move {
-            // A client that leaves is no event here; a failed request is one in the client.
+            // The client reports failed requests, so the server ignores errors.
             let Ok(stream) = handshake.await else { return };
             let service = service_fn(move |request| answer(bodies, request));
             let _ = http2::Builder::new(TokioExecutor::new())
