@@ -1,10 +1,10 @@
-//! Circles of files: files that use each other, directly or by way of others.
+//! Finds circles of files: files that use each other, directly or through other files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::modules::Arrows;
 
-/// Each circle is the set of files that can all be reached from each other.
+/// Each circle is a set of files that all reach each other.
 pub fn circles(arrows: &Arrows) -> Vec<BTreeSet<&str>> {
     let mut uses: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (from, to) in arrows.keys() {
@@ -41,7 +41,7 @@ fn reach<'a>(file: &str, uses: &BTreeMap<&str, Vec<&'a str>>) -> BTreeSet<&'a st
     seen
 }
 
-/// The arrows of a circle, one a line, with the names that make them.
+/// Lists the arrows of a circle with their names, one in each line.
 pub fn describe(circle: &BTreeSet<&str>, arrows: &Arrows) -> String {
     let mut text = format!("{} files use each other:\n", circle.len());
     for ((from, to), names) in arrows {

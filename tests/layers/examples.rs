@@ -1,4 +1,4 @@
-//! Broken rules, made up to show that the checks find them.
+//! Breaks each rule once in made-up files, to show that the checks fail.
 
 use crate::{
     check::{layer_violations, manifest_violations, package_violations},
@@ -146,7 +146,7 @@ fn import_past_a_layer_is_found() {
     }
 }
 
-/// By folder: a file, what it may not import, and what it may.
+/// Folder, file, forbidden imports, allowed imports.
 #[rustfmt::skip]
 const PACKAGE_EXAMPLES: [(&str, &str, &[&str], &[&str]); 8] = [
     ("", "src/lib.rs", &["corelane_ops::Signals", "corelane_probe::Report", "clap::Parser"], &["h2::Reason"]),

@@ -1,35 +1,35 @@
-//! The modules of a crate, the file of each, and in which file a path ends.
+//! Finds the modules of a crate, their files, and the file that defines what a path names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::syntax::{self, Import, Name, Scope};
 
-/// Files by their paths from the repository's root.
+/// The text of each file, by its path from the repository's root.
 pub type Sources = BTreeMap<String, String>;
 
-/// File to file, with the names that the first one uses.
+/// For each pair of files: the names that the first one uses from the second.
 pub type Arrows = BTreeMap<(String, String), BTreeSet<String>>;
 
-/// One target of a package: all modules below its root file.
+/// A target of a package: the modules below its root file, without those of tests.
 #[derive(Debug, Default)]
 pub struct Crate {
     pub modules: Vec<Module>,
-    /// Of tests too.
+    /// All files, those of tests too.
     pub files: BTreeSet<String>,
 }
 
 #[derive(Debug)]
 pub struct Module {
-    /// Without the crate's name.
+    /// The path below `crate`.
     pub path: Vec<String>,
     pub file: String,
     pub scope: Scope,
     parent: usize,
-    /// Several of one name where `#[path]` chooses the file.
+    /// Several may have one name, if cfgs choose between files.
     children: Vec<usize>,
 }
 
-/// Where a path ends.
+/// What a path names.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Place {
     Module(usize),
@@ -38,7 +38,11 @@ enum Place {
 }
 
 impl Crate {
-    /// Without its tests.
+    /// Reads the crate with this root file.
+    ///
+    /// # Errors
+    ///
+    /// If a declared module has no file, or a file is not Rust.
     pub fn read(root: &str, sources: &Sources) -> Result<Self, String> {
         let mut it = Self::default();
         let directory = parent(root).to_owned();
@@ -85,7 +89,7 @@ impl Crate {
             self.modules[parent].children.push(this);
         }
         for module in declared {
-            let path = [&path[..], &[module.name.clone()]].concat();
+            let path = [&path[..], std::slice::from_ref(&module.name)].concat();
             let below = join(directory, &module.name);
             match module.body {
                 Some(_) if module.test => {}
@@ -117,8 +121,8 @@ impl Crate {
         Ok(())
     }
 
-    /// Which file uses which other one. `mod name;` is not a use, and what a file uses by way of a
-    /// re-export it uses from where it is defined.
+    /// Which file uses which other file. `mod name;` and re-exports are not uses. A name that comes
+    /// through a re-export is used from the file that defines it.
     pub fn arrows(&self) -> Arrows {
         let mut arrows = Arrows::new();
         for (at, module) in self.modules.iter().enumerate() {
@@ -130,7 +134,6 @@ impl Crate {
                     arrow.or_default().insert(path.join("::"));
                 }
             };
-            // What is re-exported is listed, as by `mod name;`, and not used.
             for import in module.scope.imports.iter().filter(|it| !it.public) {
                 for place in self.imported(at, import) {
                     add(place, &import.path);
@@ -168,8 +171,8 @@ impl Crate {
         all
     }
 
-    /// None where the path begins with something else than a module, an item or an import: a crate,
-    /// a type, a variable.
+    /// None if the path does not begin with a module, an item or an import, but with a crate or a
+    /// generic type.
     fn resolve(&self, at: usize, path: &[String], depth: u32) -> Option<BTreeSet<Place>> {
         let (first, rest) = path.split_first()?;
         let module = match &**first {
@@ -181,13 +184,13 @@ impl Crate {
         if rest.first().is_some_and(|it| it == "super") {
             return self.resolve(module, rest, depth);
         }
-        // A macro's, perhaps: they define names that are not seen.
+        // The name is not found if a macro defines it.
         let here = || BTreeSet::from([Place::Item(module)]);
         Some(self.find(module, rest, depth).unwrap_or_else(here))
     }
 
     fn find(&self, at: usize, path: &[String], depth: u32) -> Option<BTreeSet<Place>> {
-        // Two imports may lead to each other.
+        // Glob imports may lead to each other.
         const DEEPEST: u32 = 16;
         let Some((first, rest)) = path.split_first() else {
             return Some(BTreeSet::from([Place::Module(at)]));
@@ -213,8 +216,8 @@ impl Crate {
         let imports: Vec<_> = module.scope.imports.iter().filter(names).collect();
         for import in &imports {
             let path = [&import.path[..], rest].concat();
-            // `use name;` finds itself.
-            if path != [&[first.clone()], rest].concat() {
+            // `use name;` would find itself.
+            if path != [std::slice::from_ref(first), rest].concat() {
                 found.extend(self.resolve(at, &path, depth + 1).unwrap_or_default());
             }
         }
@@ -239,7 +242,7 @@ impl Crate {
         None
     }
 
-    /// What a module names, by full paths: `crate::…`, or the name of another crate first.
+    /// All names in a module by their full paths, which begin with `crate` or another crate's name.
     pub fn names(&self, module: &Module) -> BTreeSet<String> {
         let Module { path, scope, .. } = module;
         let full = |used: &[String]| -> Vec<String> {
@@ -294,7 +297,7 @@ impl Crate {
     }
 }
 
-/// A module of tests with the files below it.
+/// The files of a module of tests.
 fn files_of_test(file: &str, directory: &str, sources: &Sources) -> Vec<String> {
     let below = format!("{directory}/");
     let is_its = |it: &&String| *it == file || it.starts_with(&below) && directory != parent(file);
@@ -305,7 +308,7 @@ fn parent(file: &str) -> &str {
     file.rsplit_once('/').map_or("", |(directory, _)| directory)
 }
 
-/// With `..` resolved.
+/// Joins paths and resolves `..`.
 fn join(directory: &str, path: &str) -> String {
     let mut parts: Vec<&str> = directory.split('/').filter(|it| !it.is_empty()).collect();
     for part in path.split('/') {

@@ -13,7 +13,7 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The folders of all packages, those outside of the workspace too. The root's is empty.
+/// The folders of all packages, also of those outside the workspace. The root's is the empty string.
 pub fn folders() -> Vec<String> {
     let root = manifest("").expect("the root has a manifest");
     let list = |key: &str| {
@@ -34,7 +34,7 @@ fn manifest(folder: &str) -> Option<Table> {
     Some(text.parse().expect("a manifest"))
 }
 
-/// A package's name, as code spells it.
+/// The package's name as code spells it.
 pub fn name(folder: &str) -> String {
     let manifest = manifest(folder).expect("a package has a manifest");
     let name = manifest["package"]["name"].as_str().expect("a name");

@@ -18,7 +18,7 @@ pub const LEAVES: &[&str] = &[
 /// A layer of `src/`. The first one whose path is a prefix of the file's is the file's.
 pub struct Layer {
     pub path: &'static str,
-    /// Own modules that it may import beside the leaves; `name::*` is all that is below `name`.
+    /// Modules that the layer may import beside the leaves. `name::*` means everything below `name`.
     pub modules: &'static [&'static str],
     pub crates: &'static [&'static str],
 }
@@ -152,18 +152,19 @@ pub const LAYERS: &[Layer] = &[
     },
 ];
 
-/// A package of this repository, and which of the others its code may use. Tests may use more.
+/// A package of this repository, and the other packages that its code may use. Tests may use more.
 pub struct Package {
     pub folder: &'static str,
     pub may_use: &'static [Use],
-    /// Crates that only these files of it may use, by a prefix of the path below `src/`.
+    /// Crates that only some files may use, with the beginning of their path below `src/`.
     pub confined: &'static [(&'static str, &'static str)],
+    /// Crates that the package may not use.
     pub never: &'static [&'static str],
 }
 
 pub enum Use {
     Crate(&'static str),
-    /// Nothing but these names of `corelane`.
+    /// Only these names of `corelane`.
     Only(&'static [&'static str]),
 }
 

@@ -1,18 +1,18 @@
-//! What a Rust file says about names: the modules it declares, what it imports, the paths in its
-//! code and the items it defines. Read from tokens, so that the bodies of macros count too.
+//! Parses a Rust file: the modules that it declares, its imports, the paths in its code and the items
+//! that it defines. Works on tokens, so that the input of macros counts too.
 
 use std::collections::BTreeSet;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// A file, or a module within it.
+/// A file, or a module with a body.
 #[derive(Debug, Default)]
 pub struct Scope {
     pub modules: Vec<Module>,
     pub imports: Vec<Import>,
     /// Paths of two segments or more, outside of `use`.
     pub paths: Vec<Vec<String>>,
-    /// Names of items that are defined here.
+    /// Names of the items that are defined here.
     pub items: BTreeSet<String>,
     /// The whole scope is compiled for tests only.
     pub test: bool,
@@ -33,7 +33,7 @@ pub struct Module {
 pub struct Import {
     pub path: Vec<String>,
     pub name: Name,
-    /// Other modules may import it from here.
+    /// A re-export.
     pub public: bool,
 }
 
@@ -56,7 +56,7 @@ pub fn parse(text: &str) -> Result<Scope, String> {
 enum Level {
     /// A module's items.
     Items,
-    /// The input of a macro beside them, which may hold items at any depth, as `cfg_if!` does.
+    /// The input of a macro at that level, which may hold items at any depth, as in `cfg_if!`.
     Macro,
     /// Function bodies, fields, arguments.
     Inner,
@@ -151,7 +151,7 @@ fn read(tokens: TokenStream, scope: &mut Scope, level: Level) {
     }
 }
 
-/// Whether it is an inner one (`#![..]`), what is in it, and where it ends.
+/// Returns whether the attribute is an inner one (`#![..]`), its content and its end.
 fn attribute(tokens: &[TokenTree], at: usize) -> Option<(bool, String, usize)> {
     let inner = is_punct(tokens.get(at + 1), '!');
     let group = at + 1 + usize::from(inner);
@@ -165,7 +165,7 @@ fn attribute(tokens: &[TokenTree], at: usize) -> Option<(bool, String, usize)> {
     }
 }
 
-/// The end of what an attribute stands before: an item, or a field, variant or expression.
+/// Returns the end of the item, field, variant or expression that follows an attribute.
 fn end_of_item(tokens: &[TokenTree], begin: usize, level: Level) -> usize {
     const BEGIN: [&str; 6] = ["async", "extern", "impl", "mod", "unsafe", "use"];
     let first = word(tokens.get(begin)).unwrap_or_default();
@@ -214,7 +214,7 @@ fn import(tree: &[TokenTree], prefix: &[String], public: bool, imports: &mut Vec
     }
 }
 
-/// Takes the path that begins here, and tells where it ends.
+/// Adds the path that begins at `begin`. Returns its end.
 fn path(tokens: &[TokenTree], begin: usize, paths: &mut Vec<Vec<String>>) -> usize {
     let mut segments = Vec::new();
     let mut at = begin;
@@ -275,7 +275,7 @@ fn word(token: Option<&TokenTree>) -> Option<String> {
     }
 }
 
-/// Without the mark of a raw identifier.
+/// Without the prefix of a raw identifier.
 fn plain(word: &proc_macro2::Ident) -> String {
     let word = word.to_string();
     word.strip_prefix("r#").map(str::to_owned).unwrap_or(word)
