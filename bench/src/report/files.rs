@@ -23,3 +23,21 @@ fn write(directory: &Path, name: &str, text: &str) -> anyhow::Result<()> {
         .and_then(|()| fs::write(&file, text))
         .with_context(|| format!("cannot write {}", file.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn write_creates_the_directory_and_replaces_the_file() {
+        let scratch = tempfile::tempdir().expect("a temporary directory");
+        let directory = scratch.path().join("a/b");
+        for text in ["first", "2"] {
+            write(&directory, "name", text).expect("writable");
+            let read = fs::read_to_string(directory.join("name"));
+            assert_eq!(read.expect("readable"), text);
+        }
+        let error = write(&directory.join("name"), "below", "").expect_err("a file");
+        assert!(error.to_string().contains("a/b/name/below"), "{error}");
+    }
+}
