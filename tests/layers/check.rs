@@ -1,40 +1,28 @@
 //! Compares the code with the rules.
 
 use crate::{
-    modules::Crate,
+    modules::{Crate, Module},
     repository::below,
-    rules::{LAYERS, LEAVES, Package, Use, VOCABULARY},
+    rules::{LEAVES, Layer, Package, VOCABULARY},
 };
 
-/// Imports in `src/` that a layer does not allow.
-pub fn layer_violations(it: &Crate) -> Vec<String> {
+/// Names that a package uses and may not use. `ours` are the names of all packages in this
+/// repository, as code spells them.
+pub fn violations(package: &Package, it: &Crate, ours: &[String]) -> Vec<String> {
+    let source = below(package.folder, "src/");
     let mut broken = Vec::new();
     for module in &it.modules {
-        let name = module.file.strip_prefix("src/").unwrap_or(&module.file);
-        // The interface and the ways in for fuzzing bring the layers together.
-        if name == "lib.rs" || name.contains("fuzzing") {
-            continue;
-        }
-        let layer = LAYERS.iter().find(|layer| name.starts_with(layer.path));
-        let layer = layer.expect("the last layer takes every file");
+        let file = module.file.strip_prefix(&source).unwrap_or(&module.file);
+        // The interface of a crate and its entry points for fuzzing bring the layers together.
+        let is_free = file == "lib.rs" || file.contains("fuzzing");
+        let mut layers = package.layers.iter().filter(|_| !is_free);
+        let layer = layers.find(|layer| file.starts_with(layer.path));
         for path in it.names(module) {
-            let (root, rest) = path.split_once("::").unwrap_or((&path, ""));
-            let is_allowed = |allowed: &&str| match allowed.strip_suffix('*') {
-                Some(prefix) => rest.starts_with(prefix),
-                None => rest == *allowed || rest.starts_with(&format!("{allowed}::")),
-            };
-            let allowed = match root {
-                "std" => true,
-                "crate" => {
-                    let first = rest.split("::").next().unwrap_or_default();
-                    let own = module.path.join("::");
-                    LEAVES.contains(&first)
-                        || rest == own
-                        || !own.is_empty() && rest.starts_with(&format!("{own}::"))
-                        || layer.modules.iter().any(is_allowed)
-                }
-                other => layer.crates.contains(&other) || VOCABULARY.contains(&other),
-            };
+            let root = path.split("::").next().unwrap_or_default();
+            let is_foreign = ours.iter().any(|it| it == root);
+            let allowed = (!is_foreign || package.may_use.contains(&root))
+                && !package.never.contains(&root)
+                && layer.is_none_or(|layer| is_allowed(layer, module, &path));
             if !allowed {
                 broken.push(format!("{}: {path}", module.file));
             }
@@ -43,30 +31,28 @@ pub fn layer_violations(it: &Crate) -> Vec<String> {
     broken
 }
 
-/// Crates that a package uses and may not use. `ours` are the names of all packages in this
-/// repository, as code spells them.
-pub fn package_violations(package: &Package, it: &Crate, ours: &[String]) -> Vec<String> {
-    let mut broken = Vec::new();
-    let source = below(package.folder, "src/");
-    for module in &it.modules {
-        let name = module.file.strip_prefix(&source).unwrap_or(&module.file);
-        for path in it.names(module) {
-            let (root, rest) = path.split_once("::").unwrap_or((&path, ""));
-            let item = rest.split("::").next().unwrap_or_default();
-            let allowed = package.may_use.iter().any(|it| match it {
-                Use::Crate(name) => root == *name,
-                Use::Only(names) => root == "corelane" && names.contains(&item),
-            });
-            let mut confined = package.confined.iter().filter(|(name, _)| root == *name);
-            if ours.iter().any(|it| it == root) && !allowed
-                || confined.any(|(_, files)| !name.starts_with(files))
-                || package.never.contains(&root)
-            {
-                broken.push(format!("{}: {path}", module.file));
-            }
+fn is_allowed(layer: &Layer, module: &Module, path: &str) -> bool {
+    let is_in = |path: &str, outer: &str| {
+        let rest = path.strip_prefix(outer);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
+    match path.split_once("::").unwrap_or((path, "")) {
+        ("std", _) => true,
+        ("crate", path) => {
+            let own = module.path.join("::");
+            let mut modules = layer.modules.iter();
+            LEAVES.iter().any(|leaf| is_in(path, leaf))
+                || !own.is_empty() && is_in(path, &own)
+                || modules.any(|it| match it.strip_suffix('*') {
+                    Some(begin) => path.starts_with(begin),
+                    None => is_in(path, it),
+                })
+        }
+        _ => {
+            let mut crates = layer.crates.iter().chain(VOCABULARY);
+            crates.any(|it| is_in(path, it))
         }
     }
-    broken
 }
 
 /// Dependencies in a package's manifest that its code may not use.
@@ -75,16 +61,12 @@ pub fn manifest_violations(
     dependencies: &[String],
     ours: &[String],
 ) -> Vec<String> {
-    let may = |name: &String| {
-        package.may_use.iter().any(|it| match it {
-            Use::Crate(allowed) => name == allowed,
-            Use::Only(_) => name == "corelane",
-        })
+    let is_forbidden = |name: &&String| {
+        let name = name.as_str();
+        let is_foreign = ours.iter().any(|it| it == name);
+        is_foreign && !package.may_use.contains(&name) || package.never.contains(&name)
     };
-    let forbidden = |name: &&String| {
-        ours.contains(name) && !may(name) || package.never.contains(&name.as_str())
-    };
-    let forbidden = dependencies.iter().filter(forbidden);
+    let forbidden = dependencies.iter().filter(is_forbidden);
     forbidden
         .map(|name| format!("{}/Cargo.toml: {name}", package.folder))
         .collect()

@@ -1,11 +1,11 @@
 //! Breaks each rule once in made-up files, to show that the checks fail.
 
 use crate::{
-    check::{layer_violations, manifest_violations, package_violations},
+    check::{manifest_violations, violations},
     circles::{circles, describe},
     modules::{Crate, Sources},
     repository::below,
-    rules::PACKAGES,
+    rules::{PACKAGES, Package},
 };
 
 /// These files, with a root file that declares them as modules unless there is one.
@@ -142,22 +142,29 @@ fn import_past_a_layer_is_found() {
         let file = format!("src/{name}");
         let sources = sources("src/lib.rs", &[(&file, text)]);
         let it = Crate::read("src/lib.rs", &sources).expect("Rust");
-        assert_eq!(layer_violations(&it).len(), 1, "{name}: {text}");
+        assert_eq!(violations(package(""), &it, &[]).len(), 1, "{name}: {text}");
     }
+}
+
+fn package(folder: &str) -> &'static Package {
+    let package = PACKAGES.iter().find(|it| it.folder == folder);
+    package.expect("the package has a rule")
 }
 
 /// Folder, file, forbidden imports, allowed imports.
 #[rustfmt::skip]
-const PACKAGE_EXAMPLES: [(&str, &str, &[&str], &[&str]); 8] = [
+const EXAMPLES: [(&str, &str, &[&str], &[&str]); 10] = [
     ("", "src/lib.rs", &["corelane_ops::Signals", "corelane_probe::Report", "clap::Parser"], &["h2::Reason"]),
-    ("probe", "src/lib.rs", &["corelane::Server", "corelane::tls::Identity", "corelane_ops::Signals", "rustls::ClientConfig"],
-        &["corelane::ProtocolName", "corelane::TlsVersion", "monoio::spawn"]),
+    ("probe", "src/main.rs", &["corelane::Server", "corelane::tls::Identity", "corelane_ops::Signals", "rustls::ClientConfig", "serde::Serialize"],
+        &["corelane::ProtocolName", "corelane::tls::TlsVersion", "monoio::spawn"]),
     ("ops", "src/lib.rs", &["corelane_probe::Report", "clap::Parser", "rustls::ServerConfig"], &["corelane::Handle"]),
     ("cli", "src/main.rs", &["corelane_bench::Shape", "h2::Reason"], &["corelane::Server", "corelane_ops::Signals", "corelane_probe::Report"]),
     ("bench", "src/main.rs", &["corelane_probe::Report", "corelane_ops::Signals", "monoio::spawn"], &["h2::Reason"]),
-    ("bench/peers", "src/bin/hyper.rs", &["corelane::Server"], &["bench_peers::Args", "hyper::body"]),
+    ("bench/peers", "src/bin/hyper.rs", &["corelane_ops::Signals", "monoio::spawn"], &["bench_peers::Args", "hyper::body"]),
     ("fuzz", "src/lib.rs", &["corelane_ops::Signals", "corelane_cli::Args"], &["corelane::fuzzing", "corelane_probe::Report"]),
+    ("tests/frames", "src/lib.rs", &["corelane::Server", "h2::Reason"], &["bytes::Bytes"]),
     ("tests/support", "src/lib.rs", &["corelane_ops::Signals", "corelane_bench::Shape"], &["corelane::Server"]),
+    ("", "src/http2/body.rs", &["corelane_probe::Report", "monoio::spawn"], &["h2::Reason"]),
 ];
 
 #[test]
@@ -171,24 +178,30 @@ fn import_past_a_package_is_found() {
         "corelane_probe",
     ];
     let ours = ours.map(str::to_owned);
-    for package in PACKAGES {
-        let example = PACKAGE_EXAMPLES.iter().find(|it| it.0 == package.folder);
-        let (folder, file, forbidden, allowed) = example.expect("each package has an example");
-        let violations = |path: &str| {
+    for (folder, file, forbidden, allowed) in EXAMPLES {
+        let found = |path: &str| {
             let root = below(folder, file);
             let texts = [format!("use {path};"), format!("fn f() {{ {path}; }}")];
             texts.map(|text| {
                 let sources = Sources::from([(root.clone(), text)]);
                 let it = Crate::read(&root, &sources).expect("Rust");
-                package_violations(package, &it, &ours).len()
+                violations(package(folder), &it, &ours).len()
             })
         };
-        for path in *forbidden {
-            assert_eq!(violations(path), [1, 1], "{folder}: {path}");
+        for path in forbidden {
+            assert_eq!(found(path), [1, 1], "{folder}: {path}");
         }
-        for path in *allowed {
-            assert_eq!(violations(path), [0, 0], "{folder}: {path}");
+        for path in allowed {
+            assert_eq!(found(path), [0, 0], "{folder}: {path}");
         }
+    }
+    for it in PACKAGES {
+        let mut examples = EXAMPLES.iter();
+        assert!(
+            examples.any(|(folder, ..)| *folder == it.folder),
+            "{}",
+            it.folder
+        );
     }
 }
 
@@ -196,9 +209,7 @@ fn import_past_a_package_is_found() {
 fn dependency_past_a_package_is_found() {
     let ours = ["corelane".to_owned(), "corelane_ops".to_owned()];
     let violations = |folder: &str, dependency: &str| {
-        let package = PACKAGES.iter().find(|it| it.folder == folder);
-        let package = package.expect("it has a rule");
-        manifest_violations(package, &[dependency.to_owned()], &ours).len()
+        manifest_violations(package(folder), &[dependency.to_owned()], &ours).len()
     };
     assert_eq!(violations("", "corelane_ops"), 1);
     assert_eq!(violations("probe", "corelane_ops"), 1);

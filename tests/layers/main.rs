@@ -12,7 +12,7 @@ mod syntax;
 use std::collections::BTreeSet;
 
 use crate::{
-    check::{layer_violations, manifest_violations, package_violations},
+    check::{manifest_violations, violations},
     circles::{circles, describe},
     modules::Crate,
     rules::PACKAGES,
@@ -44,14 +44,7 @@ const BEING_REMOVED: &[&str] = &[
 ];
 
 #[test]
-fn files_import_what_their_layer_allows() {
-    let corelane = Crate::read("src/lib.rs", &repository::sources()).expect("src");
-    let broken = layer_violations(&corelane);
-    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
-}
-
-#[test]
-fn packages_use_what_their_rule_allows() {
+fn files_use_what_the_rules_allow() {
     let sources = repository::sources();
     let folders = repository::folders();
     let ours: Vec<_> = folders.iter().map(|it| repository::name(it)).collect();
@@ -65,7 +58,7 @@ fn packages_use_what_their_rule_allows() {
         broken.extend(manifest_violations(package, &dependencies, &ours));
         for target in repository::targets(folder, &sources) {
             let it = Crate::read(&target, &sources).expect("a target");
-            broken.extend(package_violations(package, &it, &ours));
+            broken.extend(violations(package, &it, &ours));
         }
     }
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));

@@ -1,7 +1,7 @@
-//! The rules: what each part of `src/` may import, and which crate may use which.
-//! CONTRIBUTING.md has the same as a table.
+//! The rules: which package may use which, and what each file of a package may import.
+//! CONTRIBUTING.md has them as a table.
 
-/// Modules that import nothing but each other.
+/// Modules of `src/` that import nothing but each other.
 pub const LEAVES: &[&str] = &[
     "alert",
     "alpn",
@@ -15,18 +15,20 @@ pub const LEAVES: &[&str] = &[
     "time",
 ];
 
-/// A layer of `src/`. The first one whose path is a prefix of the file's is the file's.
+/// The files of a package with a common rule. A file's layer is the first one whose path its own path
+/// below `src/` begins with.
 pub struct Layer {
     pub path: &'static str,
-    /// Modules that the layer may import beside the leaves. `name::*` means everything below `name`.
+    /// Modules that the layer may import beside the leaves. `name*` means all whose path begins so.
     pub modules: &'static [&'static str],
+    /// Crates, or single items of a crate.
     pub crates: &'static [&'static str],
 }
 
 /// Crates that every layer may use.
 pub const VOCABULARY: &[&str] = &["bytes", "cfg_if", "tracing"];
 
-pub const LAYERS: &[Layer] = &[
+const LAYERS: &[Layer] = &[
     Layer {
         path: "tls/rustls.rs",
         modules: &["tls::*"],
@@ -152,88 +154,120 @@ pub const LAYERS: &[Layer] = &[
     },
 ];
 
-/// A package of this repository, and the other packages that its code may use. Tests may use more.
+/// The prober. Only the reports know of formats, and only one file knows each TLS library.
+const PROBE: &[Layer] = &[
+    Layer {
+        path: "rustls.rs",
+        modules: &["*"],
+        crates: &[
+            "rustls",
+            "rustls_native_certs",
+            "monoio_rustls",
+            "corelane::tls::TlsVersion",
+        ],
+    },
+    Layer {
+        path: "native_tls.rs",
+        modules: &["*"],
+        crates: &[
+            "native_tls",
+            "monoio_native_tls",
+            "corelane::tls::TlsVersion",
+        ],
+    },
+    Layer {
+        path: "formats/",
+        modules: &["*"],
+        crates: &["anstyle", "quick_junit", "serde", "serde_json"],
+    },
+    Layer {
+        path: "",
+        modules: &["*"],
+        crates: &[
+            "monoio",
+            "h2",
+            "http",
+            "tokio",
+            "tls_parser",
+            "corelane::AlertDescription",
+            "corelane::ProtocolName",
+            "corelane::TlsVersion",
+            "corelane::tls::CipherSuite",
+            "corelane::tls::TlsVersion",
+        ],
+    },
+];
+
+/// A package of this repository.
 pub struct Package {
     pub folder: &'static str,
-    pub may_use: &'static [Use],
-    /// Crates that only some files may use, with the beginning of their path below `src/`.
-    pub confined: &'static [(&'static str, &'static str)],
-    /// Crates that the package may not use.
+    /// The other packages of this repository that its code may use, not its tests.
+    pub may_use: &'static [&'static str],
+    /// Crates that it may not use.
     pub never: &'static [&'static str],
-}
-
-pub enum Use {
-    Crate(&'static str),
-    /// Only these names of `corelane`.
-    Only(&'static [&'static str]),
+    /// The rules of its files; none if all may import the same.
+    pub layers: &'static [Layer],
 }
 
 pub const PACKAGES: &[Package] = &[
     Package {
         folder: "",
         may_use: &[],
-        confined: &[],
         never: &["clap"],
+        layers: LAYERS,
     },
     Package {
         folder: "probe",
-        may_use: &[Use::Only(&[
-            "AlertDescription",
-            "ProtocolName",
-            "TlsVersion",
-        ])],
-        confined: &[
-            ("rustls", "rustls"),
-            ("rustls_native_certs", "rustls"),
-            ("monoio_rustls", "rustls"),
-            ("native_tls", "native_tls"),
-            ("monoio_native_tls", "native_tls"),
-        ],
+        may_use: &["corelane"],
         never: &["clap"],
+        layers: PROBE,
     },
     Package {
         folder: "ops",
-        may_use: &[Use::Crate("corelane")],
-        confined: &[],
+        may_use: &["corelane"],
         never: &["clap", "h2", "native_tls", "openssl", "rustls"],
+        layers: &[],
     },
     Package {
         folder: "cli",
-        may_use: &[
-            Use::Crate("corelane"),
-            Use::Crate("corelane_ops"),
-            Use::Crate("corelane_probe"),
-        ],
-        confined: &[],
+        may_use: &["corelane", "corelane_ops", "corelane_probe"],
         never: &["h2"],
+        layers: &[],
     },
     Package {
         folder: "bench",
-        may_use: &[Use::Crate("corelane"), Use::Crate("corelane_test_support")],
-        confined: &[],
+        may_use: &["corelane", "corelane_test_frames", "corelane_test_support"],
         never: &["monoio"],
+        layers: &[],
     },
     Package {
         folder: "bench/peers",
-        may_use: &[Use::Crate("corelane"), Use::Crate("bench_peers")],
-        confined: &[("corelane", "bin/corelane.rs")],
+        may_use: &["bench_peers", "corelane"],
         never: &["h2", "monoio"],
+        layers: &[],
     },
     Package {
         folder: "fuzz",
         may_use: &[
-            Use::Crate("corelane"),
-            Use::Crate("corelane_fuzz"),
-            Use::Crate("corelane_probe"),
-            Use::Crate("corelane_test_support"),
+            "corelane",
+            "corelane_fuzz",
+            "corelane_probe",
+            "corelane_test_frames",
+            "corelane_test_support",
         ],
-        confined: &[],
         never: &["clap"],
+        layers: &[],
+    },
+    Package {
+        folder: "tests/frames",
+        may_use: &[],
+        never: &["h2"],
+        layers: &[],
     },
     Package {
         folder: "tests/support",
-        may_use: &[Use::Crate("corelane"), Use::Crate("corelane_probe")],
-        confined: &[],
+        may_use: &["corelane", "corelane_probe", "corelane_test_frames"],
         never: &["clap"],
+        layers: &[],
     },
 ];
