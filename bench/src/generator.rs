@@ -35,7 +35,7 @@ pub fn stop(generator: &(impl Generator + ?Sized)) -> anyhow::Result<()> {
     kill_process(generator.process(), Signal::STOP).context("cannot stop the client")
 }
 
-/// Waits until the load is done, but not longer than `deadline`. Whether it is done.
+/// Waits until the load is done, until `deadline` at most. Returns whether it is done.
 pub fn is_done_by(
     generator: &(impl Generator + ?Sized),
     deadline: Instant,
