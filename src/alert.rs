@@ -1,38 +1,36 @@
-//! The alerts that corelane itself sends.
+//! The TLS alerts that a server sends.
 
-/// Why a handshake is refused, as the client is told (RFC 8446 section 6.2).
+/// Why the server refuses a handshake: the description of the alert that it sends (RFC 8446 section
+/// 6.2). Give it to [`Error::refused`](crate::Error::refused).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[repr(u8)]
 pub enum AlertDescription {
-    /// 10: a message that has no place here.
-    UnexpectedMessage,
-    /// 22: a record longer than the protocol allows.
-    RecordOverflow,
-    /// 40: no acceptable set of security parameters, or any other reason.
-    HandshakeFailure,
-    /// 50: a message that cannot be read.
-    DecodeError,
-    /// 80: nothing that the client did wrong.
-    InternalError,
-    /// 112: no such server name here (RFC 6066 section 3).
-    UnrecognizedName,
-    /// 120: no protocol in common (RFC 7301 section 3.2).
-    NoApplicationProtocol,
+    /// A message that is not allowed at this point of the handshake.
+    UnexpectedMessage = 10,
+    /// A record that is longer than the protocol allows.
+    RecordOverflow = 22,
+    /// No acceptable set of security parameters, or any other reason.
+    HandshakeFailure = 40,
+    /// A message that cannot be parsed.
+    DecodeError = 50,
+    /// A fault of the server.
+    InternalError = 80,
+    /// The server does not serve this server name (RFC 6066 section 3).
+    UnrecognizedName = 112,
+    /// Client and server have no protocol in common (RFC 7301 section 3.2).
+    NoApplicationProtocol = 120,
 }
 
 impl AlertDescription {
-    /// The alert as a fatal, unprotected record, as it is sent in answer to a ClientHello under
-    /// every version of TLS.
+    /// The number in IANA's registry of TLS alerts, as it is on the wire.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The alert as a fatal, unprotected record: the answer to a ClientHello under every version of
+    /// TLS.
     pub(crate) fn record(self) -> [u8; 7] {
-        let description = match self {
-            Self::UnexpectedMessage => 10,
-            Self::RecordOverflow => 22,
-            Self::HandshakeFailure => 40,
-            Self::DecodeError => 50,
-            Self::InternalError => 80,
-            Self::UnrecognizedName => 112,
-            Self::NoApplicationProtocol => 120,
-        };
-        [21, 3, 3, 0, 2, 2, description]
+        [21, 3, 3, 0, 2, 2, self.number()]
     }
 }

@@ -22,8 +22,6 @@ mod io;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod negotiated;
-#[cfg(feature = "probe")]
-pub mod probe;
 mod scratch;
 mod server;
 mod service;
@@ -33,6 +31,7 @@ pub mod tls;
 pub use ipnet::IpNet;
 
 pub use self::{
+    alert::AlertDescription,
     alpn::{AlpnMissing, ProtocolName},
     config::{
         BACKLOG, Http2Config, Limits, MAX_CONNECTIONS, MAX_HANDSHAKES, SHUTDOWN_DEADLINE,

@@ -13,7 +13,7 @@ import junitparser
 import tap.line
 import tap.parser
 
-SCHEMA = Path(__file__).resolve().parents[2] / "cli/schema/alpn-report.json"
+SCHEMA = Path(__file__).resolve().parents[2] / "probe/schema/alpn-report.json"
 
 
 def from_json(text):

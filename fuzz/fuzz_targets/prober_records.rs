@@ -5,5 +5,5 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let (sizes, bytes) = sizes_and_bytes(input);
-    corelane::probe::fuzzing::records(bytes, &sizes);
+    corelane_probe::fuzzing::records(bytes, &sizes);
 });

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-pub(super) const HANDSHAKE_FAILURE: u8 = 40;
-pub(super) const ILLEGAL_PARAMETER: u8 = 47;
-pub(super) const DECODE_ERROR: u8 = 50;
-pub(super) const PROTOCOL_VERSION: u8 = 70;
-pub(super) const INTERNAL_ERROR: u8 = 80;
-pub(super) const UNRECOGNIZED_NAME: u8 = 112;
-pub(super) const CERTIFICATE_REQUIRED: u8 = 116;
-pub(super) const NO_APPLICATION_PROTOCOL: u8 = 120;
+use corelane::AlertDescription;
+
+pub(crate) const HANDSHAKE_FAILURE: u8 = AlertDescription::HandshakeFailure.number();
+pub(crate) const ILLEGAL_PARAMETER: u8 = 47;
+pub(crate) const DECODE_ERROR: u8 = AlertDescription::DecodeError.number();
+pub(crate) const PROTOCOL_VERSION: u8 = 70;
+pub(crate) const INTERNAL_ERROR: u8 = AlertDescription::InternalError.number();
+pub(crate) const UNRECOGNIZED_NAME: u8 = AlertDescription::UnrecognizedName.number();
+pub(crate) const CERTIFICATE_REQUIRED: u8 = 116;
+pub(crate) const NO_APPLICATION_PROTOCOL: u8 = AlertDescription::NoApplicationProtocol.number();
 
 /// The name of an alert in IANA's registry, for example `no_application_protocol` for 120.
 pub fn alert_name(description: u8) -> Option<&'static str> {
@@ -55,8 +57,8 @@ pub fn alert_name(description: u8) -> Option<&'static str> {
     })
 }
 
-/// Alerts that are never sent for want of a protocol: about versions, names and certificates.
-pub(super) fn is_about_something_else(description: u8) -> bool {
+/// Whether the alert is about a version, a name or a certificate, and so never about ALPN.
+pub(crate) fn is_unrelated_to_alpn(description: u8) -> bool {
     matches!(
         description,
         41..=46
@@ -71,10 +73,10 @@ pub(super) fn is_about_something_else(description: u8) -> bool {
     )
 }
 
-/// `120 no_application_protocol`.
-pub(super) struct Shown(pub(super) u8);
+/// An alert with its name: `120 no_application_protocol`.
+pub(crate) struct NamedAlert(pub(crate) u8);
 
-impl fmt::Display for Shown {
+impl fmt::Display for NamedAlert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match alert_name(self.0) {
             Some(name) => write!(f, "{} {name}", self.0),

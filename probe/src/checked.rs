@@ -1,45 +1,71 @@
-//! A report beside the rules that were to hold, and what to make of both.
+//! A report held against rules, and the result.
 
 use std::time::Duration;
 
-use corelane::probe::{Client, Expectation, Outcome, Report, Row, Verdict};
+use super::{
+    client::Client,
+    expectation::Expectation,
+    outcome::Outcome,
+    report::{Report, Row, Verdict},
+};
 
-pub(super) struct Judged {
-    pub(super) report: Report,
-    pub(super) rules: Vec<Rule>,
+/// A report held against rules.
+///
+/// With rules, the rules alone decide the [result](Self::result). Without rules, the RFCs decide.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CheckedReport {
+    /// The report.
+    pub report: Report,
+    /// The rules, each with its violations.
+    pub rules: Vec<CheckedRule>,
 }
 
-pub(super) struct Rule {
-    pub(super) rule: Expectation,
-    /// Empty: it holds.
-    pub(super) broken: Vec<Broken>,
+/// A rule and the violations of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CheckedRule {
+    /// The rule.
+    pub rule: Expectation,
+    /// Empty if the rule holds.
+    pub violations: Vec<Violation>,
 }
 
-pub(super) struct Broken {
-    /// The index of the row that breaks the rule; `None`: no row could show that it holds.
-    pub(super) row: Option<usize>,
-    /// Names the row.
-    pub(super) why: String,
+/// Why a rule does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Violation {
+    /// The index of the row that breaks the rule; `None` if no row is about the rule.
+    pub row: Option<usize>,
+    /// The row, and what is wrong with it.
+    pub reason: String,
 }
 
+/// Whether a server does what it has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Result {
+#[non_exhaustive]
+pub enum CheckResult {
+    /// Every rule holds. Without rules: no answer violates an RFC or is missing, at least one
+    /// conforms, and every TLS client completed a handshake.
     Holds,
+    /// The server is reachable and falls short of that.
     FallsShort,
+    /// There is no TLS server.
     Unreachable,
 }
 
-/// A row or a rule as test reports have it.
-pub(super) struct Case {
-    pub(super) class: String,
-    pub(super) name: String,
+/// A row or a rule as a test case of JUnit and TAP.
+pub(crate) struct Case {
+    pub(crate) class: String,
+    pub(crate) name: String,
     /// What the server answered; `None` for a rule.
-    pub(super) answer: Option<String>,
-    pub(super) time: Option<Duration>,
-    pub(super) state: State,
+    pub(crate) answer: Option<String>,
+    pub(crate) time: Option<Duration>,
+    pub(crate) state: State,
 }
 
-pub(super) enum State {
+/// The state of a [`Case`].
+pub(crate) enum State {
     Passed,
     Failed(String),
     /// A fault that does not count, since there are rules and none of them is about it.
@@ -49,46 +75,48 @@ pub(super) enum State {
     NoAnswer(String),
 }
 
-impl Judged {
-    pub(super) fn new(report: Report, rules: Vec<Expectation>) -> Self {
+impl CheckedReport {
+    /// Checks the report against the rules.
+    pub fn new(report: Report, rules: Vec<Expectation>) -> Self {
         let rules = rules
             .into_iter()
-            .map(|rule| Rule {
-                broken: broken(&rule, &report),
+            .map(|rule| CheckedRule {
+                violations: violations(&rule, &report),
                 rule,
             })
             .collect();
         Self { report, rules }
     }
 
-    /// With rules they decide; without, the RFCs, of a server that every client came to terms with.
-    pub(super) fn result(&self) -> Result {
+    /// The result.
+    pub fn result(&self) -> CheckResult {
         let holds = if !self.report.is_reachable() {
-            return Result::Unreachable;
+            return CheckResult::Unreachable;
         } else if self.rules.is_empty() {
             let mut rows = self.report.rows.iter();
             rows.clone().all(|row| fault(row).is_none())
                 && rows.any(|row| row.verdict == Verdict::Conforms)
                 && self.without_handshake().is_empty()
         } else {
-            self.rules.iter().all(|rule| rule.broken.is_empty())
+            self.rules.iter().all(|rule| rule.violations.is_empty())
         };
         match holds {
-            true => Result::Holds,
-            false => Result::FallsShort,
+            true => CheckResult::Holds,
+            false => CheckResult::FallsShort,
         }
     }
 
-    /// The clients that got no handshake through with a server that is there.
-    pub(super) fn without_handshake(&self) -> Vec<Client> {
+    /// The TLS clients that completed no handshake with a reachable server.
+    pub(crate) fn without_handshake(&self) -> Vec<Client> {
         match self.report.is_reachable() {
             true => self.report.without_handshake(),
             false => Vec::new(),
         }
     }
 
-    /// Row by row, then rule by rule; without rules, what else is wanted.
-    pub(super) fn cases(&self) -> impl Iterator<Item = Case> {
+    /// A case for each row, then for each rule; without rules, for each client that completed no
+    /// handshake.
+    pub(crate) fn cases(&self) -> impl Iterator<Item = Case> {
         let rows = self.report.rows.iter().map(|row| Case {
             class: row.client.to_string(),
             name: row.offer.to_string(),
@@ -101,10 +129,10 @@ impl Judged {
             name: rule.rule.to_string(),
             answer: None,
             time: None,
-            state: match &rule.broken[..] {
+            state: match &rule.violations[..] {
                 [] => State::Passed,
-                broken => {
-                    let lines: Vec<_> = broken.iter().map(|it| &*it.why).collect();
+                violations => {
+                    let lines: Vec<_> = violations.iter().map(|it| &*it.reason).collect();
                     State::Failed(lines.join("\n"))
                 }
             },
@@ -125,12 +153,12 @@ impl Judged {
     }
 
     /// `localhost (127.0.0.1:8443)`.
-    pub(super) fn server(&self) -> String {
+    pub(crate) fn server(&self) -> String {
         format!("{} ({})", self.report.server_name, self.report.addr)
     }
 
-    /// Why there is nothing to judge.
-    pub(super) fn unreachable(&self) -> String {
+    /// Why the result is [`CheckResult::Unreachable`], if it is.
+    pub fn unreachable_reason(&self) -> String {
         let not_tls = |row: &Row| matches!(row.outcome, Outcome::NotTls(_));
         if let Some(note) = self
             .report
@@ -158,8 +186,8 @@ impl Judged {
     }
 }
 
-/// What is wrong with a row by the RFCs, or with the way there: a certificate that is in the way
-/// of every other answer must not look like success.
+/// What is wrong with a row: it violates an RFC, has no answer, or has a certificate that is not
+/// trusted. The last hides every other answer, so it must not look like success.
 fn fault(row: &Row) -> Option<String> {
     match (&row.verdict, &row.outcome) {
         (Verdict::Conforms, _) => None,
@@ -176,25 +204,25 @@ fn no_answer(outcome: &Outcome) -> bool {
     )
 }
 
-fn broken(rule: &Expectation, report: &Report) -> Vec<Broken> {
-    let mut shown = false;
-    let mut broken = Vec::new();
+fn violations(rule: &Expectation, report: &Report) -> Vec<Violation> {
+    let mut offered = false;
+    let mut violations = Vec::new();
     for (index, row) in report.rows.iter().enumerate() {
         if !rule.concerns(&row.offer) || matches!(row.outcome, Outcome::Unsupported(_)) {
             continue;
         }
-        shown = true;
-        if let Err(why) = rule.check(row) {
-            broken.push(Broken {
+        offered = true;
+        if let Err(reason) = rule.check(row) {
+            violations.push(Violation {
                 row: Some(index),
-                why,
+                reason,
             });
         }
     }
-    if !shown {
-        broken.push(Broken {
+    if !offered {
+        violations.push(Violation {
             row: None,
-            why: format!(
+            reason: format!(
                 "no client could make this offer: add --client {}",
                 match rule.offer() {
                     Some(offer) if offer.as_malformed().is_none() => "rustls or native-tls",
@@ -203,5 +231,5 @@ fn broken(rule: &Expectation, report: &Report) -> Vec<Broken> {
             ),
         });
     }
-    broken
+    violations
 }

@@ -1,18 +1,18 @@
-//! ClientHellos made by hand (RFC 8446 section 4.1.2), for TLS 1.3 and TLS 1.2.
+//! ClientHellos with a malformed ALPN extension (RFC 8446 section 4.1.2), for TLS 1.3 and TLS 1.2.
 //!
-//! The record and the message are written by tls-parser. The extensions are not: it has a serialiser
-//! for three of them only, and none that writes what is malformed.
+//! tls-parser serializes the record and the message. It can serialize three extensions only and none
+//! that is malformed, so the extensions are written here.
 
 use tls_parser::{
     Serialize, TlsCipherSuiteID, TlsClientHelloContents, TlsCompressionID, TlsMessage,
     TlsMessageHandshake, TlsPlaintext, TlsRecordHeader, TlsRecordType, TlsVersion,
 };
 
-use super::{Malformed, options::ServerName};
+use super::{offer::Malformed, server_name::ServerName};
 
 const ALPN: u16 = 16;
 
-/// Those of RFC 9113 section 9.2.2 and of TLS 1.3, and what old servers have.
+/// Suites for HTTP/2 (RFC 9113 section 9.2.2), of TLS 1.3, and of old servers.
 const CIPHER_SUITES: [u16; 11] = [
     0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0x009c, 0x002f,
 ];
@@ -24,12 +24,12 @@ const SIGNATURE_ALGORITHMS: [u16; 10] = [
 
 const X25519: u16 = 0x001d;
 const SECP256R1: u16 = 0x0017;
-/// Without a key share: a server that wants one of these asks for it, and is asked under TLS 1.2.
+/// Without a key share: a server that requires one of these sends a HelloRetryRequest.
 const SECP384R1: u16 = 0x0018;
 const SECP521R1: u16 = 0x0019;
 const GROUPS: [u16; 4] = [X25519, SECP256R1, SECP384R1, SECP521R1];
 
-/// The public keys are the base points of their curves: valid ones, and nothing is ever encrypted
+/// The public keys are the base points of their curves. They are valid, and nothing is ever encrypted
 /// with them, as the handshake ends with the server's first answer.
 const X25519_KEY: [u8; 32] = {
     let mut point = [0; 32];
@@ -46,16 +46,16 @@ const SECP256R1_KEY: [u8; 65] = [
 
 /// Which versions of TLS a ClientHello offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Versions {
+pub(crate) enum Versions {
     /// TLS 1.3 and TLS 1.2.
     Both,
-    /// TLS 1.2, whose alerts can be read from the wire.
+    /// TLS 1.2, whose alerts are not encrypted.
     Tls12,
 }
 
-/// A ClientHello whose ALPN extension is malformed like this. `None` where the lengths do not
-/// fit, which they do for every [`ServerName`].
-pub(super) fn malformed(
+/// A ClientHello whose ALPN extension is malformed. `None` if a length does not fit, which cannot
+/// happen with a [`ServerName`].
+pub(crate) fn malformed(
     name: &ServerName,
     malformed: Malformed,
     versions: Versions,
@@ -63,8 +63,8 @@ pub(super) fn malformed(
     client_hello(name, &alpn(malformed), versions)
 }
 
-/// The ALPN extensions. Where there is a name it is `h2`, so that a server that reads over what is
-/// wrong would find what it likes.
+/// The ALPN extensions. A name is `h2`, so that a server that ignores the malformed part finds a
+/// protocol in common.
 fn alpn(malformed: Malformed) -> Vec<u8> {
     let body: &[u8] = match malformed {
         Malformed::EmptyList => b"\0\0",
@@ -80,7 +80,7 @@ fn alpn(malformed: Malformed) -> Vec<u8> {
     out
 }
 
-/// Known to all: nothing is kept secret with it.
+/// A constant, as nothing is kept secret with it.
 const RANDOM: [u8; 32] = *b"corelane probes your ALPN answer";
 
 fn client_hello(name: &ServerName, alpn: &[u8], versions: Versions) -> Option<Vec<u8>> {
@@ -146,48 +146,100 @@ fn numbers(numbers: &[u16]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use tls_parser::{
+        SNIType, TlsExtension, parse_tls_client_hello_extensions, parse_tls_message_handshake,
+        parse_tls_raw_record,
+    };
+
     use super::*;
-    use crate::tls::client_hello::ClientHelloReader;
 
     fn name() -> ServerName {
         ServerName::new("example.org").expect("a name")
     }
 
+    /// The extensions of a ClientHello in one record.
+    fn extensions(bytes: &[u8]) -> Vec<u8> {
+        let (rest, record) = parse_tls_raw_record(bytes).expect("a record");
+        assert!(rest.is_empty());
+        match parse_tls_message_handshake(record.data).expect("a message") {
+            ([], TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello))) => {
+                hello.ext.expect("extensions").to_vec()
+            }
+            (rest, other) => panic!("{other:?} and {rest:?}"),
+        }
+    }
+
+    /// The bodies of the ALPN extensions, and the other extensions.
+    fn split_alpn(mut extensions: &[u8]) -> (Vec<&[u8]>, Vec<u8>) {
+        let (mut alpn, mut others) = (Vec::new(), Vec::new());
+        while let [a, b, c, d, behind @ ..] = extensions {
+            let length = usize::from(u16::from_be_bytes([*c, *d]));
+            let (body, next) = behind.split_at(length);
+            match u16::from_be_bytes([*a, *b]) {
+                ALPN => alpn.push(body),
+                _ => others.extend_from_slice(&extensions[..4 + length]),
+            }
+            extensions = next;
+        }
+        assert!(extensions.is_empty());
+        (alpn, others)
+    }
+
+    /// RFC 7301 section 3.1: a list with its length, of at least one name with its length.
+    fn is_well_formed(alpn: &[u8]) -> bool {
+        let [a, b, names @ ..] = alpn else {
+            return false;
+        };
+        let mut names: &[u8] = names;
+        if names.is_empty() || names.len() != usize::from(u16::from_be_bytes([*a, *b])) {
+            return false;
+        }
+        while let [length @ 1..=u8::MAX, behind @ ..] = names {
+            match behind.get(usize::from(*length)..) {
+                Some(next) => names = next,
+                None => return false,
+            }
+        }
+        names.is_empty()
+    }
+
     #[test]
-    fn a_well_formed_one_can_be_read() {
+    fn a_well_formed_one_can_be_parsed() {
         for versions in [Versions::Both, Versions::Tls12] {
             let h2 = extension(ALPN, b"\0\x03\x02h2");
-            let bytes = client_hello(&name(), &h2, versions).expect("serialised");
-            let hello = ClientHelloReader::default().push(&bytes);
-            let hello = hello.expect("well-formed").expect("complete");
-            assert_eq!(hello.server_name.as_deref(), Some("example.org"));
-            let protocols = hello.alpn_protocols.expect("ALPN");
-            assert_eq!(protocols, [crate::ProtocolName::H2]);
+            let bytes = client_hello(&name(), &h2, versions).expect("serialized");
+            let extensions = extensions(&bytes);
+            let (rest, parsed) = parse_tls_client_hello_extensions(&extensions).expect("parsed");
+            assert!(rest.is_empty());
+            let sni = vec![(SNIType::HostName, &b"example.org"[..])];
+            assert!(parsed.contains(&TlsExtension::SNI(sni)));
+            assert!(parsed.contains(&TlsExtension::ALPN(vec![b"h2"])));
+            assert!(is_well_formed(split_alpn(&extensions).0[0]));
         }
     }
 
     #[test]
-    fn an_address_is_no_server_name() {
+    fn an_address_is_not_sent_as_server_name() {
         let ip = ServerName::new("::1").expect("an address");
-        let bytes = client_hello(&ip, &[], Versions::Both).expect("serialised");
-        let hello = ClientHelloReader::default().push(&bytes);
-        assert_eq!(
-            hello.expect("well-formed").expect("complete").server_name,
-            None
-        );
+        let bytes = client_hello(&ip, &[], Versions::Both).expect("serialized");
+        let extensions = extensions(&bytes);
+        let (_, parsed) = parse_tls_client_hello_extensions(&extensions).expect("parsed");
+        assert!(!parsed.iter().any(|it| matches!(it, TlsExtension::SNI(_))));
     }
 
     #[test]
-    fn what_is_malformed_is_so_in_the_extension_only() {
+    fn only_the_alpn_extension_is_malformed() {
         for malformation in Malformed::ALL {
             for versions in [Versions::Both, Versions::Tls12] {
-                let bytes = malformed(&name(), malformation, versions).expect("serialised");
-                let (rest, record) = tls_parser::parse_tls_raw_record(&bytes).expect("a record");
-                assert!(rest.is_empty());
-                let parsed = tls_parser::parse_tls_message_handshake(record.data);
-                assert!(parsed.is_ok(), "{malformation}");
-                let read = ClientHelloReader::default().push(&bytes);
-                assert!(read.is_err(), "{malformation}");
+                let bytes = malformed(&name(), malformation, versions).expect("serialized");
+                let extensions = extensions(&bytes);
+                let (alpn, others) = split_alpn(&extensions);
+                let (rest, _) = parse_tls_client_hello_extensions(&others).expect("parsed");
+                assert!(rest.is_empty(), "{malformation}");
+                match alpn[..] {
+                    [body] => assert!(!is_well_formed(body), "{malformation}"),
+                    _ => assert_eq!(malformation, Malformed::DuplicateExtension),
+                }
             }
         }
     }

@@ -1,26 +1,44 @@
-//! What the clients have in common.
+//! What all clients share: the target, the connection, and the interface of a client.
 
-use std::{future::Future, pin::Pin, time::Instant};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use monoio::{net::TcpStream, time::timeout_at};
 
-use super::{Offer, Outcome, options::Target};
+use super::{offer::Offer, outcome::Outcome, server_name::ServerName};
 
-/// The outcome of one offer, to be waited for.
-pub(super) type Answer<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
+/// The server to which offers are made.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) addr: SocketAddr,
+    pub(crate) name: ServerName,
+    /// How long one connection may take.
+    pub(crate) timeout: Duration,
+}
 
-/// Something that makes offers.
-pub(super) trait Library {
-    /// Gets ready to make this offer, on a connection of its own, which begins when the answer is
-    /// first polled. An error where there is no way to make it: why.
-    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Result<Answer<'a>, String>;
+/// The future outcome of one offer.
+pub(crate) type PendingOutcome<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
+
+/// A client that makes offers.
+pub(crate) trait OfferClient {
+    /// Prepares an offer on a new connection, which begins when the outcome is first polled. The
+    /// error says why this client cannot make the offer.
+    fn offer<'a>(
+        &'a self,
+        offer: &'a Offer,
+        target: &'a Target,
+    ) -> Result<PendingOutcome<'a>, String>;
 }
 
 /// Connects by TCP.
-pub(super) async fn connect(target: &Target, deadline: Instant) -> Result<TcpStream, Outcome> {
+pub(crate) async fn connect(target: &Target, deadline: Instant) -> Result<TcpStream, Outcome> {
     match timeout_at(deadline.into(), TcpStream::connect_addr(target.addr)).await {
         Ok(Ok(socket)) => {
-            // A request that waits for an acknowledgement would only be slower.
+            // Nagle's algorithm would only delay the request.
             let _ = socket.set_nodelay(true);
             Ok(socket)
         }

@@ -1,4 +1,5 @@
-//! Ways in for `fuzz/` and for tests of arbitrary input: what a server may answer to the prober.
+//! Entry points for `fuzz/` and for tests of arbitrary input: what a server may answer to the prober.
+//! A normal build does not have them.
 
 use std::{
     collections::VecDeque,
@@ -15,14 +16,27 @@ use monoio::{
 };
 
 use super::{
-    Http2, http2,
-    options::ServerName,
+    http2,
+    outcome::Http2,
+    server_name::ServerName,
     wire::{self, Said},
 };
-use crate::{fuzzing::pieces, tls::server_hello};
 
-/// What a server says in records is decided once: what comes behind does not change that, and it is
-/// shown in one line.
+/// Cuts `bytes` into pieces of these sizes, over and over; without sizes into one piece.
+fn pieces<'a>(mut bytes: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
+    let mut sizes = sizes.iter().cycle();
+    let mut pieces = Vec::new();
+    while !bytes.is_empty() {
+        let size = sizes.next().copied().unwrap_or(bytes.len());
+        let (piece, rest) = bytes.split_at(size.clamp(1, bytes.len()));
+        pieces.push(piece);
+        bytes = rest;
+    }
+    pieces
+}
+
+/// Checks that the outcome of a server's records is decided once: later bytes do not change it; and
+/// that a wrong answer is shown in one line.
 pub fn records(bytes: &[u8], sizes: &[usize]) {
     let mut came = 0;
     for piece in pieces(bytes, sizes) {
@@ -35,11 +49,10 @@ pub fn records(bytes: &[u8], sizes: &[usize]) {
     if let Said::NotTls(line) = wire::read(bytes) {
         assert_one_line(&line);
     }
-    server_hello::parse(bytes);
 }
 
-/// What is made of a server's HTTP/2 does not depend on the pieces that it comes in, and is shown in
-/// one line. How much of it is shown may: the first piece can be enough to know.
+/// Checks that the result of a server's HTTP/2 does not depend on the pieces in which it arrives, and
+/// is shown in one line. How much is shown may differ: the first piece can decide.
 pub fn http2(bytes: &[u8], sizes: &[usize]) {
     let answer = get(pieces(bytes, sizes));
     if let Ok(Http2::Spoken(line) | Http2::NotServed(line)) = &answer {
@@ -57,21 +70,21 @@ pub fn http2(bytes: &[u8], sizes: &[usize]) {
 fn get(pieces: Vec<&[u8]>) -> io::Result<Http2> {
     let mut server = Server(pieces.into_iter().map(<[u8]>::to_vec).collect());
     let name = ServerName::Dns("localhost".into());
-    let mut heard = http2::Heard::default();
-    let get = pin!(http2::get(&mut server, &name, &mut heard));
+    let mut received = http2::Received::default();
+    let get = pin!(http2::get(&mut server, &name, &mut received));
     match get.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
-        Poll::Pending => panic!("it waits, though all is there"),
+        Poll::Pending => panic!("it waits, though every byte has arrived"),
     }
 }
 
-/// What is shown of what a server says is at most a sentence, escaped.
+/// Checks that a text from the server is shortened and escaped.
 fn assert_one_line(line: &str) {
     assert!(line.len() < 3000, "{} bytes", line.len());
     assert!(line.bytes().all(|b| matches!(b, b' '..=b'~')), "{line:?}");
 }
 
-/// A server that says this and closes, and reads whatever comes.
+/// A server that sends these pieces, closes, and reads everything.
 struct Server(VecDeque<Vec<u8>>);
 
 impl AsyncReadRent for Server {
@@ -126,7 +139,7 @@ mod tests {
         \0\0\x01\0\0\0\0\0\x01x\0\0\x0b\x07\0\0\0\0\0\0\0\0\0\0\0\0\x02bye";
 
     #[test]
-    fn the_examples_are_what_they_are_said_to_be() {
+    fn the_examples_are_valid() {
         assert!(wire::is_decided(RECORDS));
         assert_eq!(get(vec![HTTP_2]).expect("came"), Http2::Served(200));
         assert_eq!(
@@ -148,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_answer_is_read_in_any_pieces(
+        fn arbitrary_answers_in_arbitrary_pieces(
             bytes in vec(any::<u8>(), 0..500),
             sizes in vec(1_usize..50, 1..4),
         ) {
@@ -157,7 +170,7 @@ mod tests {
         }
 
         #[test]
-        fn a_changed_answer_is_read_in_any_pieces(
+        fn changed_answers_in_arbitrary_pieces(
             changes in vec((any::<Index>(), any::<u8>()), 0..4),
             keep in any::<Index>(),
             sizes in vec(1_usize..50, 1..4),

@@ -1,13 +1,13 @@
-//! One connection by a TLS library, with what the library does not tell read from the wire.
+//! One connection of a TLS library. What the library does not report is read from the wire.
 //!
-//! The streams of monoio-rustls and monoio-native-tls have two hazards; both end in a panic, "buffer
-//! mut expected" in monoio-io-wrapper's `safe_io.rs`, as their buffers are away while a read or a
-//! write is under way:
+//! The streams of monoio-rustls and monoio-native-tls have two hazards. Both end in a panic, "buffer
+//! mut expected" in monoio-io-wrapper's `safe_io.rs`, as a stream's buffers are moved out while a
+//! read or a write is pending:
 //!
-//! - They work in one direction at a time: a write has to be waited for before a read begins, and
-//!   the other way round. h2 does both at once, so it never sees them: see [`super::http2`].
-//! - A call that is cancelled takes the buffer with it. What a time-out has ended is not touched
-//!   again, not even to say goodbye.
+//! - A stream works in one direction at a time: a write has to complete before a read begins, and the
+//!   other way round. h2 does both at once, so it never gets the stream: see [`super::http2`].
+//! - A cancelled call takes the buffer with it. After a time-out nothing touches the stream again,
+//!   not even to close it.
 
 use std::{
     future::Future,
@@ -15,48 +15,49 @@ use std::{
     time::{Duration, Instant},
 };
 
+use corelane::{
+    ProtocolName,
+    tls::{CipherSuite, TlsVersion},
+};
 use monoio::{
     io::{AsyncReadRent, AsyncWriteRent},
     time::timeout_at,
 };
 
 use super::{
-    Http2, Offer, Outcome, alerts,
-    connect::connect,
+    alerts::{self, NamedAlert},
+    connect::{Target, connect},
     http2,
-    options::Target,
+    offer::Offer,
+    outcome::{Http2, Outcome},
     peer_text::one_line,
     recorder::{End, Recorder, Recording},
     wire::{self, Said},
 };
-use crate::{
-    alpn::ProtocolName,
-    negotiated::{CipherSuite, TlsVersion},
-};
 
-/// Why a library gave up, where that can be known in its own words.
-pub(super) enum Failed {
+/// Why a TLS library failed, as far as its error tells.
+pub(crate) enum Failed {
     /// It received this alert.
     Alert(u8),
     /// It does not trust the certificate.
     Untrusted(String),
-    /// What came is not allowed: the server is wrong.
+    /// The server sent something that is not allowed.
     Rejected(String),
-    /// It cannot go on, and another client could.
+    /// It cannot go on, and another client might.
     Incompatible(String),
     /// The connection ended.
     Closed,
-    /// There is no telling.
+    /// The error does not tell.
     Unknown(String),
 }
 
-/// How long is waited for HTTP/2 that nobody promised. Servers of something else that do not
-/// understand the question may say nothing at all; it is no reason to wait for them for long.
+/// How long to wait for HTTP/2 that the server did not promise. A server of another protocol may
+/// never answer, and does not have to.
 const PRIOR_KNOWLEDGE: Duration = Duration::from_secs(1);
 
-/// Connects, lets `handshake` do its part and speaks HTTP/2 where that was agreed on. `failed` reads
-/// the errors of the stream.
-pub(super) async fn run<S, F>(
+/// Connects, runs `handshake` and speaks HTTP/2 where that was agreed on. `failed` classifies the
+/// errors of the stream.
+pub(crate) async fn run<S, F>(
     target: &Target,
     offer: &Offer,
     handshake: impl FnOnce(Recorder) -> F,
@@ -74,40 +75,40 @@ where
     let (socket, recording) = Recorder::new(socket, deadline);
     let (mut stream, protocol) = match timeout_at(deadline.into(), handshake(socket)).await {
         Ok(Ok(done)) => done,
-        Ok(Err(failed)) => return why(failed, &recording),
+        Ok(Err(failed)) => return failed_outcome(failed, &recording),
         Err(_) => return Outcome::TimedOut,
     };
     let alpn_protocol = protocol.and_then(|name| ProtocolName::new(name).ok());
     let patience = match &alpn_protocol {
         Some(name) if *name == ProtocolName::H2 => Some(target.timeout),
-        // Does it serve HTTP/2 to those who know beforehand (RFC 9113 section 3.3)?
+        // Does the server accept HTTP/2 with prior knowledge (RFC 9113 section 3.3)?
         None if offer.protocols().is_empty() => Some(PRIOR_KNOWLEDGE.min(target.timeout)),
         _ => None,
     };
     let http2 = match patience {
         None => {
-            say_goodbye(&mut stream, deadline).await;
+            close(&mut stream, deadline).await;
             None
         }
         Some(patience) => {
             let deadline = deadline.min(Instant::now() + patience);
-            let mut heard = http2::Heard::default();
-            let spoken = http2::get(&mut stream, &target.name, &mut heard);
-            match timeout_at(deadline.into(), spoken).await {
+            let mut received = http2::Received::default();
+            let get = http2::get(&mut stream, &target.name, &mut received);
+            match timeout_at(deadline.into(), get).await {
                 Ok(Ok(http2)) => {
-                    say_goodbye(&mut stream, deadline).await;
+                    close(&mut stream, deadline).await;
                     Some(http2)
                 }
                 Ok(Err(error)) => match (failed(&error), &alpn_protocol) {
-                    // Under TLS 1.3 the client's part of the handshake is judged by the server
-                    // when the client's own is done: a refusal comes in the place of HTTP/2.
+                    // Under TLS 1.3 the server judges the client's part of the handshake after the
+                    // client has completed it: a refusal comes in the place of HTTP/2.
                     (Failed::Alert(alert), Some(_))
                     | (Failed::Alert(alert @ alerts::CERTIFICATE_REQUIRED), None) => {
                         return Outcome::Alert(alert);
                     }
-                    (failed, _) => Some(Http2::NotServed(nothing_came(failed, &recording))),
+                    (failed, _) => Some(Http2::NotServed(no_http2_because(failed, &recording))),
                 },
-                Err(_) => Some(heard.no_more(&format!("no answer within {patience:?}"))),
+                Err(_) => Some(received.conclude(&format!("no answer within {patience:?}"))),
             }
         }
     };
@@ -120,8 +121,8 @@ where
     }
 }
 
-/// A courtesy: nothing is learned from it. Not after a call that was cancelled: see above.
-async fn say_goodbye<S: AsyncWriteRent>(stream: &mut S, deadline: Instant) {
+/// Sends close_notify, out of courtesy. Never after a cancelled call: see above.
+async fn close<S: AsyncWriteRent>(stream: &mut S, deadline: Instant) {
     let _ = timeout_at(deadline.into(), stream.shutdown()).await;
 }
 
@@ -132,11 +133,11 @@ fn agreed(recording: &Recording) -> (Option<TlsVersion>, Option<CipherSuite>) {
     }
 }
 
-fn nothing_came(failed: Failed, recording: &Recording) -> String {
+fn no_http2_because(failed: Failed, recording: &Recording) -> String {
     match (failed, recording.end()) {
         (_, Some(End::TimedOut)) => "no answer in time".into(),
-        (_, Some(End::TooMuch)) => "no end to what TLS says for itself".into(),
-        (Failed::Alert(alert), _) => format!("alert {}", alerts::Shown(alert)),
+        (_, Some(End::TooMuch)) => "no end to TLS's own messages".into(),
+        (Failed::Alert(alert), _) => format!("alert {}", NamedAlert(alert)),
         (Failed::Closed, _) | (_, Some(End::Closed)) => "the connection was closed".into(),
         (
             Failed::Untrusted(why)
@@ -148,8 +149,8 @@ fn nothing_came(failed: Failed, recording: &Recording) -> String {
     }
 }
 
-/// What a failed handshake was, by the library and by what stands on the wire.
-fn why(failed: Failed, recording: &Recording) -> Outcome {
+/// The outcome of a failed handshake, by the library's error and by what the server sent.
+fn failed_outcome(failed: Failed, recording: &Recording) -> Outcome {
     let said = recording.look(wire::read);
     match (failed, said) {
         (_, Said::NotTls(what)) => Outcome::NotTls(what),
@@ -158,12 +159,9 @@ fn why(failed: Failed, recording: &Recording) -> Outcome {
         (Failed::Rejected(_) | Failed::Incompatible(_), Said::Hello(hello, _))
             if hello.version < TlsVersion::TLS_1_2 =>
         {
-            let version = hello.version;
-            Outcome::Incompatible(format!(
-                "the server has {version} only, this client TLS 1.2"
-            ))
+            Outcome::below_tls_1_2(hello.version)
         }
-        // Whatever came later: it was not read.
+        // Whatever follows: the library did not read it.
         (Failed::Rejected(why), _) => Outcome::Invalid(one_line(&why)),
         (Failed::Incompatible(why), _) => Outcome::Incompatible(one_line(&why)),
         (Failed::Closed | Failed::Unknown(_), Said::Alert(alert)) => Outcome::Alert(alert),

@@ -1,8 +1,8 @@
 //! One GET over HTTP/2, in one direction at a time.
 //!
-//! The h2 crate speaks to two queues of bytes in memory. What it has to say is taken from one and
-//! written, what comes is read and put into the other, in turns: so a stream that cannot read and
-//! write at once will do.
+//! Crate h2 reads from and writes to two byte queues in memory. In turns, [`get`] writes what is in
+//! one to the stream and puts what it reads into the other, so that it needs no stream that can read
+//! and write at once.
 
 use std::{
     cell::RefCell,
@@ -19,40 +19,42 @@ use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    Http2,
-    options::ServerName,
+    outcome::Http2,
     peer_text::{one_line, shortened},
+    server_name::ServerName,
     wire::first_line,
 };
 
-/// The most that is read before the answer's status, bytes: SETTINGS, a window and one header
-/// list. It is also HTTP/2's first window (RFC 9113 section 6.9.2), so a body does not fill it.
-const MOST: usize = 64 * 1024;
+/// The most that is read before the response's status, bytes: SETTINGS, a window update and one
+/// header list. It is also HTTP/2's initial window (RFC 9113 section 6.9.2), so a body does not fill
+/// it.
+const MAX_READ: usize = 64 * 1024;
 
 const FRAME_HEADER: usize = 9;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
-/// Of a GOAWAY: the last stream and the reason.
+/// The part of a GOAWAY before its debug data: last stream and error code.
 const GOAWAY_FIXED: usize = 8;
-/// HTTP_1_1_REQUIRED, the last of the reasons that have a name (RFC 9113 section 7).
-const LAST_KNOWN: u32 = 13;
+/// HTTP_1_1_REQUIRED, the last error code that has a name (RFC 9113 section 7).
+const LAST_NAMED_CODE: u32 = 13;
 
-/// The most that is shown of what a GOAWAY says for the debugging of its sender, bytes.
-const DEBUG_DATA: usize = 60;
+/// The most that is shown of a GOAWAY's debug data, bytes.
+const MAX_DEBUG_DATA: usize = 60;
 
-/// How the server began to answer.
+const CLOSED: &str = "the connection was closed";
+
+/// What the server has sent so far.
 #[derive(Default)]
-pub(super) struct Heard {
-    /// What has come, all of it.
+pub(crate) struct Received {
     bytes: Vec<u8>,
-    /// Whether it began as HTTP/2 does.
+    /// Whether it begins with SETTINGS, as HTTP/2 does.
     settings: bool,
 }
 
-impl Heard {
-    /// What it comes to when nothing more is to be heard, and why that is.
-    pub(super) fn no_more(&self, why: &str) -> Http2 {
+impl Received {
+    /// The result when nothing more is read, and why nothing is.
+    pub(crate) fn conclude(&self, why: &str) -> Http2 {
         match (self.settings, &self.bytes[..]) {
             (true, _) => Http2::Spoken(one_line(why)),
             (false, []) => Http2::NotServed(one_line(why)),
@@ -60,14 +62,14 @@ impl Heard {
         }
     }
 
-    /// RFC 9113 section 3.4: the server begins with SETTINGS. Or what else it was that came; `None`
-    /// until that can be said.
+    /// Whether the first frame is SETTINGS (RFC 9113 section 3.4); if not, what it is instead. `None`
+    /// until that is known.
     fn first_frame(&self) -> Option<Result<(), String>> {
         match &self.bytes[..] {
             [_, _, _, SETTINGS, flags, 0, 0, 0, 0, ..] if flags & ACK == 0 => Some(Ok(())),
             [a, b, c, GOAWAY, _, 0, 0, 0, 0, payload @ ..] => {
                 let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
-                let wanted = length.min(GOAWAY_FIXED + DEBUG_DATA + 1);
+                let wanted = length.min(GOAWAY_FIXED + MAX_DEBUG_DATA + 1);
                 match payload.get(..wanted)? {
                     [_, _, _, _, a, b, c, d, debug_data @ ..] => {
                         let reason = u32::from_be_bytes([*a, *b, *c, *d]).into();
@@ -86,25 +88,28 @@ impl Heard {
     }
 }
 
-/// `GOAWAY 12 INADEQUATE_SECURITY (what its sender adds)`.
+/// `GOAWAY 12 INADEQUATE_SECURITY (debug data)`.
 fn code(frame: &str, reason: h2::Reason, debug_data: &str) -> String {
     let number = u32::from(reason);
-    let name = match number <= LAST_KNOWN {
+    let name = match number <= LAST_NAMED_CODE {
         true => format!(" {reason:?}"),
         false => String::new(),
     };
     match debug_data {
         "" => format!("{frame} {number}{name}"),
-        text => format!("{frame} {number}{name} ({})", shortened(text, DEBUG_DATA)),
+        text => format!(
+            "{frame} {number}{name} ({})",
+            shortened(text, MAX_DEBUG_DATA)
+        ),
     }
 }
 
-/// What h2 made of what came.
-fn error(error: &h2::Error) -> String {
+/// The server's GOAWAY or RST_STREAM, or else h2's own error.
+fn describe(error: &h2::Error) -> String {
     let text = error.to_string();
     match error.reason() {
         Some(reason) if error.is_remote() && error.is_go_away() => {
-            // There is no other way to the debug data.
+            // h2 gives the debug data as text only.
             let debug_data = text.split_once(" (b\"").map(|(_, data)| data);
             let debug_data = debug_data.map(|data| data.trim_end_matches("\")"));
             code("GOAWAY", reason, debug_data.unwrap_or_default())
@@ -114,11 +119,12 @@ fn error(error: &h2::Error) -> String {
     }
 }
 
-/// Exchanges SETTINGS and asks for `/`. An error where the stream failed before any of it came.
-pub(super) async fn get<S>(
+/// Exchanges SETTINGS and sends a GET for `/`. It fails if the stream fails before the server has
+/// sent anything.
+pub(crate) async fn get<S>(
     stream: &mut S,
     name: &ServerName,
-    heard: &mut Heard,
+    received: &mut Received,
 ) -> io::Result<Http2>
 where
     S: AsyncReadRent + AsyncWriteRent,
@@ -137,73 +143,82 @@ where
         .send_request(request, true)
         .map_err(io::Error::other)?;
     let (mut connection, mut response) = (pin!(connection), pin!(response));
-    // Nobody is woken: both are polled again whenever something has come.
-    let cx = &mut Context::from_waker(Waker::noop());
     loop {
-        loop {
-            let said = queues.outgoing();
-            let driven = connection.as_mut().poll(cx);
-            match response.as_mut().poll(cx) {
-                Poll::Ready(Ok(response)) => {
-                    return Ok(match response.status().as_u16() {
-                        status @ 100..=599 => Http2::Served(status),
-                        odd => {
-                            heard.no_more(&format!("the status {odd}, which HTTP does not have"))
-                        }
-                    });
-                }
-                Poll::Ready(Err(why)) => return Ok(heard.no_more(&error(&why))),
-                Poll::Pending => {}
+        let driven = drive(connection.as_mut(), response.as_mut(), &queues);
+        match driven {
+            Some(Ok(status @ 100..=599)) => return Ok(Http2::Served(status)),
+            Some(Ok(odd)) => {
+                let why = format!("the status {odd}, which HTTP does not have");
+                return Ok(received.conclude(&why));
             }
-            match driven {
-                Poll::Ready(Ok(())) => return Ok(heard.no_more("the connection was closed")),
-                Poll::Ready(Err(why)) => return Ok(heard.no_more(&error(&why))),
-                Poll::Pending if queues.outgoing() == said => break,
-                Poll::Pending => {}
-            }
+            Some(Err(why)) => return Ok(received.conclude(&why)),
+            None => {}
         }
         let outgoing = queues.take_outgoing();
-        if !outgoing.is_empty() {
-            // Who refuses to read may have said why: it is read even if writing fails.
-            if stream.write_all(outgoing).await.0.is_ok() {
-                let _ = stream.flush().await;
-            }
+        // A server that does not read may still have sent something: a failed write is no end.
+        if !outgoing.is_empty() && stream.write_all(outgoing).await.0.is_ok() {
+            let _ = stream.flush().await;
         }
-        let (read, bytes) = stream.read(Vec::with_capacity(MOST)).await;
+        let (read, bytes) = stream.read(Vec::with_capacity(MAX_READ)).await;
         match read {
             Ok(1..) => {}
-            Err(error) if heard.bytes.is_empty() => return Err(error),
-            // Without a goodbye of TLS's, or with bytes of ours that it did not read.
-            Err(error)
-                if !matches!(
-                    error.kind(),
-                    io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
-                ) =>
-            {
-                return Ok(heard.no_more(&error.to_string()));
-            }
-            _ => return Ok(heard.no_more("the connection was closed")),
+            Err(error) if received.bytes.is_empty() => return Err(error),
+            Err(error) if !is_close(&error) => return Ok(received.conclude(&error.to_string())),
+            _ => return Ok(received.conclude(CLOSED)),
         }
-        heard.bytes.extend_from_slice(&bytes);
-        if heard.settings {
+        received.bytes.extend_from_slice(&bytes);
+        if received.settings {
             queues.put_incoming(&bytes);
         } else {
-            match heard.first_frame() {
+            match received.first_frame() {
                 None => {}
                 Some(Err(what)) => return Ok(Http2::NotServed(what)),
                 Some(Ok(())) => {
-                    heard.settings = true;
-                    queues.put_incoming(&heard.bytes);
+                    received.settings = true;
+                    queues.put_incoming(&received.bytes);
                 }
             }
         }
-        if heard.bytes.len() > MOST {
-            return Ok(heard.no_more(&format!("no answer within {MOST} bytes")));
+        if received.bytes.len() > MAX_READ {
+            return Ok(received.conclude(&format!("no answer within {MAX_READ} bytes")));
         }
     }
 }
 
-/// RFC 3986 section 3.2.2.
+/// Runs h2 until it needs more bytes: the response's status, or why there will be none.
+fn drive(
+    mut connection: Pin<&mut impl Future<Output = Result<(), h2::Error>>>,
+    mut response: Pin<&mut h2::client::ResponseFuture>,
+    queues: &Queues,
+) -> Option<Result<u16, String>> {
+    // Nothing needs a wake-up: `get` polls again after each read.
+    let cx = &mut Context::from_waker(Waker::noop());
+    loop {
+        let written = queues.outgoing();
+        let driven = connection.as_mut().poll(cx);
+        match response.as_mut().poll(cx) {
+            Poll::Ready(Ok(response)) => return Some(Ok(response.status().as_u16())),
+            Poll::Ready(Err(error)) => return Some(Err(describe(&error))),
+            Poll::Pending => {}
+        }
+        match driven {
+            Poll::Ready(Ok(())) => return Some(Err(CLOSED.into())),
+            Poll::Ready(Err(error)) => return Some(Err(describe(&error))),
+            Poll::Pending if queues.outgoing() == written => return None,
+            Poll::Pending => {}
+        }
+    }
+}
+
+/// Whether the server closed without close_notify, or without reading everything.
+fn is_close(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// The name as the authority of a URI (RFC 3986 section 3.2.2).
 fn authority(name: &ServerName) -> String {
     match name {
         ServerName::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
@@ -211,7 +226,7 @@ fn authority(name: &ServerName) -> String {
     }
 }
 
-/// h2's side of the connection.
+/// The two byte queues that h2 takes for a connection.
 #[derive(Clone, Default)]
 struct Queues(Rc<RefCell<Inner>>);
 

@@ -1,60 +1,66 @@
-//! What RFC 7301, RFC 8446 and RFC 9113 say to an answer, in the light of the others.
+//! Judges each answer by RFC 7301, RFC 8446 and RFC 9113, given the other answers.
 
+use corelane::{
+    ProtocolName,
+    tls::{CipherSuite, TlsVersion},
+};
 use tls_parser::{TlsCipherKx, TlsCipherMac, TlsCipherSuite};
 
-use super::{Client, Http2, Offer, Outcome, Row, Verdict, alerts};
-use crate::{
-    alpn::ProtocolName,
-    negotiated::{CipherSuite, TlsVersion},
+use super::{
+    alerts::{self, NamedAlert},
+    client::Client,
+    offer::Offer,
+    outcome::{Http2, Outcome},
+    report::{Row, Verdict},
 };
 
 /// Judges every row.
-pub(super) fn judge(rows: &mut [Row]) {
+pub(crate) fn judge(rows: &mut [Row]) {
     let server = Server::seen_in(rows);
     for row in rows {
         row.verdict = server.verdict(row);
     }
 }
 
-/// What the report says about the server as a whole.
+/// What the rows tell about the server as a whole.
 struct Server {
-    /// The protocols that it chose, in whichever row.
+    /// The protocols that it chose in any row.
     chosen: Vec<ProtocolName>,
-    /// Who got a handshake through, and under which limit of the version.
-    got_through: Vec<(Client, Option<TlsVersion>)>,
-    /// How it refused well-formed offers of what servers have.
-    usual: Vec<Outcome>,
-    /// Whether it answered anything by TLS.
+    /// The clients that completed a handshake, with the version that the offer was limited to.
+    completed: Vec<(Client, Option<TlsVersion>)>,
+    /// How it refused well-formed offers of common protocols.
+    usual_refusals: Vec<Outcome>,
+    /// Whether it answered in TLS at all.
     speaks_tls: bool,
 }
 
 impl Server {
     fn seen_in(rows: &[Row]) -> Self {
-        let got_through = |row: &&Row| matches!(row.outcome, Outcome::Negotiated { .. });
-        let of_the_usual = |row: &&Row| {
-            let usual = [ProtocolName::H2, ProtocolName::HTTP_1_1];
+        let completed = |row: &&Row| matches!(row.outcome, Outcome::Negotiated { .. });
+        let refused = |row: &&Row| {
+            let common = [ProtocolName::H2, ProtocolName::HTTP_1_1];
             row.offer.version().is_none()
-                && !got_through(row)
-                && row.offer.protocols().iter().any(|it| usual.contains(it))
+                && !completed(row)
+                && row.offer.protocols().iter().any(|it| common.contains(it))
         };
         Self {
             chosen: rows.iter().filter_map(Row::chosen).cloned().collect(),
-            got_through: rows
+            completed: rows
                 .iter()
-                .filter(got_through)
+                .filter(completed)
                 .map(|row| (row.client, row.offer.version()))
                 .collect(),
-            usual: rows
+            usual_refusals: rows
                 .iter()
-                .filter(of_the_usual)
+                .filter(refused)
                 .map(|row| row.outcome.clone())
                 .collect(),
             speaks_tls: rows.iter().any(|row| row.outcome.is_tls()),
         }
     }
 
-    /// Whether it takes part in ALPN: RFC 7301 leaves that to a server, but what it wants of one
-    /// that does, it wants of every answer.
+    /// Whether it takes part in ALPN. RFC 7301 leaves that to the server, but binds every answer of
+    /// one that does.
     fn supports_alpn(&self) -> bool {
         !self.chosen.is_empty()
     }
@@ -67,13 +73,13 @@ impl Server {
     fn verdict(&self, row: &Row) -> Verdict {
         let offer = &row.offer;
         match &row.outcome {
-            // What is said of a server wants one that speaks TLS.
+            // The rules are about servers that speak TLS.
             _ if !self.speaks_tls => Verdict::NotJudged,
             Outcome::Unreachable(_)
             | Outcome::Untrusted(_)
             | Outcome::Incompatible(_)
             | Outcome::Unsupported(_) => Verdict::NotJudged,
-            outcome if offer.as_malformed().is_some() => self.to_malformed(outcome),
+            outcome if offer.as_malformed().is_some() => self.judge_malformed(outcome),
             Outcome::Invalid(_) => {
                 violates("the answer is none that a client may accept (RFC 8446 section 4)")
             }
@@ -83,12 +89,12 @@ impl Server {
                 tls_version,
                 cipher_suite,
                 http2,
-            } => chose(offer, chosen, *tls_version, *cipher_suite, http2.as_ref()),
+            } => judge_choice(offer, chosen, *tls_version, *cipher_suite, http2.as_ref()),
             Outcome::Negotiated {
                 alpn_protocol: None,
                 ..
-            } => self.chose_none(offer),
-            Outcome::Alert(alert) => self.alerted(row, *alert),
+            } => self.judge_no_choice(offer),
+            Outcome::Alert(alert) => self.judge_alert(row, *alert),
             Outcome::Closed if self.wants_alert(row) => violates(
                 "closed without the alert no_application_protocol (120) where no protocol is in \
                  common (RFC 7301 section 3.2)",
@@ -97,18 +103,18 @@ impl Server {
         }
     }
 
-    /// RFC 8446 section 6.2: what cannot be parsed is answered by decode_error, what can but is
-    /// not allowed by illegal_parameter. A server that drops what is wrong and finds nothing that
-    /// it likes may come to no_application_protocol.
-    fn to_malformed(&self, outcome: &Outcome) -> Verdict {
+    /// RFC 8446 section 6.2: decode_error for what cannot be parsed, illegal_parameter for what can
+    /// be but is not allowed. A server that drops the malformed part and finds no protocol in common
+    /// may answer no_application_protocol.
+    fn judge_malformed(&self, outcome: &Outcome) -> Verdict {
         let wanted = "an alert, decode_error (50) or illegal_parameter (47) (RFC 8446 section 6.2)";
         match outcome {
             Outcome::Alert(
                 alerts::DECODE_ERROR | alerts::ILLEGAL_PARAMETER | alerts::NO_APPLICATION_PROTOCOL,
             ) => Verdict::Conforms,
-            // Not because it is malformed: what is well-formed gets the same, or the ClientHello
-            // made by hand lacks what this server wants.
-            same if self.usual.contains(same) => Verdict::NotJudged,
+            // Not because it is malformed: a well-formed offer gets the same answer, or the raw
+            // client's ClientHello lacks what this server requires.
+            same if self.usual_refusals.contains(same) => Verdict::NotJudged,
             Outcome::Alert(
                 alerts::HANDSHAKE_FAILURE
                 | alerts::PROTOCOL_VERSION
@@ -117,7 +123,7 @@ impl Server {
             ) => Verdict::NotJudged,
             Outcome::Alert(alert) => violates(format!(
                 "alert {} to a malformed offer, which wants {wanted}",
-                alerts::Shown(*alert)
+                NamedAlert(*alert)
             )),
             Outcome::Negotiated { .. } => violates(format!(
                 "negotiated on a malformed offer, which wants {wanted}"
@@ -131,12 +137,12 @@ impl Server {
             Outcome::TimedOut => violates(format!(
                 "no answer to a malformed offer, which wants {wanted}"
             )),
-            // Its number cannot be read.
+            // The number of an encrypted alert cannot be read.
             _ => Verdict::NotJudged,
         }
     }
 
-    fn chose_none(&self, offer: &Offer) -> Verdict {
+    fn judge_no_choice(&self, offer: &Offer) -> Verdict {
         if offer.protocols().is_empty() || !self.supports_alpn() {
             return Verdict::Conforms;
         }
@@ -152,7 +158,7 @@ impl Server {
         })
     }
 
-    fn alerted(&self, row: &Row, alert: u8) -> Verdict {
+    fn judge_alert(&self, row: &Row, alert: u8) -> Verdict {
         let limited = row.offer.version().is_some();
         match alert {
             // Not every server has every version (RFC 8446 section 4.2.1).
@@ -166,30 +172,30 @@ impl Server {
                 )
             }
             alerts::NO_APPLICATION_PROTOCOL => Verdict::Conforms,
-            other if self.wants_alert(row) && !alerts::is_about_something_else(other) => {
+            other if self.wants_alert(row) && !alerts::is_unrelated_to_alpn(other) => {
                 violates(format!(
                     "alert {} where no protocol is in common: no_application_protocol (120) is \
                      wanted (RFC 7301 section 3.2)",
-                    alerts::Shown(other)
+                    NamedAlert(other)
                 ))
             }
-            // The handshake failed over something else than ALPN.
+            // The handshake failed for another reason than ALPN.
             _ => Verdict::NotJudged,
         }
     }
 
-    /// Whether the alert 120 is the one answer. Where this client got no handshake through under
-    /// the same versions, something else may be in the way: a cipher suite, a curve, the version.
+    /// Whether the only right answer is the alert 120. If this client completed no handshake under
+    /// the same versions, the cause may be another one: a cipher suite, a curve, the version.
     fn wants_alert(&self, row: &Row) -> bool {
         let offer = &row.offer;
         !offer.protocols().is_empty()
             && self.supports_alpn()
             && !self.shares_a_protocol_with(offer)
-            && self.got_through.contains(&(row.client, offer.version()))
+            && self.completed.contains(&(row.client, offer.version()))
     }
 }
 
-fn chose(
+fn judge_choice(
     offer: &Offer,
     chosen: &ProtocolName,
     version: Option<TlsVersion>,
@@ -218,7 +224,7 @@ fn chose(
         (Some(suite), _) => violates(format!(
             "h2 with {suite}, which RFC 9113 section 9.2.2 says not to use: clients may refuse it"
         )),
-        // It speaks HTTP/2; why it has no answer is not for ALPN to say.
+        // It speaks HTTP/2: a missing response is not a fault of ALPN.
         (None, Some(Http2::Spoken(_))) => Verdict::NotJudged,
         (None, _) => Verdict::Conforms,
     }
@@ -240,5 +246,4 @@ fn violates(rule: impl Into<String>) -> Verdict {
 }
 
 #[cfg(test)]
-#[path = "verdict_tests.rs"]
 mod tests;

@@ -1,16 +1,16 @@
-//! Offers ALPN to a server, any server, and reports what it chose (RFC 7301).
+//! Offers ALPN to a TLS server, any server, and reports what it chose (RFC 7301).
 //!
-//! Every [`Offer`] is made by every [`Client`] that can make it, on a connection of its own. What
-//! the server answered stands in the rows of a [`Report`], with a verdict by RFC 7301, RFC 8446
-//! and RFC 9113. Where `h2` is negotiated, it is spoken too, as to advertise HTTP/2 and not to
-//! serve it is the commonest fault.
+//! Every [`Client`] makes every [`Offer`] that it can make, each on a new connection. The rows of
+//! a [`Report`] hold the server's answers, each with a [`Verdict`] by RFC 7301, RFC 8446 and RFC
+//! 9113. Where the server chooses `h2`, the prober also speaks HTTP/2: the most common fault is to
+//! negotiate HTTP/2 and not to serve it.
 //!
-//! In a test, [`assert_alpn`] does it all:
+//! In a test, call [`assert_alpn`]:
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = "127.0.0.1:8443".parse()?;
-//! corelane::probe::assert_alpn(
+//! corelane_probe::assert_alpn(
 //!     server,
 //!     "localhost",
 //!     &["h2", "http/1.1,h2=h2", "http/1.1=alert:120", "malformed=alert"],
@@ -19,29 +19,71 @@
 //! # }
 //! ```
 //!
-//! This is the only place where a client is chosen at compile time: [`Client::Rustls`] by the
-//! feature `probe-rustls`, [`Client::NativeTls`] by `probe-native-tls`; [`Client::Raw`] comes with
-//! `probe`.
+//! [`probe_blocking`] and, inside a monoio runtime, [`probe`] return the report as data.
+//! [`CheckedReport`] holds a report against rules and writes it in the format of a person or a tool:
+//!
+//! ```no_run
+//! use corelane_probe::{CheckedReport, Expectation, ProbeOptions, Trust, probe_blocking};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let rules: Vec<Expectation> = vec!["h2".parse()?, "http/1.1=alert:120".parse()?];
+//! let mut options = ProbeOptions::default().trust(Trust::Any);
+//! options.add_offers_of(&rules)?;
+//! let report = probe_blocking("127.0.0.1:8443".parse()?, "localhost", &options)?;
+//! CheckedReport::new(report, rules).write_junit(std::io::stdout())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Cargo features
+//!
+//! The features `rustls` and `native-tls` compile in the clients of these names. rustls needs a
+//! crypto provider, `aws-lc-rs` or `ring`; `native-tls-vendored` builds an OpenSSL of its own. The
+//! default is `aws-lc-rs`. [`Client::Raw`], which makes malformed offers, needs no feature.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![warn(
+    unreachable_pub,
+    missing_debug_implementations,
+    clippy::incompatible_msrv
+)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
 mod alerts;
+mod assert;
+mod checked;
+mod client;
+mod client_hello;
+mod compiled;
 mod connect;
+mod endpoint;
+mod error;
 mod expectation;
-mod hello;
+mod formats;
+mod judge;
+mod name_text;
 mod offer;
 mod options;
+mod outcome;
 mod raw;
 mod recorder;
+mod registry;
 mod report;
 mod rule_text;
 mod run;
+mod server_hello;
+mod server_name;
 mod table;
-mod verdict;
+mod wait;
 mod wire;
 
 cfg_if::cfg_if! {
-    if #[cfg(any(feature = "probe-rustls", feature = "probe-native-tls"))] {
+    if #[cfg(any(feature = "rustls", feature = "native-tls"))] {
         #[cfg(any(test, fuzzing))]
-        #[doc(hidden)]
         pub mod fuzzing;
         mod handshake;
         mod http2;
@@ -50,54 +92,29 @@ cfg_if::cfg_if! {
 }
 
 cfg_if::cfg_if! {
-    if #[cfg(feature = "probe-rustls")] {
+    if #[cfg(feature = "rustls")] {
         mod rustls;
-
-        const RUSTLS: Compiled = Some(|trust| Ok(Box::new(self::rustls::Rustls::new(trust)?)));
-    } else {
-        const RUSTLS: Compiled = None;
     }
 }
 
 cfg_if::cfg_if! {
-    if #[cfg(feature = "probe-native-tls")] {
+    if #[cfg(feature = "native-tls")] {
         mod native_tls;
-
-        const NATIVE_TLS: Compiled =
-            Some(|trust| Ok(Box::new(self::native_tls::NativeTls::new(trust)?)));
-    } else {
-        const NATIVE_TLS: Compiled = None;
     }
 }
 
 pub use self::{
     alerts::alert_name,
-    expectation::{Expectation, assert_alpn},
+    assert::assert_alpn,
+    checked::{CheckResult, CheckedReport, CheckedRule, Violation},
+    client::Client,
+    endpoint::{AddressFamily, Endpoint},
+    error::Error,
+    expectation::Expectation,
     offer::{Malformed, Offer},
     options::{ProbeOptions, TIMEOUT, Trust},
-    report::{Client, Http2, Outcome, Report, Row, Verdict},
+    outcome::{Http2, Outcome},
+    report::{CertificateFault, Report, Row, Verdict},
     run::{probe, probe_blocking},
+    wait::probe_until_up,
 };
-
-use crate::error::Error;
-
-/// Makes a client, if it is compiled in.
-type Compiled = Option<fn(&Trust) -> Result<Box<dyn connect::Library>, Error>>;
-
-impl Client {
-    /// Those that are there, in the order in which they are asked.
-    pub fn compiled_in() -> Vec<Self> {
-        [Self::Rustls, Self::NativeTls, Self::Raw]
-            .into_iter()
-            .filter(|client| client.compiled().is_some())
-            .collect()
-    }
-
-    fn compiled(self) -> Compiled {
-        match self {
-            Self::Rustls => RUSTLS,
-            Self::NativeTls => NATIVE_TLS,
-            Self::Raw => Some(|_| Ok(Box::new(raw::Raw))),
-        }
-    }
-}

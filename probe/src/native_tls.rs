@@ -1,19 +1,20 @@
-//! Offers by native-tls, through monoio-native-tls.
+//! The client native-tls, on monoio-native-tls.
 
 use std::io;
 
 use ::native_tls::{Certificate, Protocol, TlsConnector};
+use corelane::tls::TlsVersion;
 
 use super::{
-    Offer,
-    connect::{Answer, Library},
+    connect::{OfferClient, PendingOutcome, Target},
+    error::Error,
     handshake::{self, Failed},
-    options::{Target, Trust},
+    offer::Offer,
+    options::Trust,
     recorder::Recorder,
 };
-use crate::{error::Error, negotiated::TlsVersion};
 
-pub(super) struct NativeTls {
+pub(crate) struct NativeTls {
     trust: Trusted,
 }
 
@@ -24,14 +25,14 @@ enum Trusted {
 }
 
 impl NativeTls {
-    pub(super) fn new(trust: &Trust) -> Result<Self, Error> {
+    pub(crate) fn new(trust: &Trust) -> Result<Self, Error> {
         let trust = match trust {
             Trust::System => Trusted::System,
             Trust::Any => Trusted::Any,
             Trust::Pem(pem) => match Certificate::stack_from_pem(pem) {
                 Ok(certificates) if !certificates.is_empty() => Trusted::Pem(certificates),
-                Ok(_) => return Err(not_trustable()),
-                Err(error) => return Err(not_trustable().with(error)),
+                Ok(_) => return Err(invalid_pem()),
+                Err(error) => return Err(invalid_pem().with(error)),
             },
         };
         Ok(Self { trust })
@@ -76,12 +77,16 @@ impl NativeTls {
     }
 }
 
-fn not_trustable() -> Error {
+fn invalid_pem() -> Error {
     Error::config("the certificates to trust are not valid PEM")
 }
 
-impl Library for NativeTls {
-    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Result<Answer<'a>, String> {
+impl OfferClient for NativeTls {
+    fn offer<'a>(
+        &'a self,
+        offer: &'a Offer,
+        target: &'a Target,
+    ) -> Result<PendingOutcome<'a>, String> {
         if offer.as_malformed().is_some() {
             return Err("native-tls makes well-formed offers only".into());
         }
@@ -100,18 +105,18 @@ impl Library for NativeTls {
 
 fn failed(error: monoio_native_tls::TlsError) -> Failed {
     match error {
-        monoio_native_tls::TlsError::NativeTls(error) => complaint(&error.to_string()),
+        monoio_native_tls::TlsError::NativeTls(error) => classify(&error.to_string()),
         monoio_native_tls::TlsError::Io(error) => failed_io(&error),
     }
 }
 
 fn failed_io(error: &io::Error) -> Failed {
-    complaint(&error.to_string())
+    classify(&error.to_string())
 }
 
-/// native-tls tells the reason in words only, those of the library below. Where they are not
-/// OpenSSL's, an alert is still read from the wire, unless TLS 1.3 has encrypted it.
-fn complaint(message: &str) -> Failed {
+/// native-tls gives the reason as the text of the library below it. This knows OpenSSL's texts; with
+/// another library an alert is still read from the wire, unless TLS 1.3 has encrypted it.
+fn classify(message: &str) -> Failed {
     let reasons = reasons(message);
     let names = |known: &[&str]| known.iter().any(|known| reasons.contains(known));
     if let Some(alert) = alert(message) {
@@ -132,8 +137,7 @@ fn complaint(message: &str) -> Failed {
     }
 }
 
-/// What OpenSSL says where the server is wrong; where it says something else, another client might
-/// have managed.
+/// OpenSSL's reasons that mean a wrong server. With any other reason another client might succeed.
 const FAULTS: [&str; 22] = [
     "bad change cipher spec",
     "bad data",
@@ -159,8 +163,8 @@ const FAULTS: [&str; 22] = [
     "unsolicited extension",
 ];
 
-/// Of OpenSSL's `error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE:DATA` the reasons, each once, and what
-/// it found wrong with a certificate, which native-tls puts behind it in brackets.
+/// The reasons in OpenSSL's `error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE:DATA`, each once, and the
+/// fault of a certificate, which native-tls appends in brackets.
 fn reasons(message: &str) -> String {
     let mut reasons: Vec<&str> = Vec::new();
     for error in message.split("error:").skip(1) {
@@ -179,7 +183,7 @@ fn reasons(message: &str) -> String {
     }
 }
 
-/// OpenSSL ends the line of an alert that it received with "SSL alert number 120".
+/// The alert that OpenSSL received: it ends the text with "SSL alert number 120".
 fn alert(message: &str) -> Option<u8> {
     let (_, number) = message.rsplit_once("SSL alert number ")?;
     let digits = number.split(|c: char| !c.is_ascii_digit()).next()?;
@@ -191,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_alert_in_openssls_words() {
+    fn reads_the_alert_from_openssls_text() {
         let message = "error:0A000460:SSL routines:ssl3_read_bytes:reason(1120):\
                        ../ssl/record/rec_layer_s3.c:1605:SSL alert number 120";
         assert_eq!(alert(message), Some(120));
@@ -207,8 +211,8 @@ mod tests {
     }
 
     #[test]
-    fn who_is_to_blame_in_openssls_words() {
-        let said = |message: &str| match complaint(message) {
+    fn classifies_openssls_errors() {
+        let said = |message: &str| match classify(message) {
             Failed::Alert(alert) => format!("alert {alert}"),
             Failed::Untrusted(why) => format!("untrusted: {why}"),
             Failed::Rejected(why) => format!("rejected: {why}"),

@@ -2,25 +2,27 @@
 
 use std::fmt;
 
-use crate::{alpn::ProtocolName, negotiated::TlsVersion};
+use corelane::{ProtocolName, tls::TlsVersion};
 
-/// What a client offers: protocols in its order of preference, or none at all, and the one version
-/// of TLS it is to be tried with, if not all that the client has.
+use super::name_text::EscapedName;
+
+/// What a client offers: protocols in its order of preference, or none; and the only version of TLS
+/// that it offers, if not all that it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
-    what: What,
+    content: Content,
     only: Option<TlsVersion>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum What {
+enum Content {
     Protocols(Vec<ProtocolName>),
     /// No ALPN extension.
     None,
     Malformed(Malformed),
 }
 
-/// Offers that no TLS library sends, made by hand. A good server refuses each by an alert.
+/// Malformed offers, which no TLS library sends. A server should refuse each with an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Malformed {
@@ -37,7 +39,7 @@ pub enum Malformed {
 }
 
 impl Malformed {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Self; 5] = [
         Self::EmptyList,
         Self::EmptyName,
@@ -60,14 +62,17 @@ impl fmt::Display for Malformed {
 }
 
 impl Offer {
-    /// These protocols, best first; with none in the list there is no ALPN extension.
+    /// These protocols, the preferred first. An empty list means no ALPN extension.
     pub fn new(protocols: impl IntoIterator<Item = ProtocolName>) -> Self {
         let protocols: Vec<_> = protocols.into_iter().collect();
-        let what = match protocols.is_empty() {
-            true => What::None,
-            false => What::Protocols(protocols),
+        let content = match protocols.is_empty() {
+            true => Content::None,
+            false => Content::Protocols(protocols),
         };
-        Self { what, only: None }
+        Self {
+            content,
+            only: None,
+        }
     }
 
     /// No ALPN extension.
@@ -75,24 +80,24 @@ impl Offer {
         Self::new([])
     }
 
-    /// What a library would not send.
+    /// A malformed offer of `h2`.
     pub fn malformed(malformed: Malformed) -> Self {
         Self {
-            what: What::Malformed(malformed),
+            content: Content::Malformed(malformed),
             only: None,
         }
     }
 
-    /// The same under this version of TLS only.
+    /// The same offer under this version of TLS only.
     #[must_use]
     pub fn only(mut self, version: TlsVersion) -> Self {
         self.only = Some(version);
         self
     }
 
-    /// What is tried where nothing else is asked for: `h2` alone, before and behind `http/1.1`,
-    /// `http/1.1` alone, an unknown protocol, none, GREASE (RFC 8701) with `h2`, `h2` under TLS 1.2
-    /// and under TLS 1.3 only, and what is malformed.
+    /// The default offers: `h2` alone, before and behind `http/1.1`, `http/1.1` alone, an unknown
+    /// protocol, none, GREASE (RFC 8701) with `h2`, `h2` under TLS 1.2 only and under TLS 1.3 only,
+    /// and every [`Malformed`] one.
     pub fn defaults() -> Vec<Self> {
         let (h2, http) = (ProtocolName::H2, ProtocolName::HTTP_1_1);
         let grease = ProtocolName::from_static(b"\x1a\x1a");
@@ -111,24 +116,43 @@ impl Offer {
         offers
     }
 
-    /// The protocols offered; empty where there is no ALPN extension or a malformed one.
+    /// The offered protocols; empty without an ALPN extension and with a malformed one.
     pub fn protocols(&self) -> &[ProtocolName] {
-        match &self.what {
-            What::Protocols(protocols) => protocols,
-            What::None | What::Malformed(_) => &[],
+        match &self.content {
+            Content::Protocols(protocols) => protocols,
+            Content::None | Content::Malformed(_) => &[],
         }
     }
 
-    /// What is wrong with it.
+    /// What is malformed about it, if anything is.
     pub fn as_malformed(&self) -> Option<Malformed> {
-        match self.what {
-            What::Malformed(malformed) => Some(malformed),
+        match self.content {
+            Content::Malformed(malformed) => Some(malformed),
             _ => None,
         }
     }
 
-    /// The one version of TLS that is tried.
+    /// The only version of TLS that is offered, if it is limited to one.
     pub fn version(&self) -> Option<TlsVersion> {
         self.only
+    }
+}
+
+/// `h2,http/1.1`, `none`, `h2 (TLS 1.2)`, `malformed: empty list`.
+impl fmt::Display for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.content {
+            Content::Malformed(malformed) => malformed.fmt(f)?,
+            Content::None => f.write_str("none")?,
+            Content::Protocols(protocols) => {
+                for (i, name) in protocols.iter().enumerate() {
+                    write!(f, "{}{}", if i > 0 { "," } else { "" }, EscapedName(name))?;
+                }
+            }
+        }
+        match self.version() {
+            Some(version) => write!(f, " ({version})"),
+            None => Ok(()),
+        }
     }
 }

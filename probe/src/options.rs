@@ -1,30 +1,27 @@
-//! How a server is asked.
+//! What to offer to a server, and how.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::time::Duration;
 
-use super::{Client, Offer};
-use crate::error::Error;
+use super::{client::Client, error::Error, expectation::Expectation, offer::Offer};
 
-/// How long one connection may take, from the SYN to the answer of the GET, if nothing else is
-/// asked for. Handshake and GET are three to five round trips; with the slowest of links and a
-/// server under load that is one or two seconds, and whoever waits in CI for a server that never
-/// answers waits no longer than this, once.
+/// How long one connection may take by default, from the SYN to the answer of the GET.
+///
+/// A handshake and a GET are three to five round trips: one or two seconds on the slowest of links
+/// and with a server under load. A CI job waits for a server that never answers no longer than
+/// this, once.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What to ask a server, and how.
+/// What to offer to a server, and how.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProbeOptions {
-    /// What to offer, in this order. Default [`Offer::defaults`].
+    /// The offers, in this order. Default: [`Offer::defaults`].
     pub offers: Vec<Offer>,
-    /// Who offers. Default [`Client::compiled_in`].
+    /// The clients that make them. Default: [`Client::compiled_in`].
     pub clients: Vec<Client>,
-    /// How long each connection may take. Default [`TIMEOUT`].
+    /// How long each connection may take. Default: [`TIMEOUT`].
     pub timeout: Duration,
-    /// Which certificates are trusted. Default [`Trust::System`].
+    /// Which certificates are trusted. Default: [`Trust::System`].
     pub trust: Trust,
 }
 
@@ -39,95 +36,66 @@ impl Default for ProbeOptions {
     }
 }
 
-/// Which certificates of servers are trusted. What is made by hand ([`Client::Raw`]) ends before
-/// there is a certificate to look at.
+impl ProbeOptions {
+    /// Sets the offers.
+    #[must_use]
+    pub fn offers(mut self, offers: impl IntoIterator<Item = Offer>) -> Self {
+        self.offers = offers.into_iter().collect();
+        self
+    }
+
+    /// Sets the clients that make the offers.
+    #[must_use]
+    pub fn clients(mut self, clients: impl IntoIterator<Item = Client>) -> Self {
+        self.clients = clients.into_iter().collect();
+        self
+    }
+
+    /// Sets how long each connection may take.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets which certificates are trusted.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Adds the offers that the rules are about and that are not among the offers yet.
+    ///
+    /// # Errors
+    ///
+    /// Two of the rules contradict each other: no answer can meet both.
+    pub fn add_offers_of(&mut self, rules: &[Expectation]) -> Result<(), Error> {
+        for (index, rule) in rules.iter().enumerate() {
+            if let Some(other) = rules[..index].iter().find(|other| rule.contradicts(other)) {
+                return Err(Error::config(format!(
+                    "the rules {other} and {rule} contradict each other"
+                )));
+            }
+        }
+        for offer in rules.iter().filter_map(Expectation::offer) {
+            if !self.offers.contains(&offer) {
+                self.offers.push(offer);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which server certificates are trusted. [`Client::Raw`] ends before there is a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trust {
-    /// Those that the system trusts.
+    /// Certificates that the system trusts.
     #[default]
     System,
-    /// These, PEM, and those that they vouch for; none of the system's.
+    /// These certificates, PEM, and those that they vouch for; none of the system's.
     Pem(Vec<u8>),
-    /// Any. Nothing of worth is sent, and what is asked is how the server negotiates.
+    /// Any certificate. The prober sends nothing secret, and looks at how the server negotiates.
     Any,
-}
-
-/// The server that is asked.
-#[derive(Debug)]
-pub(super) struct Target {
-    pub(super) addr: SocketAddr,
-    pub(super) name: ServerName,
-    pub(super) timeout: Duration,
-}
-
-/// By which name: DNS, which goes into SNI, or an address, which does not (RFC 6066 section 3).
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum ServerName {
-    Dns(String),
-    Ip(IpAddr),
-}
-
-impl ServerName {
-    pub(super) fn new(name: &str) -> Result<Self, Error> {
-        if let Ok(ip) = name.trim_matches(['[', ']']).parse() {
-            return Ok(Self::Ip(ip));
-        }
-        // The root's dot is none of SNI's (RFC 6066 section 3).
-        let name = name.strip_suffix('.').unwrap_or(name);
-        let label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        };
-        if name.len() > 253 || !name.split('.').all(label) {
-            return Err(Error::config(format!(
-                "{name:?} is no name of a server: a DNS name (in ASCII, as in the certificate: \
-                 xn--..., without a port) or an IP address is wanted"
-            )));
-        }
-        Ok(Self::Dns(name.to_owned()))
-    }
-
-    /// As TLS libraries take it: an IPv6 address without brackets.
-    pub(super) fn host(&self) -> String {
-        match self {
-            Self::Dns(name) => name.clone(),
-            Self::Ip(ip) => ip.to_string(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_servers() {
-        for (name, host) in [
-            ("example.org", "example.org"),
-            ("a_b-c.example", "a_b-c.example"),
-            ("example.org.", "example.org"),
-            ("127.0.0.1", "127.0.0.1"),
-            ("::1", "::1"),
-            ("[::1]", "::1"),
-        ] {
-            assert_eq!(ServerName::new(name).expect("a name").host(), host);
-        }
-        for name in [
-            "",
-            ".",
-            "a..b",
-            "a..",
-            "a b",
-            "example.org:443",
-            "ü.example",
-            "a/b",
-        ] {
-            let error = ServerName::new(name).expect_err(name);
-            assert!(error.is_config());
-        }
-        assert!(ServerName::new(&"a.".repeat(200)).is_err());
-    }
 }

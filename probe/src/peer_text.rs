@@ -1,17 +1,18 @@
-//! What a server, or a library about it, says in its own words, made fit for one line of a report.
-//! Certificates and GOAWAY frames hold what the server likes, be it control sequences of terminals or
-//! lines that look like ours.
+//! Makes text from a server, or from a library about it, safe for one line of a report.
+//!
+//! Certificates and GOAWAY frames hold arbitrary bytes: control sequences of terminals, or lines that
+//! look like ours.
 
-/// The most that is shown, characters before any of them is escaped: a sentence.
-const SHOWN: usize = 200;
+/// The most that [`one_line`] keeps, characters before escaping: a sentence.
+const MAX_CHARS: usize = 200;
 
-/// Printable ASCII as it is, all else escaped, shortened.
-pub(super) fn one_line(text: &str) -> String {
-    shortened(text, SHOWN)
+/// Keeps printable ASCII, escapes everything else, and shortens.
+pub(crate) fn one_line(text: &str) -> String {
+    shortened(text, MAX_CHARS)
 }
 
-/// The same with another limit.
-pub(super) fn shortened(text: &str, most: usize) -> String {
+/// [`one_line`] with another limit.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
     let mut shown = String::new();
     for (index, c) in text.trim().chars().enumerate() {
         if index == most {
@@ -31,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_but_printable_ascii_in_one_line() {
+    fn one_line_is_printable_ascii() {
         for (text, shown) in [
             ("no shared cipher", "no shared cipher"),
             ("a\x1b[2J\x07b", r"a\u{1b}[2J\u{7}b"),

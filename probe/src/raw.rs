@@ -1,4 +1,4 @@
-//! The client that says what no TLS library would.
+//! The client that makes malformed offers, which no TLS library makes.
 
 use std::time::Instant;
 
@@ -7,43 +7,49 @@ use monoio::{
     time::timeout_at,
 };
 
+use corelane::tls::TlsVersion;
+
 use super::{
-    Malformed, Offer, Outcome, alerts,
-    connect::{Answer, Library, connect},
-    hello::{self, Versions},
-    options::Target,
+    alerts,
+    client_hello::{self, Versions},
+    connect::{OfferClient, PendingOutcome, Target, connect},
+    offer::{Malformed, Offer},
+    outcome::Outcome,
     recorder::{End, Recorder, Recording},
     wire::{self, Behind, Said},
 };
-use crate::negotiated::TlsVersion;
 
-pub(super) struct Raw;
+pub(crate) struct Raw;
 
-impl Library for Raw {
-    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Result<Answer<'a>, String> {
+impl OfferClient for Raw {
+    fn offer<'a>(
+        &'a self,
+        offer: &'a Offer,
+        target: &'a Target,
+    ) -> Result<PendingOutcome<'a>, String> {
         let Some(malformed) = offer.as_malformed() else {
             return Err("the raw client makes malformed offers only".into());
         };
         Ok(Box::pin(async move {
             let begun = Instant::now();
-            match answer(target, malformed, begun).await {
-                // Some servers drop a connection now and then, without being asked anything.
-                Outcome::Closed => answer(target, malformed, begun).await,
+            match outcome(target, malformed, begun).await {
+                // Some servers drop a connection now and then, whatever it says.
+                Outcome::Closed => outcome(target, malformed, begun).await,
                 outcome => outcome,
             }
         }))
     }
 }
 
-/// What TLS 1.3 has encrypted can be read by those only who have the keys, and a server that wants
-/// another ClientHello has decided nothing yet. Under TLS 1.2 neither is in the way.
-async fn answer(target: &Target, malformed: Malformed, begun: Instant) -> Outcome {
+/// Asks again under TLS 1.2 where the answer is encrypted, or where the server wants another
+/// ClientHello and so has decided nothing yet. TLS 1.2 has neither.
+async fn outcome(target: &Target, malformed: Malformed, begun: Instant) -> Outcome {
     let outcome = ask(target, malformed, Versions::Both, begun).await;
     if !matches!(outcome, Outcome::Encrypted | Outcome::Unsupported(_)) {
         return outcome;
     }
     match ask(target, malformed, Versions::Tls12, begun).await {
-        // So do servers that have TLS 1.3 only.
+        // A server that has TLS 1.3 only answers so, too.
         Outcome::Alert(alerts::PROTOCOL_VERSION | alerts::HANDSHAKE_FAILURE) => outcome,
         below @ (Outcome::Alert(_) | Outcome::Negotiated { .. }) => below,
         _ => outcome,
@@ -51,7 +57,7 @@ async fn answer(target: &Target, malformed: Malformed, begun: Instant) -> Outcom
 }
 
 async fn ask(target: &Target, malformed: Malformed, versions: Versions, begun: Instant) -> Outcome {
-    let Some(hello) = hello::malformed(&target.name, malformed, versions) else {
+    let Some(hello) = client_hello::malformed(&target.name, malformed, versions) else {
         return Outcome::Unsupported("the ClientHello cannot be written".into());
     };
     let deadline = begun + target.timeout;
@@ -81,22 +87,22 @@ async fn ask(target: &Target, malformed: Malformed, versions: Versions, begun: I
             Some(End::Closed) => Outcome::Closed,
             Some(End::TimedOut) => Outcome::TimedOut,
             None if exchanged.is_err() => Outcome::TimedOut,
-            _ => Outcome::Incompatible(format!("no answer within {MOST} bytes")),
+            _ => Outcome::Incompatible(format!("no answer within {MAX_READ} bytes")),
         },
     })
 }
 
 /// Sends the ClientHello and reads until it is answered or the connection ends.
 async fn exchange(socket: &mut Recorder, recording: &Recording, hello: Vec<u8>) {
-    // A server that closes before it has read everything may still have said why.
+    // A server that closes before it has read everything may have sent an alert first.
     let _ = socket.write_all(hello).await;
     while !recording.look(wire::is_decided) {
-        let full = recording.look(<[u8]>::len) >= MOST;
+        let full = recording.look(<[u8]>::len) >= MAX_READ;
         if full || !matches!(socket.read(vec![0; 4096]).await.0, Ok(1..)) {
             return;
         }
     }
 }
 
-/// The most that is read, bytes: four times the largest record.
-const MOST: usize = 64 * 1024;
+/// The most that is read of an answer, bytes: four times the largest record.
+const MAX_READ: usize = 64 * 1024;

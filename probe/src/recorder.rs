@@ -1,8 +1,8 @@
-//! A socket that remembers what was received, and that no server keeps busy for ever.
+//! A socket that records what it receives and limits how much and how long it reads.
 //!
-//! A time-out around the future of a TLS library is not enough: it is looked at only when that
-//! future waits, and to a server that sends faster than the library reads it never does. All that
-//! comes passes here, so here the limits are kept.
+//! A time-out around the future of a TLS library is not enough: it is checked only when that future
+//! waits, and the future never waits for a server that sends faster than the library reads. Every
+//! received byte passes through this socket, so the limits are enforced here.
 
 use std::{cell::RefCell, io, rc::Rc, time::Instant};
 
@@ -13,46 +13,46 @@ use monoio::{
     net::TcpStream,
 };
 
-/// The most that is remembered, bytes: handshakes are longer only by their certificates, and what
-/// is looked for, the ServerHello or an alert in its place, stands at the beginning.
-const REMEMBERED: usize = 64 * 1024;
+/// The most that is recorded, bytes: the ServerHello, or an alert in its place, comes first, and a
+/// handshake is longer than this only by its certificates.
+const MAX_RECORDED: usize = 64 * 1024;
 
-/// The most that is read of one connection, bytes: the longest chains of certificates, the tickets
-/// and an answer to a GET are a tenth of it.
-const MOST: usize = 1024 * 1024;
+/// The most that is read of one connection, bytes: ten times the longest certificate chains, the
+/// tickets and an answer to a GET.
+const MAX_READ: usize = 1024 * 1024;
 
-/// How a connection ended, or why nothing more is read of it.
+/// How a connection ended, or why the recorder reads no more of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// The server closed or reset it.
     Closed,
-    /// The time is over.
+    /// The deadline has passed.
     TimedOut,
-    /// More came than is read.
+    /// The server sent more than [`MAX_READ`].
     TooMuch,
 }
 
-/// What was received, shared with the stream that a TLS library has taken.
+/// What was received, shared with the [`Recorder`] that a TLS library owns.
 #[derive(Clone, Default)]
-pub(super) struct Recording(Rc<RefCell<Recorded>>);
+pub(crate) struct Recording(Rc<RefCell<Recorded>>);
 
 #[derive(Default)]
 struct Recorded {
     bytes: Vec<u8>,
-    /// How much came, remembered or not.
+    /// How much was received, recorded or not.
     total: usize,
-    /// The first that happened.
+    /// The first end that happened.
     end: Option<End>,
 }
 
 impl Recording {
     /// Looks at the first bytes received.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         look(&self.0.borrow().bytes)
     }
 
-    /// How it ended, if it has.
-    pub(super) fn end(&self) -> Option<End> {
+    /// How the connection ended, if it has.
+    pub(crate) fn end(&self) -> Option<End> {
         self.0.borrow().end
     }
 
@@ -63,7 +63,7 @@ impl Recording {
     fn push(&self, bytes: &[u8]) {
         let recorded = &mut *self.0.borrow_mut();
         recorded.total += bytes.len();
-        let room = REMEMBERED.saturating_sub(recorded.bytes.len());
+        let room = MAX_RECORDED.saturating_sub(recorded.bytes.len());
         let kept = &bytes[..bytes.len().min(room)];
         recorded.bytes.extend_from_slice(kept);
     }
@@ -72,8 +72,8 @@ impl Recording {
     fn within_limits(&self, deadline: Instant) -> io::Result<()> {
         let (end, error) = if Instant::now() >= deadline {
             (End::TimedOut, io::ErrorKind::TimedOut.into())
-        } else if self.0.borrow().total >= MOST {
-            let error = format!("more than {MOST} bytes came");
+        } else if self.0.borrow().total >= MAX_READ {
+            let error = format!("more than {MAX_READ} bytes came");
             (End::TooMuch, io::Error::other(error))
         } else {
             return Ok(());
@@ -83,15 +83,15 @@ impl Recording {
     }
 }
 
-/// The socket.
-pub(super) struct Recorder {
+/// The recording socket.
+pub(crate) struct Recorder {
     socket: TcpStream,
     deadline: Instant,
     recording: Recording,
 }
 
 impl Recorder {
-    pub(super) fn new(socket: TcpStream, deadline: Instant) -> (Self, Recording) {
+    pub(crate) fn new(socket: TcpStream, deadline: Instant) -> (Self, Recording) {
         let recording = Recording::default();
         let recorder = Self {
             socket,
@@ -107,8 +107,8 @@ impl AsyncReadRent for Recorder {
         if let Err(error) = self.recording.within_limits(self.deadline) {
             return (Err(error), buf);
         }
-        // The caller's buffer cannot be looked into without unsafe code: the bytes are read into
-        // one of ours and copied from there.
+        // Reading the caller's buffer would take unsafe code: the bytes are read into an own buffer
+        // and copied from there.
         let (result, bytes) = self
             .socket
             .read(Vec::with_capacity(buf.bytes_total()))
@@ -125,7 +125,7 @@ impl AsyncReadRent for Recorder {
         }
     }
 
-    /// Not called by the TLS crates.
+    /// The TLS crates do not call this.
     async fn readv<T: IoVecBufMut>(&mut self, buf: T) -> BufResult<usize, T> {
         (Err(io::ErrorKind::Unsupported.into()), buf)
     }
@@ -135,8 +135,8 @@ impl AsyncWriteRent for Recorder {
     async fn write<T: IoBuf>(&mut self, buf: T) -> BufResult<usize, T> {
         let (result, buf) = self.socket.write(buf).await;
         match result {
-            // Who closes early may have said why. TLS libraries would not read it after an error:
-            // let them believe that all went well, they come to the end soon enough.
+            // A server that closes early may have sent an alert. TLS libraries would not read it
+            // after a write error, so the write reports success: the next read finds the end.
             Err(_) => {
                 self.recording.ends(End::Closed);
                 (Ok(buf.bytes_init()), buf)
@@ -145,7 +145,7 @@ impl AsyncWriteRent for Recorder {
         }
     }
 
-    /// Nor this.
+    /// The TLS crates do not call this.
     async fn writev<T: IoVecBuf>(&mut self, buf: T) -> BufResult<usize, T> {
         (Err(io::ErrorKind::Unsupported.into()), buf)
     }
@@ -169,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes of reads until one fails, from a server that sends this and closes.
+    /// Reads until it fails, from a server that sends this many bytes and closes.
     fn read_all(sent: usize, deadline: Instant) -> (usize, Option<End>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
         let addr = listener.local_addr().expect("bound");
@@ -184,7 +184,7 @@ mod tests {
             while let (Ok(n @ 1..), _) = recorder.read(vec![0; 16 * 1024]).await {
                 read += n;
             }
-            assert!(recording.look(<[u8]>::len) <= REMEMBERED);
+            assert!(recording.look(<[u8]>::len) <= MAX_RECORDED);
             (read, recording.end())
         };
         let result = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new()
@@ -197,13 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_until_the_end_the_deadline_or_the_limit() {
+    fn reads_until_the_end_the_deadline_or_the_limit() {
         let later = Instant::now() + Duration::from_secs(60);
         assert_eq!(read_all(100_000, later), (100_000, Some(End::Closed)));
-        // Whatever there is to read.
+        // After the deadline it reads nothing.
         assert_eq!(read_all(1, Instant::now()), (0, Some(End::TimedOut)));
-        let (read, end) = read_all(3 * MOST, later);
+        let (read, end) = read_all(3 * MAX_READ, later);
         assert_eq!(end, Some(End::TooMuch));
-        assert!((MOST..MOST + 16 * 1024).contains(&read), "{read}");
+        assert!((MAX_READ..MAX_READ + 16 * 1024).contains(&read), "{read}");
     }
 }

@@ -1,8 +1,10 @@
-//! Names of protocols that are registered, to notice one that is mistyped.
+//! The registered names of protocols, to find mistyped ones.
 
-use corelane::{ProtocolName, probe::Expectation};
+use corelane::ProtocolName;
 
-/// IANA's registry of ALPN protocol IDs; those of GREASE (RFC 8701) are written in escapes.
+use super::expectation::Expectation;
+
+/// IANA's registry of ALPN protocol IDs, without those of GREASE (RFC 8701), which need escapes.
 const REGISTERED: [&str; 38] = [
     "acme-tls/1",
     "c-webrtc",
@@ -44,18 +46,20 @@ const REGISTERED: [&str; 38] = [
     "xmpp-server",
 ];
 
-/// What to say of the names in a rule that nobody knows. Those with a byte that is no printable
-/// ASCII, and those that begin with `x-`, are meant so.
-pub(super) fn doubts(rule: &Expectation) -> Vec<String> {
-    let offer = rule.offer();
-    let names = offer.iter().flat_map(|offer| offer.protocols());
-    names.filter_map(doubt).collect()
+impl Expectation {
+    /// A warning for each offered protocol whose name is not registered, with the name that was most
+    /// likely meant. There is none for names that begin with `x-` or hold escaped bytes.
+    pub fn warnings(&self) -> Vec<String> {
+        let offer = self.offer();
+        let names = offer.iter().flat_map(|offer| offer.protocols());
+        names.filter_map(warning).collect()
+    }
 }
 
-fn doubt(name: &ProtocolName) -> Option<String> {
+fn warning(name: &ProtocolName) -> Option<String> {
     let text = std::str::from_utf8(name.as_bytes()).ok()?;
-    let meant_so = text.starts_with("x-") || !text.bytes().all(|b| b.is_ascii_graphic());
-    if meant_so || REGISTERED.contains(&text) {
+    let deliberate = text.starts_with("x-") || !text.bytes().all(|b| b.is_ascii_graphic());
+    if deliberate || REGISTERED.contains(&text) {
         return None;
     }
     let plain = |text: &str| -> String {
@@ -80,8 +84,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mistyped_names_are_doubted() {
-        for (rule, doubt) in [
+    fn mistyped_names_get_a_warning() {
+        for (rule, warning) in [
             ("http1.1=alert", Some("http/1.1")),
             ("http/2,h2=h2", Some("h2")),
             ("acme-tls-1=alert", Some("acme-tls/1")),
@@ -92,10 +96,11 @@ mod tests {
             ("none=none", None),
             ("malformed=alert", None),
         ] {
-            let said = doubts(&rule.parse().expect(rule)).join(", ");
-            match doubt {
-                Some(doubt) => assert!(said.contains(doubt), "{said}"),
-                None => assert_eq!(said, ""),
+            let rule: Expectation = rule.parse().expect(rule);
+            let warnings = rule.warnings().join(", ");
+            match warning {
+                Some(warning) => assert!(warnings.contains(warning), "{warnings}"),
+                None => assert_eq!(warnings, ""),
             }
         }
     }

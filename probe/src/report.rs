@@ -1,127 +1,75 @@
-//! What a server answered, row by row.
+//! A server's answers, row by row.
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use super::{Offer, alerts, run::is_stalled};
-use crate::{
-    alpn::ProtocolName,
-    negotiated::{CipherSuite, TlsVersion},
-};
+use corelane::ProtocolName;
 
-/// Who made an offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Client {
-    /// rustls, feature `probe-rustls`.
-    Rustls,
-    /// native-tls, feature `probe-native-tls`.
-    NativeTls,
-    /// ClientHellos made by hand.
-    Raw,
-}
+use super::{alerts, client::Client, offer::Offer, outcome::Outcome};
+
+/// How many well-formed offers in a row may time out before the prober stops: each further offer to
+/// a stalled server would cost the whole time-out.
+const STALLED: usize = 3;
 
 /// Every answer of a server to every offer.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// Where the server was asked.
+    /// The server's address.
     pub addr: SocketAddr,
-    /// By which name.
+    /// The name that was asked for.
     pub server_name: String,
-    /// In the order asked: offer by offer, client by client.
+    /// One row for each offer and client, in the order in which the offers were made.
     pub rows: Vec<Row>,
 }
 
-/// One offer by one client, and what came of it.
+/// One offer by one client, and its outcome.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Row {
-    /// Who offered.
+    /// The client that made the offer.
     pub client: Client,
-    /// What.
+    /// The offer.
     pub offer: Offer,
     /// What the server answered.
     pub outcome: Outcome,
-    /// Whether it should have.
+    /// Whether that is right.
     pub verdict: Verdict,
     /// From the start of the connection to the outcome.
     pub time: Duration,
 }
 
-/// What became of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The handshake was completed.
-    #[non_exhaustive]
-    Negotiated {
-        /// The protocol that the server chose; `None`: it sent no ALPN extension.
-        alpn_protocol: Option<ProtocolName>,
-        /// The version of TLS.
-        tls_version: Option<TlsVersion>,
-        /// The cipher suite.
-        cipher_suite: Option<CipherSuite>,
-        /// What came of speaking HTTP/2, where `h2` was negotiated; and where no protocol was
-        /// offered and none chosen: some servers serve HTTP/2 then to who speaks it all the same
-        /// (RFC 9113 section 3.3).
-        http2: Option<Http2>,
-    },
-    /// The server sent this fatal alert (RFC 8446 section 6.2).
-    Alert(u8),
-    /// What the server answered behind its ServerHello is encrypted, as TLS 1.3 wants it, and may
-    /// be an alert: [`Client::Raw`] cannot tell. It asks again under TLS 1.2, so that this is left
-    /// for servers that have TLS 1.3 only.
-    Encrypted,
-    /// The server closed or reset the connection without an alert.
-    Closed,
-    /// The answer was no TLS: how it begins.
-    NotTls(String),
-    /// The answer is one that a client has to refuse: why.
-    Invalid(String),
-    /// This client cannot do what the server wants, and another could: why.
-    Incompatible(String),
-    /// The server's certificate is not trusted: why.
-    Untrusted(String),
-    /// No answer in time.
-    TimedOut,
-    /// There was no connection to the server: why.
-    Unreachable(String),
-    /// This client has no way to make this offer: why.
-    Unsupported(String),
-}
-
-/// What came of speaking HTTP/2.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Http2 {
-    /// SETTINGS were exchanged and a GET answered with this status.
-    Served(u16),
-    /// The server began with SETTINGS, but did not answer the GET: why.
-    Spoken(String),
-    /// Advertised and not served: what came instead of SETTINGS.
-    NotServed(String),
-}
-
-/// Whether an answer is what RFC 7301 and RFC 9113 want.
+/// Whether an answer conforms to RFC 7301, RFC 8446 and RFC 9113.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It is.
+    /// It does.
     Conforms,
-    /// It is not: which rule it breaks, with the section.
+    /// It breaks this rule, given with its section.
     Violates(String),
-    /// Nothing can be said: there was no answer to judge.
+    /// There is no answer that could be judged.
     NotJudged,
 }
 
+/// Why a certificate is not trusted, as far as the TLS library's message tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateFault {
+    /// It has expired or is not valid yet, or this machine's clock is wrong.
+    Dates,
+    /// It is for another name.
+    Name,
+    /// None of the trusted certificates vouches for it, or the reason is another one.
+    Issuer,
+}
+
 impl Report {
-    /// Whether there is a server of TLS: some connection got an answer, be it a refusal.
+    /// Whether there is a TLS server: some connection got an answer, even if it is a refusal.
     pub fn is_reachable(&self) -> bool {
         let any = |is: fn(&Outcome) -> bool| self.rows.iter().any(|row| is(&row.outcome));
         any(Outcome::is_tls) || any(|it| *it == Outcome::Closed) && self.not_tls().is_none()
     }
 
-    /// What came where TLS was due, if it was never TLS.
+    /// What the server sent instead of TLS, if it never spoke TLS.
     fn not_tls(&self) -> Option<&str> {
         if self.rows.iter().any(|row| row.outcome.is_tls()) {
             return None;
@@ -132,19 +80,19 @@ impl Report {
         })
     }
 
-    /// The TLS clients that made offers and got no handshake through, so that what they report says
-    /// little of what the server does with ALPN.
+    /// The TLS clients that made offers and completed no handshake: their rows say little about the
+    /// server's ALPN.
     pub fn without_handshake(&self) -> Vec<Client> {
         let mut clients = Vec::new();
         for row in &self.rows {
-            let through = |other: &Row| {
+            let completed = |other: &Row| {
                 other.client == row.client && matches!(other.outcome, Outcome::Negotiated { .. })
             };
-            let made = !matches!(row.outcome, Outcome::Unsupported(_));
-            if made
+            let made_offer = !matches!(row.outcome, Outcome::Unsupported(_));
+            if made_offer
                 && row.client != Client::Raw
                 && !clients.contains(&row.client)
-                && !self.rows.iter().any(through)
+                && !self.rows.iter().any(completed)
             {
                 clients.push(row.client);
             }
@@ -152,7 +100,7 @@ impl Report {
         clients
     }
 
-    /// What there is to say about the server as a whole.
+    /// A remark on the server as a whole, if there is one.
     pub fn note(&self) -> Option<String> {
         if let Some(what) = self.not_tls() {
             return Some(format!(
@@ -161,9 +109,9 @@ impl Report {
             ));
         }
         if !self.is_reachable() {
-            return Some("Nobody answers.".into());
+            return Some("The server does not answer.".into());
         }
-        if is_stalled(&self.rows) {
+        if self.is_stalled() {
             return Some("The server stopped answering: no more offers were made.".into());
         }
         let clients = self.without_handshake();
@@ -197,11 +145,44 @@ impl Report {
         let names = names.join(" and ");
         format!("No handshake of {names} got through: what that says of ALPN is little.")
     }
+
+    /// The first certificate that was not trusted: the kind of fault and the library's message.
+    pub fn certificate_fault(&self) -> Option<(CertificateFault, &str)> {
+        let why = self.rows.iter().find_map(|row| match &row.outcome {
+            Outcome::Untrusted(why) => Some(&**why),
+            _ => None,
+        })?;
+        // In the words of rustls and of OpenSSL.
+        let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+        let fault = if says(&["expired", "not valid yet", "not yet valid"]) {
+            CertificateFault::Dates
+        } else if says(&[
+            "not valid for name",
+            "hostname mismatch",
+            "IP address mismatch",
+        ]) {
+            CertificateFault::Name
+        } else {
+            CertificateFault::Issuer
+        };
+        Some((fault, why))
+    }
+
+    /// Whether [`STALLED`] well-formed offers in a row went without an answer.
+    pub(crate) fn is_stalled(&self) -> bool {
+        let well_formed = self
+            .rows
+            .iter()
+            .rev()
+            .filter(|row| row.offer.as_malformed().is_none());
+        let last = well_formed.take(STALLED).map(|row| &row.outcome);
+        last.filter(|it| **it == Outcome::TimedOut).count() == STALLED
+    }
 }
 
 impl Row {
     /// The protocol that the server chose.
-    pub(super) fn chosen(&self) -> Option<&ProtocolName> {
+    pub(crate) fn chosen(&self) -> Option<&ProtocolName> {
         match &self.outcome {
             Outcome::Negotiated { alpn_protocol, .. } => alpn_protocol.as_ref(),
             _ => None,
@@ -209,33 +190,13 @@ impl Row {
     }
 }
 
-impl Outcome {
-    /// The server answered by a version that no client here has.
-    pub(super) fn below_tls_1_2(version: TlsVersion) -> Self {
-        Self::Incompatible(format!(
-            "the server has {version} only, this client TLS 1.2"
-        ))
-    }
-
-    /// Whether the server answered by TLS, be it badly.
-    pub(super) fn is_tls(&self) -> bool {
-        !matches!(
-            self,
-            Self::Closed
-                | Self::NotTls(_)
-                | Self::TimedOut
-                | Self::Unreachable(_)
-                | Self::Unsupported(_)
-        )
-    }
-}
-
-impl fmt::Display for Client {
+/// `conforms`, `VIOLATES: ` and the rule, `not judged`.
+impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Rustls => "rustls",
-            Self::NativeTls => "native-tls",
-            Self::Raw => "raw",
-        })
+        match self {
+            Self::Conforms => f.write_str("conforms"),
+            Self::Violates(rule) => write!(f, "VIOLATES: {rule}"),
+            Self::NotJudged => f.write_str("not judged"),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! From options to a report.
 
 use std::{
+    io,
     net::SocketAddr,
     panic::{catch_unwind, resume_unwind},
     thread,
@@ -8,36 +9,41 @@ use std::{
 };
 
 use super::{
-    Client, Offer, Outcome, ProbeOptions, Report, Row, Verdict,
-    connect::{Answer, Library},
-    options::{ServerName, Target},
-    verdict,
+    client::Client,
+    compiled,
+    connect::{OfferClient, PendingOutcome, Target},
+    error::Error,
+    judge,
+    offer::Offer,
+    options::ProbeOptions,
+    outcome::Outcome,
+    report::{Report, Row, Verdict},
+    server_name::ServerName,
 };
-use crate::error::{Error, Kind};
 
-/// Asks the server at `addr` by the name of `server_name`, which goes into SNI unless it is an
-/// address, and which its certificate has to have unless that is [not looked
-/// at](super::Trust::Any).
+/// Makes the offers to the server at `addr`.
 ///
-/// It runs in a monoio runtime that has its timer (`RuntimeBuilder::enable_timer`). Connections are
-/// made one after the other: offer by offer, client by client. A client that cannot make an offer
-/// is left out; an offer that none of them can make gets a row of [`Outcome::Unsupported`] by each.
+/// The clients ask for `server_name`: it goes into SNI unless it is an address, and the certificate
+/// has to be for it unless [any](crate::Trust::Any) certificate is trusted.
 ///
-/// Where the first row finds nobody, refused or without an answer in time, it stays the only one:
-/// who waits for a server to come up asks again. After three well-formed offers in a row without an
-/// answer in time no more are made.
+/// Await it in a monoio runtime that has its timer (`RuntimeBuilder::enable_timer`). It makes one
+/// connection after the other: offer by offer, client by client. It leaves out a client that cannot
+/// make an offer; if no client can, the offer gets a row of [`Outcome::Unsupported`] for each.
+///
+/// If the first connection is refused or times out, the report has this row only: a caller that
+/// waits for a server to start asks again ([`probe_until_up`](crate::probe_until_up)). After three
+/// well-formed offers in a row that time out, it makes no more.
 ///
 /// # Errors
 ///
-/// What is wrong with the server is in the report. An error says what is wrong with the question:
-/// a name that is none, certificates that are not PEM, a runtime without a timer, a client that is
-/// not compiled in.
+/// The name is not a server name, the certificates are not PEM, the runtime has no timer, or a
+/// client is not compiled in. What is wrong with the server is not an error: it is in the report.
 pub async fn probe(
     addr: SocketAddr,
     server_name: &str,
     options: &ProbeOptions,
 ) -> Result<Report, Error> {
-    // monoio has no way to ask.
+    // monoio offers no other way to find out.
     if catch_unwind(|| drop(monoio::time::sleep(Duration::ZERO))).is_err() {
         return Err(Error::config(
             "the monoio runtime has no timer: build it with enable_timer()",
@@ -49,43 +55,48 @@ pub async fn probe(
         timeout: options.timeout,
     };
     let clients = clients(options)?;
-    let mut rows: Vec<Row> = Vec::new();
-    for offer in &options.offers {
-        for (client, answer) in asked(&clients, offer, &target) {
+    let mut report = Report {
+        addr,
+        server_name: target.name.host(),
+        rows: Vec::new(),
+    };
+    'offers: for offer in &options.offers {
+        for (client, pending) in pending(&clients, offer, &target) {
             let begun = Instant::now();
-            let outcome = match answer {
-                Ok(answer) => answer.await,
+            let outcome = match pending {
+                Ok(pending) => pending.await,
                 Err(why) => Outcome::Unsupported(why),
             };
             let time = begun.elapsed();
             tracing::debug!(%addr, %client, %offer, %outcome, ?time, "probed");
-            rows.push(Row {
+            report.rows.push(Row {
                 client,
                 offer: offer.clone(),
                 outcome,
                 verdict: Verdict::NotJudged,
                 time,
             });
-            if found_nobody(&rows) || is_stalled(&rows) {
-                return Ok(report(&target, rows));
+            if is_absent(&report.rows) || report.is_stalled() {
+                break 'offers;
             }
         }
     }
-    Ok(report(&target, rows))
+    judge::judge(&mut report.rows);
+    Ok(report)
 }
 
-/// The same for those who have no monoio runtime: it gets one of its own, on epoll, on a thread of
-/// its own.
+/// [`probe`] for a caller without a monoio runtime: it blocks, and runs a runtime on epoll in a new
+/// thread.
 ///
 /// # Errors
 ///
-/// As [`probe`], and where there can be no such thread or runtime.
+/// As [`probe`]; also if the thread or the runtime cannot start.
 pub fn probe_blocking(
     addr: SocketAddr,
     server_name: &str,
     options: &ProbeOptions,
 ) -> Result<Report, Error> {
-    let failed = |error| Error::new(Kind::Worker, "the prober could not start").with(error);
+    let failed = |error: io::Error| Error::runtime("the prober could not start").with(error);
     let run = || {
         monoio::RuntimeBuilder::<monoio::LegacyDriver>::new()
             .enable_timer()
@@ -100,68 +111,38 @@ pub fn probe_blocking(
     })
 }
 
-fn report(target: &Target, mut rows: Vec<Row>) -> Report {
-    verdict::judge(&mut rows);
-    Report {
-        addr: target.addr,
-        server_name: target.name.host(),
-        rows,
-    }
-}
+type ReadyClient = (Client, Box<dyn OfferClient>);
 
-type Asker = (Client, Box<dyn Library>);
-
-fn clients(options: &ProbeOptions) -> Result<Vec<Asker>, Error> {
-    let ready = |&client: &Client| match client.compiled() {
-        Some(make) => Ok((client, make(&options.trust)?)),
-        None => Err(Error::unsupported(
-            "this build",
-            &format!("the client {client}"),
-            "it is there with the cargo feature of its name, probe-rustls or probe-native-tls",
-        )),
-    };
+fn clients(options: &ProbeOptions) -> Result<Vec<ReadyClient>, Error> {
+    let ready = |&client: &Client| Ok((client, compiled::client(client, &options.trust)?));
     options.clients.iter().map(ready).collect()
 }
 
-/// The answers of those who can make this offer; if nobody can, why not.
-fn asked<'a>(
-    clients: &'a [Asker],
+/// The outcomes of the clients that can make this offer; if none can, why not.
+fn pending<'a>(
+    clients: &'a [ReadyClient],
     offer: &'a Offer,
     target: &'a Target,
-) -> Vec<(Client, Result<Answer<'a>, String>)> {
-    let mut asked: Vec<_> = clients
+) -> Vec<(Client, Result<PendingOutcome<'a>, String>)> {
+    let mut pending: Vec<_> = clients
         .iter()
-        .map(|(client, library)| (*client, library.offer(offer, target)))
+        .map(|(client, ready)| (*client, ready.offer(offer, target)))
         .collect();
-    if asked.iter().any(|(_, answer)| answer.is_ok()) {
-        asked.retain(|(_, answer)| answer.is_ok());
+    if pending.iter().any(|(_, outcome)| outcome.is_ok()) {
+        pending.retain(|(_, outcome)| outcome.is_ok());
     }
-    asked
+    pending
 }
 
-/// Whether it is known by now that there is nobody to ask.
-fn found_nobody(rows: &[Row]) -> bool {
-    let nobody = |row: &Row| {
+/// Whether no connection found a server so far, and at least the last one tried.
+fn is_absent(rows: &[Row]) -> bool {
+    let found_none = |row: &Row| {
         matches!(
             row.outcome,
             Outcome::TimedOut | Outcome::Unreachable(_) | Outcome::Unsupported(_)
         )
     };
     rows.last()
-        .is_some_and(|row| nobody(row) && !matches!(row.outcome, Outcome::Unsupported(_)))
-        && rows.iter().all(nobody)
-}
-
-/// How many well-formed offers in a row may go without an answer before no more are made. A server
-/// that stalls would cost the time-out with every row.
-const STALLED: usize = 3;
-
-/// Whether no more offers were made for that.
-pub(super) fn is_stalled(rows: &[Row]) -> bool {
-    let well_formed = rows
-        .iter()
-        .rev()
-        .filter(|row| row.offer.as_malformed().is_none());
-    let last = well_formed.take(STALLED).map(|row| &row.outcome);
-    last.filter(|it| **it == Outcome::TimedOut).count() == STALLED
+        .is_some_and(|row| !matches!(row.outcome, Outcome::Unsupported(_)))
+        && rows.iter().all(found_none)
 }

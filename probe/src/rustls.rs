@@ -1,4 +1,4 @@
-//! Offers by rustls, through monoio-rustls.
+//! The client rustls, on monoio-rustls.
 
 use std::{io, sync::Arc};
 
@@ -15,35 +15,36 @@ use ::rustls::{
     server::ParsedCertificate,
     version::{TLS12, TLS13},
 };
+use corelane::tls::TlsVersion;
 
 use super::{
-    Offer,
-    connect::{Answer, Library},
+    connect::{OfferClient, PendingOutcome, Target},
+    error::Error,
     handshake::{self, Failed},
-    options::{Target, Trust},
+    offer::Offer,
+    options::Trust,
     recorder::Recorder,
 };
-use crate::{error::Error, negotiated::TlsVersion, tls::crypto_provider};
 
-pub(super) struct Rustls {
-    /// `None` where this crate was built without one.
+pub(crate) struct Rustls {
+    /// `None` if neither aws-lc-rs nor ring is compiled in.
     provider: Option<Arc<CryptoProvider>>,
     trust: Trusted,
 }
 
 enum Trusted {
-    /// And, of these, the certificates that were given.
+    /// The roots, and those among them that the user gave.
     Roots(Arc<RootCertStore>, Vec<CertificateDer<'static>>),
     Any,
 }
 
 impl Rustls {
-    pub(super) fn new(trust: &Trust) -> Result<Self, Error> {
+    pub(crate) fn new(trust: &Trust) -> Result<Self, Error> {
         let mut roots = RootCertStore::empty();
         let trust = match trust {
             Trust::Any => Trusted::Any,
             Trust::System => {
-                // With none there nothing is trusted, and the report says so.
+                // If there are none, the report says that nothing is trusted.
                 let found = rustls_native_certs::load_native_certs();
                 for error in &found.errors {
                     tracing::debug!(%error, "the system's trusted certificates");
@@ -55,21 +56,21 @@ impl Rustls {
                 let mut given = Vec::new();
                 for certificate in CertificateDer::pem_slice_iter(pem) {
                     certificate
-                        .map_err(|error| not_trustable().with(error))
+                        .map_err(|error| invalid_pem().with(error))
                         .and_then(|certificate| {
                             given.push(certificate.clone());
                             let added = roots.add(certificate);
-                            added.map_err(|error| not_trustable().with(error))
+                            added.map_err(|error| invalid_pem().with(error))
                         })?;
                 }
                 if roots.is_empty() {
-                    return Err(not_trustable());
+                    return Err(invalid_pem());
                 }
                 Trusted::Roots(Arc::new(roots), given)
             }
         };
         Ok(Self {
-            provider: crypto_provider(),
+            provider: crypto_provider().map(Arc::new),
             trust,
         })
     }
@@ -115,12 +116,28 @@ impl Rustls {
     }
 }
 
-fn not_trustable() -> Error {
+fn crypto_provider() -> Option<CryptoProvider> {
+    cfg_if::cfg_if! {
+        if #[cfg(feature = "aws-lc-rs")] {
+            Some(::rustls::crypto::aws_lc_rs::default_provider())
+        } else if #[cfg(feature = "ring")] {
+            Some(::rustls::crypto::ring::default_provider())
+        } else {
+            None
+        }
+    }
+}
+
+fn invalid_pem() -> Error {
     Error::config("the certificates to trust are not valid PEM")
 }
 
-impl Library for Rustls {
-    fn offer<'a>(&'a self, offer: &'a Offer, target: &'a Target) -> Result<Answer<'a>, String> {
+impl OfferClient for Rustls {
+    fn offer<'a>(
+        &'a self,
+        offer: &'a Offer,
+        target: &'a Target,
+    ) -> Result<PendingOutcome<'a>, String> {
         if offer.as_malformed().is_some() {
             return Err("rustls makes well-formed offers only".into());
         }
@@ -139,7 +156,7 @@ impl Library for Rustls {
 
 fn failed(error: monoio_rustls::TlsError) -> Failed {
     match error {
-        monoio_rustls::TlsError::Rustls(error) => complaint(&error),
+        monoio_rustls::TlsError::Rustls(error) => classify(&error),
         monoio_rustls::TlsError::Io(error) => failed_io(&error),
     }
 }
@@ -147,14 +164,14 @@ fn failed(error: monoio_rustls::TlsError) -> Failed {
 fn failed_io(error: &io::Error) -> Failed {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     match inner {
-        Some(error) => complaint(error),
+        Some(error) => classify(error),
         None if error.kind() == io::ErrorKind::UnexpectedEof => Failed::Closed,
         None => Failed::Unknown(error.to_string()),
     }
 }
 
-/// An alert may be encrypted under TLS 1.3: then it is known from here only.
-fn complaint(error: &TlsError) -> Failed {
+/// Under TLS 1.3 an alert may be encrypted: then only rustls can tell it.
+fn classify(error: &TlsError) -> Failed {
     match error {
         TlsError::AlertReceived(alert) => Failed::Alert((*alert).into()),
         TlsError::InvalidCertificate(_) => Failed::Untrusted(error.to_string()),
@@ -173,8 +190,9 @@ fn complaint(error: &TlsError) -> Failed {
     }
 }
 
-/// Those that the roots vouch for, and those that were given, self-signed ones with the mark of an
-/// authority too: `openssl req -x509` makes such by default, OpenSSL takes them, webpki does not.
+/// Trusts what the roots vouch for, and every given certificate, even one that is marked as a CA.
+/// `openssl req -x509` marks its self-signed certificates so by default; OpenSSL accepts them, webpki
+/// does not.
 #[derive(Debug)]
 struct Given {
     webpki: Arc<WebPkiServerVerifier>,
@@ -201,8 +219,8 @@ impl ServerCertVerifier for Given {
             Err(error) if self.given.contains(end_entity) => error,
             result => return result,
         };
-        // rustls has this reason of webpki's in words only. webpki gives it when the certificate
-        // is neither too old nor too new; what is left to look at is the name.
+        // rustls passes on this error of webpki's as text only. webpki has checked the dates before;
+        // only the name is left to check.
         match &error {
             TlsError::InvalidCertificate(CertificateError::Other(other))
                 if format!("{other:?}").contains("CaUsedAsEndEntity") =>
@@ -237,9 +255,9 @@ impl ServerCertVerifier for Given {
     }
 }
 
-/// [`Trust::Any`]: any certificate, and any signature. webpki reads no certificates of version 1 and
-/// takes no short keys, so it could not verify what is made with them; who impersonates the server
-/// learns nothing, as nothing secret is sent.
+/// [`Trust::Any`]: trusts any certificate and any signature. webpki refuses certificates of version
+/// 1 and short keys, so it cannot verify their signatures. An impostor learns nothing, as the prober
+/// sends nothing secret.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -1,12 +1,11 @@
-//! What a server's first bytes say, record by record (RFC 8446 section 5.1): what TLS libraries
-//! do not tell.
+//! Reads a server's first records (RFC 8446 section 5.1) for what TLS libraries do not report.
 
+use corelane::tls::TlsVersion;
 use tls_parser::parse_tls_record_header;
 
-use super::alerts;
-use crate::{
-    negotiated::TlsVersion,
-    tls::server_hello::{self, ServerHello},
+use super::{
+    alerts,
+    server_hello::{self, ServerHello},
 };
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
@@ -21,42 +20,43 @@ const CLOSE_NOTIFY: u8 = 0;
 
 const SERVER_HELLO_DONE: u8 = 14;
 
-/// What TLS 1.3 makes of an alert that is not padded, bytes: its two, the content type and a tag.
-/// No handshake message is as short as that (RFC 8446 section 5.2).
+/// The length of an alert without padding that TLS 1.3 has encrypted, bytes: the alert's two, the
+/// content type and a tag. No handshake message is as short (RFC 8446 section 5.2).
 const SEALED_ALERT: usize = 2 + 1 + 16;
 
-/// More than any alert is padded to, bytes: behind the ServerHello this can only be the rest of a
-/// handshake, with a certificate in it.
+/// The most that an alert is padded to, bytes: more than that behind the ServerHello is the rest of
+/// a handshake, with a certificate in it.
 const LONGEST_ALERT: usize = 512;
 
 /// What the server said in the clear.
-pub(super) enum Said {
-    /// Nothing that is whole.
+pub(crate) enum Said {
+    /// No complete alert or ServerHello.
     Nothing,
     /// A fatal alert.
     Alert(u8),
-    /// A ServerHello, and no alert that can be read.
+    /// A ServerHello, and no alert in the clear.
     Hello(ServerHello, Behind),
     /// Something that is not TLS: how it begins.
     NotTls(String),
 }
 
-/// What came behind a ServerHello.
+/// What the server sent behind its ServerHello.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Behind {
-    /// Nothing that decides.
+pub(crate) enum Behind {
+    /// Nothing that decides the outcome.
     Open,
-    /// So much that the offer was taken: under TLS 1.2 everything up to the ServerHelloDone.
+    /// So much that the server has accepted the offer: under TLS 1.2, everything up to the
+    /// ServerHelloDone.
     Flight,
-    /// Something encrypted that may be an alert.
+    /// Encrypted bytes that may be an alert.
     Sealed {
-        /// It is as long as alerts are.
+        /// The length is that of an alert without padding.
         like_an_alert: bool,
     },
 }
 
-/// Reads what came of a connection so far.
-pub(super) fn read(received: &[u8]) -> Said {
+/// Reads what a connection has received so far.
+pub(crate) fn read(received: &[u8]) -> Said {
     if let Some(&first) = received.first()
         && (!(CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&first)
             || received.get(1).is_some_and(|&major| major != 3))
@@ -71,7 +71,7 @@ pub(super) fn read(received: &[u8]) -> Said {
             .as_ref()
             .is_some_and(|hello| hello.version < TlsVersion::TLS_1_3);
         match kind {
-            // Everything behind it is encrypted. TLS 1.3 sends it for show only.
+            // Under TLS 1.2 everything behind it is encrypted. Under TLS 1.3 it means nothing.
             CHANGE_CIPHER_SPEC if tls_1_2 => break,
             APPLICATION_DATA => {
                 like_an_alert |= sealed == 0 && body.len() == SEALED_ALERT;
@@ -82,7 +82,7 @@ pub(super) fn read(received: &[u8]) -> Said {
             ALERT => alerts.extend_from_slice(body),
             HANDSHAKE => {
                 handshake.extend_from_slice(body);
-                hello = hello.or_else(|| server_hello::parse_message(&handshake));
+                hello = hello.or_else(|| server_hello::parse(&handshake));
             }
             _ => {}
         }
@@ -102,8 +102,8 @@ pub(super) fn read(received: &[u8]) -> Said {
     Said::Hello(hello, behind)
 }
 
-/// The alert, if it ends the connection. That there is no protocol always does, whatever level it
-/// comes with (RFC 7301 section 3.2).
+/// The alert, if it ends the connection. no_application_protocol does so at any level (RFC 7301
+/// section 3.2).
 fn fatal(alert: &[u8]) -> Option<u8> {
     match *alert {
         [_, CLOSE_NOTIFY] => None,
@@ -124,8 +124,8 @@ fn has_server_hello_done(mut messages: &[u8]) -> bool {
     false
 }
 
-/// Whether enough has come to know the outcome of a ClientHello.
-pub(super) fn is_decided(received: &[u8]) -> bool {
+/// Whether the received bytes decide the outcome of a ClientHello.
+pub(crate) fn is_decided(received: &[u8]) -> bool {
     match read(received) {
         Said::Nothing => false,
         Said::Alert(_) | Said::NotTls(_) => true,
@@ -141,7 +141,7 @@ pub(super) fn is_decided(received: &[u8]) -> bool {
     }
 }
 
-/// The complete records: the type and the body of each.
+/// Iterates over the complete records: the type and the body of each.
 struct Records<'a> {
     rest: &'a [u8],
 }
@@ -163,17 +163,17 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// The most of an unwanted answer that is shown, bytes: a status line.
-const FIRST_LINE: usize = 60;
+/// The most that [`first_line`] keeps, bytes: a status line.
+const MAX_FIRST_LINE: usize = 60;
 
-/// The first line of what came instead of what was wanted.
-pub(super) fn first_line(bytes: &[u8]) -> String {
+/// The first line of an answer in the wrong protocol.
+pub(crate) fn first_line(bytes: &[u8]) -> String {
     let line = bytes.split(|&b| b == b'\r' || b == b'\n').next();
     let line = line.filter(|line| !line.is_empty()).unwrap_or(bytes);
-    let text = line[..line.len().min(FIRST_LINE)]
+    let text = line[..line.len().min(MAX_FIRST_LINE)]
         .escape_ascii()
         .to_string();
-    match line.len() > FIRST_LINE {
+    match line.len() > MAX_FIRST_LINE {
         true => format!("{text}..."),
         false => text,
     }
@@ -182,7 +182,6 @@ pub(super) fn first_line(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::negotiated::TlsVersion;
 
     const ALERT_120: [u8; 7] = [21, 3, 3, 0, 2, 2, 120];
 
@@ -217,30 +216,30 @@ mod tests {
     }
 
     #[test]
-    fn alerts_and_hellos() {
+    fn reads_alerts_and_server_hellos() {
         let (hello_1_2, hello_1_3) = (hello(TlsVersion::TLS_1_2), hello(TlsVersion::TLS_1_3));
         assert_eq!(said(&ALERT_120), "alert 120");
         assert_eq!(said(&hello_1_2), "TLS 1.2 Some(\"h2\") Open");
         assert_eq!(said(&hello_1_3), "TLS 1.3 None Open");
-        // An alert behind the ServerHello is what counts, unless it is encrypted.
+        // An alert behind the ServerHello counts, unless it is encrypted.
         assert_eq!(said(&[&hello_1_2[..], &ALERT_120].concat()), "alert 120");
         let sealed = [&hello_1_2[..], &DONE, &CCS, &ALERT_120].concat();
         assert_eq!(said(&sealed), "TLS 1.2 Some(\"h2\") Flight");
-        // Under TLS 1.3 nothing begins with this record.
+        // Under TLS 1.3 encryption does not begin with ChangeCipherSpec.
         let in_the_clear = [&hello_1_3[..], &CCS, &ALERT_120].concat();
         assert_eq!(said(&in_the_clear), "alert 120");
         // In two records.
         let cut = [21, 3, 3, 0, 1, 2, 21, 3, 3, 0, 1, 120];
         assert_eq!(said(&cut), "alert 120");
-        // As a warning it means the same.
+        // no_application_protocol counts as a warning, too.
         assert_eq!(said(&[21, 3, 3, 0, 2, 1, 120]), "alert 120");
-        // Other warnings and close_notify say nothing.
+        // Other warnings and close_notify do not.
         assert_eq!(said(&[21, 3, 3, 0, 2, 1, 112]), "nothing");
         assert_eq!(said(&[21, 3, 3, 0, 2, 2, 0]), "nothing");
     }
 
     #[test]
-    fn in_any_pieces() {
+    fn nothing_is_decided_before_the_flight_is_complete() {
         let flight = [&hello(TlsVersion::TLS_1_2)[..], &ALERT_120].concat();
         for n in 0..flight.len() {
             assert!(!matches!(
@@ -256,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_decided_stays_decided() {
+    fn later_records_do_not_change_the_outcome() {
         let flight = [&hello(TlsVersion::TLS_1_2)[..], &DONE].concat();
         let sealed = [&flight[..], &[23, 3, 3, 0, 1, 0]].concat();
         assert!(is_decided(&flight));
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encrypted_may_be_an_alert_unless_it_is_too_long() {
+    fn encrypted_records_may_be_an_alert_unless_too_long() {
         for (length, decided, flight) in [
             (19_u16, true, false),
             (18, false, false),
@@ -284,14 +283,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_tls_is_shown() {
+    fn shows_the_first_line_of_what_is_not_tls() {
         assert_eq!(said(b"220 mail\r\n"), "220 mail");
         assert_eq!(said(&[22, 4, 0]), "\\x16\\x04\\x00");
         assert_eq!(said(b""), "nothing");
     }
 
     #[test]
-    fn the_first_line_of_bytes() {
+    fn first_line_is_escaped_and_shortened() {
         for (bytes, shown) in [
             (
                 &b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n"[..],

@@ -44,15 +44,10 @@ cfg_if::cfg_if! {
 }
 
 cfg_if::cfg_if! {
-    if #[cfg(feature = "probe-rustls")] {
-        pub(crate) use self::rustls::crypto_provider;
-    }
-}
-
-cfg_if::cfg_if! {
     if #[cfg(feature = "native-tls")] {
         mod native_tls;
         mod pipe;
+        mod server_hello;
         pub use self::native_tls::NativeTlsAcceptor;
         use self::native_tls::pkcs12_certificate;
     } else {
@@ -63,12 +58,6 @@ cfg_if::cfg_if! {
                 "convert it with `openssl pkcs12 -in FILE -nodes` and use Identity::from_pem",
             ))
         }
-    }
-}
-
-cfg_if::cfg_if! {
-    if #[cfg(any(feature = "native-tls", feature = "probe"))] {
-        pub(crate) mod server_hello;
     }
 }
 

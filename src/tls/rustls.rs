@@ -118,12 +118,6 @@ fn compiled_in() -> Option<CryptoProvider> {
     }
 }
 
-/// The provider that was compiled in, for the prober.
-#[cfg(feature = "probe-rustls")]
-pub(crate) fn crypto_provider() -> Option<Arc<CryptoProvider>> {
-    compiled_in().map(Arc::new)
-}
-
 fn server_config(
     config: &TlsConfig,
     provider: Arc<CryptoProvider>,

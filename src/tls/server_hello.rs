@@ -1,41 +1,24 @@
-//! The ServerHello as it is on the wire, read for what native-tls does not tell: version, cipher
-//! suite and whether a session was resumed; and by the prober.
+//! The ServerHello as it is on the wire, read for what native-tls does not report: version, cipher
+//! suite and whether a session was resumed.
 
 use tls_parser::{
     TlsMessageHandshake, parse_tls_handshake_msg_server_hello, parse_tls_record_header,
 };
 
-use crate::{
-    alpn::ProtocolName,
-    negotiated::{CipherSuite, TlsVersion},
-};
+use crate::negotiated::{CipherSuite, TlsVersion};
 
-/// What its readers look at. None of them looks at all of it.
-#[allow(dead_code)]
 pub(crate) struct ServerHello {
     pub(crate) version: TlsVersion,
     pub(crate) cipher_suite: CipherSuite,
     pub(crate) session_id: Vec<u8>,
-    /// Only below TLS 1.3, which has it in the EncryptedExtensions.
-    pub(crate) alpn_protocol: Option<ProtocolName>,
-    /// A HelloRetryRequest: the server wants another ClientHello.
-    pub(crate) is_retry: bool,
 }
 
 const SERVER_HELLO: u8 = 2;
 
-const ALPN: u16 = 16;
 const SUPPORTED_VERSIONS: u16 = 43;
-
-/// In the place of `random`: the SHA-256 of "HelloRetryRequest" (RFC 8446 section 4.1.3).
-const RETRY: [u8; 32] = [
-    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
-    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
-];
 
 /// Reads the ServerHello that `flight`, the first records of a server, begins with. It may be cut
 /// into several records (RFC 8446 section 5.1).
-#[allow(dead_code)] // The prober joins records itself.
 pub(crate) fn parse(flight: &[u8]) -> Option<ServerHello> {
     const HANDSHAKE: u8 = 22;
     let mut message = Vec::new();
@@ -54,7 +37,7 @@ pub(crate) fn parse(flight: &[u8]) -> Option<ServerHello> {
 }
 
 /// Reads the ServerHello that these handshake messages begin with.
-pub(crate) fn parse_message(messages: &[u8]) -> Option<ServerHello> {
+fn parse_message(messages: &[u8]) -> Option<ServerHello> {
     let [SERVER_HELLO, a, b, c, message @ ..] = messages else {
         return None;
     };
@@ -66,22 +49,13 @@ pub(crate) fn parse_message(messages: &[u8]) -> Option<ServerHello> {
     };
     // TLS 1.3 says its version in an extension (RFC 8446 section 4.2.1).
     let mut version = TlsVersion(hello.version.0);
-    let mut alpn_protocol = None;
     let mut extensions = hello.ext.unwrap_or_default();
     // One by one: what is wrong with one of them must not hide the others.
     while let [a, b, c, d, behind @ ..] = extensions {
         let length = usize::from(u16::from_be_bytes([*c, *d]));
         let (body, next) = behind.split_at_checked(length)?;
-        match (u16::from_be_bytes([*a, *b]), body) {
-            (SUPPORTED_VERSIONS, [high, low]) => {
-                version = TlsVersion(u16::from_be_bytes([*high, *low]));
-            }
-            // A list of one name.
-            (ALPN, [_, _, length, name @ ..]) => {
-                let name = name.get(..usize::from(*length));
-                alpn_protocol = name.and_then(|name| ProtocolName::new(name).ok());
-            }
-            _ => {}
+        if let (SUPPORTED_VERSIONS, [high, low]) = (u16::from_be_bytes([*a, *b]), body) {
+            version = TlsVersion(u16::from_be_bytes([*high, *low]));
         }
         extensions = next;
     }
@@ -89,8 +63,6 @@ pub(crate) fn parse_message(messages: &[u8]) -> Option<ServerHello> {
         version,
         cipher_suite: CipherSuite(hello.cipher.0),
         session_id: hello.session_id.unwrap_or_default().to_vec(),
-        alpn_protocol,
-        is_retry: hello.random == RETRY,
     })
 }
 
@@ -132,7 +104,6 @@ mod tests {
         let bad = message(b"\0\x10\0\x01\xff\0\x2b\0\x02\x03\x04");
         let hello = parse_message(&bad).expect("a ServerHello");
         assert_eq!(hello.version, TlsVersion::TLS_1_3);
-        assert!(hello.alpn_protocol.is_none());
         // One that is longer than what is there.
         assert!(parse_message(&message(b"\0\x10\0\x09\xff")).is_none());
     }

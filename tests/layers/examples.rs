@@ -134,10 +134,6 @@ fn import_past_a_layer_is_found() {
         ("alpn.rs", "use crate::tls::ClientHello;"),
         ("service.rs", "use crate::server::Handle;"),
         ("server/worker.rs", "use crate::tls::RustlsAcceptor;"),
-        ("server/worker.rs", "use crate::probe::Report;"),
-        ("probe/run.rs", "use crate::server::Handle;"),
-        ("probe/http2.rs", "use rustls::ClientConfig;"),
-        ("probe/rustls.rs", "use native_tls::TlsConnector;"),
     ] {
         let file = format!("src/{name}");
         let sources = sources("src/lib.rs", &[(&file, text)]);

@@ -23,7 +23,6 @@ const BEING_REMOVED: &[&str] = &[
     "src/http2/",
     "src/io/handshake.rs",
     "src/io/stream.rs",
-    "src/probe/",
     "src/server/connection.rs",
     "src/server/current_acceptor.rs",
     "src/service.rs",
@@ -107,17 +106,13 @@ fn backends_are_chosen_in_one_place() {
         let Some(name) = file.strip_prefix("src/") else {
             continue;
         };
-        // The prober chooses its clients in one place of its own.
-        let chooses = name.starts_with("tls/") || name == "probe/mod.rs";
-        if chooses || name.ends_with("stream_tests.rs") {
+        if name.starts_with("tls/") || name.ends_with("stream_tests.rs") {
             continue;
         }
         let mut text = text;
         if name == "lib.rs" {
-            // These features have nothing to do with backends.
-            for module in ["probe\")]\npub mod probe;", "metrics\")]\nmod metrics;"] {
-                text = text.replacen(&format!("#[cfg(feature = \"{module}"), "", 1);
-            }
+            // This feature has nothing to do with backends.
+            text = text.replacen("#[cfg(feature = \"metrics\")]\nmod metrics;", "", 1);
         }
         assert!(
             !text.contains("feature ="),

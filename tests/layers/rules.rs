@@ -76,21 +76,6 @@ const LAYERS: &[Layer] = &[
         crates: &["tls_parser"],
     },
     Layer {
-        path: "probe/rustls.rs",
-        modules: &["probe::*", "tls::crypto_provider"],
-        crates: &["rustls", "rustls_native_certs", "monoio_rustls"],
-    },
-    Layer {
-        path: "probe/native_tls.rs",
-        modules: &["probe::*"],
-        crates: &["native_tls", "monoio_native_tls"],
-    },
-    Layer {
-        path: "probe/",
-        modules: &["probe::*", "tls::server_hello", "tls::client_hello"],
-        crates: &["monoio", "h2", "http", "tokio", "tls_parser"],
-    },
-    Layer {
         path: "io/",
         modules: &["io::*", "tls::session", "tls::client_hello"],
         crates: &["ppp", "tokio"],

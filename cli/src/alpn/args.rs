@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Parser, ValueEnum};
-use corelane::probe::{Client, Expectation};
+use corelane_probe::{AddressFamily, Client, Endpoint, Expectation};
 
 /// Offers ALPN to a server, any server, and says what it chose and whether it should have.
 ///
@@ -72,11 +72,39 @@ pub(crate) struct AlpnArgs {
     pub(crate) client: Vec<ClientArg>,
 }
 
+const HTTPS: u16 = 443;
+
+impl AlpnArgs {
+    /// Where to connect.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        let target = self.connect.as_ref().unwrap_or(&self.target);
+        let port = target.port.or(self.target.port).unwrap_or(HTTPS);
+        let host = match &*target.host {
+            "" => &self.target.host,
+            host => host,
+        };
+        let endpoint = Endpoint::new(host, port);
+        match (self.ipv4, self.ipv6) {
+            (true, _) => endpoint.family(AddressFamily::Ipv4),
+            (_, true) => endpoint.family(AddressFamily::Ipv6),
+            _ => endpoint,
+        }
+    }
+
+    /// The name to ask for.
+    pub(crate) fn server_name(&self) -> &str {
+        match &self.servername {
+            Some(name) => name,
+            None => self.target.server_name(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people.
     Table,
-    /// By the schema cli/schema/alpn-report.json.
+    /// By the schema probe/schema/alpn-report.json.
     Json,
     /// JUnit's XML.
     Junit,
@@ -272,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_time_out_is_as_the_help_says() {
-        assert_eq!(corelane::probe::TIMEOUT, Duration::from_secs(5));
+        assert_eq!(corelane_probe::TIMEOUT, Duration::from_secs(5));
     }
 
     #[test]

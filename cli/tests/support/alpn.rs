@@ -64,7 +64,7 @@ impl Asked {
 /// A report as JSON, by its schema.
 pub(crate) fn valid(text: &str) -> Value {
     let schema: Value =
-        serde_json::from_str(include_str!("../../schema/alpn-report.json")).expect("JSON");
+        serde_json::from_str(include_str!("../../../probe/schema/alpn-report.json")).expect("JSON");
     jsonschema::meta::validate(&schema).expect("a JSON Schema");
     let validator = jsonschema::validator_for(&schema).expect("a JSON Schema");
     let report: Value = serde_json::from_str(text).expect("JSON");

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::probe::{Client, Verdict};
+use crate::{client::Client, report::Verdict};
 
 fn rule(text: &str) -> Expectation {
     text.parse().expect(text)
@@ -50,7 +50,7 @@ fn outcomes() -> [(&'static str, Outcome); 11] {
 }
 
 #[test]
-fn answers() {
+fn checks_answers() {
     for (text, met_by) in [
         ("h2", &["h2"][..]),
         ("h2=h2", &["h2"]),
@@ -79,7 +79,7 @@ fn answers() {
 }
 
 #[test]
-fn offers() {
+fn parses_offers() {
     let h2 = || Offer::new([ProtocolName::H2]);
     let both = || Offer::new([ProtocolName::H2, ProtocolName::HTTP_1_1]);
     for (text, offer) in [
@@ -112,7 +112,7 @@ fn offers() {
 }
 
 #[test]
-fn they_are_shown_as_they_are_read() {
+fn displays_what_it_parses() {
     for text in [
         "h2=h2",
         "h2,http/1.1=http/1.1",
@@ -126,7 +126,7 @@ fn they_are_shown_as_they_are_read() {
         assert_eq!(rule(text).to_string(), text);
         assert_eq!(rule(&rule(text).to_string()), rule(text));
     }
-    // Every offer that is made by default can be named.
+    // Every default offer can be written as a rule.
     for offer in Offer::defaults() {
         let text = format!("{offer}=alert");
         assert_eq!(rule(&text).offer(), Some(offer), "{text}");
@@ -138,9 +138,9 @@ fn they_are_shown_as_they_are_read() {
 }
 
 proptest! {
-    /// Whatever the names are, words of the language and letters of its own among them.
+    /// With arbitrary names, keywords and special characters among them.
     #[test]
-    fn every_rule_is_read_as_it_is_shown(
+    fn every_displayed_rule_parses_as_itself(
         names in vec(
             prop_oneof![
                 vec(any::<u8>(), 1..6),
@@ -171,7 +171,7 @@ proptest! {
 }
 
 #[test]
-fn what_contradicts() {
+fn contradictions_are_symmetric() {
     for (one, another, contradict) in [
         ("h2", "h2=h2", false),
         ("h2", "h2=alert", true),
@@ -191,7 +191,7 @@ fn what_contradicts() {
 }
 
 #[test]
-fn what_is_no_rule_is_told_what_is() {
+fn an_invalid_rule_gets_the_syntax() {
     for text in [
         "",
         "=h2",
@@ -217,7 +217,7 @@ fn what_is_no_rule_is_told_what_is() {
 }
 
 #[test]
-fn what_is_nearly_a_rule_is_told_the_nearest() {
+fn a_near_miss_gets_a_suggestion() {
     for (text, advice) in [
         ("h2=http/1.1", "only choose what was offered"),
         ("none=http/1.1", "only choose what was offered"),
@@ -239,7 +239,7 @@ fn what_is_nearly_a_rule_is_told_the_nearest() {
 }
 
 #[test]
-fn a_report_is_held_against_a_rule() {
+fn check_report_names_the_broken_rows() {
     let h2 = || Offer::new([ProtocolName::H2]);
     let mut report = Report {
         addr: ([127, 0, 0, 1], 443).into(),
@@ -256,7 +256,7 @@ fn a_report_is_held_against_a_rule() {
     );
     report.rows.pop();
     assert!(rule("h2").check_report(&report).is_empty());
-    // Nobody made that offer, or nobody could.
+    // No client made that offer, or none could.
     let missing = rule("none=alert").check_report(&report);
     assert_eq!(missing, ["none=alert: no such offer was made"]);
     report.rows = vec![row(h2(), Outcome::Unsupported(String::new()))];

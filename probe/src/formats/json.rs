@@ -1,18 +1,30 @@
-//! The report as JSON, by the schema cli/schema/alpn-report.json.
+//! The report as JSON, by the schema schema/alpn-report.json.
 
 use std::io::{self, Write};
 
-use corelane::probe::{Http2, Malformed, Offer, Outcome, Row, Verdict, alert_name};
 use serde::Serialize;
 
-use super::judged::{Judged, Result, Rule};
+use crate::{
+    alerts::alert_name,
+    checked::{CheckResult, CheckedReport, CheckedRule},
+    offer::{Malformed, Offer},
+    outcome::{Http2, Outcome},
+    report::{Row, Verdict},
+};
 
-/// Raised when a field is renamed, removed or gets another meaning.
+/// The version of the schema: raised when a field is renamed, removed or gets another meaning.
 const VERSION: u32 = 1;
 
-pub(super) fn write(judged: &Judged, out: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &JsonReport::new(judged))?;
-    writeln!(out)
+impl CheckedReport {
+    /// Writes the report as JSON, by the schema `schema/alpn-report.json` of this crate.
+    ///
+    /// # Errors
+    ///
+    /// The writer fails.
+    pub fn write_json(&self, mut out: impl Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut out, &JsonReport::new(self))?;
+        writeln!(out)
+    }
 }
 
 #[derive(Serialize)]
@@ -78,10 +90,6 @@ enum JsonOutcome {
     Unsupported {
         reason: String,
     },
-    /// What this command does not know yet.
-    Other {
-        reason: String,
-    },
 }
 
 #[derive(Serialize)]
@@ -114,25 +122,25 @@ struct JsonBroken {
 }
 
 impl JsonReport {
-    fn new(judged: &Judged) -> Self {
-        let report = &judged.report;
+    fn new(checked: &CheckedReport) -> Self {
+        let report = &checked.report;
         Self {
             version: VERSION,
             address: report.addr.to_string(),
             server_name: report.server_name.clone(),
-            result: match judged.result() {
-                Result::Holds => "holds",
-                Result::FallsShort => "falls-short",
-                Result::Unreachable => "unreachable",
+            result: match checked.result() {
+                CheckResult::Holds => "holds",
+                CheckResult::FallsShort => "falls-short",
+                CheckResult::Unreachable => "unreachable",
             },
             note: report.note(),
-            without_handshake: judged
+            without_handshake: checked
                 .without_handshake()
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
             rows: report.rows.iter().map(JsonRow::from).collect(),
-            expectations: judged.rules.iter().map(JsonRule::from).collect(),
+            expectations: checked.rules.iter().map(JsonRule::from).collect(),
         }
     }
 }
@@ -148,7 +156,7 @@ impl From<&Row> for JsonRow {
                 Verdict::Violates(reason) => JsonVerdict::Violates {
                     reason: reason.clone(),
                 },
-                _ => JsonVerdict::NotJudged,
+                Verdict::NotJudged => JsonVerdict::NotJudged,
             },
             time_ms: (row.time.as_secs_f64() * 1e6).round() / 1e3,
         }
@@ -166,7 +174,6 @@ impl From<&Offer> for JsonOffer {
                 Malformed::LyingLength => "lying-length",
                 Malformed::DuplicateExtension => "duplicate-extension",
                 Malformed::TrailingBytes => "trailing-bytes",
-                _ => "other",
             }),
             tls_version: offer.version().map(|version| version.to_string()),
         }
@@ -184,7 +191,6 @@ impl From<&Outcome> for JsonOutcome {
                 tls_version,
                 cipher_suite,
                 http2,
-                ..
             } => Self::Negotiated {
                 alpn_protocol: text(alpn_protocol),
                 tls_version: text(tls_version),
@@ -216,9 +222,6 @@ impl From<&Outcome> for JsonOutcome {
             Outcome::Unsupported(reason) => Self::Unsupported {
                 reason: reason.clone(),
             },
-            other => Self::Other {
-                reason: other.to_string(),
-            },
         }
     }
 }
@@ -228,7 +231,6 @@ impl From<&Http2> for JsonHttp2 {
         let (status, reason) = match http2 {
             Http2::Served(status) => (Some(*status), None),
             Http2::Spoken(reason) | Http2::NotServed(reason) => (None, Some(reason.clone())),
-            _ => (None, None),
         };
         Self {
             spoken: matches!(http2, Http2::Served(_) | Http2::Spoken(_)),
@@ -239,17 +241,17 @@ impl From<&Http2> for JsonHttp2 {
     }
 }
 
-impl From<&Rule> for JsonRule {
-    fn from(rule: &Rule) -> Self {
+impl From<&CheckedRule> for JsonRule {
+    fn from(rule: &CheckedRule) -> Self {
         Self {
             rule: rule.rule.to_string(),
-            holds: rule.broken.is_empty(),
+            holds: rule.violations.is_empty(),
             broken: rule
-                .broken
+                .violations
                 .iter()
-                .map(|broken| JsonBroken {
-                    row: broken.row,
-                    reason: broken.why.clone(),
+                .map(|violation| JsonBroken {
+                    row: violation.row,
+                    reason: violation.reason.clone(),
                 })
                 .collect(),
         }
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn every_outcome_is_by_the_schema() {
+    fn every_outcome_matches_the_schema() {
         let schema = outcome_schema();
         for (outcome, kind) in [
             (Outcome::Alert(120), "alert"),
@@ -299,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_of_http2_is_by_the_schema() {
+    fn every_http2_result_matches_the_schema() {
         let schema = outcome_schema();
         for http2 in [
             Http2::Served(200),
@@ -318,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_refuses_what_is_not_so() {
+    fn the_schema_refuses_other_outcomes() {
         let schema = outcome_schema();
         for value in [
             json!({}),

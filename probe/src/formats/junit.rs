@@ -4,15 +4,22 @@ use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::judged::{Case, Judged, State};
+use crate::checked::{Case, CheckedReport, State};
 
-pub(super) fn write(judged: &Judged, out: &mut impl Write) -> io::Result<()> {
-    let mut suite = TestSuite::new(judged.server());
-    suite.add_test_cases(judged.cases().map(test_case));
-    suite.set_time(judged.report.rows.iter().map(|row| row.time).sum());
-    let mut report = Report::new("corelane alpn");
-    report.add_test_suite(suite);
-    report.serialize(out).map_err(io::Error::other)
+impl CheckedReport {
+    /// Writes the report as JUnit's XML: a test case for each row and each rule.
+    ///
+    /// # Errors
+    ///
+    /// The writer fails.
+    pub fn write_junit(&self, out: impl Write) -> io::Result<()> {
+        let mut suite = TestSuite::new(self.server());
+        suite.add_test_cases(self.cases().map(test_case));
+        suite.set_time(self.report.rows.iter().map(|row| row.time).sum());
+        let mut report = Report::new("corelane alpn");
+        report.add_test_suite(suite);
+        report.serialize(out).map_err(io::Error::other)
+    }
 }
 
 fn test_case(case: Case) -> TestCase {

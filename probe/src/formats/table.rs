@@ -1,13 +1,16 @@
-//! The report for people.
+//! The report as a table for people.
 
 use std::io::{self, Write};
 
-use clap::builder::styling::{AnsiColor, Style};
-use corelane::probe::{Outcome, Row, Verdict};
+use anstyle::{AnsiColor, Style};
 
-use super::judged::{Judged, Result};
+use crate::{
+    checked::{CheckResult, CheckedReport},
+    outcome::Outcome,
+    report::{Row, Verdict},
+};
 
-/// The lines of the table above its rows.
+/// The number of lines above the table's rows.
 const HEADING: usize = 2;
 
 struct Colours {
@@ -15,43 +18,51 @@ struct Colours {
     bad: Style,
 }
 
-pub(super) fn write(judged: &Judged, coloured: bool, out: &mut impl Write) -> io::Result<()> {
-    if judged.result() == Result::Unreachable {
-        // One line on standard error says as much.
-        return Ok(());
-    }
-    let colours = match coloured {
-        true => Colours {
-            good: AnsiColor::Green.on_default(),
-            bad: AnsiColor::Red.on_default(),
-        },
-        false => Colours {
-            good: Style::new(),
-            bad: Style::new(),
-        },
-    };
-    let rows = &judged.report.rows;
-    for (index, line) in judged.report.to_string().trim_end().lines().enumerate() {
-        let row = index.checked_sub(HEADING).and_then(|index| rows.get(index));
-        write_line(line, row, &colours, out)?;
-    }
-
-    let style = match judged.result() {
-        Result::Holds => colours.good,
-        _ => colours.bad,
-    };
-    writeln!(out, "\n{style}{}{style:#}", summary(judged))?;
-    for rule in judged.rules.iter().filter(|rule| !rule.broken.is_empty()) {
-        let bad = colours.bad;
-        writeln!(out, "{bad}{} does not hold:{bad:#}", rule.rule)?;
-        for broken in &rule.broken {
-            writeln!(out, "  {}", broken.why)?;
+impl CheckedReport {
+    /// Writes the report as a table, with what falls short below it; nothing if the server is
+    /// unreachable. With `coloured`, it holds ANSI escape sequences.
+    ///
+    /// # Errors
+    ///
+    /// The writer fails.
+    pub fn write_table(&self, mut out: impl Write, coloured: bool) -> io::Result<()> {
+        if self.result() == CheckResult::Unreachable {
+            // `unreachable_reason` says the same in one line.
+            return Ok(());
         }
+        let colours = match coloured {
+            true => Colours {
+                good: AnsiColor::Green.on_default(),
+                bad: AnsiColor::Red.on_default(),
+            },
+            false => Colours {
+                good: Style::new(),
+                bad: Style::new(),
+            },
+        };
+        let rows = &self.report.rows;
+        for (index, line) in self.report.to_string().trim_end().lines().enumerate() {
+            let row = index.checked_sub(HEADING).and_then(|index| rows.get(index));
+            write_line(line, row, &colours, &mut out)?;
+        }
+
+        let style = match self.result() {
+            CheckResult::Holds => colours.good,
+            _ => colours.bad,
+        };
+        writeln!(out, "\n{style}{}{style:#}", summary(self))?;
+        for rule in self.rules.iter().filter(|rule| !rule.violations.is_empty()) {
+            let bad = colours.bad;
+            writeln!(out, "{bad}{} does not hold:{bad:#}", rule.rule)?;
+            for violation in &rule.violations {
+                writeln!(out, "  {}", violation.reason)?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-/// A line of the table; its last column, the verdict, in colour.
+/// Writes a line of the table with its last column, the verdict, in colour.
 fn write_line(
     line: &str,
     row: Option<&Row>,
@@ -62,7 +73,7 @@ fn write_line(
         let style = match row.verdict {
             Verdict::Conforms => colours.good,
             Verdict::Violates(_) => colours.bad,
-            _ => return None,
+            Verdict::NotJudged => return None,
         };
         let (rest, verdict) = line.rsplit_once("  ")?;
         Some((rest, verdict, style))
@@ -74,9 +85,9 @@ fn write_line(
 }
 
 /// `13 of 15 answers conform to the RFCs, 2 violate them; 2 of 3 rules hold`.
-fn summary(judged: &Judged) -> String {
+fn summary(checked: &CheckedReport) -> String {
     let made = |row: &&Row| !matches!(row.outcome, Outcome::Unsupported(_));
-    let rows = judged.report.rows.iter().filter(made);
+    let rows = checked.report.rows.iter().filter(made);
     let count = |is: fn(&Verdict) -> bool| rows.clone().filter(|row| is(&row.verdict)).count();
     let all = rows.clone().count();
     let conform = count(|verdict| *verdict == Verdict::Conforms);
@@ -90,12 +101,15 @@ fn summary(judged: &Judged) -> String {
             text.push_str(&format!(", {number} {what}"));
         }
     }
-    if !judged.rules.is_empty() {
-        let hold = judged.rules.iter().filter(|rule| rule.broken.is_empty());
+    if !checked.rules.is_empty() {
+        let hold = checked
+            .rules
+            .iter()
+            .filter(|rule| rule.violations.is_empty());
         text.push_str(&format!(
             "; {} of {} rules hold",
             hold.count(),
-            judged.rules.len()
+            checked.rules.len()
         ));
     }
     text

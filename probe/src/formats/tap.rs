@@ -1,22 +1,30 @@
-//! The report by the Test Anything Protocol (testanything.org): by version 13, as that is the newest
-//! that `prove` reads, and nothing here needs version 14.
+//! The report by the Test Anything Protocol (testanything.org), version 13: the newest that `prove`
+//! reads. Nothing here needs version 14.
 
 use std::io::{self, Write};
 
-use super::judged::{Case, Judged, Result, State};
+use crate::checked::{Case, CheckResult, CheckedReport, State};
 
-pub(super) fn write(judged: &Judged, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "TAP version 13")?;
-    if judged.result() == Result::Unreachable {
-        return writeln!(out, "Bail out! {}", one_line(&judged.unreachable()));
+impl CheckedReport {
+    /// Writes the report by the Test Anything Protocol, version 13: a point for each row and each
+    /// rule.
+    ///
+    /// # Errors
+    ///
+    /// The writer fails.
+    pub fn write_tap(&self, mut out: impl Write) -> io::Result<()> {
+        writeln!(out, "TAP version 13")?;
+        if self.result() == CheckResult::Unreachable {
+            return writeln!(out, "Bail out! {}", one_line(&self.unreachable_reason()));
+        }
+        let cases: Vec<_> = self.cases().collect();
+        writeln!(out, "1..{}", cases.len())?;
+        writeln!(out, "# {}", one_line(&self.server()))?;
+        for (index, case) in cases.iter().enumerate() {
+            write_case(case, index + 1, &mut out)?;
+        }
+        Ok(())
     }
-    let cases: Vec<_> = judged.cases().collect();
-    writeln!(out, "1..{}", cases.len())?;
-    writeln!(out, "# {}", one_line(&judged.server()))?;
-    for (index, case) in cases.iter().enumerate() {
-        write_case(case, index + 1, out)?;
-    }
-    Ok(())
 }
 
 fn write_case(case: &Case, number: usize, out: &mut impl Write) -> io::Result<()> {
@@ -32,7 +40,7 @@ fn write_case(case: &Case, number: usize, out: &mut impl Write) -> io::Result<()
     let name = escaped(&format!("{}: {}", case.class, case.name));
     writeln!(out, "{ok} {number} - {name}{directive}")?;
 
-    // YAML takes JSON's strings as they are.
+    // A JSON string is a YAML string, too.
     let text = |text: &str| serde_json::Value::from(text).to_string();
     let mut details = Vec::new();
     if let State::Failed(why) | State::NoAnswer(why) = &case.state {
@@ -54,7 +62,7 @@ fn write_case(case: &Case, number: usize, out: &mut impl Write) -> io::Result<()
     writeln!(out, "  ...")
 }
 
-/// What would begin a directive, or end the line, does not.
+/// Escapes what would begin a directive or end the line.
 fn escaped(text: &str) -> String {
     one_line(text).replace('\\', "\\\\").replace('#', "\\#")
 }

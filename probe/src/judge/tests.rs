@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::probe::{Client, Malformed};
+use crate::offer::Malformed;
 
 fn offer(names: &[&str]) -> Offer {
     Offer::new(
@@ -69,7 +69,7 @@ fn violates(verdict: Verdict, section: &str) {
 }
 
 #[test]
-fn a_protocol_that_was_offered_may_be_chosen() {
+fn choosing_an_offered_protocol_conforms() {
     for names in [&["h2"][..], &["h2", "http/1.1"], &["http/1.1", "h2"]] {
         assert_eq!(alone(offer(names), chose(Some("h2"))), Verdict::Conforms);
     }
@@ -78,7 +78,7 @@ fn a_protocol_that_was_offered_may_be_chosen() {
 }
 
 #[test]
-fn one_that_was_not_may_not() {
+fn choosing_another_protocol_violates() {
     violates(
         alone(offer(&["http/1.1"]), chose(Some("h2"))),
         "RFC 7301 section 3.1",
@@ -87,25 +87,25 @@ fn one_that_was_not_may_not() {
 }
 
 #[test]
-fn h2_has_to_be_served() {
+fn h2_that_is_not_served_violates() {
     let said = Http2::NotServed("HTTP/1.1 400 Bad Request".into());
     let outcome = under(TlsVersion::TLS_1_3, Some("h2"), Some(said));
     violates(alone(offer(&["h2"]), outcome), "RFC 9113");
-    // Nobody said that there would be any.
+    // Without ALPN the server did not promise HTTP/2.
     let said = Http2::NotServed("HTTP/1.1 400 Bad Request".into());
     let outcome = under(TlsVersion::TLS_1_3, None, Some(said));
     assert_eq!(alone(Offer::none(), outcome), Verdict::Conforms);
 }
 
 #[test]
-fn a_get_without_an_answer_is_not_for_alpn_to_judge() {
+fn a_get_without_a_response_is_not_judged() {
     let spoken = Http2::Spoken("RST_STREAM 7 REFUSED_STREAM".into());
     let outcome = under(TlsVersion::TLS_1_3, Some("h2"), Some(spoken));
     assert_eq!(alone(offer(&["h2"]), outcome), Verdict::NotJudged);
 }
 
 #[test]
-fn a_client_that_never_got_through_misses_no_alert() {
+fn no_alert_is_required_without_a_completed_handshake() {
     let by = |client, offer: Offer, outcome| Row {
         client,
         offer,
@@ -118,7 +118,7 @@ fn a_client_that_never_got_through_misses_no_alert() {
     for outcome in [Outcome::Closed, Outcome::Alert(40), Outcome::Alert(80)] {
         let mut rows = [
             by(native_tls, offer(&["http/1.1"]), chose(Some("http/1.1"))),
-            // Something else is in its way: a cipher suite, say.
+            // It failed for another reason: a cipher suite, say.
             by(rustls, offer(&["h2"]), outcome.clone()),
             // A server without TLS 1.3 that does not say so.
             by(native_tls, tls_1_3(), outcome.clone()),
@@ -165,7 +165,7 @@ fn h2_needs_tls_1_2() {
 }
 
 #[test]
-fn nothing_in_common_wants_alert_120() {
+fn no_common_protocol_requires_alert_120() {
     let unknown = || offer(&["x-unknown"]);
     let conforms = of_an_h2_server(unknown(), Outcome::Alert(120));
     assert_eq!(conforms, Verdict::Conforms);
@@ -187,17 +187,17 @@ fn a_server_without_alpn_conforms() {
 }
 
 #[test]
-fn what_is_chosen_once_is_not_refused_another_time() {
+fn refusing_a_protocol_chosen_in_another_row_violates() {
     let both = || offer(&["http/1.1", "h2"]);
     violates(of_an_h2_server(both(), Outcome::Alert(120)), "RFC 7301");
     violates(of_an_h2_server(both(), chose(None)), "RFC 7301");
-    // That failed over something else.
+    // The handshake failed for another reason.
     let failed = of_an_h2_server(both(), Outcome::Alert(40));
     assert_eq!(failed, Verdict::NotJudged);
 }
 
 #[test]
-fn not_every_server_has_every_version() {
+fn a_missing_tls_version_conforms() {
     let only = || offer(&["h2"]).only(TlsVersion::TLS_1_3);
     for alert in [70, 120] {
         let verdict = of_an_h2_server(only(), Outcome::Alert(alert));
@@ -206,7 +206,7 @@ fn not_every_server_has_every_version() {
 }
 
 #[test]
-fn no_offer_may_be_served_or_refused() {
+fn no_alpn_may_be_served_or_refused() {
     for outcome in [chose(None), Outcome::Alert(120)] {
         assert_eq!(of_an_h2_server(Offer::none(), outcome), Verdict::Conforms);
     }
@@ -215,7 +215,7 @@ fn no_offer_may_be_served_or_refused() {
 }
 
 #[test]
-fn what_is_malformed_wants_an_alert() {
+fn a_malformed_offer_requires_an_alert() {
     for malformed in Malformed::ALL {
         let offer = || Offer::malformed(malformed);
         for alert in [47, 50, 120] {
@@ -232,7 +232,7 @@ fn what_is_malformed_wants_an_alert() {
         ] {
             violates(of_an_h2_server(offer(), outcome), "RFC 8446 section 6.2");
         }
-        // What cannot be read, and what is said of other things than ALPN.
+        // An encrypted answer, and alerts that are not about ALPN.
         for outcome in [
             Outcome::Encrypted,
             Outcome::Alert(40),
@@ -243,13 +243,13 @@ fn what_is_malformed_wants_an_alert() {
             let verdict = of_an_h2_server(offer(), outcome);
             assert_eq!(verdict, Verdict::NotJudged);
         }
-        // Nobody there.
+        // There is no server.
         assert_eq!(alone(offer(), Outcome::TimedOut), Verdict::NotJudged);
     }
 }
 
 #[test]
-fn what_is_no_answer_is_not_judged() {
+fn missing_answers_are_not_judged() {
     for outcome in [
         Outcome::TimedOut,
         Outcome::Closed,
@@ -269,7 +269,7 @@ fn what_is_no_answer_is_not_judged() {
 }
 
 #[test]
-fn h2_needs_a_suite_that_it_does_not_prohibit() {
+fn h2_with_a_prohibited_cipher_suite_violates() {
     let with = |suite| Outcome::Negotiated {
         alpn_protocol: Some(ProtocolName::H2),
         tls_version: Some(TlsVersion::TLS_1_2),

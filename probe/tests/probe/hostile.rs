@@ -1,4 +1,4 @@
-//! Servers that mean harm, or that are easily wronged.
+//! Servers that attack the prober, and servers that a careless prober would accuse.
 
 use std::{
     io::{Read, Write},
@@ -11,11 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use corelane::{
-    ProtocolName,
-    probe::{Client, Http2, Offer, Outcome, Report, Trust, Verdict, probe_blocking},
-    tls::TlsVersion,
-};
+use corelane::{ProtocolName, tls::TlsVersion};
+use corelane_probe::{Client, Http2, Offer, Outcome, Report, Row, Trust, Verdict, probe_blocking};
 use openssl::{
     asn1::Asn1Time,
     hash::MessageDigest,
@@ -24,15 +21,18 @@ use openssl::{
     ssl::{SslAcceptor, SslMethod, SslVerifyMode, SslVersion},
     x509::{X509, X509NameBuilder},
 };
+use rustls::version::{TLS12, TLS13};
 
-use super::{
-    common::certs::CERTIFICATE,
-    h2_rows, hasty_report, holds, http2, malformed_rows, options, report, rows,
-    servers::{self, Faulty},
+use crate::{
+    ask::{
+        assert_violates, h2_rows, hasty_report, holds, http2, malformed_rows, options, report, rows,
+    },
+    certificate::CERTIFICATE,
+    server::{self, TestServer},
 };
 
 /// One offer of h2 by each TLS client.
-fn asked_for_h2(server: &Faulty, timeout: Duration) -> Report {
+fn asked_for_h2(server: &TestServer, timeout: Duration) -> Report {
     let mut options = options(Trust::Any);
     options.offers = vec![Offer::new([ProtocolName::H2])];
     options.timeout = timeout;
@@ -42,18 +42,18 @@ fn asked_for_h2(server: &Faulty, timeout: Duration) -> Report {
     report
 }
 
-/// The time-out comes while an answer is being written.
+/// The time-out passes while the client writes.
 #[test]
-fn a_server_that_does_not_read_is_left_in_time() {
-    let acceptor = servers::acceptor(Some(servers::h2_or_alert), None);
-    // Until the test is over.
+fn a_server_that_does_not_read_times_out() {
+    let acceptor = server::acceptor(Some(server::h2_or_alert), None);
+    // Holds the connection until the test is over.
     let (over, ended) = mpsc::channel::<()>();
     let ended = Mutex::new(ended);
-    let server = Faulty::with_small_windows(move |socket| {
+    let server = TestServer::with_small_windows(move |socket| {
         let Ok(mut stream) = acceptor.accept(socket) else {
             return;
         };
-        servers::pings(&mut stream);
+        server::pings(&mut stream);
         let _ = ended.lock().map(|ended| ended.recv());
     });
     let report = asked_for_h2(&server, Duration::from_secs(1));
@@ -64,43 +64,27 @@ fn a_server_that_does_not_read_is_left_in_time() {
     drop(over);
 }
 
-/// More of TLS's own messages than anyone needs, and no answer before their end.
+/// Thirty thousand tickets before the first byte of HTTP/2.
 #[test]
-fn a_server_that_never_comes_to_the_point_is_left() {
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let mut config = rustls::ServerConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CERTIFICATE.der.clone().into()],
-            rustls::pki_types::PrivatePkcs8KeyDer::from(super::pem_to_der(&CERTIFICATE.key)).into(),
-        )
-        .expect("a certificate");
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    config.send_tls13_tickets = 30_000;
-    let config = Arc::new(config);
-    let server = Faulty::start(move |socket| {
-        let session = rustls::ServerConnection::new(Arc::clone(&config)).expect("a session");
-        let mut stream = rustls::StreamOwned::new(session, socket);
-        servers::h2(&mut stream);
-    });
+fn a_server_that_sends_tickets_without_an_end_is_given_up() {
+    let versions = [&TLS13, &TLS12];
+    let server = server::rustls(&versions, 30_000, |stream| server::h2(stream));
     let begun = Instant::now();
     let report = asked_for_h2(&server, Duration::from_secs(30));
     for row in &report.rows {
         let Http2::NotServed(why) = http2(row) else {
             panic!("{report}");
         };
-        // rustls has a limit of its own.
+        // rustls has its own limit.
         let own = row.client == Client::Rustls && why == "message buffer full";
-        assert!(own || why == "no end to what TLS says for itself", "{why}");
+        assert!(own || why == "no end to TLS's own messages", "{why}");
     }
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
 
-/// A certificate holds what its maker likes.
+/// A certificate holds arbitrary names.
 #[test]
-fn names_in_a_certificate_are_shown_in_one_line() {
+fn names_in_a_certificate_are_escaped() {
     const EVIL: &str = "a\x1b[2J\x07\n::error::b";
     let key = rcgen::KeyPair::generate().expect("a key");
     let mut params = rcgen::CertificateParams::default();
@@ -113,8 +97,8 @@ fn names_in_a_certificate_are_shown_in_one_line() {
     let own = PKey::private_key_from_pem(key.serialize_pem().as_bytes()).expect("PEM");
     acceptor.set_private_key(&own).expect("its key");
     let acceptor = acceptor.build();
-    let server = Faulty::start(move |socket| drop(acceptor.accept(socket)));
-    // The issuer is right, the name is not.
+    let server = TestServer::start(move |socket| drop(acceptor.accept(socket)));
+    // The issuer is trusted, the name is wrong.
     let mut options = options(Trust::Pem(certificate.pem().into()));
     options.offers = vec![Offer::none()];
     let report = probe_blocking(server.addr, "localhost", &options).expect("a report");
@@ -131,7 +115,7 @@ fn names_in_a_certificate_are_shown_in_one_line() {
 }
 
 #[test]
-fn a_server_that_wants_certificates_of_clients_is_not_accused() {
+fn a_server_that_requires_client_certificates_is_not_judged() {
     for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
         let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).expect("OpenSSL");
         let certificate = X509::from_pem(CERTIFICATE.pem.as_bytes()).expect("PEM");
@@ -139,10 +123,10 @@ fn a_server_that_wants_certificates_of_clients_is_not_accused() {
         let key = PKey::private_key_from_pem(CERTIFICATE.key.as_bytes()).expect("PEM");
         acceptor.set_private_key(&key).expect("its key");
         acceptor.set_max_proto_version(Some(version)).expect("it");
-        acceptor.set_alpn_select_callback(servers::h2_or_alert);
+        acceptor.set_alpn_select_callback(server::h2_or_alert);
         acceptor.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
         let acceptor = acceptor.build();
-        let server = Faulty::start(move |socket| drop(acceptor.accept(socket)));
+        let server = TestServer::start(move |socket| drop(acceptor.accept(socket)));
         let report = report(server.addr);
         let alert = match version {
             SslVersion::TLS1_3 => 116,
@@ -159,14 +143,14 @@ fn a_server_that_wants_certificates_of_clients_is_not_accused() {
 }
 
 /// Reads the ClientHello, answers these bytes and closes.
-fn answers(bytes: Vec<u8>) -> Faulty {
-    Faulty::start(move |mut socket| {
+fn answers(bytes: Vec<u8>) -> TestServer {
+    TestServer::start(move |mut socket| {
         let _ = socket.read(&mut [0; 4096]);
         let _ = socket.write_all(&bytes);
     })
 }
 
-/// What each client says to a server that always answers these bytes.
+/// The rows of a server that always answers these bytes.
 fn outcomes(bytes: &[&[u8]]) -> Vec<(Client, Outcome, Verdict)> {
     let server = answers(bytes.concat());
     let report = hasty_report(server.addr);
@@ -178,7 +162,7 @@ fn outcomes(bytes: &[&[u8]]) -> Vec<(Client, Outcome, Verdict)> {
 const ALERT_120: &[u8] = &[21, 3, 3, 0, 2, 2, 120];
 
 #[test]
-fn what_is_rejected_before_an_alert_is_not_hidden_by_it() {
+fn an_invalid_answer_counts_before_a_later_alert() {
     let rubbish = b"\x16\x03\x03\0\x04\xff\0\0\0";
     for (client, outcome, verdict) in outcomes(&[rubbish, ALERT_120]) {
         if client != Client::Raw {
@@ -192,8 +176,8 @@ fn what_is_rejected_before_an_alert_is_not_hidden_by_it() {
 }
 
 #[test]
-fn a_server_without_tls_1_2_is_not_accused() {
-    let mut hello = servers::server_hello(false);
+fn a_server_without_tls_1_2_is_not_judged() {
+    let mut hello = server::server_hello(false);
     // TLS 1.1 and a suite that it has.
     (hello[2], hello[10]) = (2, 2);
     let suite = 5 + 4 + 2 + 32 + 1;
@@ -207,11 +191,11 @@ fn a_server_without_tls_1_2_is_not_accused() {
     }
 }
 
-/// A ServerHello alone takes no offer.
+/// A ServerHello alone does not accept the offer.
 #[test]
-fn a_server_that_stops_halfway_has_closed() {
+fn a_server_hello_alone_is_a_close() {
     for tls_1_3 in [false, true] {
-        for (client, outcome, _) in outcomes(&[&servers::server_hello(tls_1_3)]) {
+        for (client, outcome, _) in outcomes(&[&server::server_hello(tls_1_3)]) {
             if client == Client::Raw {
                 assert_eq!(outcome, Outcome::Closed);
             }
@@ -221,11 +205,11 @@ fn a_server_that_stops_halfway_has_closed() {
 
 /// Under TLS 1.2 the alert may come behind the ServerHello, in a write of its own.
 #[test]
-fn an_alert_behind_the_server_hello_is_waited_for() {
-    let server = Faulty::start(|mut socket| {
+fn waits_for_an_alert_behind_the_server_hello() {
+    let server = TestServer::start(|mut socket| {
         let mut hello = [0; 4096];
         let _ = socket.read(&mut hello);
-        let _ = socket.write_all(&servers::server_hello(false));
+        let _ = socket.write_all(&server::server_hello(false));
         socket.set_nodelay(true).expect("an option");
         let _ = socket.write_all(&[21, 3, 3, 0, 2, 2, 50]);
     });
@@ -236,20 +220,19 @@ fn an_alert_behind_the_server_hello_is_waited_for() {
     }
 }
 
-/// What a server encrypts that has TLS 1.3 only is an answer that was taken when it is too long
-/// for an alert.
+/// An encrypted answer that is too long for an alert accepts the offer.
 #[test]
-fn a_long_flight_under_tls_1_3_is_no_alert() {
+fn a_long_flight_under_tls_1_3_is_negotiated() {
     for (length, negotiated) in [(100_u16, false), (2000, true)] {
-        let mut flight = servers::server_hello(true);
+        let mut flight = server::server_hello(true);
         flight.extend([23, 3, 3]);
         flight.extend(length.to_be_bytes());
         flight.extend(vec![7; usize::from(length)]);
         let flight = Arc::new(flight);
-        let server = Faulty::start(move |mut socket| {
+        let server = TestServer::start(move |mut socket| {
             let mut hello = [0; 4096];
             let n = socket.read(&mut hello).unwrap_or(0);
-            let _ = match servers::offers_tls_1_3(&hello[..n]) {
+            let _ = match server::offers_tls_1_3(&hello[..n]) {
                 true => socket.write_all(&flight),
                 false => socket.write_all(&[21, 3, 3, 0, 2, 2, 70]),
             };
@@ -274,65 +257,64 @@ fn reset(socket: TcpStream) {
 
 #[test]
 fn a_reset_is_a_close() {
-    let server = Faulty::start(|socket| {
-        // With the ClientHello read, and not.
+    let server = TestServer::start(|socket| {
+        // The ClientHello stays unread.
         let _ = socket.peek(&mut [0; 4096]);
         reset(socket);
     });
     let report = report(server.addr);
-    let closed = |row: &corelane::probe::Row| row.outcome == Outcome::Closed;
+    let closed = |row: &Row| row.outcome == Outcome::Closed;
     assert!(report.rows.iter().all(closed), "{report}");
 }
 
-/// It drops every other connection; the answer counts.
+/// A server that drops every other connection: its answer counts.
 #[test]
-fn a_connection_that_is_dropped_once_is_made_again() {
-    let acceptor = servers::acceptor(Some(servers::h2_or_alert), None);
+fn connects_again_after_one_drop() {
+    let acceptor = server::acceptor(Some(server::h2_or_alert), None);
     let asked = AtomicUsize::new(0);
-    let server = Faulty::start(move |mut socket| {
+    let server = TestServer::start(move |mut socket| {
         let mut hello = [0; 4096];
         let n = socket.peek(&mut hello).unwrap_or(0);
-        if !servers::is_by_hand(&hello[..n]) {
+        if !server::is_raw(&hello[..n]) {
             let accepted = acceptor.accept(socket);
-            drop(accepted.map(|mut stream| servers::h2(&mut stream)));
+            drop(accepted.map(|mut stream| server::h2(&mut stream)));
         } else if asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
             reset(socket);
         } else {
             let _ = socket.write_all(&[21, 3, 3, 0, 2, 2, 50]);
-            servers::wait(&mut socket);
+            server::wait(&mut socket);
         }
     });
     let report = report(server.addr);
     for row in malformed_rows(&report) {
         assert_eq!(row.outcome, Outcome::Alert(50), "{report}");
     }
-    // One that always drops them is caught.
-    let acceptor = servers::acceptor(Some(servers::h2_or_alert), None);
-    let server = Faulty::start(move |socket| {
+    // A server that always drops them violates.
+    let acceptor = server::acceptor(Some(server::h2_or_alert), None);
+    let server = TestServer::start(move |socket| {
         let mut hello = [0; 4096];
         let n = socket.peek(&mut hello).unwrap_or(0);
-        if !servers::is_by_hand(&hello[..n]) {
+        if !server::is_raw(&hello[..n]) {
             let accepted = acceptor.accept(socket);
-            drop(accepted.map(|mut stream| servers::h2(&mut stream)));
+            drop(accepted.map(|mut stream| server::h2(&mut stream)));
         }
     });
-    let report = super::report(server.addr);
-    malformed_rows(&report)
-        .for_each(|row| super::assert_violates(row, "closed on a malformed offer"));
+    let report = crate::ask::report(server.addr);
+    malformed_rows(&report).for_each(|row| assert_violates(row, "closed on a malformed offer"));
 }
 
-/// An older server that closes where it should say that it has no TLS 1.3.
+/// An older server that closes instead of sending protocol_version.
 #[test]
-fn a_version_that_is_not_there_is_no_missing_alert() {
-    let acceptor = servers::acceptor(Some(servers::always_http_1_1), Some(SslVersion::TLS1_2));
-    let server = Faulty::start(move |socket| {
+fn a_close_for_a_missing_version_is_not_judged() {
+    let acceptor = server::acceptor(Some(server::always_http_1_1), Some(SslVersion::TLS1_2));
+    let server = TestServer::start(move |socket| {
         let mut hello = [0; 4096];
         let n = socket.peek(&mut hello).unwrap_or(0);
         // supported_versions with TLS 1.3 alone.
         let only_1_3 = b"\0\x2b\0\x03\x02\x03\x04";
         if !hello[..n].windows(7).any(|bytes| bytes == only_1_3) {
             let accepted = acceptor.accept(socket);
-            drop(accepted.map(|mut stream| servers::http_1_1(&mut stream)));
+            drop(accepted.map(|mut stream| server::http_1_1(&mut stream)));
         }
     });
     let report = report(server.addr);
@@ -345,7 +327,7 @@ fn a_version_that_is_not_there_is_no_missing_alert() {
 
 /// A certificate of version 1, which webpki does not read.
 #[test]
-fn any_certificate_means_any() {
+fn trust_any_accepts_a_version_1_certificate() {
     let key = PKey::from_rsa(Rsa::generate(2048).expect("a key")).expect("a key");
     let mut name = X509NameBuilder::new().expect("a name");
     name.append_entry_by_text("CN", "v1").expect("a name");
@@ -369,11 +351,11 @@ fn any_certificate_means_any() {
         .set_certificate(&certificate.build())
         .expect("a certificate");
     acceptor.set_private_key(&key).expect("its key");
-    acceptor.set_alpn_select_callback(servers::h2_or_alert);
+    acceptor.set_alpn_select_callback(server::h2_or_alert);
     let acceptor = acceptor.build();
-    let server = Faulty::start(move |socket| {
+    let server = TestServer::start(move |socket| {
         let accepted = acceptor.accept(socket);
-        drop(accepted.map(|mut stream| servers::h2(&mut stream)));
+        drop(accepted.map(|mut stream| server::h2(&mut stream)));
     });
     let report = report(server.addr);
     for row in h2_rows(&report) {
@@ -381,17 +363,17 @@ fn any_certificate_means_any() {
     }
 }
 
-/// A server that stalls after the first answer costs no time-out for each offer.
+/// A server that stalls after the first answer.
 #[test]
-fn a_server_that_stalls_is_not_asked_for_ever() {
-    let acceptor = servers::acceptor(Some(servers::h2_or_alert), None);
+fn stops_after_three_time_outs() {
+    let acceptor = server::acceptor(Some(server::h2_or_alert), None);
     let asked = AtomicUsize::new(0);
-    let server = Faulty::start(move |mut socket| {
+    let server = TestServer::start(move |mut socket| {
         if asked.fetch_add(1, Ordering::Relaxed) > 0 {
-            return servers::wait(&mut socket);
+            return server::wait(&mut socket);
         }
         let accepted = acceptor.accept(socket);
-        drop(accepted.map(|mut stream| servers::h2(&mut stream)));
+        drop(accepted.map(|mut stream| server::h2(&mut stream)));
     });
     let report = hasty_report(server.addr);
     assert!(report.is_reachable());

@@ -1,4 +1,4 @@
-//! Servers that misbehave, each named for how.
+//! Servers, most of which misbehave: each function is named for how.
 
 use std::{
     io::{self, Read, Write},
@@ -8,24 +8,31 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use openssl::{
     pkey::PKey,
-    ssl::{AlpnError, SslAcceptor, SslMethod, SslRef, SslVersion, select_next_proto},
+    ssl::{
+        AlpnError, SslAcceptor, SslAcceptorBuilder, SslMethod, SslRef, SslVersion,
+        select_next_proto,
+    },
     x509::X509,
 };
 use sha2::Digest;
 
-use crate::common::{certs::CERTIFICATE, client::DEADLINE};
+use crate::certificate::CERTIFICATE;
+
+/// How long a test may wait for a read: far longer than any takes, so that only a hang meets it.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A listener on loopback with a thread for each connection.
-pub struct Faulty {
+pub struct TestServer {
     pub addr: SocketAddr,
     ended: Arc<AtomicBool>,
 }
 
-impl Faulty {
+impl TestServer {
     pub fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
         Self::on(Ipv4Addr::LOCALHOST.into(), serve).expect("loopback")
     }
@@ -34,7 +41,7 @@ impl Faulty {
         Self::at(TcpListener::bind((ip, 0))?, serve)
     }
 
-    /// Takes next to nothing from who does not wait for it to be read.
+    /// With windows so small that the client's writes block until the server reads.
     pub fn with_small_windows(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
         let socket = socket.expect("a socket");
@@ -67,7 +74,7 @@ impl Faulty {
         Ok(Self { addr, ended })
     }
 
-    /// OpenSSL with this choice of protocols; what is sealed with it is up to `serve`.
+    /// OpenSSL that chooses the protocol so; `serve` gets the stream.
     pub fn tls(
         choose: Option<Choose>,
         serve: impl Fn(&mut dyn Stream) + Send + Sync + 'static,
@@ -81,7 +88,38 @@ impl Faulty {
     }
 }
 
-impl Drop for Faulty {
+/// rustls with the certificate for localhost and `h2`. It sends an alert for ALPN behind its
+/// ServerHello, encrypted under TLS 1.3.
+pub fn rustls(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    tickets: usize,
+    serve: impl Fn(&mut dyn Stream) + Send + Sync + 'static,
+) -> TestServer {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let mut config = rustls::ServerConfig::builder_with_provider(provider.into())
+        .with_protocol_versions(versions)
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CERTIFICATE.der.clone().into()],
+            rustls::pki_types::PrivatePkcs8KeyDer::from(CERTIFICATE.key_der()).into(),
+        )
+        .expect("a certificate");
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.send_tls13_tickets = tickets;
+    let config = Arc::new(config);
+    TestServer::start(move |socket| {
+        let session = rustls::ServerConnection::new(Arc::clone(&config)).expect("a session");
+        serve(&mut rustls::StreamOwned::new(session, socket));
+    })
+}
+
+/// OpenSSL that serves `h2` and nothing else, as it should.
+pub fn good() -> TestServer {
+    TestServer::tls(Some(h2_or_alert), h2)
+}
+
+impl Drop for TestServer {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
         // The listener waits for a connection.
@@ -95,20 +133,28 @@ impl<T: Read + Write> Stream for T {}
 
 pub type Choose = for<'a> fn(&mut SslRef, &'a [u8]) -> Result<&'a [u8], AlpnError>;
 
-pub fn acceptor(choose: Option<Choose>, most: Option<SslVersion>) -> SslAcceptor {
-    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).expect("OpenSSL");
-    let certificate = X509::from_pem(CERTIFICATE.pem.as_bytes()).expect("PEM");
-    let key = PKey::private_key_from_pem(CERTIFICATE.key.as_bytes()).expect("PEM");
-    acceptor.set_certificate(&certificate).expect("certificate");
-    acceptor.set_private_key(&key).expect("its key");
-    acceptor.set_max_proto_version(most).expect("a version");
+pub fn acceptor(choose: Option<Choose>, max_version: Option<SslVersion>) -> SslAcceptor {
+    let mut acceptor = builder(&CERTIFICATE.pem, &CERTIFICATE.key);
+    acceptor
+        .set_max_proto_version(max_version)
+        .expect("a version");
     if let Some(choose) = choose {
         acceptor.set_alpn_select_callback(choose);
     }
     acceptor.build()
 }
 
-/// As RFC 7301 wants it.
+/// OpenSSL with this certificate and key, both PEM.
+pub fn builder(certificate: &str, key: &str) -> SslAcceptorBuilder {
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).expect("OpenSSL");
+    let certificate = X509::from_pem(certificate.as_bytes()).expect("PEM");
+    acceptor.set_certificate(&certificate).expect("certificate");
+    let key = PKey::private_key_from_pem(key.as_bytes()).expect("PEM");
+    acceptor.set_private_key(&key).expect("its key");
+    acceptor
+}
+
+/// As RFC 7301 requires.
 pub fn h2_or_alert<'a>(_: &mut SslRef, offered: &'a [u8]) -> Result<&'a [u8], AlpnError> {
     select_next_proto(b"\x02h2", offered).ok_or(AlpnError::ALERT_FATAL)
 }
@@ -126,110 +172,110 @@ const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
 const SETTINGS_ACK: &[u8] = b"\0\0\0\x04\x01\0\0\0\0";
 /// END_STREAM and END_HEADERS on stream 1; `:status: 200` from the static table.
 const HEADERS_200: &[u8] = b"\0\0\x01\x01\x05\0\0\0\x01\x88";
-/// INADEQUATE_SECURITY, and what it says for debugging.
+/// INADEQUATE_SECURITY, with debug data.
 const GOAWAY: &[u8] = b"\0\0\x0c\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0cbye\x1b";
 /// REFUSED_STREAM on stream 1.
 const RST_STREAM: &[u8] = b"\0\0\x04\x03\0\0\0\0\x01\0\0\0\x07";
 /// `:status: 999`, a literal.
 const HEADERS_999: &[u8] = b"\0\0\x05\x01\x05\0\0\0\x01\x08\x03999";
 
-/// What the client says at once.
-fn hear(stream: &mut dyn Stream) {
+/// Reads what the client sends first.
+fn read_once(stream: &mut dyn Stream) {
     let _ = stream.read(&mut [0; 4096]);
 }
 
-/// Until the client closes.
+/// Reads until the client closes.
 pub fn wait(stream: &mut dyn Stream) {
     while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {}
 }
 
-fn say(stream: &mut dyn Stream, what: &[u8]) {
+fn send(stream: &mut dyn Stream, what: &[u8]) {
     let _ = stream.write_all(what);
     let _ = stream.flush();
 }
 
 /// As much HTTP/2 as one GET needs.
 pub fn h2(stream: &mut dyn Stream) {
-    say(stream, SETTINGS);
-    hear(stream);
-    say(stream, SETTINGS_ACK);
-    say(stream, HEADERS_200);
+    send(stream, SETTINGS);
+    read_once(stream);
+    send(stream, SETTINGS_ACK);
+    send(stream, HEADERS_200);
     wait(stream);
 }
 
 pub fn http_1_1(stream: &mut dyn Stream) {
-    hear(stream);
-    say(
+    read_once(stream);
+    send(
         stream,
         b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n",
     );
 }
 
 pub fn only_settings(stream: &mut dyn Stream) {
-    say(stream, SETTINGS);
+    send(stream, SETTINGS);
     wait(stream);
 }
 
 pub fn goaway(stream: &mut dyn Stream) {
-    hear(stream);
+    read_once(stream);
     // The header first.
-    say(stream, &GOAWAY[..9]);
-    say(stream, &GOAWAY[9..]);
+    send(stream, &GOAWAY[..9]);
+    send(stream, &GOAWAY[9..]);
     wait(stream);
 }
 
-/// NO_ERROR, with more for debugging than anyone wants to read.
+/// NO_ERROR, with nine thousand bytes of debug data.
 pub fn settings_then_goaway(stream: &mut dyn Stream) {
-    say(stream, SETTINGS);
-    hear(stream);
+    send(stream, SETTINGS);
+    read_once(stream);
     let mut goaway = b"\0\x23\x30\x07\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec();
     goaway.extend(b"later ".repeat(1501));
     goaway.truncate(9 + 0x2330);
-    say(stream, &goaway);
+    send(stream, &goaway);
     wait(stream);
 }
 
 pub fn settings_then_reset(stream: &mut dyn Stream) {
-    say(stream, SETTINGS);
-    hear(stream);
-    say(stream, SETTINGS_ACK);
-    say(stream, RST_STREAM);
+    send(stream, SETTINGS);
+    read_once(stream);
+    send(stream, SETTINGS_ACK);
+    send(stream, RST_STREAM);
     wait(stream);
 }
 
 pub fn settings_then_close(stream: &mut dyn Stream) {
-    say(stream, SETTINGS);
-    hear(stream);
+    send(stream, SETTINGS);
+    read_once(stream);
 }
 
 pub fn odd_status(stream: &mut dyn Stream) {
-    say(stream, SETTINGS);
-    hear(stream);
-    say(stream, SETTINGS_ACK);
-    say(stream, HEADERS_999);
+    send(stream, SETTINGS);
+    read_once(stream);
+    send(stream, SETTINGS_ACK);
+    send(stream, HEADERS_999);
     wait(stream);
 }
 
 pub fn close(stream: &mut dyn Stream) {
-    hear(stream);
+    read_once(stream);
 }
 
-/// Wants many answers and does not take them.
+/// Asks for many answers and does not read them.
 pub fn pings(stream: &mut dyn Stream) {
-    say(stream, SETTINGS);
-    say(stream, &b"\0\0\x08\x06\0\0\0\0\0corelane".repeat(3700));
+    send(stream, SETTINGS);
+    send(stream, &b"\0\0\x08\x06\0\0\0\0\0corelane".repeat(3700));
 }
 
-/// More than anyone reads.
+/// Sends without an end.
 pub fn flood(stream: &mut dyn Stream) {
-    say(stream, SETTINGS);
-    // PING with an acknowledgement that nobody asked for.
+    send(stream, SETTINGS);
+    // Acknowledgements of PINGs that the client did not send.
     let ping = b"\0\0\x08\x06\x01\0\0\0\0corelane".repeat(1000);
     while stream.write_all(&ping).is_ok() {}
 }
 
-/// A ClientHello that was made by hand.
-pub fn is_by_hand(hello: &[u8]) -> bool {
+/// Whether the raw client made the ClientHello.
+pub fn is_raw(hello: &[u8]) -> bool {
     const RANDOM: &[u8] = b"corelane probes your ALPN answer";
     hello.windows(RANDOM.len()).any(|bytes| bytes == RANDOM)
 }

@@ -1,0 +1,137 @@
+//! The outcome of one offer.
+
+use std::fmt;
+
+use corelane::{
+    ProtocolName,
+    tls::{CipherSuite, TlsVersion},
+};
+
+use super::alerts::NamedAlert;
+
+/// How a connection ended that made one offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The handshake was completed.
+    #[non_exhaustive]
+    Negotiated {
+        /// The protocol that the server chose; `None` if it sent no ALPN extension.
+        alpn_protocol: Option<ProtocolName>,
+        /// The version of TLS.
+        tls_version: Option<TlsVersion>,
+        /// The cipher suite.
+        cipher_suite: Option<CipherSuite>,
+        /// How the server answered HTTP/2. The prober speaks HTTP/2 where `h2` was negotiated, and
+        /// where no protocol was offered and none was chosen: some servers accept HTTP/2 with prior
+        /// knowledge there (RFC 9113 section 3.3).
+        http2: Option<Http2>,
+    },
+    /// The server sent this fatal alert (RFC 8446 section 6.2).
+    Alert(u8),
+    /// The server's answer behind its ServerHello is encrypted, as TLS 1.3 requires, and may be an
+    /// alert: [`Client::Raw`](crate::Client::Raw) cannot tell. It asks again under TLS 1.2, so this
+    /// outcome remains for servers that have TLS 1.3 only.
+    Encrypted,
+    /// The server closed or reset the connection without an alert.
+    Closed,
+    /// The answer is not TLS; how it begins.
+    NotTls(String),
+    /// A client has to refuse the answer; why.
+    Invalid(String),
+    /// This client cannot do what the server requires, and another could; why.
+    Incompatible(String),
+    /// The server's certificate is not trusted; why.
+    Untrusted(String),
+    /// The server did not answer in time.
+    TimedOut,
+    /// There was no connection to the server; why.
+    Unreachable(String),
+    /// This client cannot make this offer; why.
+    Unsupported(String),
+}
+
+/// How the server answered HTTP/2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Http2 {
+    /// SETTINGS were exchanged, and the server answered a GET with this status.
+    Served(u16),
+    /// The server began with SETTINGS and did not answer the GET; why.
+    Spoken(String),
+    /// The server sent no SETTINGS; what it sent instead.
+    NotServed(String),
+}
+
+impl Outcome {
+    /// The server answered with a version that no client here has.
+    pub(crate) fn below_tls_1_2(version: TlsVersion) -> Self {
+        Self::Incompatible(format!(
+            "the server has {version} only, this client TLS 1.2"
+        ))
+    }
+
+    /// Whether the server answered in TLS, even if the answer is wrong.
+    pub(crate) fn is_tls(&self) -> bool {
+        !matches!(
+            self,
+            Self::Closed
+                | Self::NotTls(_)
+                | Self::TimedOut
+                | Self::Unreachable(_)
+                | Self::Unsupported(_)
+        )
+    }
+}
+
+/// `h2, TLS 1.3, TLS_AES_128_GCM_SHA256, GET 200`, `alert 120 no_application_protocol`, `closed`.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Negotiated {
+                alpn_protocol,
+                tls_version,
+                cipher_suite,
+                http2,
+            } => {
+                match alpn_protocol {
+                    Some(name) => write!(f, "{name}")?,
+                    None => f.write_str("no ALPN")?,
+                }
+                if let Some(version) = tls_version {
+                    write!(f, ", {version}")?;
+                }
+                if let Some(suite) = cipher_suite {
+                    write!(f, ", {suite}")?;
+                }
+                match (http2, alpn_protocol) {
+                    (Some(Http2::Served(status)), Some(_)) => write!(f, ", GET {status}"),
+                    (Some(Http2::Served(status)), None) => {
+                        write!(f, ", HTTP/2 all the same: GET {status}")
+                    }
+                    (Some(Http2::NotServed(what)), Some(_)) => {
+                        write!(f, ", HTTP/2 NOT SERVED: {what}")
+                    }
+                    (Some(Http2::Spoken(why)), Some(_)) => {
+                        write!(f, ", HTTP/2 spoken, GET not answered: {why}")
+                    }
+                    (Some(Http2::Spoken(why)), None) => {
+                        write!(f, ", HTTP/2 all the same, GET not answered: {why}")
+                    }
+                    // Without ALPN the server did not promise HTTP/2.
+                    (Some(Http2::NotServed(_)), None) | (None, _) => Ok(()),
+                }
+            }
+            Self::Alert(description) => write!(f, "alert {}", NamedAlert(*description)),
+            Self::Encrypted => f.write_str("encrypted, perhaps an alert"),
+            Self::Closed => f.write_str("closed"),
+            Self::NotTls(what) => write!(f, "no TLS: {what}"),
+            Self::Incompatible(why) => write!(f, "incompatible: {why}"),
+            Self::Invalid(what) => write!(f, "invalid: {what}"),
+            Self::Untrusted(why) => write!(f, "untrusted: {why}"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Unreachable(why) => write!(f, "unreachable: {why}"),
+            Self::Unsupported(why) => write!(f, "not offered: {why}"),
+        }
+    }
+}

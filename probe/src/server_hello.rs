@@ -1,0 +1,94 @@
+//! The ServerHello as it is on the wire (RFC 8446 section 4.1.3), read for what TLS libraries do not
+//! report.
+
+use corelane::{
+    ProtocolName,
+    tls::{CipherSuite, TlsVersion},
+};
+use tls_parser::{TlsMessageHandshake, parse_tls_handshake_msg_server_hello};
+
+pub(crate) struct ServerHello {
+    pub(crate) version: TlsVersion,
+    pub(crate) cipher_suite: CipherSuite,
+    /// Below TLS 1.3 only: TLS 1.3 has it in the EncryptedExtensions.
+    pub(crate) alpn_protocol: Option<ProtocolName>,
+    /// A HelloRetryRequest: the server wants another ClientHello.
+    pub(crate) is_retry: bool,
+}
+
+const SERVER_HELLO: u8 = 2;
+
+const ALPN: u16 = 16;
+const SUPPORTED_VERSIONS: u16 = 43;
+
+/// The `random` of a HelloRetryRequest: the SHA-256 of "HelloRetryRequest" (RFC 8446 section 4.1.3).
+const RETRY: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+/// Parses the ServerHello that these handshake messages begin with.
+pub(crate) fn parse(messages: &[u8]) -> Option<ServerHello> {
+    let [SERVER_HELLO, a, b, c, message @ ..] = messages else {
+        return None;
+    };
+    let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+    let (_, TlsMessageHandshake::ServerHello(hello)) =
+        parse_tls_handshake_msg_server_hello(message.get(..length)?).ok()?
+    else {
+        return None;
+    };
+    let mut version = TlsVersion(hello.version.0);
+    let mut alpn_protocol = None;
+    let mut extensions = hello.ext.unwrap_or_default();
+    // One by one: a malformed extension must not hide the next.
+    while let [a, b, c, d, behind @ ..] = extensions {
+        let length = usize::from(u16::from_be_bytes([*c, *d]));
+        let (body, next) = behind.split_at_checked(length)?;
+        match (u16::from_be_bytes([*a, *b]), body) {
+            // TLS 1.3 has its version here (RFC 8446 section 4.2.1).
+            (SUPPORTED_VERSIONS, [high, low]) => {
+                version = TlsVersion(u16::from_be_bytes([*high, *low]));
+            }
+            // A list of one name.
+            (ALPN, [_, _, length, name @ ..]) => {
+                let name = name.get(..usize::from(*length));
+                alpn_protocol = name.and_then(|name| ProtocolName::new(name).ok());
+            }
+            _ => {}
+        }
+        extensions = next;
+    }
+    Some(ServerHello {
+        version,
+        cipher_suite: CipherSuite(hello.cipher.0),
+        alpn_protocol,
+        is_retry: hello.random == RETRY,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(extensions: &[u8]) -> Vec<u8> {
+        let mut body = vec![3, 3];
+        body.extend([7; 32]);
+        body.extend([0, 0x13, 0x01, 0, 0, extensions.len() as u8]);
+        body.extend(extensions);
+        let mut message = vec![SERVER_HELLO, 0, 0, body.len() as u8];
+        message.extend(body);
+        message
+    }
+
+    #[test]
+    fn a_bad_extension_does_not_hide_the_next() {
+        // ALPN without a name, then supported_versions.
+        let bad = message(b"\0\x10\0\x01\xff\0\x2b\0\x02\x03\x04");
+        let hello = parse(&bad).expect("a ServerHello");
+        assert_eq!(hello.version, TlsVersion::TLS_1_3);
+        assert!(hello.alpn_protocol.is_none());
+        // An extension that is longer than the message.
+        assert!(parse(&message(b"\0\x10\0\x09\xff")).is_none());
+    }
+}
