@@ -73,7 +73,7 @@ const OWN_RULES: [&str; 8] = [
 ];
 
 #[test]
-fn our_server_is_as_it_should_be() {
+fn our_server_conforms_on_each_backend() {
     for (backend, compiled_in) in [
         ("rustls", cfg!(feature = "rustls")),
         ("native-tls", cfg!(feature = "native-tls")),
@@ -91,7 +91,7 @@ fn our_server_is_as_it_should_be() {
 }
 
 #[test]
-fn our_server_that_allows_no_alpn() {
+fn our_server_that_allows_no_alpn_serves_h2() {
     let served = Served::start("allow", &["--alpn-missing", "allow"]);
     let rules = ["--expect", "none=h2", "--expect", "malformed=alert"];
     served.asked(&rules).ends_with(0);
@@ -102,7 +102,7 @@ fn our_server_that_allows_no_alpn() {
 }
 
 #[test]
-fn a_rule_that_falls_short_is_shown_with_its_row() {
+fn a_broken_rule_is_shown_with_its_row() {
     let served = Served::start("short", &[]);
     served
         .asked(&["--expect", "h2", "--expect", "http/1.1=http/1.1"])
@@ -123,7 +123,7 @@ fn a_rule_about_another_offer_adds_it() {
 }
 
 #[test]
-fn json_is_by_its_schema() {
+fn json_matches_its_schema() {
     let served = Served::start("json", &[]);
     let held = served.asked(&["--format", "json"]).ends_with(0);
     let held = valid(&held.out);
@@ -200,7 +200,7 @@ fn tap_has_a_point_for_each_row_and_rule() {
 }
 
 #[test]
-fn a_certificate_that_is_not_trusted() {
+fn an_untrusted_certificate_falls_short_with_advice() {
     let served = Served::start("trust", &[]);
     let addr = served.addr();
     let plain = ["localhost", "--connect", &addr];
@@ -220,7 +220,7 @@ fn a_certificate_that_is_not_trusted() {
 }
 
 #[test]
-fn the_address_itself_may_be_asked() {
+fn the_target_may_be_an_address() {
     let served = Served::start("address", &[]);
     let (addr, cert) = (served.addr(), served.cert());
     alpn(&[&addr, "--cacert", &cert]).ends_with(0);
@@ -244,7 +244,7 @@ fn the_address_itself_may_be_asked() {
 }
 
 #[test]
-fn over_ipv6() {
+fn connects_over_ipv6() {
     if TcpListener::bind("[::1]:0").is_err() {
         return;
     }
@@ -256,7 +256,7 @@ fn over_ipv6() {
 }
 
 #[test]
-fn one_client_alone() {
+fn client_limits_the_rows() {
     let served = Served::start("client", &[]);
     let client = match cfg!(feature = "rustls") {
         true => "rustls",
@@ -279,7 +279,7 @@ fn one_client_alone() {
 }
 
 #[test]
-fn it_waits_until_the_server_is_up() {
+fn wait_ends_when_the_server_is_up() {
     let addr = free_port().to_string();
     let mut asking = command(&["alpn", &addr, "--insecure", "--wait", "60"])
         .stdout(Stdio::null())

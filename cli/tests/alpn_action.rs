@@ -59,7 +59,7 @@ impl Drop for Action {
 }
 
 #[test]
-fn what_a_server_says_is_no_command_to_the_runner() {
+fn text_from_the_server_is_no_workflow_command() {
     let action = Action::new("hostile");
     let mut tokens = Vec::new();
     for _ in 0..2 {
@@ -103,7 +103,7 @@ fn inputs_become_arguments() {
 }
 
 #[test]
-fn wrong_inputs_are_told_before_anything_is_run() {
+fn wrong_inputs_fail_before_the_command_runs() {
     let action = Action::new("wrong");
     for (input, value) in [("INSECURE", "yes"), ("OUTPUT", "no/such/directory/report")] {
         let output = action.run(&[(input, value)]);

@@ -17,7 +17,7 @@ use support::{
 };
 
 #[test]
-fn a_server_that_is_not_there() {
+fn a_closed_port_is_unreachable() {
     let addr = free_port().to_string();
     alpn(&[&addr]).ends_with(2).complains(&addr);
     alpn(&["localhost", "--connect", &addr])
@@ -36,7 +36,7 @@ fn a_server_that_is_not_there() {
 }
 
 #[test]
-fn a_server_that_never_answers() {
+fn a_server_that_never_answers_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let addr = listener.local_addr().expect("bound").to_string();
     let asked = alpn(&[&addr, "--timeout", "0.5"])
@@ -60,12 +60,12 @@ fn sends(bytes: &'static [u8]) -> String {
 }
 
 #[test]
-fn a_server_that_closes_proves_nothing() {
+fn a_server_that_only_closes_falls_short() {
     alpn(&[&sends(b"")]).ends_with(1).prints("closed");
 }
 
 #[test]
-fn a_port_without_tls() {
+fn a_port_without_tls_is_unreachable() {
     let addr = sends(b"220 mail ESMTP\x1b[2J\r\n");
     let said = "it answered `220 mail ESMTP\\x1b[2J`";
     alpn(&[&addr]).ends_with(2).complains(said);
@@ -87,7 +87,7 @@ fn a_port_without_tls() {
 /// Without rules it is a failure when nothing at all was negotiated.
 #[test]
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-fn a_server_that_takes_nothing() {
+fn a_server_that_refuses_every_offer_falls_short() {
     for (alert, note) in [
         (120, "is `h2` or `http/1.1` configured?"),
         (112, "knows no name 127.0.0.1: give another (--servername)"),
@@ -109,7 +109,7 @@ fn a_server_that_takes_nothing() {
 }
 
 #[test]
-fn a_rule_that_no_client_can_try_does_not_hold() {
+fn a_rule_without_a_client_does_not_hold() {
     let addr = sends(b"\x15\x03\x03\0\x02\x02\x32");
     let args = [&addr, "--client", "raw", "--expect", "malformed=alert:50"];
     alpn(&args).ends_with(0).prints("1 of 1 rules hold");
@@ -126,7 +126,7 @@ fn a_rule_that_no_client_can_try_does_not_hold() {
 }
 
 #[test]
-fn colours_are_for_terminals() {
+fn colours_only_on_terminals() {
     let addr = sends(b"");
     let line = format!("{} alpn {addr}", env!("CARGO_BIN_EXE_corelane"));
     let on_terminal = |no_colour: &str, term: &str| {
@@ -150,7 +150,7 @@ fn colours_are_for_terminals() {
 }
 
 #[test]
-fn waiting_in_vain_ends() {
+fn wait_ends_at_its_limit() {
     let addr = free_port().to_string();
     let asked = alpn(&[&addr, "--wait", "0.5"])
         .ends_with(2)
@@ -173,7 +173,7 @@ fn waiting_in_vain_ends() {
 }
 
 #[test]
-fn mistakes_are_explained() {
+fn mistakes_get_advice() {
     for (args, advice) in [
         (&["https://example.org/"][..], "HOST:PORT"),
         (&["example.org:https"], "1 to 65535"),
@@ -210,7 +210,7 @@ fn mistakes_are_explained() {
 }
 
 #[test]
-fn a_client_that_is_not_compiled_in_is_named_with_its_feature() {
+fn a_missing_client_is_named_with_its_feature() {
     for (client, compiled_in) in [
         ("rustls", cfg!(feature = "rustls")),
         ("native-tls", cfg!(feature = "native-tls")),

@@ -68,6 +68,8 @@ fn parse_message(messages: &[u8]) -> Option<ServerHello> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     fn message(extensions: &[u8]) -> Vec<u8> {
@@ -106,5 +108,17 @@ mod tests {
         assert_eq!(hello.version, TlsVersion::TLS_1_3);
         // One that is longer than what is there.
         assert!(parse_message(&message(b"\0\x10\0\x09\xff")).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_messages_do_not_panic(body in vec(any::<u8>(), 0..200), cut in 0_usize..204) {
+            let mut message = vec![SERVER_HELLO, 0, 0, body.len() as u8];
+            message.extend(&body);
+            let (head, tail) = message.split_at(cut.min(message.len()));
+            let flight = [record(head), record(tail)].concat();
+            prop_assert_eq!(parse(&flight).is_some(), parse_message(&message).is_some());
+            parse(&body);
+        }
     }
 }
