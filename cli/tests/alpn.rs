@@ -12,7 +12,7 @@ use support::{
     command,
 };
 
-/// A server, and the file that holds its certificate.
+/// A server and the file with its certificate.
 struct Served {
     server: Corelane,
     dir: PathBuf,
@@ -45,7 +45,7 @@ impl Served {
         self.dir.join("cert.pem").display().to_string()
     }
 
-    /// Asks it as localhost, trusting its certificate.
+    /// Runs `corelane alpn` for localhost, trusting the server's certificate.
     fn asked(&self, args: &[&str]) -> Asked {
         let cert = self.cert();
         let addr = self.addr();

@@ -1,4 +1,4 @@
-//! The GitHub action's script, with a command that prints what a server might want it to.
+//! The GitHub action's script, with a command that prints hostile text from a server.
 
 #![cfg(unix)]
 
@@ -14,8 +14,8 @@ struct Action {
 }
 
 impl Action {
-    /// In the place of the command: shows its arguments, says what is hostile on both streams and
-    /// ends with 1.
+    /// A stand-in for the command: prints its arguments, then hostile text on both streams, and exits
+    /// with 1.
     fn new(name: &str) -> Self {
         let own = format!("corelane-action-{}-{name}", std::process::id());
         let dir = std::env::temp_dir().join(own);

@@ -1,5 +1,4 @@
-//! `corelane alpn` where there is no server, none that speaks TLS, or none to be made out of the
-//! command line.
+//! `corelane alpn` without a server, without TLS, and with a wrong command line.
 
 mod support;
 
@@ -45,7 +44,7 @@ fn a_server_that_never_answers_is_unreachable() {
     assert!(asked.took < Duration::from_secs(10), "{:?}", asked.took);
 }
 
-/// A server that is none: sends these bytes to whoever has sent something, and closes.
+/// A listener that is no TLS server: it answers the first bytes with these and closes.
 fn sends(bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let addr = listener.local_addr().expect("bound").to_string();
@@ -84,7 +83,7 @@ fn a_port_without_tls_is_unreachable() {
     assert_eq!((junit.errors, junit.failures), (junit.tests, 0));
 }
 
-/// Without rules it is a failure when nothing at all was negotiated.
+/// Without rules, a server with which no client completes a handshake falls short.
 #[test]
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn a_server_that_refuses_every_offer_falls_short() {
@@ -118,7 +117,7 @@ fn a_rule_without_a_client_does_not_hold() {
         .ends_with(1)
         .prints("no client")
         .prints("add --client rustls");
-    // What it cannot offer is not listed, and twice is once.
+    // Offers that it cannot make are not listed, and naming it twice changes nothing.
     let args = [&addr, "--client", "raw", "--client", "raw"];
     let asked = alpn(&args);
     assert!(!asked.out.contains("not offered"), "{}", asked.out);

@@ -5,28 +5,29 @@ use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 use clap::{Parser, ValueEnum};
 use corelane_probe::{AddressFamily, Client, Endpoint, Expectation};
 
-/// Offers ALPN to a server, any server, and says what it chose and whether it should have.
+/// Offers ALPN to a server, any server, and judges what it chooses.
 ///
-/// Each client that is compiled in (rustls, native-tls, and one that sends what no library would)
-/// makes every offer. Where h2 is negotiated it is also spoken: some 23 connections, and a GET of /
-/// on many of them. Certificates of clients and STARTTLS are not supported.
+/// Each client that is compiled in makes every offer that it can make: rustls, native-tls, and a raw
+/// client that makes malformed offers. Where the server chooses h2, the client also speaks it. A run
+/// makes some 23 connections and sends GET / on many of them. Client certificates and STARTTLS are
+/// not supported.
 ///
-/// Exit status: 0 when every rule given by --expect holds or, without one, when no answer violates
-/// RFC 7301 or RFC 9113 and every TLS client got a handshake through; 1 when one falls short or,
-/// without a rule, when an answer is missing or a certificate is not trusted; 2 when the server
-/// cannot be reached or does not speak TLS, or the command line is wrong.
+/// Exit status: 0 if every rule given by --expect holds or, without rules, if no answer violates RFC
+/// 7301 or RFC 9113 and every TLS client completes a handshake; 1 if a rule does not hold or, without
+/// rules, if an answer violates an RFC or is missing, or a certificate is not trusted; 2 if the server
+/// is unreachable or does not speak TLS, or the command line is wrong.
 #[derive(Debug, Parser)]
 pub(crate) struct AlpnArgs {
     /// The server; the port is 443 unless given, an IPv6 address goes in brackets.
     #[arg(value_name = "HOST:PORT")]
     pub(crate) target: Target,
 
-    /// What has to be, OFFER=ANSWER, for instance h2=h2 or http/1.1=alert:120; repeatable.
+    /// A rule that has to hold, OFFER=ANSWER, for instance h2=h2 or http/1.1=alert:120; repeatable.
     ///
-    /// OFFER is protocols (h2,http/1.1), none (no ALPN) or malformed; with " (TLS 1.2)" or
-    /// " (TLS 1.3)" behind it, the offer under that version only. ANSWER is the protocol of the offer
-    /// to be chosen, and h2 has to be served too; none; alert, any; alert:120 or
-    /// alert:no_application_protocol, this one; or close. A protocol alone, h2, is short for h2=h2.
+    /// OFFER is protocols (h2,http/1.1), none (no ALPN) or malformed; " (TLS 1.2)" or " (TLS 1.3)"
+    /// behind it limits it to that version. ANSWER is the protocol of the offer that the server has
+    /// to choose (h2 has to be served, too); none; alert (any alert), alert:120 or
+    /// alert:no_application_protocol (this alert); or close. A protocol alone, h2, is short for h2=h2.
     #[arg(long, value_name = "RULE")]
     pub(crate) expect: Vec<Expectation>,
 
@@ -55,7 +56,7 @@ pub(crate) struct AlpnArgs {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
 
-    /// Try again for so long, until the server is up.
+    /// How long to try again until the server is up.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) wait: Option<Duration>,
 
@@ -67,7 +68,7 @@ pub(crate) struct AlpnArgs {
     #[arg(short = '6', long)]
     pub(crate) ipv6: bool,
 
-    /// Who makes the offers; repeatable. [default: all that are compiled in]
+    /// A client that makes the offers; repeatable. [default: all that are compiled in]
     #[arg(long, value_enum, value_name = "CLIENT")]
     pub(crate) client: Vec<ClientArg>,
 }
@@ -116,7 +117,7 @@ pub(crate) enum Format {
 pub(crate) enum ClientArg {
     Rustls,
     NativeTls,
-    /// ClientHellos made by hand.
+    /// A client that makes malformed offers.
     Raw,
 }
 
@@ -151,7 +152,7 @@ impl FromStr for Target {
                 let (host, port) = rest
                     .split_once(']')
                     .ok_or_else(|| format!("{SHAPE}; the bracket is not closed"))?;
-                if !matches!(without_scope(host).parse(), Ok(IpAddr::V6(_))) {
+                if !matches!(without_zone(host).parse(), Ok(IpAddr::V6(_))) {
                     return Err(format!("{SHAPE}; {host:?} is not an IPv6 address"));
                 }
                 match port {
@@ -201,17 +202,17 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// As a server may be asked by it.
+    /// The host as a server name: an address has no zone.
     pub(crate) fn server_name(&self) -> &str {
         match self.host.contains(':') {
-            true => without_scope(&self.host),
+            true => without_zone(&self.host),
             false => &self.host,
         }
     }
 }
 
-/// Which of this machine's networks an address is on is nothing to the server (RFC 4007 section 11).
-fn without_scope(address: &str) -> &str {
+/// The address without its zone, which means nothing to the server (RFC 4007 section 11).
+fn without_zone(address: &str) -> &str {
     address
         .split_once('%')
         .map_or(address, |(address, _)| address)
@@ -229,7 +230,7 @@ fn connect(text: &str) -> Result<Target, String> {
     }
 }
 
-/// More than none and less than a day.
+/// More than zero and at most a day.
 fn seconds(text: &str) -> Result<Duration, String> {
     const MOST: f64 = 86_400.0;
     match text.parse() {
@@ -243,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_and_ports() {
+    fn parses_hosts_and_ports() {
         for (text, host, port) in [
             ("example.org:443", "example.org", Some(443)),
             ("example.org", "example.org", None),
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_explained() {
+    fn an_invalid_target_gets_advice() {
         for (text, advice) in [
             ("https://example.org", "URL"),
             ("example.org:https", "1 to 65535"),
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_not_asked_by_the_network_it_is_on() {
+    fn the_server_name_has_no_zone() {
         for (text, name) in [
             ("[fe80::1%lo]:443", "fe80::1"),
             ("[::1]", "::1"),
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_alone_will_do_to_connect() {
+    fn connect_takes_a_port_alone() {
         let target = connect(":9005").expect("a port");
         assert_eq!((&*target.host, target.port), ("", Some(9005)));
         assert!(connect(":").is_err() && connect(":0").is_err());
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_out_is_as_the_help_says() {
+    fn the_default_timeout_is_that_of_the_help() {
         assert_eq!(corelane_probe::TIMEOUT, Duration::from_secs(5));
     }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::command;
 
-/// How `corelane alpn` ended and what it said.
+/// The exit status and the output of `corelane alpn`.
 pub(crate) struct Asked {
     pub(crate) status: Option<i32>,
     pub(crate) out: String,
@@ -24,7 +24,7 @@ pub(crate) fn alpn(args: &[&str]) -> Asked {
         .iter()
         .any(|arg| ["--cacert", "--insecure"].contains(arg))
     {
-        // OpenSSL would read those of the system all the same, and anew for each offer.
+        // OpenSSL would read the system's certificates for each offer, though they are not used.
         command.env("SSL_CERT_FILE", "/dev/null");
     }
     let output = command.args(args).output();
@@ -61,7 +61,7 @@ impl Asked {
     }
 }
 
-/// A report as JSON, by its schema.
+/// Parses a report in JSON and checks it against its schema.
 pub(crate) fn valid(text: &str) -> Value {
     let schema: Value =
         serde_json::from_str(include_str!("../../../probe/schema/alpn-report.json")).expect("JSON");
@@ -76,7 +76,7 @@ pub(crate) fn valid(text: &str) -> Value {
     report
 }
 
-/// A port on which nobody listens.
+/// An address on which no server listens.
 pub(crate) fn free_port() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("bound")

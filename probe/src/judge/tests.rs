@@ -280,7 +280,7 @@ fn h2_with_a_prohibited_cipher_suite_violates() {
     for prohibited in [0x009c, 0xc013, 0x00a6, 0xc02d] {
         violates(alone(offer(&["h2"]), with(prohibited)), "section 9.2.2");
     }
-    // AES-GCM, ChaCha20-Poly1305, CCM; those of TLS 1.3; one that nobody knows.
+    // AES-GCM, ChaCha20-Poly1305, CCM; those of TLS 1.3; an unregistered one.
     for fine in [
         0xc02b, 0xc030, 0x009e, 0xcca8, 0xc0ac, 0x1301, 0x1303, 0xfefe,
     ] {
