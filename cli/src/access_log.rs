@@ -1,70 +1,47 @@
-//! The access log: a line for each request that was answered, or was to be.
-//!
-//! The workers hand over what happened and go on; a thread of its own makes lines of it and writes
-//! them. Where it does not keep up, lines are left out.
+//! Options of the access log.
 
-mod line;
-mod record;
-mod writer;
-
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-
-pub(crate) use self::{
-    record::Record,
-    writer::{AccessLog, Log},
-};
+use corelane_ops::{AccessLog, AccessLogFormat, Error};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Access log")]
 pub(crate) struct AccessLogArgs {
     /// Write a line for each request to this file, or to standard output (-). SIGUSR1 and SIGHUP
-    /// open the file anew.
+    /// reopen the file.
     #[arg(long, value_name = "FILE|-")]
     access_log: Option<PathBuf>,
 
-    /// How lines are written: as nginx' combined, or as an object of JSON each.
+    /// Format of the access log: nginx's combined format, or one JSON object per line.
     #[arg(long, value_enum, default_value = "combined")]
-    access_log_format: Format,
+    access_log_format: FormatArg,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatArg {
     Combined,
     Json,
 }
 
 impl AccessLogArgs {
-    /// Opens the log, if there is to be one, and starts its thread.
-    pub(crate) fn start(&self) -> Result<Option<AccessLog>, corelane::Error> {
-        let Some(path) = &self.access_log else {
-            return Ok(None);
+    /// Opens the log, if one is configured, and starts its thread.
+    pub(crate) fn open(&self) -> Result<Option<AccessLog>, Error> {
+        let format = match self.access_log_format {
+            FormatArg::Combined => AccessLogFormat::Combined,
+            FormatArg::Json => AccessLogFormat::Json,
         };
-        let log = writer::open(path).and_then(|out| {
-            let log = AccessLog::start(out, self.access_log_format)?;
-            log.reopen_on_signals()?;
-            Ok(log)
-        });
-        log.map(Some).map_err(|error| cannot(path, &error))
+        let path = self.access_log.as_ref();
+        path.map(|path| AccessLog::open(path, format)).transpose()
     }
 
-    /// Whether the log has standard output to itself.
+    /// Checks that the log can be opened. Creates no file.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.access_log.as_ref().map_or(Ok(()), AccessLog::check)
+    }
+
+    /// Whether the log is written to standard output, which then has to hold nothing else.
     pub(crate) fn is_standard_output(&self) -> bool {
-        self.access_log.as_deref() == Some(writer::STANDARD_OUTPUT.as_ref())
+        self.access_log.as_deref() == Some(Path::new("-"))
     }
-
-    /// Whether it could be opened; makes no file.
-    pub(crate) fn check(&self) -> Result<(), corelane::Error> {
-        self.access_log.as_ref().map_or(Ok(()), |path| {
-            writer::check(path).map_err(|error| cannot(path, &error))
-        })
-    }
-}
-
-fn cannot(path: &std::path::Path, error: &std::io::Error) -> corelane::Error {
-    corelane::Error::config(format!(
-        "the access log {} cannot be written: {error}",
-        path.display()
-    ))
 }

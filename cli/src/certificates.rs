@@ -1,8 +1,12 @@
 //! The certificates of the command line.
 
-use std::{num::NonZeroU64, path::PathBuf, time::Duration};
+use std::{
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-use std::{path::Path, sync::OnceLock, time::SystemTime};
+use std::{sync::OnceLock, time::SystemTime};
 
 use clap::{Args, ValueEnum};
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
@@ -64,7 +68,7 @@ impl CertificateArgs {
     }
 
     /// The same, for a look at them only.
-    pub(crate) fn that_write_nothing(self) -> Self {
+    pub(crate) fn check_only(self) -> Self {
         Self {
             looks_only: true,
             ..self
@@ -76,14 +80,19 @@ impl CertificateArgs {
         matches!(self.unknown_name, UnknownNameArg::Refuse)
     }
 
-    /// Whether there are files that can be read anew.
+    /// Whether there are files to reload.
     pub(crate) fn are_files(&self) -> bool {
         !self.cert.is_empty()
     }
 
-    /// The file of one certificate, by its place.
-    pub(crate) fn file(&self, at: usize) -> Option<&std::path::Path> {
-        self.cert.get(at).map(PathBuf::as_path)
+    /// The certificate files, in their order.
+    pub(crate) fn cert_files(&self) -> impl Iterator<Item = &Path> {
+        self.cert.iter().map(PathBuf::as_path)
+    }
+
+    /// Certificate and key files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.cert.iter().chain(&self.key).map(PathBuf::as_path)
     }
 
     pub(crate) fn reload_interval(&self) -> Option<Duration> {
@@ -150,7 +159,7 @@ impl CertificateArgs {
         let mut text = String::from("self-signed certificate for localhost, made in memory");
         if let Some(file) = &self.write_cert {
             let written = match self.looks_only {
-                true => crate::writable::check(file),
+                true => corelane_ops::check_writable(file),
                 false => std::fs::write(file, &made.certificate),
             };
             written.map_err(|error| {

@@ -1,5 +1,5 @@
-//! The `corelane` command: an HTTP/2 server over TLS, one worker per core, and a prober of what
-//! any server makes of ALPN.
+//! The `corelane` command: an HTTP/2 server over TLS, one worker per core, and a prober of how any
+//! server answers ALPN.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -8,6 +8,7 @@
 )]
 
 mod access_log;
+mod addresses;
 mod admin;
 mod alpn;
 mod args;
@@ -15,19 +16,18 @@ mod certificates;
 mod client_certificates;
 mod configuration;
 mod digest;
-mod health;
+mod introduction;
 mod limits;
+mod negotiated;
 mod reload;
 mod restart;
 mod routes;
 mod self_signed;
 mod serve;
-mod service_manager;
-mod signals;
 mod status;
+mod takeover;
 mod tickets;
 mod tls;
-mod writable;
 
 use std::{
     io::{IsTerminal, Write},
@@ -35,6 +35,7 @@ use std::{
 };
 
 use corelane::Chain;
+use corelane_ops::Inherited;
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
@@ -42,13 +43,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::{
-    configuration::{Invocation, Stop},
-    restart::Inherited,
-};
+use crate::configuration::{Invocation, Stop};
 
 /// A worker allocates and frees several times per request, in sizes that glibc returns to the kernel
-/// and takes again.
+/// and requests again.
 #[cfg(all(feature = "jemalloc", target_os = "linux"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -60,9 +58,9 @@ fn main() -> ExitCode {
     let (ended, failure) = match configuration::read(arguments, &|name| std::env::var_os(name)) {
         Ok(Invocation::Serve(args)) => {
             log(args.verbose);
-            // For as long as the process lives: certificates are reloaded by the same options.
+            // Reloads use the options for as long as the process lives.
             (
-                serve::serve(Box::leak(args), &mut inherited).map(|()| ExitCode::SUCCESS),
+                serve::serve(Box::leak(args), inherited).map(|()| ExitCode::SUCCESS),
                 ExitCode::FAILURE,
             )
         }
@@ -80,20 +78,22 @@ fn main() -> ExitCode {
         Ok(Invocation::Upgrade(args)) => {
             (args.run().map(|()| ExitCode::SUCCESS), ExitCode::FAILURE)
         }
-        Err(Stop::Said(said)) => {
-            inherited.failed(&said);
-            said.exit()
+        Err(Stop::Clap(error)) => {
+            inherited.report_failure(&error);
+            error.exit()
         }
-        Err(Stop::Mistakes(mistakes)) => (Err(mistakes.into()), ExitCode::FAILURE),
+        Err(Stop::Mistakes(mistakes)) => {
+            inherited.report_failure(&mistakes);
+            (Err(mistakes.into()), ExitCode::FAILURE)
+        }
     };
     ended.unwrap_or_else(|error| {
-        inherited.failed(Chain(&*error));
         let _ = writeln!(std::io::stderr(), "corelane: {}", Chain(&*error));
         failure
     })
 }
 
-/// To standard error; what the libraries below have to say only from -vvv on.
+/// Logs to standard error. Messages of other libraries only from -vvv on.
 fn log(verbose: u8) {
     let (own, others) = match verbose {
         0 => (LevelFilter::WARN, LevelFilter::WARN),

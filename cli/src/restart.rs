@@ -1,41 +1,24 @@
-//! Restarts without a lost connection: a new process takes the listening sockets over, from the
-//! service manager or from the server that runs, which then answers what it has accepted and ends.
+//! Options of restarts without a lost connection, and `corelane upgrade`.
 
-mod command;
-mod inherited;
-mod outcome;
-mod pid_file;
-mod program;
-mod takeover;
-mod upgrade;
-
-use std::{path::PathBuf, time::Duration};
+use std::{error::Error, io::Write, path::PathBuf, time::Duration};
 
 use clap::Args;
-
-pub(crate) use self::{
-    command::{UpgradeArgs, pass_on},
-    inherited::{GIVEN, Inherited, SERVING, at},
-    pid_file::PidFile,
-    program::Program,
-    takeover::{advise, look_at_the_kernel},
-    upgrade::{Upgrade, kill_untrusted, tell, trust},
-};
+use corelane_ops::{PidFile, request_upgrade};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Restart")]
 pub(crate) struct RestartArgs {
-    /// Join servers that listen on the same port already, to take over from them when they are
-    /// ended, instead of refusing to start. Loses nothing with net.ipv4.tcp_migrate_req=1.
+    /// Share the port with servers that already listen on it instead of refusing to start, to take
+    /// over when they end. No connection is lost with net.ipv4.tcp_migrate_req=1.
     #[arg(long)]
     pub(crate) takeover: bool,
 
-    /// Write the process id to this file once it serves, for corelane upgrade to find.
+    /// Write the process id to this file once the server serves, for corelane upgrade.
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
 
-    /// How long a new process, started by SIGUSR2 or corelane upgrade, may take until it serves;
-    /// then it is ended and this one goes on.
+    /// How long a new process, started by SIGUSR2 or corelane upgrade, may take until it serves.
+    /// Then it is ended and the old process goes on.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -44,7 +27,8 @@ pub(crate) struct RestartArgs {
     )]
     upgrade_timeout: u32,
 
-    /// How long /readyz answers 503 before a signal ends the server, for load balancers to notice.
+    /// How long /readyz answers 503 before SIGINT or SIGTERM shuts the server down, so that load
+    /// balancers notice.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -61,5 +45,41 @@ impl RestartArgs {
 
     pub(crate) fn shutdown_delay(&self) -> Duration {
         Duration::from_secs(self.shutdown_delay.into())
+    }
+}
+
+/// Replace the running server by a new process of the same program, as it is on disk now, with the
+/// same arguments, without losing a connection.
+///
+/// Sends the server SIGUSR2. The new process gets the listening sockets. When it serves, the old one
+/// answers what it has accepted, and ends. If it does not serve, the old one goes on, and the exit
+/// status is 1.
+#[derive(Debug, Args)]
+pub(crate) struct UpgradeArgs {
+    /// The server's --pid-file.
+    #[arg(long, value_name = "FILE", required_unless_present = "pid")]
+    pid_file: Option<PathBuf>,
+
+    /// The server's process id.
+    #[arg(long, value_name = "PID", conflicts_with = "pid_file")]
+    pid: Option<u32>,
+
+    /// How long to wait for the outcome; it should exceed the server's --upgrade-timeout.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    timeout: u32,
+}
+
+impl UpgradeArgs {
+    pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
+        let server = match (&self.pid_file, self.pid) {
+            (Some(file), _) => PidFile::read(file)?,
+            (None, Some(pid)) => pid,
+            (None, None) => return Err("give --pid-file or --pid".into()),
+        };
+        let timeout = Duration::from_secs(self.timeout.into());
+        let process = request_upgrade(server, timeout)?;
+        let mut out = std::io::stdout();
+        let _ = writeln!(out, "process {process} serves, process {server} drains");
+        Ok(())
     }
 }

@@ -1,51 +1,75 @@
-//! What the command answers.
+//! The routes of the command.
 
 use std::{
     convert::Infallible,
     fmt::Write,
     pin::Pin,
-    sync::LazyLock,
+    rc::Rc,
+    sync::{Arc, LazyLock},
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use corelane::{Body, ConnectionInfo, Error};
+use corelane_ops::Health;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 
-use crate::{digest::Sha256, health::HEALTH, status::Status};
+use crate::{
+    digest::Sha256,
+    negotiated::negotiated,
+    status::{Source, Status},
+};
 
 type ResponseBody = UnsyncBoxBody<Bytes, Error>;
 
-pub(crate) async fn answer(
-    request: Request<Body>,
+/// The routes of one worker.
+#[derive(Clone)]
+pub(crate) struct Routes(Rc<State>);
+
+struct State {
+    health: Health,
     status: Status,
-) -> Result<Response<ResponseBody>, Infallible> {
-    if let Some(response) = status.answer(&request) {
-        return Ok(response);
+}
+
+impl Routes {
+    /// Call it on the worker's thread.
+    pub(crate) fn new(health: Health, source: Option<Arc<Source>>) -> Self {
+        let status = Status::new(source);
+        Self(Rc::new(State { health, status }))
     }
-    let path = request.uri().path().to_owned();
-    Ok(match path.as_str() {
-        "/" => text(StatusCode::OK, page(request.body().connection())),
-        "/echo" => echo(request),
-        "/drain" => drain(request.into_body()).await,
-        _ => match path.strip_prefix("/bytes/").map(str::parse) {
-            Some(Ok(length)) => Response::new(Repeated { left: length }.boxed_unsync()),
-            Some(Err(_)) => text(
-                StatusCode::BAD_REQUEST,
-                "/bytes/N wants a number of bytes\n".into(),
-            ),
-            None => match HEALTH.answer(&path) {
-                Some((status, said)) => text(status, said.into()),
-                None => text(
-                    StatusCode::NOT_FOUND,
-                    "not found; there are /, /bytes/N, /echo, /drain, /healthz and /readyz\n"
-                        .into(),
+
+    pub(crate) async fn respond(
+        self,
+        request: Request<Body>,
+    ) -> Result<Response<ResponseBody>, Infallible> {
+        let state = &*self.0;
+        if let Some(response) = state.status.respond(&request) {
+            return Ok(response);
+        }
+        let path = request.uri().path().to_owned();
+        Ok(match path.as_str() {
+            "/" => text(StatusCode::OK, page(request.body().connection())),
+            "/echo" => echo(request),
+            "/drain" => drain(request.into_body()).await,
+            _ => match path.strip_prefix("/bytes/").map(str::parse) {
+                Some(Ok(length)) => Response::new(Repeated { left: length }.boxed_unsync()),
+                Some(Err(_)) => text(
+                    StatusCode::BAD_REQUEST,
+                    "/bytes/N needs a number of bytes\n".into(),
                 ),
+                None => match state.health.response(&path) {
+                    Some((status, words)) => text(status, words.into()),
+                    None => text(
+                        StatusCode::NOT_FOUND,
+                        "not found; there are /, /bytes/N, /echo, /drain, /healthz and /readyz\n"
+                            .into(),
+                    ),
+                },
             },
-        },
-    })
+        })
+    }
 }
 
 fn text(status: StatusCode, text: String) -> Response<ResponseBody> {
@@ -57,7 +81,7 @@ fn text(status: StatusCode, text: String) -> Response<ResponseBody> {
     response
 }
 
-/// What was negotiated with this client, a line each.
+/// What was negotiated with this client, one value per line.
 fn page(connection: &ConnectionInfo) -> String {
     let mut page = String::new();
     for (name, value) in negotiated(connection) {
@@ -67,28 +91,7 @@ fn page(connection: &ConnectionInfo) -> String {
     page
 }
 
-/// The same, to be shown in whichever way.
-pub(crate) fn negotiated(connection: &ConnectionInfo) -> [(&'static str, String); 8] {
-    fn or_none(value: &Option<impl ToString>) -> String {
-        value.as_ref().map_or("none".into(), ToString::to_string)
-    }
-    let negotiated = &connection.negotiated;
-    let resumed = negotiated
-        .resumed
-        .map(|resumed| if resumed { "yes" } else { "no" });
-    [
-        ("protocol", "HTTP/2".into()),
-        ("alpn", or_none(&negotiated.alpn_protocol)),
-        ("tls version", or_none(&negotiated.tls_version)),
-        ("cipher suite", or_none(&negotiated.cipher_suite)),
-        ("server name", or_none(&negotiated.server_name)),
-        ("resumed", or_none(&resumed)),
-        ("backend", connection.backend.into()),
-        ("worker", connection.worker.to_string()),
-    ]
-}
-
-/// The request's body and trailers as they come in.
+/// Sends the request's body and trailers back as they arrive.
 fn echo(request: Request<Body>) -> Response<ResponseBody> {
     let content_type = request.headers().get(CONTENT_TYPE).cloned();
     let mut response = Response::new(request.into_body().boxed_unsync());
@@ -98,7 +101,7 @@ fn echo(request: Request<Body>) -> Response<ResponseBody> {
     response
 }
 
-/// Reads all of it: its length and SHA-256.
+/// Reads the whole body and answers its length and SHA-256.
 async fn drain(mut body: Body) -> Response<ResponseBody> {
     let mut length = 0;
     let mut sha256 = Sha256::default();
@@ -129,7 +132,7 @@ async fn drain(mut body: Body) -> Response<ResponseBody> {
     text(StatusCode::OK, line)
 }
 
-/// Lines of 64 characters over and over, cut off after `left` bytes.
+/// Lines of 64 characters, repeated up to `left` bytes.
 struct Repeated {
     left: u64,
 }

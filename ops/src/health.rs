@@ -1,55 +1,84 @@
-//! Whether the process works, and whether it is to be sent requests: what load balancers ask.
+//! Liveness and readiness, as load balancers ask for them.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
 
 use http::StatusCode;
 
-/// What state the process is in.
-#[derive(Debug)]
-pub(crate) struct Health(AtomicU8);
+/// Whether this process works, and whether it accepts requests.
+///
+/// Clones share one state. [`Lifecycle::health`](crate::Lifecycle::health) returns the one that
+/// follows the process: starting, ready, draining.
+///
+/// ```
+/// use corelane_ops::{Health, HealthState};
+///
+/// let health = Health::new();
+/// assert_eq!(health.response("/readyz").unwrap().0, 503);
+/// health.set(HealthState::Ready);
+/// assert_eq!(health.response("/readyz").unwrap().0, 200);
+/// assert!(health.response("/").is_none());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Health(Arc<AtomicU8>);
 
-/// This process's. Read by whoever answers, on any thread.
-pub(crate) static HEALTH: Health = Health::new();
-
+/// The state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(u8)]
-pub(crate) enum State {
-    /// Not all workers accept connections yet.
+pub enum HealthState {
+    /// Some workers do not accept connections yet.
     Starting,
+    /// All workers accept connections.
     Ready,
-    /// About to end: what is under way is answered, new requests had better go elsewhere.
+    /// The process is about to end. It answers requests, but new ones should go elsewhere.
     Draining,
 }
 
 impl Health {
-    const fn new() -> Self {
-        Self(AtomicU8::new(State::Starting as u8))
+    /// The state [`HealthState::Starting`].
+    pub fn new() -> Self {
+        Self(Arc::new(AtomicU8::new(HealthState::Starting as u8)))
     }
 
-    pub(crate) fn state(&self) -> State {
-        const READY: u8 = State::Ready as u8;
-        const DRAINING: u8 = State::Draining as u8;
+    /// The state now.
+    pub fn state(&self) -> HealthState {
+        const READY: u8 = HealthState::Ready as u8;
+        const DRAINING: u8 = HealthState::Draining as u8;
         match self.0.load(Ordering::Relaxed) {
-            READY => State::Ready,
-            DRAINING => State::Draining,
-            _ => State::Starting,
+            READY => HealthState::Ready,
+            DRAINING => HealthState::Draining,
+            _ => HealthState::Starting,
         }
     }
 
-    pub(crate) fn set(&self, state: State) {
+    /// Sets the state for all clones.
+    pub fn set(&self, state: HealthState) {
         self.0.store(state as u8, Ordering::Relaxed);
     }
 
-    /// The answer to `/healthz`: the process works if it answers at all. And to `/readyz`: whether
-    /// it is to be sent requests. `None` for any other path.
-    pub(crate) fn answer(&self, path: &str) -> Option<(StatusCode, &'static str)> {
+    /// The response to `/healthz` (always 200: the process answers) and to `/readyz` (200 when
+    /// [`HealthState::Ready`], otherwise 503). `None` for other paths.
+    pub fn response(&self, path: &str) -> Option<(StatusCode, &'static str)> {
         match (path, self.state()) {
             ("/healthz", _) => Some((StatusCode::OK, "ok\n")),
-            ("/readyz", State::Ready) => Some((StatusCode::OK, "ready\n")),
-            ("/readyz", State::Starting) => Some((StatusCode::SERVICE_UNAVAILABLE, "starting\n")),
-            ("/readyz", State::Draining) => Some((StatusCode::SERVICE_UNAVAILABLE, "draining\n")),
+            ("/readyz", HealthState::Ready) => Some((StatusCode::OK, "ready\n")),
+            ("/readyz", HealthState::Starting) => {
+                Some((StatusCode::SERVICE_UNAVAILABLE, "starting\n"))
+            }
+            ("/readyz", HealthState::Draining) => {
+                Some((StatusCode::SERVICE_UNAVAILABLE, "draining\n"))
+            }
             _ => None,
         }
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -58,18 +87,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_is_ready_says_so() {
+    fn readyz_is_200_only_when_ready() {
         let health = Health::new();
         for (state, status) in [
-            (State::Starting, StatusCode::SERVICE_UNAVAILABLE),
-            (State::Ready, StatusCode::OK),
-            (State::Draining, StatusCode::SERVICE_UNAVAILABLE),
+            (HealthState::Starting, StatusCode::SERVICE_UNAVAILABLE),
+            (HealthState::Ready, StatusCode::OK),
+            (HealthState::Draining, StatusCode::SERVICE_UNAVAILABLE),
         ] {
             health.set(state);
             assert_eq!(health.state(), state);
-            let statuses = ["/healthz", "/readyz"].map(|path| health.answer(path).map(|it| it.0));
+            let statuses = ["/healthz", "/readyz"].map(|path| health.response(path).map(|it| it.0));
             assert_eq!(statuses, [Some(StatusCode::OK), Some(status)]);
         }
-        assert_eq!(health.answer("/"), None);
+        assert_eq!(health.response("/"), None);
     }
 }

@@ -1,109 +1,161 @@
-//! Sockets that this process was started with, by systemd's protocol (`sd_listen_fds(3)`): from the
-//! service manager, or from the server that it is to replace.
+//! Sockets that this process inherits by systemd's protocol (`sd_listen_fds(3)`): from the service
+//! manager, or from the server process that it replaces.
 
 use std::{
     env,
-    fmt::Display,
+    fmt::{self, Display},
     io::{self, Write},
     net::{SocketAddr, TcpListener},
     os::{fd::OwnedFd, unix::net::UnixStream},
 };
 
-use corelane::Error;
+use corelane::Builder;
 use listenfd::ListenFd;
 
-/// The name of a server's own sockets among those that it hands over.
-pub(crate) const SERVING: &str = "corelane-serving";
+use crate::{
+    Error,
+    protocol::{FAILED, GIVEN, READY, REPORT, SERVING},
+};
 
-/// The name of those that it was given by the service manager, which holds them whoever serves:
-/// clients of one that is not served would wait in vain.
-pub(crate) const GIVEN: &str = "corelane-given";
-
-/// The name of the socket on which the server that is replaced waits to hear how it went.
-pub(super) const REPORT: &str = "corelane-report";
-
-/// What separates, in a report, that it failed from why.
-pub(super) const FAILED: &str = "failed ";
-pub(super) const READY: &str = "ready";
-
+/// The sockets that this process inherits, and the report to the server process that it replaces.
+///
+/// [`Inherited::take`] has to be the first call of `main`. [`Lifecycle`](crate::Lifecycle) uses the
+/// value; a program that only wants systemd's sockets can use it alone.
 #[derive(Default)]
-pub(crate) struct Inherited {
+pub struct Inherited {
     listeners: Vec<(String, TcpListener)>,
+    /// Where the service manager's sockets listen, once [`listen`](Self::listen) has taken them.
+    given: Vec<SocketAddr>,
     /// To the server that is replaced.
     report: Option<UnixStream>,
-    /// Why one of them cannot be served on.
-    unusable: Option<Error>,
+    /// Why one of the sockets cannot be served on.
+    unusable: Option<String>,
 }
 
 impl Inherited {
-    /// To be called before any thread starts: it takes the variables out of the environment, so that
-    /// no program started later takes them for its own.
-    pub(crate) fn take() -> Self {
+    /// Takes the sockets and removes their variables (`LISTEN_FDS` and others) from the environment,
+    /// so that child processes do not use them.
+    ///
+    /// Call it before any thread starts: it changes the environment.
+    pub fn take() -> Self {
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');
-        let mut given = ListenFd::from_env();
+        let mut sockets = ListenFd::from_env();
         let mut inherited = Self::default();
-        for index in 0..given.len() {
+        for index in 0..sockets.len() {
             let name = names.next().unwrap_or_default();
-            if let Err(error) = inherited.take_one(&mut given, index, name) {
-                inherited.unusable = Some(Error::config(format!(
-                    "the inherited socket {index} ({name:?}) cannot be served on: {error}; sockets \
-                     have to be of TCP and to listen (in systemd ListenStream= with an address, \
-                     Accept=no)"
-                )));
+            if let Err(error) = inherited.take_one(&mut sockets, index, name) {
+                inherited.unusable = Some(format!(
+                    "cannot serve on the inherited socket {index} ({name:?}): {error}; it has to be \
+                     a listening TCP socket (in systemd ListenStream= with an address, Accept=no)"
+                ));
             }
         }
         inherited
     }
 
-    fn take_one(&mut self, given: &mut ListenFd, index: usize, name: &str) -> io::Result<()> {
+    fn take_one(&mut self, sockets: &mut ListenFd, index: usize, name: &str) -> io::Result<()> {
         if name == REPORT {
-            // Looks at family and type only, which are those of a connected one too.
-            let socket = given.take_unix_listener(index)?;
+            // Checks family and type only, which a connected socket has too.
+            let socket = sockets.take_unix_listener(index)?;
             self.report = socket.map(|socket| OwnedFd::from(socket).into());
-        } else if let Some(listener) = given.take_tcp_listener(index)? {
+        } else if let Some(listener) = sockets.take_tcp_listener(index)? {
             self.listeners.push((name.to_owned(), listener));
         }
         Ok(())
     }
 
-    /// Whether it is another server that this process replaces.
-    pub(crate) fn replaces_server(&self) -> bool {
+    /// Whether this process replaces a running server, which started it for an upgrade.
+    pub fn replaces_server(&self) -> bool {
         self.report.is_some()
     }
 
-    /// Takes those of a name.
-    pub(crate) fn named(&mut self, wanted: &str) -> Vec<TcpListener> {
-        let (taken, rest) = std::mem::take(&mut self.listeners)
-            .into_iter()
-            .partition(|(name, _)| name == wanted);
-        self.listeners = rest;
-        only_listeners(taken)
+    /// Whether there is no listening socket left to take.
+    pub fn is_empty(&self) -> bool {
+        self.listeners.is_empty()
     }
 
-    /// Takes those of the service manager, whatever it calls them, be it that the server which is
-    /// replaced was given them.
-    pub(crate) fn given(&mut self) -> Result<Vec<TcpListener>, Error> {
-        match (self.unusable.take(), self.replaces_server()) {
-            (Some(error), _) => Err(error),
-            (None, true) => Ok(self.named(GIVEN)),
-            (None, false) => Ok(only_listeners(std::mem::take(&mut self.listeners))),
+    /// Takes the sockets of this name (systemd's `FileDescriptorName=`).
+    pub fn take_named(&mut self, name: &str) -> Vec<TcpListener> {
+        let (taken, rest) = std::mem::take(&mut self.listeners)
+            .into_iter()
+            .partition(|(found, _)| found == name);
+        self.listeners = rest;
+        without_names(taken)
+    }
+
+    /// Makes the server listen on `addrs`, on inherited sockets where they fit.
+    ///
+    /// The server uses all sockets of the service manager, whatever `addrs` says: clients of one that
+    /// is not served would wait in vain. It uses a socket of the server that it replaces only if
+    /// `addrs` still names its address, or if `addrs` is empty. Port 0 means any port of that IP
+    /// address. For the remaining addresses [`Builder::bind`] opens sockets.
+    ///
+    /// # Errors
+    ///
+    /// When an inherited socket is not a listening TCP socket.
+    pub fn listen(
+        &mut self,
+        mut builder: Builder,
+        addrs: impl IntoIterator<Item = SocketAddr>,
+    ) -> Result<Builder, Error> {
+        let mut given = self.take_given()?;
+        let local_addrs = given.iter().filter_map(|it| it.local_addr().ok());
+        self.given = local_addrs.collect();
+        let mut others = self.take_named(SERVING);
+        let mut addrs: Vec<_> = addrs.into_iter().collect();
+        let all = addrs.is_empty();
+        // An address without a port must not take the socket of an address with one.
+        addrs.sort_by_key(|addr| addr.port() == 0);
+        let mut serve_on = Vec::new();
+        for addr in addrs {
+            let mut found = take_at(&mut given, addr);
+            if found.is_empty() {
+                found = take_at(&mut others, addr);
+            }
+            if found.is_empty() {
+                builder = builder.listen(addr);
+            }
+            serve_on.append(&mut found);
+        }
+        serve_on.append(&mut given);
+        if all {
+            serve_on.append(&mut others);
+        }
+        for socket in others {
+            tracing::info!(?socket, "closing an inherited socket: its address is not configured");
+        }
+        Ok(serve_on.into_iter().fold(builder, Builder::listener))
+    }
+
+    /// Tells the server process that this one replaces, if there is one, that it has to go on and
+    /// why. [`Lifecycle::start`](crate::Lifecycle::start) does so for its own errors.
+    pub fn report_failure(&mut self, reason: impl Display) {
+        let Some(mut server) = self.report.take() else {
+            return;
+        };
+        if let Err(error) = server.write_all(format!("{FAILED}{reason}").as_bytes()) {
+            tracing::warn!(%error, "cannot report the failure to the server that was to be replaced");
         }
     }
 
-    /// Tells the server that is replaced, if there is one, that this one serves. It goes by it when
-    /// the report ends: [`end_report`](Self::end_report).
+    /// Where the service manager's sockets listen.
+    pub(crate) fn given_addrs(&self) -> &[SocketAddr] {
+        &self.given
+    }
+
+    /// Reports that this process serves. The old process acts on it when the report ends:
+    /// [`end_report`](Self::end_report).
     ///
-    /// An error where nobody hears it: that one was ended, or has given up, and means this one too.
-    pub(crate) fn ready(&mut self) -> Result<(), Error> {
+    /// An error where the old process has ended or has given up: then this one must not serve.
+    pub(crate) fn report_ready(&mut self) -> Result<(), Error> {
         let Some(server) = &mut self.report else {
             return Ok(());
         };
         server.write_all(READY.as_bytes()).map_err(|error| {
             self.report = None;
-            Error::config(format!(
-                "the server that was to be replaced has ended, or has given the upgrade up: {error}"
-            ))
+            let message = "the server that was to be replaced has ended or has cancelled the upgrade";
+            Error::with_source(message, error)
         })
     }
 
@@ -111,23 +163,32 @@ impl Inherited {
         self.report = None;
     }
 
-    /// Tells it that it has to go on, and why.
-    pub(crate) fn failed(&mut self, why: impl Display) {
-        let Some(mut server) = self.report.take() else {
-            return;
-        };
-        if let Err(error) = server.write_all(format!("{FAILED}{why}").as_bytes()) {
-            tracing::warn!(%error, "the server that was to be replaced cannot be told");
+    /// Takes the service manager's sockets, directly or through the server that this one replaces.
+    fn take_given(&mut self) -> Result<Vec<TcpListener>, Error> {
+        match (self.unusable.take(), self.replaces_server()) {
+            (Some(reason), _) => Err(Error::new(reason)),
+            (None, true) => Ok(self.take_named(GIVEN)),
+            (None, false) => Ok(without_names(std::mem::take(&mut self.listeners))),
         }
     }
 }
 
-fn only_listeners(named: Vec<(String, TcpListener)>) -> Vec<TcpListener> {
+impl fmt::Debug for Inherited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inherited")
+            .field("listeners", &self.listeners)
+            .field("replaces_server", &self.replaces_server())
+            .finish_non_exhaustive()
+    }
+}
+
+fn without_names(named: Vec<(String, TcpListener)>) -> Vec<TcpListener> {
     named.into_iter().map(|(_, listener)| listener).collect()
 }
 
-/// Takes those that listen on `addr`; if it names no port, on the one of the first that has its IP.
-pub(crate) fn at(listeners: &mut Vec<TcpListener>, addr: SocketAddr) -> Vec<TcpListener> {
+/// Takes the sockets that listen on `addr`. Without a port: those on the port of the first one with
+/// that IP address.
+fn take_at(listeners: &mut Vec<TcpListener>, addr: SocketAddr) -> Vec<TcpListener> {
     let mut locals = listeners
         .iter()
         .filter_map(|listener| listener.local_addr().ok());

@@ -1,4 +1,4 @@
-//! The file that holds the process id of the server that runs.
+//! The file that holds the process id of the running server.
 
 use std::{
     fs,
@@ -7,93 +7,118 @@ use std::{
     process,
 };
 
-use corelane::Error;
+use crate::{Error, writable::check_sibling};
 
-use crate::writable;
-
-/// Written in two steps: what can fail is known before the server runs, and the file names another
-/// one until this one serves. Removed when this is dropped, unless another one has written its own by
-/// then.
+/// A pid file, removed when this is dropped, unless another process has written its own by then.
+///
+/// It is written in two steps, so that errors show before the server runs and so that the file names
+/// the old process until the new one serves.
 #[derive(Debug)]
-pub(crate) struct PidFile {
+pub struct PidFile {
     path: PathBuf,
-    /// Never seen half written: it is made here.
-    beside: PathBuf,
+    /// Written here first and then renamed: no reader sees half a number.
+    temporary: PathBuf,
 }
 
 impl PidFile {
-    /// Writes it beside its place. The file of a server that runs is only for one that `replaces` it.
-    pub(crate) fn prepare(path: &Path, replaces: bool) -> Result<Self, Error> {
-        if !replaces && let Some(process) = other_server(path) {
-            return Err(Error::config(format!(
-                "the pid file {} is of process {process}, a corelane that runs: give this one another \
-                 file, wait until that one has ended, or replace it by corelane upgrade",
+    /// Writes a temporary file beside `path`. With `replaces`, `path` may name a server that runs.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written, and when it names another running process of the same
+    /// program and `replaces` is false.
+    pub fn prepare(path: impl Into<PathBuf>, replaces: bool) -> Result<Self, Error> {
+        let path = path.into();
+        if !replaces && let Some((process, name)) = other_server(&path) {
+            return Err(Error::new(format!(
+                "the pid file {} belongs to the running process {process} ({name}): use another pid \
+                 file, or upgrade or end that process first",
                 path.display()
             )));
         }
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}", process::id()));
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(format!(".{}", process::id()));
         let file = Self {
-            path: path.to_owned(),
-            beside: PathBuf::from(name),
+            temporary: temporary.into(),
+            path,
         };
-        let written = match fs::metadata(path) {
-            Ok(there) if there.is_dir() => Err(ErrorKind::IsADirectory.into()),
-            _ => fs::write(&file.beside, format!("{}\n", process::id())),
+        let written = match fs::metadata(&file.path) {
+            Ok(metadata) if metadata.is_dir() => Err(ErrorKind::IsADirectory.into()),
+            _ => fs::write(&file.temporary, format!("{}\n", process::id())),
         };
-        written.map_err(|error| cannot_be_written(path, &error))?;
+        written.map_err(|error| cannot_write(&file.path, error))?;
         Ok(file)
     }
 
-    /// Whether it could be written; writes nothing.
-    pub(crate) fn check(path: &Path) -> Result<(), Error> {
-        let could = match path.is_dir() {
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be renamed.
+    pub fn publish(&self) -> Result<(), Error> {
+        fs::rename(&self.temporary, &self.path).map_err(|error| cannot_write(&self.path, error))
+    }
+
+    /// Checks that a pid file could be written, without writing it.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be written.
+    pub fn check(path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let checked = match path.is_dir() {
             true => Err(ErrorKind::IsADirectory.into()),
-            false => writable::check_beside(path),
+            false => check_sibling(path),
         };
-        could.map_err(|error| cannot_be_written(path, &error))
+        checked.map_err(|error| cannot_write(path, error))
     }
 
-    /// Puts it in its place.
-    pub(crate) fn publish(&self) -> Result<(), Error> {
-        fs::rename(&self.beside, &self.path).map_err(|error| cannot_be_written(&self.path, &error))
+    /// The process id in a pid file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or holds no process id.
+    pub fn read(path: impl AsRef<Path>) -> Result<u32, Error> {
+        let path = path.as_ref();
+        read(path).map_err(|error| {
+            let message = format!("cannot read a process id from the pid file {}", path.display());
+            Error::with_source(message, error)
+        })
     }
 }
 
-fn cannot_be_written(path: &Path, error: &io::Error) -> Error {
-    let path = path.display();
-    Error::config(format!("cannot write the pid file {path}: {error}"))
+fn cannot_write(path: &Path, error: io::Error) -> Error {
+    Error::with_source(format!("cannot write the pid file {}", path.display()), error)
 }
 
-/// The process that a pid file names, if that one is a server too. Another program may have its number
-/// by now, and this one may have the number that it had before a crash.
-fn other_server(path: &Path) -> Option<u32> {
+/// The process that a pid file names, if it is another one of the same program. The id may have been
+/// reused by another program, or by this process, since the server that wrote it crashed.
+fn other_server(path: &Path) -> Option<(u32, String)> {
     let name = |process: u32| fs::read_to_string(format!("/proc/{process}/comm"));
     let process = read(path).ok().filter(|id| *id != process::id())?;
     let own = name(process::id()).ok()?;
-    (name(process).ok()? == own).then_some(process)
+    let other = name(process).ok().filter(|other| *other == own)?;
+    Some((process, other.trim_end().to_owned()))
+}
+
+fn read(path: &Path) -> io::Result<u32> {
+    let text = fs::read_to_string(path)?;
+    let text = text.trim();
+    text.parse().map_err(|_| {
+        let message = format!("{text:?} is not a process id");
+        io::Error::new(ErrorKind::InvalidData, message)
+    })
 }
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        // There only if it was not published.
-        let _ = fs::remove_file(&self.beside);
+        // Exists only if it was not published.
+        let _ = fs::remove_file(&self.temporary);
         if read(&self.path).is_ok_and(|id| id == process::id())
             && let Err(error) = fs::remove_file(&self.path)
         {
             let path = self.path.display();
-            tracing::warn!(%error, %path, "the pid file cannot be removed");
+            tracing::warn!(%error, %path, "cannot remove the pid file");
         }
     }
-}
-
-pub(super) fn read(path: &Path) -> io::Result<u32> {
-    let text = fs::read_to_string(path)?;
-    text.trim().parse().map_err(|_| {
-        let text = text.trim();
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{text:?} is no process id"),
-        )
-    })
 }

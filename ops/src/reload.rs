@@ -1,227 +1,208 @@
-//! Reads the certificates anew: on SIGHUP, and by looking at the files if that is wanted.
+//! Reloads what a server has read from files: on SIGHUP, and when the files change.
 
 use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
+    error::Error as StdError,
+    fmt, io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
-use corelane::{Chain, Error, Reloader, tls::Identity};
-use signal_hook::{consts::SIGHUP, iterator::Signals};
+use corelane::Chain;
+use signal_hook::iterator::Signals;
 
-use crate::{admin::EXPIRY, args::Args, tls};
+use crate::watched_files::WatchedFiles;
 
-/// To be called before any thread starts: a signal is then never lost to the default action, which
-/// would end the process.
-pub(crate) fn catch() -> io::Result<Reload> {
-    Ok(Reload(Signals::new([SIGHUP])?))
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// A function that reloads, and when to call it: given to
+/// [`Lifecycle::on_reload`](crate::Lifecycle::on_reload).
+///
+/// ```no_run
+/// # fn acceptor() -> Result<corelane::tls::RustlsAcceptor, corelane::Error> { unimplemented!() }
+/// # fn with(handle: corelane::Handle, lifecycle: &mut corelane_ops::Lifecycle) {
+/// use std::time::Duration;
+///
+/// use corelane_ops::{Reload, WatchedFiles};
+///
+/// let files = WatchedFiles::new(["cert.pem", "key.pem"]);
+/// let reloader = handle.reloader();
+/// let reload = Reload::new(move || reloader.reload(acceptor()?));
+/// lifecycle.on_reload(reload.watch(files, Duration::from_secs(60)));
+/// # }
+/// ```
+pub struct Reload {
+    reload: Box<dyn FnMut() -> Result<(), BoxError> + Send>,
+    watched: Option<(WatchedFiles, Duration)>,
 }
-
-pub(crate) struct Reload(Signals);
 
 impl Reload {
-    /// Goes on for as long as the process lives. `identities` are those that are served.
-    pub(crate) fn start(
-        self,
-        args: &'static Args,
-        identities: Vec<Identity>,
-        reloader: Reloader,
-    ) -> io::Result<()> {
-        EXPIRY.set(args, &identities);
-        let served = Arc::new(Mutex::new(Served {
-            args,
-            identities,
-            reloader,
-            said: None,
+    /// `reload` reads everything anew and gives it to the server. When it fails, the server keeps
+    /// what it has, and the error is logged.
+    ///
+    /// It runs on a thread of its own, one call at a time.
+    pub fn new<E: Into<BoxError>>(
+        mut reload: impl FnMut() -> Result<(), E> + Send + 'static,
+    ) -> Self {
+        Self {
+            reload: Box::new(move || reload().map_err(Into::into)),
+            watched: None,
+        }
+    }
+
+    /// Also reloads when the contents of `files` differ from what was loaded; looks every `interval`.
+    ///
+    /// Files that cannot be loaded yet, such as a new certificate beside an old key, are tried again
+    /// at every interval. Each error is logged once.
+    pub fn watch(mut self, files: WatchedFiles, interval: Duration) -> Self {
+        self.watched = Some((files, interval));
+        self
+    }
+
+    /// Runs for as long as the process lives.
+    pub(crate) fn start(self, mut hangups: Signals) -> io::Result<()> {
+        let (files, interval) = self.watched.unzip();
+        let loaded = Arc::new(Mutex::new(Loaded {
+            reload: self.reload,
+            files: files.unwrap_or_default(),
+            logged: None,
         }));
-        let watched = Arc::clone(&served);
-        let mut signals = self.0;
+        let watched = Arc::clone(&loaded);
         thread::Builder::new()
-            .name("corelane-sighup".into())
-            .spawn(move || {
-                for _ in signals.forever() {
-                    lock(&served).ask();
-                }
-            })?;
-        if let Some(interval) = args.certificates.reload_interval() {
+            .name("corelane-reload".into())
+            .spawn(move || hangups.forever().for_each(|_hangup| lock(&loaded).reload_now()))?;
+        if let Some(interval) = interval {
             thread::Builder::new()
-                .name("corelane-certs".into())
-                .spawn(move || watch(&watched, interval))?;
+                .name("corelane-watch".into())
+                .spawn(move || {
+                    loop {
+                        thread::sleep(interval);
+                        lock(&watched).reload_if_changed();
+                    }
+                })?;
         }
         Ok(())
     }
 }
 
-fn watch(served: &Mutex<Served>, interval: Duration) {
-    loop {
-        thread::sleep(interval);
-        lock(served).look();
+impl fmt::Debug for Reload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reload")
+            .field("watched", &self.watched)
+            .finish_non_exhaustive()
     }
 }
 
-/// What a thread that panicked left is still what is served.
-fn lock(served: &Mutex<Served>) -> impl std::ops::DerefMut<Target = Served> {
-    served.lock().unwrap_or_else(PoisonError::into_inner)
+/// A reload that panicked has changed nothing here.
+fn lock(loaded: &Mutex<Loaded>) -> MutexGuard<'_, Loaded> {
+    loaded.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is served, and by which options.
-struct Served {
-    args: &'static Args,
-    identities: Vec<Identity>,
-    reloader: Reloader,
-    /// Why the files that are there now are not served, where that was said.
-    said: Option<String>,
+struct Loaded {
+    reload: Box<dyn FnMut() -> Result<(), BoxError> + Send>,
+    /// As they were when they were loaded.
+    files: WatchedFiles,
+    /// The last error, if it was logged.
+    logged: Option<String>,
 }
 
-/// What became of a look at the files.
+/// What a look at the files led to.
 #[derive(Debug, PartialEq, Eq)]
-enum Looked {
-    Same,
+enum Look {
+    Unchanged,
     Reloaded,
-    /// They cannot be served; whether it was said now, or before.
-    Kept {
-        said: bool,
-    },
+    Failed { logged: bool },
 }
 
-impl Served {
-    /// Somebody has asked for it.
-    fn ask(&mut self) {
-        let args = self.args;
-        if args.tls.as_deref() == Some("none") {
-            // The signal was for the access log.
-            return;
-        }
-        let files = args.certificates.are_files()
-            || args.tickets.are_given()
-            || args.client_certificates.are_given();
-        if !files {
-            tracing::warn!("SIGHUP: there is no certificate to reload, as none came from a file");
-            return;
-        }
-        if let Err(error) = self.reload() {
-            let why = Chain(&error).to_string();
-            tracing::error!(%why, "not reloaded, the certificates stay as they are");
-            self.said = Some(why);
+impl Loaded {
+    /// On request: every error is logged.
+    fn reload_now(&mut self) {
+        if let Err(reason) = self.reload() {
+            tracing::error!(%reason, "cannot reload: the server keeps its configuration");
+            self.logged = Some(reason);
         }
     }
 
-    /// Reloads if the files do not hold what is served. A certificate and a key that do not fit yet
-    /// may be about to: they are looked at again the next time, and complained of once.
-    fn look(&mut self) -> Looked {
-        let result = match self.args.certificates.read() {
-            Ok(identities) if identities == self.identities => {
-                self.said = None;
-                return Looked::Same;
-            }
-            Ok(_) => self.reload(),
-            Err(error) => Err(error),
+    fn reload_if_changed(&mut self) -> Look {
+        if self.files.are_unchanged() {
+            self.logged = None;
+            return Look::Unchanged;
+        }
+        let Err(reason) = self.reload() else {
+            return Look::Reloaded;
         };
-        let Err(error) = result else {
-            return Looked::Reloaded;
-        };
-        let why = Chain(&error).to_string();
-        let said = self.said.as_ref() != Some(&why);
-        if said {
+        let logged = self.logged.as_ref() != Some(&reason);
+        if logged {
             tracing::warn!(
-                %why,
-                "the certificate files have changed and cannot be served: the certificates stay \
-                 as they are until they can"
+                %reason,
+                "cannot reload changed files: the server keeps its configuration and tries again"
             );
-            self.said = Some(why);
+            self.logged = Some(reason);
         }
-        Looked::Kept { said }
+        Look::Failed { logged }
     }
 
-    fn reload(&mut self) -> Result<(), Error> {
-        let tls = tls::choose(self.args)?;
-        self.reloader.reload(tls.acceptor)?;
-        EXPIRY.set(self.args, &tls.identities);
-        self.identities = tls.identities;
-        self.said = None;
-        tracing::info!(tls = tls.description.text, "certificates reloaded");
+    fn reload(&mut self) -> Result<(), String> {
+        // Taken first: a change during the reload then shows at the next look.
+        let files = self.files.now();
+        (self.reload)().map_err(|error| Chain(&*error).to_string())?;
+        self.files = files;
+        self.logged = None;
         Ok(())
     }
 }
 
-#[cfg(all(
-    test,
-    any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls")
-))]
+#[cfg(test)]
 mod tests {
-    use std::{fs, num::NonZeroUsize, path::Path};
-
-    use clap::Parser;
-    use corelane::Server;
+    use std::{fs, path::Path};
 
     use super::*;
 
-    /// PEM: a certificate and its key.
-    fn made() -> (String, String) {
-        let made = rcgen::generate_simple_self_signed(["a.test".to_owned()]).expect("made");
-        (made.cert.pem(), made.signing_key.serialize_pem())
-    }
-
-    fn served(cert: &Path, key: &Path) -> Served {
-        let [cert, key] = [cert, key].map(|file| file.to_str().expect("UTF-8"));
-        let flags = [
-            "corelane",
-            "--listen",
-            "127.0.0.1:0",
-            "--cert",
-            cert,
-            "--key",
-            key,
-        ];
-        let args: &'static Args = Box::leak(Box::new(Args::parse_from(flags)));
-        let tls = tls::choose(args).expect("served");
-        let server = Server::builder(tls.acceptor)
-            .listen(args.listen[0])
-            .workers(NonZeroUsize::MIN);
-        let server = server.bind().expect("loopback");
-        let handle = server.serve(|_| {
-            let status = crate::status::Status::new(None);
-            corelane::service_fn(move |request| crate::routes::answer(request, status.clone()))
-        });
-        Served {
-            args,
-            identities: tls.identities,
-            reloader: handle.expect("a worker").reloader(),
-            said: None,
+    /// Loads two files that have to be equal, as a certificate and its key have to fit.
+    fn load_pair(one: &Path, two: &Path) -> Result<(), BoxError> {
+        let read = |path: &Path| {
+            fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        match read(one)? == read(two)? {
+            true => Ok(()),
+            false => Err(format!("{} and {} differ", one.display(), two.display()).into()),
         }
     }
 
     #[test]
-    fn files_that_do_not_fit_yet_are_complained_of_once() {
+    fn files_that_do_not_fit_yet_are_logged_once_and_retried() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+        let (one, two) = (dir.path().join("one"), dir.path().join("two"));
         let write = |file: &Path, text: &str| fs::write(file, text).expect("written");
-        let (one, two, three) = (made(), made(), made());
-        write(&cert, &one.0);
-        write(&key, &one.1);
-        let mut served = served(&cert, &key);
-        assert_eq!(served.look(), Looked::Same);
-        write(&key, &two.1);
-        assert_eq!(served.look(), Looked::Kept { said: true });
-        let said = served.said.clone().expect("said");
-        for file in [&cert, &key] {
-            assert!(said.contains(file.to_str().expect("UTF-8")), "{said}");
+        write(&one, "a");
+        write(&two, "a");
+        let paths = [one.clone(), two.clone()];
+        let mut loaded = Loaded {
+            files: WatchedFiles::new(&paths),
+            reload: Box::new(move || load_pair(&paths[0], &paths[1])),
+            logged: None,
+        };
+        assert_eq!(loaded.reload_if_changed(), Look::Unchanged);
+        write(&two, "b");
+        assert_eq!(loaded.reload_if_changed(), Look::Failed { logged: true });
+        let logged = loaded.logged.clone().expect("logged");
+        for file in [&one, &two] {
+            assert!(logged.contains(file.to_str().expect("UTF-8")), "{logged}");
         }
-        assert_eq!(served.look(), Looked::Kept { said: false });
-        write(&cert, &two.0);
-        assert_eq!(served.look(), Looked::Reloaded);
-        assert_eq!(served.look(), Looked::Same);
-        // A file that is gone is another complaint, and comes back as what is served.
-        fs::remove_file(&cert).expect("removed");
-        assert_eq!(served.look(), Looked::Kept { said: true });
-        assert_eq!(served.look(), Looked::Kept { said: false });
-        write(&cert, &two.0);
-        assert_eq!(served.look(), Looked::Same);
-        write(&cert, &three.0);
-        assert_eq!(served.look(), Looked::Kept { said: true });
-        // Whoever asks is told each time.
-        served.ask();
-        assert_eq!(served.look(), Looked::Kept { said: false });
+        assert_eq!(loaded.reload_if_changed(), Look::Failed { logged: false });
+        write(&one, "b");
+        assert_eq!(loaded.reload_if_changed(), Look::Reloaded);
+        assert_eq!(loaded.reload_if_changed(), Look::Unchanged);
+        // A missing file is another error, and comes back with the contents that were loaded.
+        fs::remove_file(&one).expect("removed");
+        assert_eq!(loaded.reload_if_changed(), Look::Failed { logged: true });
+        assert_eq!(loaded.reload_if_changed(), Look::Failed { logged: false });
+        write(&one, "b");
+        assert_eq!(loaded.reload_if_changed(), Look::Unchanged);
+        write(&one, "c");
+        assert_eq!(loaded.reload_if_changed(), Look::Failed { logged: true });
+        // A request logs again.
+        loaded.reload_now();
+        assert_eq!(loaded.reload_if_changed(), Look::Failed { logged: false });
     }
 }

@@ -1,43 +1,43 @@
-//! What systemd is told where it started this process (`Type=notify`): `sd_notify(3)`. Nothing
-//! elsewhere.
+//! Tells systemd what the process does (`Type=notify`, `sd_notify(3)`). Does nothing where systemd
+//! did not start it.
 
 use sd_notify::NotifyState;
 
 pub(crate) fn ready() {
-    tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
+    notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
 }
 
-/// Before something that ends with [`reloaded`].
-pub(crate) fn reloading(what: &str) {
-    let mut states = vec![NotifyState::Reloading, NotifyState::Status(what)];
+/// [`reloaded`] must follow.
+pub(crate) fn reloading(status: &str) {
+    let mut states = vec![NotifyState::Reloading, NotifyState::Status(status)];
     match NotifyState::monotonic_usec_now() {
         Ok(now) => states.push(now),
-        Err(error) => tracing::warn!(%error, "systemd cannot be told when the reload began"),
+        Err(error) => tracing::warn!(%error, "cannot tell systemd when the reload began"),
     }
-    tell(&states);
+    notify(&states);
 }
 
 /// The same process goes on.
-pub(crate) fn reloaded(how: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(how)]);
+pub(crate) fn reloaded(status: &str) {
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// Another process is the service from now on. It cannot say so itself: systemd listens to the one
-/// it knows.
+/// `process` is the service from now on. This process has to say so: systemd accepts messages from
+/// the main process that it knows.
 pub(crate) fn replaced_by(process: u32) {
-    tell(&[
+    notify(&[
         NotifyState::MainPid(process),
         NotifyState::Ready,
         NotifyState::Status("serving, after an upgrade"),
     ]);
 }
 
-pub(crate) fn stopping(how: &str) {
-    tell(&[NotifyState::Stopping, NotifyState::Status(how)]);
+pub(crate) fn stopping(status: &str) {
+    notify(&[NotifyState::Stopping, NotifyState::Status(status)]);
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "the service manager cannot be told ($NOTIFY_SOCKET)");
+        tracing::warn!(%error, "cannot notify the service manager ($NOTIFY_SOCKET)");
     }
 }

@@ -1,24 +1,20 @@
-//! What the server goes by in the end, as a file that says the same.
+//! The effective configuration, as a file for `--config`.
 
 use std::{collections::HashSet, ffi::OsStr, fmt::Write};
 
 use clap::{Arg, ArgMatches, Command};
 
-use super::{
-    CONFIG,
-    setting::{Kind, Setting, Shape, Source},
-};
+use super::setting::{CONFIG, Kind, Setting, Shape, Source};
 
-/// TOML, each value with its source. A flag whose values are secret (clap's `hide_env_values`) is
-/// named without them.
+/// TOML, each value with its source. Secret values (clap's `hide_env_values`) are left out.
 pub(super) fn text(
     server: &Command,
     matches: &ArgMatches,
     settings: &[Setting],
-    aside: &[String],
+    overridden: &[String],
 ) -> String {
     let mut text = String::new();
-    for line in aside {
+    for line in overridden {
         let _ = writeln!(text, "# {line}");
     }
     let mut headings: Vec<_> = server.get_arguments().map(Arg::get_help_heading).collect();
@@ -69,7 +65,7 @@ fn source(arg: &Arg, matches: &ArgMatches, setting: Option<&Setting>) -> String 
     }
 }
 
-/// What the help says that it is where there is no value to show.
+/// A default that only the help describes.
 fn in_words(arg: &Arg) -> Option<String> {
     let help = arg.get_help()?.to_string();
     let (_, default) = help.split_once("[default: ")?;

@@ -1,23 +1,27 @@
-//! The environment: `CORELANE_` and the flag's long name in capitals.
+//! Options in the environment: `CORELANE_` and the flag's long name in capitals.
 
 use std::ffi::OsString;
 
 use clap::{Arg, Command};
 
 use super::{
-    CHECK, Stop, judge,
+    judge::judge,
     setting::{Setting, Shape, Source, expected},
+    stop::Stop,
 };
+
+/// The subcommand that checks the server's options.
+pub(super) const CHECK: &str = "check";
 
 /// The variable of a flag.
 pub(super) fn name(key: &str) -> String {
     format!("CORELANE_{}", key.replace('-', "_").to_uppercase())
 }
 
-/// The command whose help names them.
+/// Names the variables in the command's help.
 pub(super) fn with_names(command: Command) -> Command {
     let named = |arg: Arg| match arg.get_long().map(name) {
-        // Help is printed once, and ends the process.
+        // Leaked once: printing help ends the process.
         Some(name) => arg.env(&*name.leak()),
         None => arg,
     };
@@ -26,7 +30,7 @@ pub(super) fn with_names(command: Command) -> Command {
         .mut_subcommand(CHECK, |check| check.mut_args(named))
 }
 
-/// What it sets. A variable that is empty sets nothing.
+/// Reads the settings. An empty variable sets nothing.
 pub(super) fn read(
     server: &Command,
     variable: &dyn Fn(&str) -> Option<OsString>,

@@ -1,4 +1,4 @@
-//! The file: TOML whose keys are the flags' long names.
+//! Options in a file: TOML whose keys are the flags' long names.
 
 use std::{ffi::OsString, fs, path::Path};
 
@@ -6,15 +6,16 @@ use clap::{Arg, Command};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    CONFIG, Stop, judge,
-    setting::{self, Kind, Setting, Shape, Source, expected},
+    judge::judge,
+    setting::{self, CONFIG, Kind, Setting, Shape, Source, expected},
+    stop::Stop,
 };
 
-/// What it sets, or everything that is wrong with it.
+/// Reads the settings, or returns all mistakes.
 pub(super) fn read(server: &Command, path: &Path) -> Result<Vec<Setting>, Stop> {
     let name = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|error| {
-        Stop::Mistakes(format!("the configuration {name} cannot be read: {error}"))
+        Stop::Mistakes(format!("cannot read the configuration file {name}: {error}"))
     })?;
     parse(server, &name, &text)
 }
@@ -24,7 +25,7 @@ pub(super) fn parse(server: &Command, name: &str, text: &str) -> Result<Vec<Sett
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         let what = error.message().trim();
-        Stop::Mistakes(format!("{name}:{}: this is no TOML: {what}", line(at)))
+        Stop::Mistakes(format!("{name}:{}: invalid TOML: {what}", line(at)))
     })?;
     let (mut settings, mut mistakes) = (Vec::new(), Vec::new());
     for (key, value) in table.get_ref() {
@@ -47,37 +48,37 @@ pub(super) fn parse(server: &Command, name: &str, text: &str) -> Result<Vec<Sett
     Ok(settings.into_iter().map(|(_, setting)| setting).collect())
 }
 
-/// The flag that the key names, or the one that was meant.
+/// The flag of this key. The error suggests a similar key.
 fn known<'a>(server: &'a Command, key: &str, value: &DeValue<'_>) -> Result<&'a Arg, String> {
     if key == CONFIG {
-        return Err("config: a configuration cannot name another one".into());
+        return Err("config: a configuration file cannot name another one".into());
     }
     if let Some(arg) = setting::find(server, key) {
         return Ok(arg);
     }
     if value.is_table() {
         return Err(format!(
-            "there is no table [{key}]: the keys stand by themselves, without tables"
+            "unknown table [{key}]: the file has no tables, all keys are at the top level"
         ));
     }
-    /// How alike they have to be; clap's own measure.
-    const ALIKE: f64 = 0.7;
+    /// The least similarity for a suggestion, the same as clap's.
+    const SIMILAR: f64 = 0.7;
     let keys = server.get_arguments().filter_map(Arg::get_long);
     let nearest = keys
         .filter(|known| *known != CONFIG)
         .map(|known| (strsim::jaro_winkler(key, known), known))
-        .filter(|(alike, _)| *alike > ALIKE)
+        .filter(|(similarity, _)| *similarity > SIMILAR)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     Err(match nearest {
-        Some((_, nearest)) => format!("there is no key {key:?}: did you mean {nearest:?}?"),
-        None => format!("there is no key {key:?}: the keys are the flags of corelane --help"),
+        Some((_, nearest)) => format!("unknown key {key:?}: did you mean {nearest:?}?"),
+        None => format!("unknown key {key:?}: the keys are the flags of corelane --help"),
     })
 }
 
 fn set(arg: &Arg, key: &str, source: Source, value: &DeValue<'_>) -> Result<Setting, String> {
     let wrong = |found: &DeValue<'_>| {
         let expected = expected(arg);
-        format!("{key}: expected {expected}, found {}", described(found))
+        format!("{key}: expected {expected}, found {}", describe(found))
     };
     Ok(match (Shape::of(arg), value) {
         (Shape::Switch, DeValue::Boolean(on)) => Setting::switch(key, source, *on),
@@ -112,7 +113,7 @@ fn one(kind: Kind, value: &DeValue<'_>) -> Option<OsString> {
     }
 }
 
-fn described(value: &DeValue<'_>) -> String {
+fn describe(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("the string {text:?}"),
         DeValue::Integer(number) => format!("the number {number}"),

@@ -1,14 +1,19 @@
-//! What the server is told, from whichever source: a flag, else the environment, else the file of
-//! `--config`, else the default.
+//! The server's options: a flag wins over the environment, the environment over the file of
+//! `--config`, and that over the default.
 //!
-//! clap's definition of the flags is the only list there is. What comes from the environment and
-//! from the file is put before the command line as the flags it stands for, so that clap judges it
-//! all, alone and together, as if it had been typed.
+//! clap's definition of the flags is the only list of options. Settings of the environment and of the
+//! file become flags before those of the command line, so that clap checks all of them, alone and
+//! together, as if they had been typed.
+//!
+//! Not figment: it would need a second list of the options, and knows the file of a mistake but not
+//! its line.
 
 mod effective;
 mod environment;
 mod file;
+mod judge;
 mod setting;
+mod stop;
 
 #[cfg(test)]
 mod tests;
@@ -20,14 +25,18 @@ use clap::{
     error::ErrorKind, parser::ValueSource,
 };
 
-use self::setting::{Setting, Shape, Source};
+pub(crate) use self::stop::Stop;
+use self::{
+    environment::CHECK,
+    setting::{CONFIG, Setting, Shape, Source},
+};
 use crate::{
     alpn::AlpnArgs,
     args::{self, Args, CommandLine},
     restart::UpgradeArgs,
 };
 
-/// What the command is to do.
+/// What to do.
 pub(crate) enum Invocation {
     Serve(Box<Args>),
     /// With the effective configuration, TOML.
@@ -36,17 +45,8 @@ pub(crate) enum Invocation {
     Upgrade(UpgradeArgs),
 }
 
-/// Why there is nothing to do.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// clap's own words, help and version among them.
-    Said(clap::Error),
-    /// Mistakes of the environment or the file, a line each.
-    Mistakes(String),
-}
-
-/// Reads them all. `arguments` begins with the command's name, `variable` looks into the
-/// environment.
+/// Reads the options from all sources. `arguments` begins with the command's name; `variable` reads
+/// the environment.
 pub(crate) fn read(
     arguments: Vec<OsString>,
     variable: &dyn Fn(&str) -> Option<OsString>,
@@ -58,26 +58,26 @@ pub(crate) fn read(
         Some(_) => {
             let matches = command
                 .try_get_matches_from(&arguments)
-                .map_err(Stop::Said)?;
+                .map_err(Stop::Clap)?;
             return invocation(&matches, String::new());
         }
         None => (false, &typed),
     };
     let server = with_switches(Args::command());
     let by_flag = by_flag(&server, typed);
-    let (by_environment, mut aside) =
+    let (by_environment, mut overridden) =
         prefer(&server, environment::read(&server, variable)?, &[&by_flag]);
     let by_file = match path(typed, &by_environment) {
         Some(path) => file::read(&server, Path::new(&path))?,
         None => Vec::new(),
     };
-    let (by_file, file_aside) = prefer(&server, by_file, &[&by_flag, &by_environment]);
-    aside.extend(file_aside);
+    let (by_file, overridden_in_file) = prefer(&server, by_file, &[&by_flag, &by_environment]);
+    overridden.extend(overridden_in_file);
 
-    // Behind the subcommand, before what was typed.
+    // After the subcommand, before what was typed.
     let at = arguments.len().min(if checks { 2 } else { 1 });
     let mut settings = [by_environment, by_file].concat();
-    // A switch that was typed to be off has done its work when it has kept the others from it.
+    // `--switch=false` has overridden the other sources; clap would treat it as present.
     let off = by_flag.into_iter().filter(Setting::is_off);
     let off: Vec<_> = off.collect();
     let flags = settings.iter().flat_map(Setting::as_flags);
@@ -92,20 +92,14 @@ pub(crate) fn read(
         .try_get_matches_from(merged)
         .map_err(|error| explain(error, &settings))?;
     let text = match matches.subcommand() {
-        Some((CHECK, matches)) => effective::text(&server, matches, &settings, &aside),
+        Some((CHECK, matches)) => effective::text(&server, matches, &settings, &overridden),
         _ => String::new(),
     };
     invocation(&matches, text)
 }
 
-/// The subcommand that only looks.
-const CHECK: &str = "check";
-
-/// The key that cannot come from the file.
-const CONFIG: &str = "config";
-
 fn invocation(matches: &ArgMatches, text: String) -> Result<Invocation, Stop> {
-    let line = CommandLine::from_arg_matches(matches).map_err(Stop::Said)?;
+    let line = CommandLine::from_arg_matches(matches).map_err(Stop::Clap)?;
     Ok(match line.command {
         None => Invocation::Serve(Box::new(line.args)),
         Some(args::Command::Check(args)) => Invocation::Check(args, text),
@@ -114,8 +108,7 @@ fn invocation(matches: &ArgMatches, text: String) -> Result<Invocation, Stop> {
     })
 }
 
-/// A switch that a file or the environment has turned on can be turned off by a flag:
-/// `--takeover=false`.
+/// Lets a flag turn off a switch of the file or the environment: `--takeover=false`.
 fn with_switches(command: Command) -> Command {
     let switch = |arg: clap::Arg| match arg.get_action() {
         ArgAction::SetTrue => arg
@@ -138,7 +131,7 @@ fn with_switches(command: Command) -> Command {
     }
 }
 
-/// What was typed, for itself. What it lacks or contradicts may yet be put right by the rest.
+/// The command line alone. Other sources may add what it lacks.
 fn typed(command: &Command, arguments: &[OsString]) -> Result<ArgMatches, Stop> {
     let error = match command.clone().try_get_matches_from(arguments) {
         Ok(matches) => return Ok(matches),
@@ -149,13 +142,13 @@ fn typed(command: &Command, arguments: &[OsString]) -> Result<ArgMatches, Stop> 
             .clone()
             .ignore_errors(true)
             .try_get_matches_from(arguments)
-            .map_err(Stop::Said),
+            .map_err(Stop::Clap),
         ErrorKind::DisplayHelp => {
             let with_names = environment::with_names(command.clone());
             let help = with_names.try_get_matches_from(arguments);
-            Err(Stop::Said(help.err().unwrap_or(error)))
+            Err(Stop::Clap(help.err().unwrap_or(error)))
         }
-        _ => Err(Stop::Said(error)),
+        _ => Err(Stop::Clap(error)),
     }
 }
 
@@ -177,13 +170,14 @@ fn by_flag(server: &Command, typed: &ArgMatches) -> Vec<Setting> {
         .collect()
 }
 
-/// Those of `settings` that no `stronger` source has, or contradicts; and what is set aside.
+/// Removes the settings that a `stronger` source sets or conflicts with. Returns the others, and a
+/// line for each removed one.
 fn prefer(
     server: &Command,
     settings: Vec<Setting>,
     stronger: &[&[Setting]],
 ) -> (Vec<Setting>, Vec<String>) {
-    let mut aside = Vec::new();
+    let mut overridden = Vec::new();
     let kept = settings
         .into_iter()
         .filter(|setting| {
@@ -191,20 +185,20 @@ fn prefer(
                 setting.key == stronger.key
                     || !setting.is_off()
                         && !stronger.is_off()
-                        && (contradict(server, &setting.key, &stronger.key)
-                            || contradict(server, &stronger.key, &setting.key))
+                        && (conflicts(server, &setting.key, &stronger.key)
+                            || conflicts(server, &stronger.key, &setting.key))
             });
             if let Some(over) = over {
-                aside.push(format!("{setting}: set aside for {}", over.source));
+                overridden.push(format!("{setting}: overridden by {}", over.source));
             }
             over.is_none()
         })
         .collect();
-    (kept, aside)
+    (kept, overridden)
 }
 
-/// Whether clap says of the one that it conflicts with the other.
-fn contradict(server: &Command, one: &str, other: &str) -> bool {
+/// Whether clap's definition of `one` conflicts with `other`.
+fn conflicts(server: &Command, one: &str, other: &str) -> bool {
     let arg = setting::find(server, one);
     arg.is_some_and(|arg| {
         let conflicts = server.get_arg_conflicts_with(arg);
@@ -212,7 +206,7 @@ fn contradict(server: &Command, one: &str, other: &str) -> bool {
     })
 }
 
-/// Which file to read.
+/// The configuration file.
 fn path(typed: &ArgMatches, by_environment: &[Setting]) -> Option<OsString> {
     let flag = typed.get_raw(CONFIG).and_then(|mut raw| raw.next());
     let variable = by_environment.iter().find(|setting| setting.key == CONFIG);
@@ -220,7 +214,7 @@ fn path(typed: &ArgMatches, by_environment: &[Setting]) -> Option<OsString> {
         .or_else(|| variable?.values().first().cloned())
 }
 
-/// clap speaks of flags: where they come from if nobody typed them.
+/// Adds to clap's message about flags where those come from that were not typed.
 fn explain(error: clap::Error, settings: &[Setting]) -> Stop {
     let text = error.to_string();
     let named: Vec<_> = settings
@@ -232,31 +226,14 @@ fn explain(error: clap::Error, settings: &[Setting]) -> Stop {
                 !behind.is_some_and(|c| c == '-' || c.is_alphanumeric())
             })
         })
-        .map(|setting| format!("{}: here --{} is set", setting.source, setting.key))
+        .map(|setting| format!("{}: --{} is set here", setting.source, setting.key))
         .collect();
     if named.is_empty() {
-        return Stop::Said(error);
+        return Stop::Clap(error);
     }
     Stop::Mistakes(format!(
         "{}\n{}",
-        setting::first_words(&text),
+        setting::without_usage(&text),
         named.join("\n")
     ))
-}
-
-/// `Ok` where clap takes this one setting, whatever else there may have to be beside it.
-fn judge(server: &Command, setting: &Setting) -> Result<(), String> {
-    let flags = setting.as_flags();
-    let arguments = [OsString::from("corelane")].into_iter().chain(flags);
-    match server.clone().try_get_matches_from(arguments) {
-        Err(error)
-            if !matches!(
-                error.kind(),
-                ErrorKind::MissingRequiredArgument | ErrorKind::ArgumentConflict
-            ) =>
-        {
-            Err(setting::first_words(&error.to_string()))
-        }
-        _ => Ok(()),
-    }
 }

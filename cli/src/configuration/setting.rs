@@ -1,8 +1,11 @@
-//! One key and what it is set to, wherever that comes from.
+//! One setting: a key, its value, and its source.
 
 use std::{any::TypeId, ffi::OsString, fmt, num, path::PathBuf};
 
 use clap::{Arg, ArgAction, Command};
+
+/// The key that names the configuration file, and that cannot stand in it.
+pub(super) const CONFIG: &str = "config";
 
 #[derive(Clone, Debug)]
 pub(super) struct Setting {
@@ -14,7 +17,7 @@ pub(super) struct Setting {
 
 #[derive(Clone, Debug)]
 enum Value {
-    /// Of the command line, where it stands.
+    /// On the command line, which holds the value.
     Typed,
     Switch(bool),
     Count(u8),
@@ -34,7 +37,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(key) => write!(f, "the flag --{key}"),
-            Self::Variable(name) => write!(f, "the environment's {name}"),
+            Self::Variable(name) => write!(f, "environment variable {name}"),
             Self::File(path, line) => write!(f, "{path}:{line}"),
         }
     }
@@ -42,7 +45,7 @@ impl fmt::Display for Source {
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {}", self.key, self.source)
+        write!(f, "{} from {}", self.key, self.source)
     }
 }
 
@@ -73,8 +76,8 @@ impl Setting {
         Self { key, source, value }
     }
 
-    /// What one would have typed. Nothing for a switch that is off: clap would count it as there,
-    /// and hold it against the flags that it conflicts with.
+    /// The same setting as flags. None for a switch that is off: clap would treat the flag as present,
+    /// and report conflicts with it.
     pub(super) fn as_flags(&self) -> Vec<OsString> {
         let flag = OsString::from(format!("--{}", self.key));
         match &self.value {
@@ -118,7 +121,7 @@ pub(super) enum Shape {
 pub(super) enum Kind {
     Number,
     Text,
-    /// Something in words that may be a number: `auto` or 4.
+    /// Text that may be a number: `auto` or 4.
     Either,
 }
 
@@ -164,7 +167,7 @@ impl Kind {
     }
 }
 
-/// What to say was expected.
+/// Describes the values that a flag takes, for messages.
 pub(super) fn expected(arg: &Arg) -> String {
     let name = arg.get_value_names().and_then(|names| names.first());
     let name = name.map_or("", |name| name.as_str());
@@ -184,7 +187,7 @@ pub(super) fn expected(arg: &Arg) -> String {
         Shape::Switch => "true or false".into(),
         Shape::Count => "a number from 0 to 255".into(),
         Shape::One(kind) => one(kind),
-        Shape::Many(kind) => format!("a list, each of it {}", one(kind)),
+        Shape::Many(kind) => format!("a list, each element {}", one(kind)),
     }
 }
 
@@ -195,8 +198,8 @@ pub(super) fn find<'a>(server: &'a Command, key: &str) -> Option<&'a Arg> {
         .find(|arg| arg.get_long() == Some(key))
 }
 
-/// What clap has to say, without the usage.
-pub(super) fn first_words(text: &str) -> String {
+/// clap's message without the usage.
+pub(super) fn without_usage(text: &str) -> String {
     let text = text.split("\n\nUsage:").next().unwrap_or_default();
     let text = text.split("\n\nFor more").next().unwrap_or_default();
     let text = text.strip_prefix("error: ").unwrap_or(text);

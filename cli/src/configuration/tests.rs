@@ -42,7 +42,7 @@ fn read_with(flags: &[&str], variables: &[(&str, &str)]) -> Result<Invocation, S
 fn served(flags: &[&str], variables: &[(&str, &str)]) -> Args {
     match read_with(flags, variables) {
         Ok(Invocation::Serve(args)) => *args,
-        Ok(_) => panic!("it is to serve"),
+        Ok(_) => panic!("expected Serve"),
         Err(stop) => panic!("{flags:?}: {stop:?}"),
     }
 }
@@ -50,7 +50,7 @@ fn served(flags: &[&str], variables: &[(&str, &str)]) -> Args {
 fn effective(flags: &[&str], variables: &[(&str, &str)]) -> String {
     match read_with(&[&["check"], flags].concat(), variables) {
         Ok(Invocation::Check(_, text)) => text,
-        Ok(_) => panic!("it is to check"),
+        Ok(_) => panic!("expected Check"),
         Err(stop) => panic!("{flags:?}: {stop:?}"),
     }
 }
@@ -58,13 +58,13 @@ fn effective(flags: &[&str], variables: &[(&str, &str)]) -> String {
 fn mistakes(flags: &[&str], variables: &[(&str, &str)]) -> String {
     match read_with(flags, variables) {
         Err(Stop::Mistakes(mistakes)) => mistakes,
-        Err(Stop::Said(error)) => panic!("{flags:?}: clap alone says {error}"),
+        Err(Stop::Clap(error)) => panic!("{flags:?}: clap reports {error}"),
         Ok(_) => panic!("{flags:?} is accepted"),
     }
 }
 
 #[test]
-fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+fn flags_override_the_environment_which_overrides_the_file() {
     let files = Files::new("order");
     let path = files.file(
         "listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n\
@@ -101,7 +101,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     assert_eq!(ports(&args), [3, 4]);
     assert_eq!((args.restart.takeover, args.verbose), (false, 1));
     assert!(args.workers.0.is_none());
-    assert_eq!(args.tls.as_deref(), Some("none"), "empty sets nothing");
+    assert_eq!(args.tls.as_deref(), Some("none"), "an empty variable sets nothing");
 
     let flags = ["--listen", "127.0.0.1:5", "--takeover", "-vv"];
     let args = served(&flags, &variables);
@@ -116,12 +116,12 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let args = served(&both, &[]);
     assert!(
         args.no_affinity && args.cpus.is_empty(),
-        "a flag sets aside what it contradicts"
+        "a flag overrides settings that it conflicts with"
     );
 }
 
 #[test]
-fn a_switch_that_is_off_contradicts_nothing() {
+fn a_switch_that_is_off_conflicts_with_nothing() {
     let files = Files::new("off");
     let path = files.file("cpus = [1]\n");
     let config = ["--config", &path[..]];
@@ -134,9 +134,9 @@ fn a_switch_that_is_off_contradicts_nothing() {
     assert_eq!((args.no_affinity, &args.cpus[..]), (false, &[1][..]));
 }
 
-/// Kubernetes sets CORELANE_PORT, CORELANE_PORT_… and CORELANE_SERVICE_… beside a service `corelane`.
+/// Kubernetes sets CORELANE_PORT, CORELANE_PORT_… and CORELANE_SERVICE_… for a service `corelane`.
 #[test]
-fn no_variable_is_one_that_others_set() {
+fn variables_do_not_clash_with_those_of_kubernetes() {
     for arg in Args::command().get_arguments() {
         let key = arg.get_long().unwrap_or_default();
         let taken = key == "port" || key.starts_with("port-") || key.starts_with("service-");
@@ -145,27 +145,27 @@ fn no_variable_is_one_that_others_set() {
 }
 
 #[test]
-fn what_belongs_together_may_come_from_anywhere() {
+fn options_that_need_each_other_may_come_from_different_sources() {
     let files = Files::new("together");
     let path = files.file("key = \"k\"\n");
     let args = served(&["--config", &path, "--cert", "c"], &[]);
     assert_eq!(args.certificates.key, [Path::new("k")]);
-    let said = mistakes(&["--config", &path], &[]);
-    assert!(said.contains("--cert <FILE>"), "{said}");
+    let message = mistakes(&["--config", &path], &[]);
+    assert!(message.contains("--cert <FILE>"), "{message}");
     assert!(
-        said.contains("corelane.toml:1: here --key is set"),
-        "{said}"
+        message.contains("corelane.toml:1: --key is set here"),
+        "{message}"
     );
-    let said = mistakes(
+    let message = mistakes(
         &[],
         &[("CORELANE_CPUS", "1"), ("CORELANE_NO_AFFINITY", "true")],
     );
-    assert!(said.contains("cannot be used with"), "{said}");
-    assert!(said.contains("CORELANE_CPUS"), "{said}");
+    assert!(message.contains("cannot be used with"), "{message}");
+    assert!(message.contains("CORELANE_CPUS"), "{message}");
 }
 
 #[test]
-fn mistakes_are_told_with_their_place() {
+fn mistakes_name_their_file_and_line() {
     let files = Files::new("mistakes");
     let path = files.file(
         "listn = [\"127.0.0.1:0\"]\n\
@@ -183,7 +183,7 @@ fn mistakes_are_told_with_their_place() {
          [limits]\n\
          max-frame = 20000\n",
     );
-    let said = mistakes(&["check", "--config", &path], &[]);
+    let message = mistakes(&["check", "--config", &path], &[]);
     for (line, words) in [
         (1, "did you mean \"listen\"?"),
         (2, "tls: expected a string (BACKEND), found the number 5"),
@@ -194,7 +194,7 @@ fn mistakes_are_told_with_their_place() {
         (4, "takeover: expected true or false"),
         (
             5,
-            "cpus: expected a list, each of it a number (LIST), found the string \"a\"",
+            "cpus: expected a list, each element a number (LIST), found the string \"a\"",
         ),
         (6, "'--workers <N|auto>': expected a number of at least 1"),
         (7, "verbose: expected a number from 0 to 255"),
@@ -208,26 +208,26 @@ fn mistakes_are_told_with_their_place() {
             11,
             "min-rate: expected a number (BYTES), found the number 1.5",
         ),
-        (12, "there is no key \"expect\""),
-        (13, "there is no table [limits]"),
+        (12, "unknown key \"expect\""),
+        (13, "unknown table [limits]"),
     ] {
-        let (_, told) = said
+        let (_, told) = message
             .split_once(&format!("corelane.toml:{line}: "))
-            .unwrap_or_else(|| panic!("line {line} is right:\n{said}"));
+            .unwrap_or_else(|| panic!("line {line} is right:\n{message}"));
         let told = told.split("\n/").next().unwrap_or_default();
         assert!(told.contains(words), "line {line}: {told}");
     }
-    let said = mistakes(&[], &[("CORELANE_IDLE_TIMEOUT", "long")]);
-    assert!(said.starts_with("CORELANE_IDLE_TIMEOUT: "), "{said}");
+    let message = mistakes(&[], &[("CORELANE_IDLE_TIMEOUT", "long")]);
+    assert!(message.starts_with("CORELANE_IDLE_TIMEOUT: "), "{message}");
     let path = files.file("tls = \"none\"\ntls = \"rustls\"\n");
-    let said = mistakes(&["--config", &path], &[]);
-    assert!(said.contains("corelane.toml:2: this is no TOML"), "{said}");
-    let said = mistakes(&["--config", "/nonexistent.toml"], &[]);
-    assert!(said.contains("/nonexistent.toml cannot be read"), "{said}");
+    let message = mistakes(&["--config", &path], &[]);
+    assert!(message.contains("corelane.toml:2: invalid TOML"), "{message}");
+    let message = mistakes(&["--config", "/nonexistent.toml"], &[]);
+    assert!(message.contains("cannot read the configuration file /nonexistent.toml"), "{message}");
 }
 
 #[test]
-fn the_effective_configuration_says_its_sources_and_can_be_fed_back() {
+fn the_effective_configuration_names_sources_and_is_valid_input() {
     let files = Files::new("effective");
     let path = files.file("cert = \"a \\\"b\\\".pem\"\nkey = \"k\"\ntakeover = true\n");
     let flags = ["--config", &path, "--workers", "3", "--listen", "[::1]:443"];
@@ -236,7 +236,7 @@ fn the_effective_configuration_says_its_sources_and_can_be_fed_back() {
     for line in [
         "workers = 3  # flag",
         "listen = [\"[::1]:443\"]  # flag",
-        "cpus = [0, 1]  # the environment's CORELANE_CPUS",
+        "cpus = [0, 1]  # environment variable CORELANE_CPUS",
         "idle-timeout = 75  # default",
         "#keep-alive = SECONDS  # default: never, as TCP does",
         "#tls = BACKEND  # default: the first that is compiled in",
@@ -267,7 +267,7 @@ fn secrets_are_not_printed() {
 }
 
 #[test]
-fn the_prober_takes_nothing_of_it() {
+fn the_prober_ignores_the_server_configuration() {
     let variables = [
         ("CORELANE_CONFIG", "/nonexistent.toml"),
         ("CORELANE_TLS", "x"),
@@ -279,16 +279,16 @@ fn the_prober_takes_nothing_of_it() {
 #[test]
 fn help_names_the_variables() {
     for flags in [&["--help"][..], &["check", "--help"]] {
-        let Err(Stop::Said(help)) = read_with(flags, &[]) else {
+        let Err(Stop::Clap(help)) = read_with(flags, &[]) else {
             panic!("no help");
         };
         assert!(help.to_string().contains("[env: CORELANE_MAX_FRAME="));
     }
 }
 
-/// Each flag is there, as a key or as a comment that can be turned into one.
+/// Each flag is a key, or a comment that can be turned into a key.
 #[test]
-fn the_example_has_every_flag_and_nothing_else() {
+fn the_example_file_lists_every_flag() {
     let is_key = |line: &str| {
         let key = line.split(" = ").next().unwrap_or_default();
         key.len() < line.len() && key.chars().all(|c| c.is_ascii_lowercase() || c == '-')
@@ -309,9 +309,9 @@ fn the_example_has_every_flag_and_nothing_else() {
     assert_eq!(keys, flags);
 }
 
-/// What others are started with by the files in deploy/.
+/// The options with which the files in deploy/ start a server.
 #[test]
-fn deployments_start_a_server_with_options_that_there_are() {
+fn deployment_files_use_existing_options() {
     const SERVICE: &str = include_str!("../../../deploy/corelane.service");
     const KUBERNETES: &str = include_str!("../../../deploy/kubernetes.yaml");
     const DOCKERFILE: &str = include_str!("../../../deploy/Dockerfile");

@@ -1,4 +1,4 @@
-//! What a worker's viewers are sent: made once a second for all of them.
+//! The events of one worker's viewers: one per second, made once for all of them.
 
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
@@ -7,16 +7,16 @@ use tokio::sync::watch;
 
 use super::snapshot::{Snapshot, Source};
 
-const EVERY: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Viewers of one worker at once: to send them all an event takes a few milliseconds.
+/// Viewers of one worker at once: 256, to all of whom an event is sent in a few milliseconds.
 const VIEWERS: usize = 256;
 
-/// Makes an event a second for as long as somebody looks. Who is slow to take one gets the newest
-/// next, and holds up nobody.
+/// Makes one event per second while there are viewers. A slow viewer skips events and delays no
+/// other.
 pub(super) struct Feed {
     source: Arc<Source>,
-    /// There while events are made.
+    /// `Some` while events are made.
     sender: RefCell<Option<watch::Sender<Bytes>>>,
 }
 
@@ -32,8 +32,8 @@ impl Feed {
         self.source.snapshot()
     }
 
-    /// The newest event, which is there at once, and those to come until the server shuts down.
-    /// `None`: it does, or there are too many viewers.
+    /// The newest event, and the following ones until the server shuts down. `None` when it shuts
+    /// down, or has too many viewers.
     pub(super) fn watch(self: &Rc<Self>) -> Option<watch::Receiver<Bytes>> {
         let mut sender = self.sender.borrow_mut();
         let mut receiver = match &*sender {
@@ -52,7 +52,7 @@ impl Feed {
 
     async fn tick(self: Rc<Self>) {
         loop {
-            monoio::time::sleep(EVERY).await;
+            monoio::time::sleep(INTERVAL).await;
             if !self.send() {
                 break;
             }
@@ -60,7 +60,7 @@ impl Feed {
         *self.sender.borrow_mut() = None;
     }
 
-    /// Whether there are events to come.
+    /// Returns whether to go on.
     fn send(&self) -> bool {
         match (&*self.sender.borrow(), self.event()) {
             (Some(viewers), Some(event)) if viewers.receiver_count() > 0 => {
@@ -71,7 +71,7 @@ impl Feed {
         }
     }
 
-    /// As of the stream format of server-sent events (HTML standard, section 9.2.5).
+    /// In the format of server-sent events (HTML standard, section 9.2.5).
     fn event(&self) -> Option<Bytes> {
         let snapshot = self.source.snapshot()?;
         let json = serde_json::to_string(&snapshot).ok()?;

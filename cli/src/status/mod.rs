@@ -1,4 +1,4 @@
-//! The default page as browsers get it: what the workers do, live.
+//! The live status page that browsers get at `/`: what the workers do.
 
 mod feed;
 mod page;
@@ -27,38 +27,37 @@ type ResponseBody = UnsyncBoxBody<Bytes, Error>;
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Answer browsers on / in plain text too, not by the live status page.
+    /// Answer / in plain text to browsers too, without the live status page.
     #[arg(long)]
     no_status: bool,
 }
 
 impl StatusArgs {
-    /// Where the page gets its numbers from, once the server runs; `None`: there is no page.
+    /// The page's source of numbers. `None`: there is no page.
     pub(crate) fn source(&self) -> Option<Arc<Source>> {
         (!self.no_status).then(Arc::default)
     }
 }
 
-/// Nothing but what this server sends, nothing within the page, and not in a frame of others.
+/// Scripts and styles only from this server, none inline, and no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// How many events a stream has: those whose client has vanished without a word end by it, the
-/// others connect again.
+/// Events of one stream: 600, ten minutes. Then a stream ends whose client has vanished silently;
+/// other clients connect again.
 const EVENTS: usize = 600;
 
-/// One worker's share of the page.
-#[derive(Clone)]
+/// One worker's part of the page.
 pub(crate) struct Status(Option<Rc<Feed>>);
 
 impl Status {
-    /// Has to be made on the worker's thread.
+    /// Call it on the worker's thread.
     pub(crate) fn new(source: Option<Arc<Source>>) -> Self {
         Self(source.map(|source| Rc::new(Feed::new(source))))
     }
 
-    /// The answer to this request if it is one for the page, a part of it or its events.
-    pub(crate) fn answer(&self, request: &Request<Body>) -> Option<Response<ResponseBody>> {
+    /// The response to a request for the page, its parts or its events. `None` for other requests.
+    pub(crate) fn respond(&self, request: &Request<Body>) -> Option<Response<ResponseBody>> {
         let feed = self.0.as_ref()?;
         if ![Method::GET, Method::HEAD].contains(request.method()) {
             return None;
@@ -78,7 +77,7 @@ impl Status {
     }
 }
 
-/// Browsers name it when a page is asked for; curl and its like take anything.
+/// Browsers name `text/html` when they load a page; curl and similar clients do not.
 fn wants_html(headers: &HeaderMap) -> bool {
     let mut accepted = headers.get_all(ACCEPT).iter();
     accepted.any(|value| {
@@ -90,12 +89,12 @@ fn wants_html(headers: &HeaderMap) -> bool {
 
 fn events(feed: &Rc<Feed>) -> Response<ResponseBody> {
     let Some(receiver) = feed.watch() else {
-        let mut refusal = part("text/plain", "shutting down, or too many viewers\n");
-        *refusal.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        return refusal;
+        let mut rejection = part("text/plain", "shutting down, or too many viewers\n");
+        *rejection.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        return rejection;
     };
     let events = stream::unfold(receiver, async |mut receiver| {
-        // Nobody sends any more: the server shuts down.
+        // An error means that the sender is gone: the server shuts down.
         receiver.changed().await.ok()?;
         let event = receiver.borrow_and_update().clone();
         Some((Ok(Frame::data(event)), receiver))

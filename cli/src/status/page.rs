@@ -1,11 +1,11 @@
-//! The page as it is before its script takes over, and all of it where there are no scripts.
+//! The page as the server renders it. Its script updates it; without scripts it stays as it is.
 
 use std::fmt::{Display, Write};
 
 use corelane::ConnectionInfo;
 
 use super::snapshot::{Snapshot, Worker};
-use crate::routes;
+use crate::negotiated;
 
 const TEMPLATE: &str = include_str!("page.html");
 
@@ -24,8 +24,8 @@ pub(super) fn render(connection: &ConnectionInfo, snapshot: &Snapshot) -> String
     fill("up", &format_args!("{} s", snapshot.up / 1000));
     fill("workers", &workers(snapshot));
     fill("versions", &versions(snapshot.backend, &all));
-    // Last, as it has words of the client's in it.
-    fill("negotiated", &negotiated(connection));
+    // Last: it contains text of the client, which must not be filled in.
+    fill("negotiated", &negotiated_rows(connection));
     page
 }
 
@@ -48,7 +48,7 @@ fn workers(snapshot: &Snapshot) -> String {
 fn versions(backend: &str, all: &Worker) -> String {
     let none = match backend {
         "none" => "HTTP/2 without TLS",
-        _ => "not told",
+        _ => "unknown",
     };
     let mut rows = String::new();
     for (version, field, count) in [
@@ -67,9 +67,9 @@ fn versions(backend: &str, all: &Worker) -> String {
     rows
 }
 
-fn negotiated(connection: &ConnectionInfo) -> String {
+fn negotiated_rows(connection: &ConnectionInfo) -> String {
     let mut rows = String::new();
-    for (name, value) in routes::negotiated(connection) {
+    for (name, value) in negotiated::negotiated(connection) {
         let _ = writeln!(
             rows,
             "<div><dt>{name}</dt><dd>{}</dd></div>",
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_client_says_of_itself_is_text() {
+    fn text_of_a_client_is_escaped() {
         let name = "<script>alert('\"&\"')</script>";
         assert!(!escaped(name).contains(['<', '>', '"', '\'']));
         assert_eq!(escaped("a&b"), "a&amp;b");

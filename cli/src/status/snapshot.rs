@@ -1,19 +1,19 @@
-//! The numbers of one moment.
+//! The numbers of the page at one moment.
 
 use std::{sync::OnceLock, time::Instant};
 
 use corelane::{Observer, WorkerStatus};
 use serde::Serialize;
 
-/// Where they come from: the server, once it runs.
+/// The source of the numbers: the server, once it runs.
 #[derive(Default)]
 pub(crate) struct Source(OnceLock<(Observer, Instant)>);
 
-/// Aggregates only: this goes to whoever asks.
+/// Only totals: every client can read them.
 #[derive(Serialize)]
 pub(super) struct Snapshot {
     pub(super) backend: &'static str,
-    /// For how long the server has run, milliseconds.
+    /// How long the server has run, milliseconds.
     pub(super) up: u64,
     pub(super) workers: Vec<Worker>,
 }
@@ -25,11 +25,11 @@ pub(super) struct Worker {
     pub(super) requests: u64,
     pub(super) tls_1_2: u64,
     pub(super) tls_1_3: u64,
-    /// Handshakes completed without TLS, or by a backend that does not tell.
+    /// Handshakes completed without TLS, or with a version that the backend does not report.
     pub(super) no_tls: u64,
     pub(super) resumed: u64,
     pub(super) alpn_refused: u64,
-    /// Handshakes that failed for another reason.
+    /// Handshakes that failed for other reasons.
     pub(super) failed: u64,
     pub(super) sent: u64,
     pub(super) received: u64,
@@ -37,19 +37,19 @@ pub(super) struct Worker {
 
 impl Source {
     pub(crate) fn observe(&self, observer: Observer) {
-        // Once is enough: there is one server.
+        // Set once: the process has one server.
         let _ = self.0.set((observer, Instant::now()));
     }
 
-    /// `None` before the server runs and when it shuts down.
+    /// `None` before the server runs and while it shuts down.
     pub(super) fn snapshot(&self) -> Option<Snapshot> {
-        let (observer, begun) = self.0.get()?;
+        let (observer, started) = self.0.get()?;
         if observer.is_shutting_down() {
             return None;
         }
         Some(Snapshot {
             backend: observer.backend(),
-            up: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            up: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             workers: observer.workers().map(Worker::from).collect(),
         })
     }
@@ -58,7 +58,7 @@ impl Source {
 impl From<WorkerStatus> for Worker {
     fn from(status: WorkerStatus) -> Self {
         let it = status.counters;
-        // Counted while they are read, so that a part may seem to be more than the whole.
+        // The counters change while they are read: a part may exceed the whole.
         let rest = |whole: u64, parts: &[u64]| {
             let rest = |rest: u64, part: &u64| rest.saturating_sub(*part);
             parts.iter().fold(whole, rest)

@@ -1,21 +1,21 @@
-//! A line of the log. Much of what is in it was chosen by a client: no byte of it ends the line, ends
-//! a quoted field or moves a terminal's cursor.
+//! Formats a record as a line. Clients choose much of it: none of their bytes can end the line, end a
+//! quoted field or move a terminal's cursor.
 
 use std::fmt::Write;
 
 use http::HeaderValue;
 use serde::Serialize;
 
-use super::{Format, record::Entry, writer::Line};
+use super::{format::AccessLogFormat, record::Entry, writer::Line};
 
-/// What nginx says of a client that went before its response was there.
+/// nginx's status for a client that closed the connection or stream before its response was complete.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 impl Line for Entry {
-    fn append(&self, lines: &mut String, format: Format) {
+    fn append(&self, lines: &mut String, format: AccessLogFormat) {
         match format {
-            Format::Combined => combined(lines, self),
-            Format::Json => json(lines, self),
+            AccessLogFormat::Combined => combined(lines, self),
+            AccessLogFormat::Json => json(lines, self),
         }
         lines.push('\n');
     }
@@ -76,7 +76,7 @@ fn quote(line: &mut String, value: Option<&HeaderValue>) {
     line.push('"');
 }
 
-/// As nginx does: what is not printable ASCII, `"` and `\` become `\xHH`.
+/// As nginx does: bytes that are not printable ASCII, `"` and `\` become `\xHH`.
 fn escape(line: &mut String, bytes: &[u8]) {
     for &byte in bytes {
         match byte {
@@ -133,10 +133,10 @@ fn json(line: &mut String, entry: &Entry) {
         user_agent: entry.user_agent.as_ref().map(text),
         worker: connection.worker,
     };
-    // Strings and numbers alone, whose writing cannot fail.
+    // Cannot fail: the fields are strings and numbers.
     let object = serde_json::to_string(&object).unwrap_or_default();
     for c in object.chars() {
-        // JSON lets these stand, terminals and viewers do not.
+        // JSON allows these, but terminals and viewers act on them.
         match c {
             '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' => {
                 let _ = write!(line, "\\u{:04x}", u32::from(c));
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_byte_ends_a_field_or_a_line() {
+    fn no_byte_can_end_a_field_or_a_line() {
         let every: Vec<u8> = (0..=255).collect();
         let mut line = String::new();
         escape(&mut line, &every);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_is_as_common_log_formats_have_it() {
+    fn time_is_in_common_log_format() {
         let time = common_time("2026-11-05T18:28:35Z");
         assert_eq!(time, "05/Nov/2026:18:28:35 +0000");
     }

@@ -1,6 +1,7 @@
-//! One request, from its beginning until its response has gone.
+//! The record of one request, from its start until its response is sent.
 
 use std::{
+    fmt,
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -15,13 +16,14 @@ use http::{
     header::{REFERER, USER_AGENT},
 };
 use http_body::{Frame, SizeHint};
+use pin_project_lite::pin_project;
 
-use super::Log;
+use super::writer::Log;
 
-/// What there is to say of a request.
+/// What the log says about a request.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Of the end.
+    /// When the response ended.
     pub(super) time: SystemTime,
     pub(super) duration: Duration,
     pub(super) connection: Arc<ConnectionInfo>,
@@ -30,25 +32,25 @@ pub(super) struct Entry {
     pub(super) version: Version,
     pub(super) referer: Option<HeaderValue>,
     pub(super) user_agent: Option<HeaderValue>,
-    /// Of the response, if there was one.
+    /// The response's, if there was one.
     pub(super) status: Option<StatusCode>,
-    /// Of the response's body.
+    /// The length of the response's body.
     pub(super) bytes_sent: u64,
-    /// Whether the response was handed to HTTP/2 whole. If not, its stream was reset, or its
-    /// connection has ended.
+    /// Whether HTTP/2 took the whole response. If not, the stream was reset or the connection has
+    /// ended.
     pub(super) complete: bool,
 }
 
-/// Logs the request when it is dropped, be it before there is a response.
-pub(crate) struct Record {
+/// Logs the request when it is dropped, with or without a response.
+pub(super) struct Record {
     log: Rc<Log>,
-    begun: Instant,
+    started: Instant,
     entry: Option<Entry>,
     refusal: Refusal,
 }
 
 impl Record {
-    pub(crate) fn begin(log: &Rc<Log>, request: &Request<Body>) -> Self {
+    pub(super) fn start(log: &Rc<Log>, request: &Request<Body>) -> Self {
         let header = |name: HeaderName| HeaderMap::get(request.headers(), name).cloned();
         let entry = Entry {
             time: SystemTime::UNIX_EPOCH,
@@ -65,26 +67,26 @@ impl Record {
         };
         Self {
             log: Rc::clone(log),
-            begun: Instant::now(),
+            started: Instant::now(),
             entry: Some(entry),
             refusal: request.body().refusal(),
         }
     }
 
-    /// The response, which takes the record with it.
-    pub(crate) fn answered<B: http_body::Body>(
+    /// Moves the record into the response's body.
+    pub(super) fn attach<B: http_body::Body>(
         mut self,
         response: Response<B>,
-    ) -> Response<Recorded<B>> {
+    ) -> Response<RecordedBody<B>> {
         let status = response.status();
         if let Some(entry) = &mut self.entry {
             entry.status = Some(status);
-            // Nobody asks for a body that is not sent.
+            // The server does not poll a body that it does not send.
             entry.complete = entry.method == Method::HEAD
                 || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
                 || response.body().is_end_stream();
         }
-        response.map(|body| Recorded { body, record: self })
+        response.map(|body| RecordedBody { body, record: self })
     }
 }
 
@@ -92,7 +94,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         if let Some(mut entry) = self.entry.take() {
             entry.time = SystemTime::now();
-            entry.duration = self.begun.elapsed();
+            entry.duration = self.started.elapsed();
             if let Some(status) = self.refusal.status() {
                 entry.status = Some(status);
                 entry.complete = true;
@@ -102,27 +104,31 @@ impl Drop for Record {
     }
 }
 
-/// A response's body, counted.
-pub(crate) struct Recorded<B> {
-    body: B,
-    record: Record,
+pin_project! {
+    /// A response's body, which counts its bytes for the access log.
+    pub struct RecordedBody<B> {
+        #[pin]
+        body: B,
+        record: Record,
+    }
 }
 
-impl<B: http_body::Body + Unpin> http_body::Body for Recorded<B> {
+impl<B: http_body::Body> http_body::Body for RecordedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let mut this = self.project();
+        let frame = ready!(this.body.as_mut().poll_frame(cx));
         let ended = match &frame {
             None => true,
-            Some(Ok(_)) => self.body.is_end_stream(),
+            Some(Ok(_)) => this.body.is_end_stream(),
             Some(Err(_)) => false,
         };
-        if let Some(entry) = &mut self.record.entry {
+        if let Some(entry) = &mut this.record.entry {
             let data = frame
                 .as_ref()
                 .and_then(|frame| frame.as_ref().ok()?.data_ref());
@@ -138,5 +144,13 @@ impl<B: http_body::Body + Unpin> http_body::Body for Recorded<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for RecordedBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordedBody")
+            .field("body", &self.body)
+            .finish_non_exhaustive()
     }
 }

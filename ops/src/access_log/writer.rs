@@ -1,13 +1,12 @@
-//! The thread that writes, and the queue before it.
+//! The queue of records, and the thread that writes them.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Write},
-    path::{Path, PathBuf},
+    fmt, io,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread,
     time::{Duration, Instant},
@@ -18,74 +17,130 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::Format;
-use crate::writable;
+use super::{
+    format::AccessLogFormat,
+    output::{self, Output},
+};
+use crate::Error;
 
-/// What stands for it in place of a path.
-pub(super) const STANDARD_OUTPUT: &str = "-";
-
-/// Requests that may wait to be written: 4,096, what a worker answers in some 10 ms at its fastest.
-/// Each keeps its path, referer and user agent, which `--max-header-list` bounds.
+/// Requests that may wait to be written: 4,096, what the fastest worker answers in some 10 ms. Each
+/// keeps its path, referer and user agent, which the server's limit on header lists bounds.
 const QUEUE: usize = 4096;
 
-/// Lines that are written by one call.
+/// Lines written by one system call.
 const BATCH: usize = 256;
 
-/// How long nothing more is said of lines that were left out.
-const SILENCE: Duration = Duration::from_secs(10);
+/// Least time between two log messages about dropped records.
+const DROPPED_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long a log that cannot be written may hold up the end of the process.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a log that cannot be written may delay the end of the process.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The log as the command has it.
-pub(crate) struct AccessLog {
+/// An access log that is open. Its thread writes what the services made by [`layer`](Self::layer)
+/// record.
+pub struct AccessLog {
     log: Log,
     ended: Receiver<()>,
 }
 
-/// The log as the workers have it.
+/// The sending side of the queue: cloned for each worker.
 #[derive(Clone)]
-pub(crate) struct Log {
+pub(super) struct Log {
     queue: SyncSender<Message>,
     shared: Arc<Shared>,
 }
 
 enum Message {
     Line(Box<dyn Line>),
-    /// Something of `Shared` is to be looked at.
-    Look,
+    /// The thread has to look at `Shared`.
+    Wake,
     End,
 }
 
 #[derive(Default)]
 struct Shared {
     reopen: AtomicBool,
-    /// Lines left out since it was last said.
-    lost: AtomicU64,
+    /// Records dropped since the last log message about them.
+    dropped: AtomicU64,
 }
 
-/// What becomes a line, on the thread that writes.
+/// A record that becomes a line on the writing thread.
 pub(super) trait Line: Send {
-    fn append(&self, lines: &mut String, format: Format);
-}
-
-/// Where lines go.
-pub(super) trait Out: Send {
-    fn write(&mut self, lines: &str) -> io::Result<()>;
-    fn reopen(&mut self) -> io::Result<()>;
+    fn append(&self, lines: &mut String, format: AccessLogFormat);
 }
 
 impl AccessLog {
-    pub(super) fn start(out: Box<dyn Out>, format: Format) -> io::Result<Self> {
+    /// Opens a file to append to, or standard output if the path is `-`, and starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened, or the thread cannot start.
+    pub fn open(path: impl AsRef<Path>, format: AccessLogFormat) -> Result<Self, Error> {
+        let path = path.as_ref();
+        output::open(path)
+            .and_then(|output| Self::start(output, format))
+            .map_err(|error| cannot_write(path, error))
+    }
+
+    /// Checks that [`open`](Self::open) would succeed. Creates no file.
+    ///
+    /// # Errors
+    ///
+    /// When the file could not be opened.
+    pub fn check(path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        output::check(path).map_err(|error| cannot_write(path, error))
+    }
+
+    /// Opens the file again, for instance after it was renamed. Does not wait for it.
+    pub fn reopen(&self) {
+        self.log.reopen();
+    }
+
+    /// Calls [`reopen`](Self::reopen) on SIGUSR1, as nginx does, and on SIGHUP, for as long as the
+    /// process lives. Other handlers of these signals run too.
+    ///
+    /// # Errors
+    ///
+    /// When the signals cannot be caught, or the thread cannot start.
+    pub fn reopen_on_signals(&self) -> io::Result<()> {
+        let mut signals = Signals::new([SIGUSR1, SIGHUP])?;
+        let log = self.log.clone();
+        let thread = thread::Builder::new().name("corelane-reopen".into());
+        thread.spawn(move || signals.forever().for_each(|_signal| log.reopen()))?;
+        Ok(())
+    }
+
+    /// Waits until everything recorded is written, for 5 s at most. Call it when all workers have
+    /// ended.
+    pub fn finish(self) {
+        let deadline = Instant::now() + FINISH_TIMEOUT;
+        while let Err(TrySendError::Full(_)) = self.log.queue.try_send(Message::End) {
+            if Instant::now() > deadline {
+                break;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if self.ended.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("could not write the last lines of the access log in time");
+        }
+    }
+
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    fn start(output: Box<dyn Output>, format: AccessLogFormat) -> io::Result<Self> {
         let (queue, messages) = sync_channel(QUEUE);
         let (end, ended) = sync_channel(1);
         let shared = Arc::<Shared>::default();
         let writer = Writer {
-            out,
+            output,
             format,
             shared: Arc::clone(&shared),
             failing: false,
-            told: None,
+            logged: None,
         };
         let thread = thread::Builder::new().name("corelane-log".into());
         thread.spawn(move || {
@@ -95,63 +150,45 @@ impl AccessLog {
         let log = Log { queue, shared };
         Ok(Self { log, ended })
     }
+}
 
-    /// Has SIGUSR1, as with nginx, and SIGHUP open the file anew. Whatever else listens to them is
-    /// told as well.
-    pub(super) fn reopen_on_signals(&self) -> io::Result<()> {
-        let mut signals = Signals::new([SIGUSR1, SIGHUP])?;
-        let log = self.log.clone();
-        let thread = thread::Builder::new().name("corelane-reopen".into());
-        thread.spawn(move || signals.forever().for_each(|_signal| log.reopen()))?;
-        Ok(())
-    }
-
-    pub(crate) fn log(&self) -> &Log {
-        &self.log
-    }
-
-    /// Waits until all that was logged is written, for a while. To be called when no worker is left.
-    pub(crate) fn finish(self) {
-        let until = Instant::now() + LAST_WORDS;
-        while let Err(TrySendError::Full(_)) = self.log.queue.try_send(Message::End) {
-            if Instant::now() > until {
-                break;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        let left = until.saturating_duration_since(Instant::now());
-        if self.ended.recv_timeout(left) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            tracing::warn!("the last lines of the access log could not be written in time");
-        }
+impl fmt::Debug for AccessLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessLog").finish_non_exhaustive()
     }
 }
 
+fn cannot_write(path: &Path, error: io::Error) -> Error {
+    let message = format!("cannot write the access log {}", path.display());
+    Error::with_source(message, error)
+}
+
 impl Log {
-    /// Has the file opened anew, which somebody has moved away. Never waits.
-    pub(crate) fn reopen(&self) {
+    /// Never waits.
+    fn reopen(&self) {
         self.shared.reopen.store(true, Relaxed);
-        // A queue that is full wakes the thread as well.
-        let _ = self.queue.try_send(Message::Look);
+        // A full queue wakes the thread as well.
+        let _ = self.queue.try_send(Message::Wake);
     }
 
     /// Never waits.
     pub(super) fn write(&self, line: impl Line + 'static) {
         if self.queue.try_send(Message::Line(Box::new(line))).is_err()
-            && self.shared.lost.fetch_add(1, Relaxed) == 0
+            && self.shared.dropped.fetch_add(1, Relaxed) == 0
         {
-            tracing::warn!("the access log does not keep up: lines are left out");
+            tracing::warn!("the access log falls behind: dropping records");
         }
     }
 }
 
 struct Writer {
-    out: Box<dyn Out>,
-    format: Format,
+    output: Box<dyn Output>,
+    format: AccessLogFormat,
     shared: Arc<Shared>,
-    /// Said already.
+    /// Whether the last write failed, which was logged.
     failing: bool,
-    /// When it was said how many requests were left out.
-    told: Option<Instant>,
+    /// When dropped records were last logged.
+    logged: Option<Instant>,
 }
 
 impl Writer {
@@ -165,7 +202,7 @@ impl Writer {
                         line.append(&mut lines, self.format);
                         count += 1;
                     }
-                    Message::Look => {}
+                    Message::Wake => {}
                     Message::End => last = true,
                 }
             }
@@ -176,109 +213,57 @@ impl Writer {
                 self.write(&mut lines, count);
                 lines.clear();
             }
-            self.tell_lost(last);
+            self.log_dropped(last);
             if last {
                 return;
             }
         }
     }
 
-    /// Once per burst: clients must not be able to fill the other log instead.
-    fn tell_lost(&mut self, last: bool) {
-        let silent = self.told.is_some_and(|told| told.elapsed() < SILENCE);
-        if silent && !last {
+    /// Limited in rate: clients must not be able to fill the other log instead.
+    fn log_dropped(&mut self, last: bool) {
+        let recent = self
+            .logged
+            .is_some_and(|logged| logged.elapsed() < DROPPED_LOG_INTERVAL);
+        if recent && !last {
             return;
         }
-        let lost = self.shared.lost.swap(0, Relaxed);
-        if lost > 0 {
-            self.told = Some(Instant::now());
-            tracing::warn!(lost, "requests were left out of the access log");
+        let dropped = self.shared.dropped.swap(0, Relaxed);
+        if dropped > 0 {
+            self.logged = Some(Instant::now());
+            tracing::warn!(dropped, "records are missing in the access log");
         }
     }
 
     fn reopen(&mut self) {
-        match self.out.reopen() {
-            Ok(()) => tracing::info!("the access log was opened anew"),
+        match self.output.reopen() {
+            Ok(()) => tracing::info!("reopened the access log"),
             Err(error) => {
-                tracing::warn!(%error, "the access log cannot be opened anew, the old file is kept");
+                tracing::warn!(%error, "cannot reopen the access log: the old file stays in use");
             }
         }
     }
 
     fn write(&mut self, lines: &mut String, count: u64) {
         if self.failing {
-            // The last line may be there by half.
+            // The failed write may have left half a line.
             lines.insert(0, '\n');
         }
-        match self.out.write(lines) {
+        match self.output.write(lines) {
             Ok(()) if self.failing => {
                 self.failing = false;
                 tracing::warn!("the access log can be written again");
             }
             Ok(()) => {}
             Err(error) => {
-                self.shared.lost.fetch_add(count, Relaxed);
+                self.shared.dropped.fetch_add(count, Relaxed);
                 if !std::mem::replace(&mut self.failing, true) {
-                    tracing::warn!(%error, "the access log cannot be written");
+                    tracing::warn!(%error, "cannot write the access log");
                 }
             }
         }
     }
 }
 
-/// Opens what `path` names: a file to append to, or `-`.
-pub(super) fn open(path: &Path) -> io::Result<Box<dyn Out>> {
-    if path == Path::new(STANDARD_OUTPUT) {
-        return Ok(Box::new(Stdout));
-    }
-    Ok(Box::new(ToFile {
-        file: append_to(path)?,
-        path: path.to_owned(),
-    }))
-}
-
-/// Whether it could be opened.
-pub(super) fn check(path: &Path) -> io::Result<()> {
-    match path.to_str() {
-        Some(STANDARD_OUTPUT) => Ok(()),
-        _ => writable::check(path),
-    }
-}
-
-fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
-}
-
-struct Stdout;
-
-impl Out for Stdout {
-    fn write(&mut self, lines: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        out.write_all(lines.as_bytes())?;
-        out.flush()
-    }
-
-    fn reopen(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-struct ToFile {
-    file: File,
-    path: PathBuf,
-}
-
-impl Out for ToFile {
-    fn write(&mut self, lines: &str) -> io::Result<()> {
-        self.file.write_all(lines.as_bytes())
-    }
-
-    fn reopen(&mut self) -> io::Result<()> {
-        self.file = append_to(&self.path)?;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
-#[path = "writer_tests.rs"]
 mod tests;

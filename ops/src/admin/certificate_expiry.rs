@@ -1,42 +1,66 @@
-//! When the certificates that are served end.
+//! A metric: when the served certificates expire.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::UNIX_EPOCH,
 };
 
 use corelane::tls::Identity;
 use metrics::{Label, Unit, describe_gauge, gauge};
 
-use crate::args::Args;
+/// When the served certificates expire, as the metric `corelane_certificate_not_after_seconds`.
+///
+/// Clones share the values: one is set at each reload, another is recorded by the admin port.
+///
+/// ```
+/// use corelane_ops::{Admin, CertificateExpiry};
+///
+/// let expiry = CertificateExpiry::default();
+/// let recorded = expiry.clone();
+/// let admin = Admin::new(([127, 0, 0, 1], 9090).into()).record(move || recorded.record());
+/// # let _ = admin;
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CertificateExpiry(Arc<Mutex<Vec<Expiry>>>);
 
-/// Set whenever certificates are loaded, read by whoever asks for metrics.
-pub(crate) static EXPIRY: Expiry = Expiry(Mutex::new(Vec::new()));
+#[derive(Debug)]
+struct Expiry {
+    file: String,
+    /// Seconds of Unix time.
+    not_after: f64,
+}
 
-/// Each certificate's file and its last second, Unix time.
-pub(crate) struct Expiry(Mutex<Vec<(String, f64)>>);
-
-impl Expiry {
-    pub(crate) fn set(&self, args: &Args, identities: &[Identity]) {
-        let ends = identities.iter().enumerate().filter_map(|(at, identity)| {
-            let file = args.certificates.file(at)?.display().to_string();
-            // Whoever has read the certificate has said that it has no end that can be told.
-            let end = identity.not_after().ok()?.duration_since(UNIX_EPOCH).ok()?;
-            Some((file, end.as_secs_f64()))
+impl CertificateExpiry {
+    /// Replaces the values by those of these certificates, each with the file that it was read from.
+    pub fn set<'a>(&self, certificates: impl IntoIterator<Item = (&'a Path, &'a Identity)>) {
+        let expiries = certificates.into_iter().filter_map(|(file, identity)| {
+            // Without a readable end there is no value.
+            let not_after = identity.not_after().ok()?;
+            Some(Expiry {
+                file: file.display().to_string(),
+                not_after: not_after.duration_since(UNIX_EPOCH).ok()?.as_secs_f64(),
+            })
         });
-        let ends = ends.collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+        let expiries = expiries.collect();
+        *self.lock() = expiries;
     }
 
-    pub(super) fn record(&self) {
+    /// Records the metric: for [`Admin::record`](crate::Admin::record).
+    pub fn record(&self) {
         const NAME: &str = "corelane_certificate_not_after_seconds";
         describe_gauge!(
             NAME,
             Unit::Seconds,
             "The last second in which the certificate of a file is valid, Unix time."
         );
-        for (file, end) in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            gauge!(NAME, vec![Label::new("file", file.clone())]).set(*end);
+        for expiry in &*self.lock() {
+            let label = Label::new("file", expiry.file.clone());
+            gauge!(NAME, vec![label]).set(expiry.not_after);
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Expiry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

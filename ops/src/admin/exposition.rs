@@ -11,36 +11,36 @@ use metrics::{Label, Unit, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
 
-use super::EXPIRY;
+/// How old a response may be: 100 ms, so that clients that ask more often cost nothing.
+const MAX_AGE: Duration = Duration::from_millis(100);
 
-/// How old an answer may be: whoever asks more often than that costs nothing.
-const FRESH: Duration = Duration::from_millis(100);
-
-/// Gathers what there is to tell when it is asked for.
+/// Collects the metrics when a client asks for them.
 pub(super) struct Exposition {
     observer: Observer,
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     process: Collector,
+    record: Box<dyn Fn()>,
     last: RefCell<Option<(Instant, Bytes)>>,
 }
 
 impl Exposition {
-    /// Of what [`render`](Self::render) makes.
+    /// The content type of [`render`](Self::render).
     pub(super) const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-    pub(super) fn new(observer: Observer) -> Self {
+    pub(super) fn new(observer: Observer, record: Box<dyn Fn()>) -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let process = Collector::default();
         with_local_recorder(&recorder, || {
             process.describe();
-            build_info(&observer);
+            record_build_info(&observer);
         });
         Self {
             observer,
             handle: recorder.handle(),
             recorder,
             process,
+            record,
             last: RefCell::default(),
         }
     }
@@ -48,14 +48,14 @@ impl Exposition {
     pub(super) fn render(&self) -> Bytes {
         let mut last = self.last.borrow_mut();
         if let Some((at, text)) = &*last
-            && at.elapsed() < FRESH
+            && at.elapsed() < MAX_AGE
         {
             return text.clone();
         }
         with_local_recorder(&self.recorder, || {
             self.observer.record_metrics();
             self.process.collect();
-            EXPIRY.record();
+            (self.record)();
         });
         let text = Bytes::from(self.handle.render());
         *last = Some((Instant::now(), text.clone()));
@@ -63,8 +63,7 @@ impl Exposition {
     }
 }
 
-/// Which corelane this is.
-fn build_info(observer: &Observer) {
+fn record_build_info(observer: &Observer) {
     describe_gauge!(
         "corelane_build_info",
         Unit::Count,
@@ -80,6 +79,7 @@ fn build_info(observer: &Observer) {
         _ => "mixed".into(),
     };
     let labels = vec![
+        // All crates of the workspace have one version.
         Label::from_static_parts("version", env!("CARGO_PKG_VERSION")),
         Label::from_static_parts("backend", observer.backend()),
         Label::new("driver", driver),

@@ -1,4 +1,4 @@
-//! What the admin port answers.
+//! The responses of the admin port.
 
 use bytes::Bytes;
 use corelane::Observer;
@@ -9,34 +9,37 @@ use http::{
 use http_body_util::Full;
 
 use super::exposition::Exposition;
-use crate::health::HEALTH;
+use crate::Health;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-pub(super) struct Answers {
+pub(super) struct Routes {
     exposition: Exposition,
+    health: Health,
 }
 
-impl Answers {
-    pub(super) fn new(observer: Observer) -> Self {
+impl Routes {
+    /// `record` adds metrics to those of the server.
+    pub(super) fn new(observer: Observer, health: Health, record: Box<dyn Fn()>) -> Self {
         Self {
-            exposition: Exposition::new(observer),
+            exposition: Exposition::new(observer, record),
+            health,
         }
     }
 
-    pub(super) fn to<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    pub(super) fn respond<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         if ![Method::GET, Method::HEAD].contains(request.method()) {
-            let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
+            let mut rejection = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
             let allowed = HeaderValue::from_static("GET, HEAD");
-            refusal.headers_mut().insert(ALLOW, allowed);
-            return refusal;
+            rejection.headers_mut().insert(ALLOW, allowed);
+            return rejection;
         }
         let path = request.uri().path();
         if path == "/metrics" {
-            return answer(StatusCode::OK, Exposition::TYPE, self.exposition.render());
+            return response(StatusCode::OK, Exposition::TYPE, self.exposition.render());
         }
-        match HEALTH.answer(path) {
-            Some((status, words)) => text(status, words),
+        match self.health.response(path) {
+            Some((status, state)) => text(status, state),
             None => text(
                 StatusCode::NOT_FOUND,
                 "not found; there are /metrics, /healthz and /readyz\n",
@@ -46,10 +49,10 @@ impl Answers {
 }
 
 fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    answer(status, TEXT, Bytes::from_static(text.as_bytes()))
+    response(status, TEXT, Bytes::from_static(text.as_bytes()))
 }
 
-fn answer(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -1,5 +1,5 @@
-//! A new process for the server that runs: started with its sockets, and trusted when it has said
-//! that it serves.
+//! One attempt to start a new process for the running server. It gets the sockets, and replaces this
+//! process when it has reported that it serves.
 
 use std::{
     fs::File,
@@ -19,73 +19,69 @@ use std::{
 
 use command_fds::{CommandFdExt, FdMapping};
 
-use super::{
-    Program,
-    inherited::{FAILED, READY, REPORT},
-    outcome::{self, Outcome},
-};
+use super::{outcome::Outcome, program::Program};
+use crate::protocol::{FAILED, READY, REPORT};
 
-/// Where systemd's protocol has the first socket.
-const FIRST: RawFd = 3;
+/// The first descriptor of a socket in systemd's protocol.
+const FIRST_FD: RawFd = 3;
 
-/// How often it is looked whether the upgrade is to be given up.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often a waiting attempt checks whether it was cancelled.
+const CANCEL_CHECK: Duration = Duration::from_millis(50);
 
-/// The new process, until it is [`trust`]ed.
-static STARTED: Mutex<Option<Child>> = Mutex::new(None);
+/// The new process, until this one [`release`]s it.
+static UNCONFIRMED: Mutex<Option<Child>> = Mutex::new(None);
 
-/// One attempt.
-pub(crate) struct Upgrade {
+pub(crate) struct Attempt {
     pub(crate) program: Program,
     /// What the new process gets, by name.
     pub(crate) sockets: Vec<(&'static str, TcpListener)>,
     pub(crate) timeout: Duration,
-    /// Set when the server is to end meanwhile.
-    pub(crate) given_up: Arc<AtomicBool>,
+    /// Set when this server shuts down.
+    pub(crate) cancelled: Arc<AtomicBool>,
 }
 
-impl Upgrade {
-    /// Starts the new process and waits until it serves. If it does not, it is gone when this
-    /// returns; if it does, it is to be [`trust`]ed.
+impl Attempt {
+    /// Starts the new process and waits until it serves. When it fails, the new process is gone. When
+    /// it succeeds, the caller has to [`release`] the new process.
     pub(crate) fn run(self) -> Outcome {
         let path = self.program.path().display().to_string();
         let (id, report) = self
             .start()
-            .map_err(|error| format!("{path} cannot be started: {error}"))?;
-        tracing::info!(process = id, path, "a new process was started");
-        let why = match self.wait(report) {
-            Ok(said) if said == READY => return Ok(id),
-            Ok(said) if said.is_empty() => match ended_soon() {
+            .map_err(|error| format!("cannot start {path}: {error}"))?;
+        tracing::info!(process = id, path, "started a new process");
+        let reason = match self.wait(report) {
+            Ok(report) if report == READY => return Ok(id),
+            Ok(report) if report.is_empty() => match exit_status() {
                 Some(status) => {
-                    *started() = None;
+                    *unconfirmed() = None;
                     return Err(format!("{path} ended ({status}) before it served"));
                 }
-                None => "closed the socket it was to report on".into(),
+                None => "closed the socket of its report".into(),
             },
-            Ok(said) => {
-                let said = said.strip_prefix(READY).unwrap_or(&said);
-                said.strip_prefix(FAILED).unwrap_or(said).to_owned()
+            Ok(report) => {
+                let failure = report.strip_prefix(READY).unwrap_or(&report);
+                failure.strip_prefix(FAILED).unwrap_or(failure).to_owned()
             }
-            Err(why) => why,
+            Err(reason) => reason,
         };
-        kill_untrusted();
-        if let Some(mut child) = started().take() {
+        kill_unconfirmed();
+        if let Some(mut child) = unconfirmed().take() {
             let _ = child.wait();
         }
-        Err(format!("{path}: {why}"))
+        Err(format!("{path}: {reason}"))
     }
 
     fn start(&self) -> io::Result<(u32, UnixStream)> {
         let (ours, theirs) = UnixStream::pair()?;
         let mut names = vec![REPORT];
-        let mut handed = vec![OwnedFd::from(theirs)];
+        let mut passed = vec![OwnedFd::from(theirs)];
         for (name, socket) in &self.sockets {
             names.push(name);
-            handed.push(socket.try_clone()?.into());
+            passed.push(socket.try_clone()?.into());
         }
-        let count = handed.len();
-        let mappings = (FIRST..)
-            .zip(handed)
+        let count = passed.len();
+        let mappings = (FIRST_FD..)
+            .zip(passed)
             .map(|(child_fd, parent_fd)| FdMapping {
                 parent_fd,
                 child_fd,
@@ -97,43 +93,43 @@ impl Upgrade {
             .env_remove("LISTEN_PID")
             .env("LISTEN_FDS", count.to_string())
             .env("LISTEN_FDNAMES", names.join(":"));
-        let taken = take_up_to(FIRST + RawFd::try_from(count).map_err(io::Error::other)?)?;
-        // Locked meanwhile: no process is started that could not be killed.
-        let mut started = started();
+        let occupied = occupy_fds_below(FIRST_FD + RawFd::try_from(count).map_err(io::Error::other)?)?;
+        // Locked until the child is stored: `kill_unconfirmed` then misses no process.
+        let mut unconfirmed = unconfirmed();
         let child = command.spawn()?;
-        drop(taken);
+        drop(occupied);
         let id = child.id();
-        *started = Some(child);
+        *unconfirmed = Some(child);
         Ok((id, ours))
     }
 
-    /// What it reports, all of it: it closes the socket when that is said.
+    /// The whole report: the new process closes the socket behind it.
     fn wait(&self, mut report: UnixStream) -> Result<String, String> {
-        let begun = Instant::now();
-        let broken = |error: io::Error| format!("cannot hear how it goes: {error}");
-        report.set_read_timeout(Some(LOOK)).map_err(broken)?;
-        let mut said = Vec::new();
+        let started = Instant::now();
+        let broken = |error: io::Error| format!("cannot read its report: {error}");
+        report.set_read_timeout(Some(CANCEL_CHECK)).map_err(broken)?;
+        let mut received = Vec::new();
         loop {
-            match report.read_to_end(&mut said) {
-                Ok(_) => return Ok(String::from_utf8_lossy(&said).into_owned()),
+            match report.read_to_end(&mut received) {
+                Ok(_) => return Ok(String::from_utf8_lossy(&received).into_owned()),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock) => {}
                 Err(error) => return Err(broken(error)),
             }
-            if self.given_up.load(Ordering::Relaxed) {
-                return Err("the server is to end".into());
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err("cancelled: the server shuts down".into());
             }
-            if begun.elapsed() > self.timeout {
+            if started.elapsed() > self.timeout {
                 return Err(format!("does not serve after {:?}", self.timeout));
             }
         }
     }
 }
 
-/// A process that has closed its last descriptor is about to end.
-fn ended_soon() -> Option<std::process::ExitStatus> {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(1) {
-        if let Some(Ok(Some(status))) = started().as_mut().map(Child::try_wait) {
+/// The status of a process that has closed its report, and so probably ends within moments.
+fn exit_status() -> Option<std::process::ExitStatus> {
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(1) {
+        if let Some(Ok(Some(status))) = unconfirmed().as_mut().map(Child::try_wait) {
             return Some(status);
         }
         std::thread::sleep(Duration::from_millis(5));
@@ -141,41 +137,33 @@ fn ended_soon() -> Option<std::process::ExitStatus> {
     None
 }
 
-/// Takes the numbers up to that one which are free: what is opened to hear of a program that cannot
-/// be run would be among them, and be overwritten with a socket.
-fn take_up_to(end: RawFd) -> io::Result<Vec<File>> {
-    let mut taken = Vec::new();
+/// Occupies the free descriptors below `end`. Otherwise the standard library's pipe, through which a
+/// failed start is reported, could get one of them and be overwritten with a socket.
+fn occupy_fds_below(end: RawFd) -> io::Result<Vec<File>> {
+    let mut occupied = Vec::new();
     loop {
         let file = File::open("/dev/null")?;
         if file.as_raw_fd() >= end {
-            return Ok(taken);
+            return Ok(occupied);
         }
-        taken.push(file);
+        occupied.push(file);
     }
 }
 
-/// From now on it goes on whatever becomes of this process.
-pub(crate) fn trust() {
-    *started() = None;
+/// Lets the new process run on when this one ends.
+pub(crate) fn release() {
+    *unconfirmed() = None;
 }
 
-/// Before this process ends with an upgrade under way: the new one must not serve on its own.
-pub(crate) fn kill_untrusted() {
-    if let Some(child) = started().as_mut() {
-        // It has ended already, otherwise.
+/// Kills a new process that has not replaced this one yet. Call it before this process ends: the new
+/// one must not serve alone.
+pub(crate) fn kill_unconfirmed() {
+    if let Some(child) = unconfirmed().as_mut() {
+        // Fails only if it has ended.
         let _ = child.kill();
     }
 }
 
-fn started() -> MutexGuard<'static, Option<Child>> {
-    STARTED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Says how it went: in the log, and to whoever asked for it.
-pub(crate) fn tell(outcome: &Outcome) {
-    match outcome {
-        Ok(process) => tracing::info!(process, "a new process serves, this one drains"),
-        Err(why) => tracing::error!(why, "the upgrade failed, this process goes on"),
-    }
-    outcome::tell(outcome);
+fn unconfirmed() -> MutexGuard<'static, Option<Child>> {
+    UNCONFIRMED.lock().unwrap_or_else(PoisonError::into_inner)
 }

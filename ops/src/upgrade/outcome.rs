@@ -1,6 +1,7 @@
-//! How an upgrade went, from the server to the command that asked for it: one datagram.
+//! The outcome of an upgrade, sent in one datagram by the server to the process that requested it.
 //!
-//! The one who asked listens, so a server that nobody asked by the command has nothing to keep open.
+//! The requesting process binds the socket: a server keeps nothing open for requests that may never
+//! come.
 
 use std::{
     io::{self, ErrorKind, IoSliceMut},
@@ -23,22 +24,23 @@ use nix::{
 pub(super) type Outcome = Result<u32, String>;
 
 /// Waits for the outcome of one server's upgrade.
-pub(super) struct Waiting {
+pub(super) struct OutcomeSocket {
     socket: UnixDatagram,
     server: u32,
 }
 
-impl Waiting {
-    /// An error of kind `AddrInUse` where somebody else waits already.
-    pub(super) fn on(server: u32) -> io::Result<Self> {
-        let socket = UnixDatagram::bind_addr(&name(server)?)?;
+impl OutcomeSocket {
+    /// An error of kind `AddrInUse` where another process waits for it.
+    pub(super) fn bind(server: u32) -> io::Result<Self> {
+        let socket = UnixDatagram::bind_addr(&addr(server)?)?;
         setsockopt(&socket, PassCred, &true)?;
         Ok(Self { socket, server })
     }
 
-    /// `None` if it is not there in time, or was told by another process: everyone can send here.
-    pub(super) fn outcome(&self, limit: Duration) -> io::Result<Option<Outcome>> {
-        self.socket.set_read_timeout(Some(limit))?;
+    /// `None` when nothing comes in time, and for datagrams of other processes: every process can send
+    /// to this socket.
+    pub(super) fn receive(&self, timeout: Duration) -> io::Result<Option<Outcome>> {
+        self.socket.set_read_timeout(Some(timeout))?;
         let mut text = vec![0; 64 << 10];
         let mut space = nix::cmsg_space!(UnixCredentials);
         let mut into = [IoSliceMut::new(&mut text)];
@@ -63,24 +65,31 @@ impl Waiting {
     }
 }
 
-/// Tells whoever waits.
-pub(super) fn tell(outcome: &Outcome) {
+/// Logs the outcome and sends it to the process that requested the upgrade, if one waits.
+pub(crate) fn notify(outcome: &Outcome) {
     let text = match outcome {
-        Ok(process) => process.to_string(),
-        Err(why) => why.clone(),
+        Ok(process) => {
+            tracing::info!(process, "upgraded: the new process serves, this one drains");
+            process.to_string()
+        }
+        Err(reason) => {
+            tracing::error!(reason, "the upgrade failed: this process goes on");
+            reason.clone()
+        }
     };
-    let told = name(std::process::id())
-        .and_then(|name| UnixDatagram::unbound()?.send_to_addr(text.as_bytes(), &name));
-    match told {
+    let sent = addr(std::process::id())
+        .and_then(|addr| UnixDatagram::unbound()?.send_to_addr(text.as_bytes(), &addr));
+    match sent {
         Err(error) if error.kind() != ErrorKind::ConnectionRefused => {
-            tracing::warn!(%error, "who asked for the upgrade cannot be told");
+            tracing::warn!(%error, "cannot send the outcome of the upgrade");
         }
         _ => {}
     }
 }
 
-/// In Linux' abstract namespace: no file that would have to be put somewhere and removed.
-fn name(server: u32) -> io::Result<SocketAddr> {
+/// In Linux' abstract namespace: there is no file to place and remove. Old and new versions of this
+/// crate have to agree on it.
+fn addr(server: u32) -> io::Result<SocketAddr> {
     SocketAddr::from_abstract_name(format!("corelane-upgrade-{server}"))
 }
 
@@ -89,17 +98,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_server_is_believed() {
+    fn outcomes_of_other_processes_are_ignored() {
         let soon = Duration::from_millis(1);
-        let heard = |server: u32| {
-            let waiting = Waiting::on(server).expect("a socket");
+        let received = |server: u32| {
+            let socket = OutcomeSocket::bind(server).expect("a socket");
             let sender = UnixDatagram::unbound().expect("a socket");
-            let name = name(server).expect("a name");
-            sender.send_to_addr(b"4242", &name).expect("sent");
-            waiting.outcome(soon).expect("received")
+            let addr = addr(server).expect("an address");
+            sender.send_to_addr(b"4242", &addr).expect("sent");
+            socket.receive(soon).expect("received")
         };
-        assert_eq!(heard(std::process::id()), Some(Ok(4242)));
-        // Process 1 is another one.
-        assert_eq!(heard(1), None);
+        assert_eq!(received(std::process::id()), Some(Ok(4242)));
+        assert_eq!(received(1), None, "process 1 did not send it");
     }
 }

@@ -1,4 +1,4 @@
-//! What this process was started as, to start it again.
+//! How this process was started, to start it again.
 
 use std::{
     env,
@@ -8,10 +8,10 @@ use std::{
     process::Command,
 };
 
-use corelane::Error;
+use crate::Error;
 
-/// The program's path, as it was given: a link, or the file behind it, may be another one by the time
-/// of an upgrade. And its arguments.
+/// The program's path as it was given, and its arguments. The path may be a symbolic link, which may
+/// point to a new version by the time of an upgrade.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     path: PathBuf,
@@ -19,13 +19,13 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// To be called before the working directory changes.
+    /// Call it before the working directory changes.
     pub(crate) fn of_this_process() -> Result<Self, Error> {
         let arguments: Vec<_> = env::args_os().collect();
         let name = arguments.first().map(PathBuf::from).unwrap_or_default();
-        let path = found(&name).map_or_else(env::current_exe, Ok);
+        let path = find(&name).map_or_else(env::current_exe, Ok);
         let path = path.map_err(|error| {
-            Error::config(format!("cannot tell which program this is: {error}"))
+            Error::with_source("cannot find the path of this program", error)
         })?;
         Ok(Self { path, arguments })
     }
@@ -43,9 +43,9 @@ impl Program {
     }
 }
 
-/// Where a shell found what it was told to run; `None` if this process was started as something else
-/// than what it is.
-fn found(name: &Path) -> Option<PathBuf> {
+/// The path that a shell finds for this name. `None` if it is not this program: the name was chosen
+/// by the process that started it.
+fn find(name: &Path) -> Option<PathBuf> {
     let this = env::current_exe().ok()?;
     let is_this = |path: &PathBuf| path.canonicalize().is_ok_and(|real| real == this);
     if name.components().count() > 1 || name.is_absolute() {

@@ -1,111 +1,78 @@
-//! `corelane upgrade`: asks the server that runs to replace itself, and tells how it went.
+//! Asks a running server for an upgrade.
 
 use std::{
     fs,
-    io::{ErrorKind, Write},
-    path::PathBuf,
+    io::ErrorKind,
     time::{Duration, Instant},
 };
 
-use clap::Args;
-use corelane::Error;
 use nix::{
     errno::Errno,
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
-use super::{outcome::Waiting, pid_file};
+use super::outcome::OutcomeSocket;
+use crate::Error;
 
-/// Replace the server that runs by a new process of the same program, as it is on disk now, with the
-/// same arguments, without losing a connection.
+/// Asks the server process `server` to replace itself by a new process of the same program, and
+/// returns the id of the new process once it serves.
 ///
-/// It sends the server SIGUSR2. The new process gets the listening sockets; when it serves, the old
-/// one answers what it has accepted and ends. If it does not come to that, the old one goes on, and
-/// the exit status is 1.
-#[derive(Debug, Args)]
-pub(crate) struct UpgradeArgs {
-    /// The server's --pid-file.
-    #[arg(long, value_name = "FILE", required_unless_present = "pid")]
-    pid_file: Option<PathBuf>,
-
-    /// The server's process id.
-    #[arg(long, value_name = "PID", conflicts_with = "pid_file")]
-    pid: Option<u32>,
-
-    /// How long to wait for the outcome; more than the server's --upgrade-timeout.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    timeout: u32,
-}
-
-impl UpgradeArgs {
-    pub(crate) fn run(&self) -> Result<(), Box<dyn std::error::Error>> {
-        let server = self.server()?;
-        takes_the_signal(server)?;
-        let waiting = Waiting::on(server).map_err(|error| match error.kind() {
-            ErrorKind::AddrInUse => {
-                Error::config(format!("process {server} is being upgraded already"))
+/// Sends SIGUSR2; the server must run a [`Lifecycle`](crate::Lifecycle). `timeout` should be longer
+/// than its [`upgrade_timeout`](crate::Lifecycle::upgrade_timeout).
+///
+/// # Errors
+///
+/// When the process does not exist or does not handle SIGUSR2, when the upgrade fails and the server
+/// goes on, and when the outcome is unknown after `timeout`.
+pub fn request_upgrade(server: u32, timeout: Duration) -> Result<u32, Error> {
+    check_handles_signal(server)?;
+    let socket = OutcomeSocket::bind(server).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => Error::new(format!("an upgrade of process {server} is in progress")),
+        _ => Error::with_source("cannot wait for the outcome", error),
+    })?;
+    send_signal(Signal::SIGUSR2 as i32, server).map_err(|error| {
+        Error::with_source(format!("cannot send SIGUSR2 to process {server}"), error)
+    })?;
+    let started = Instant::now();
+    while started.elapsed() < timeout {
+        let outcome = socket
+            .receive(Duration::from_millis(200))
+            .map_err(|error| Error::with_source("cannot receive the outcome", error))?;
+        match outcome {
+            Some(Ok(process)) => return Ok(process),
+            Some(Err(reason)) => {
+                let message = format!("process {server} goes on: {reason}");
+                return Err(Error::new(message));
             }
-            _ => error.into(),
-        })?;
-        pass_on(Signal::SIGUSR2 as i32, server).map_err(|error| {
-            Error::config(format!("process {server} cannot be sent SIGUSR2: {error}"))
-        })?;
-        let begun = Instant::now();
-        let timeout = Duration::from_secs(self.timeout.into());
-        while begun.elapsed() < timeout {
-            match waiting.outcome(Duration::from_millis(200))? {
-                Some(Ok(process)) => {
-                    let mut out = std::io::stdout();
-                    let _ = writeln!(out, "process {process} serves, process {server} drains");
-                    return Ok(());
-                }
-                Some(Err(why)) => {
-                    return Err(format!("process {server} goes on serving: {why}").into());
-                }
-                None if fs::exists(format!("/proc/{server}")).unwrap_or(true) => {}
-                None => {
-                    return Err(format!("process {server} has ended; its log says why").into());
-                }
+            None if fs::exists(format!("/proc/{server}")).unwrap_or(true) => {}
+            None => {
+                return Err(Error::new(format!(
+                    "process {server} has ended; its log says why"
+                )));
             }
         }
-        Err(
-            format!("process {server} has not told the outcome after {timeout:?}; see its log")
-                .into(),
-        )
     }
-
-    fn server(&self) -> Result<u32, Error> {
-        let Some(file) = &self.pid_file else {
-            return self
-                .pid
-                .ok_or_else(|| Error::config("neither --pid nor --pid-file"));
-        };
-        pid_file::read(file).map_err(|error| {
-            let file = file.display();
-            Error::config(format!(
-                "cannot tell which server runs from the pid file {file}: {error}"
-            ))
-        })
-    }
+    Err(Error::new(format!(
+        "process {server} has not reported the outcome after {timeout:?}; see its log"
+    )))
 }
 
-/// Sends a process a signal.
-pub(crate) fn pass_on(signal: i32, process: u32) -> nix::Result<()> {
+pub(crate) fn send_signal(signal: i32, process: u32) -> nix::Result<()> {
     let process = i32::try_from(process).map_err(|_| Errno::ESRCH)?;
     kill(Pid::from_raw(process), Signal::try_from(signal)?)
 }
 
-/// A process that does not would be ended by it.
-fn takes_the_signal(process: u32) -> Result<(), Error> {
+/// SIGUSR2 ends a process that does not handle it.
+fn check_handles_signal(process: u32) -> Result<(), Error> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))
-        .map_err(|error| Error::config(format!("there is no process {process}: {error}")))?;
+        .map_err(|error| Error::with_source(format!("there is no process {process}"), error))?;
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     match caught {
-        Some(mask) if mask & (1 << (Signal::SIGUSR2 as i32 - 1)) == 0 => Err(Error::config(
-            format!("process {process} does not take SIGUSR2: it is no server of corelane"),
-        )),
+        Some(mask) if mask & (1 << (Signal::SIGUSR2 as i32 - 1)) == 0 => Err(Error::new(format!(
+            "process {process} does not handle SIGUSR2: it is not a corelane server"
+        ))),
         _ => Ok(()),
     }
 }

@@ -1,20 +1,20 @@
-//! A log that cannot be written holds nobody up.
+//! A log that cannot be written slows no request.
 
 use std::sync::{Mutex, mpsc};
 
 use super::*;
 
-/// Writes when it is let to.
+/// Writes only when the test allows it.
 struct Slow {
     allowed: mpsc::Receiver<()>,
-    begun: mpsc::Sender<()>,
+    started: mpsc::Sender<()>,
     written: Arc<Mutex<String>>,
     failures: usize,
 }
 
-impl Out for Slow {
+impl Output for Slow {
     fn write(&mut self, lines: &str) -> io::Result<()> {
-        let _ = self.begun.send(());
+        let _ = self.started.send(());
         let _ = self.allowed.recv();
         if self.failures > 0 {
             self.failures -= 1;
@@ -33,10 +33,10 @@ impl Out for Slow {
     }
 }
 
-struct Got;
+struct Request;
 
-impl Line for Got {
-    fn append(&self, lines: &mut String, _format: Format) {
+impl Line for Request {
+    fn append(&self, lines: &mut String, _format: AccessLogFormat) {
         lines.push_str("GET / \n");
     }
 }
@@ -44,25 +44,25 @@ impl Line for Got {
 struct Test {
     log: AccessLog,
     allow: mpsc::Sender<()>,
-    begun: mpsc::Receiver<()>,
+    started: mpsc::Receiver<()>,
     written: Arc<Mutex<String>>,
 }
 
 fn start(failures: usize) -> Test {
     let (allow, allowed) = mpsc::channel();
-    let (begin, begun) = mpsc::channel();
+    let (start, started) = mpsc::channel();
     let written = Arc::<Mutex<String>>::default();
-    let out = Slow {
+    let output = Slow {
         allowed,
-        begun: begin,
+        started: start,
         written: Arc::clone(&written),
         failures,
     };
-    let log = AccessLog::start(Box::new(out), Format::Combined).expect("a thread");
+    let log = AccessLog::start(Box::new(output), AccessLogFormat::Combined).expect("a thread");
     Test {
         log,
         allow,
-        begun,
+        started,
         written,
     }
 }
@@ -70,16 +70,16 @@ fn start(failures: usize) -> Test {
 const WAIT: Duration = Duration::from_secs(60);
 
 #[test]
-fn what_does_not_fit_is_left_out_and_counted() {
+fn records_beyond_the_queue_are_dropped_and_counted() {
     let test = start(0);
     let log = test.log.log();
-    log.write(Got);
-    // The thread is busy with the first from here on.
-    test.begun.recv_timeout(WAIT).expect("it writes");
+    log.write(Request);
+    // From here on the thread is busy with the first one.
+    test.started.recv_timeout(WAIT).expect("a write");
     for _ in 0..QUEUE + 10 {
-        log.write(Got);
+        log.write(Request);
     }
-    assert_eq!(log.shared.lost.load(Relaxed), 10);
+    assert_eq!(log.shared.dropped.load(Relaxed), 10);
     log.reopen();
     drop(test.allow);
     test.log.finish();
@@ -89,17 +89,17 @@ fn what_does_not_fit_is_left_out_and_counted() {
 }
 
 #[test]
-fn a_full_disk_costs_lines_only() {
+fn a_full_disk_costs_lines_but_no_requests() {
     let test = start(1);
     let log = test.log.log();
-    log.write(Got);
-    test.begun.recv_timeout(WAIT).expect("it writes");
-    test.allow.send(()).expect("it waits");
-    log.write(Got);
-    test.begun.recv_timeout(WAIT).expect("it goes on");
+    log.write(Request);
+    test.started.recv_timeout(WAIT).expect("a write");
+    test.allow.send(()).expect("the writer waits");
+    log.write(Request);
+    test.started.recv_timeout(WAIT).expect("another write");
     drop(test.allow);
     test.log.finish();
     let written = test.written.lock().expect("no panic");
-    // What failed may be there by half: the next begins a line of its own.
+    // The failed write may have left half a line: the next one starts a new line.
     assert_eq!(*written, "\nGET / \n");
 }

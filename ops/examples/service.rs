@@ -1,0 +1,51 @@
+//! A service of your own that runs for years: signals, reload, upgrade, systemd, admin port, log.
+//!
+//! cargo run -p corelane-ops --example service -- 127.0.0.1:8443 127.0.0.1:9090 DIRECTORY
+//!
+//! DIRECTORY holds cert.pem and key.pem. The service writes service.pid and access.log there.
+
+use std::{convert::Infallible, env, error::Error, path::Path, time::Duration};
+
+use corelane::{
+    Body, Server, service_fn,
+    tls::{Identity, RustlsAcceptor, TlsConfig},
+};
+use corelane_ops::{
+    AccessLog, AccessLogFormat, Admin, Inherited, Lifecycle, Reload, tower_layer::Layer,
+};
+use http::{Request, Response};
+
+async fn hello(_request: Request<Body>) -> Result<Response<String>, Infallible> {
+    Ok(Response::new("hello\n".into()))
+}
+
+fn acceptor(dir: &Path) -> Result<RustlsAcceptor, corelane::Error> {
+    let identity = Identity::from_pem_files(dir.join("cert.pem"), dir.join("key.pem"))?;
+    RustlsAcceptor::new(&TlsConfig::new(identity))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // First of all, before any thread starts.
+    let lifecycle = Lifecycle::new(Inherited::take())?.shutdown_deadline(Duration::from_secs(10));
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+
+    let running = lifecycle.start(|lifecycle| {
+        let [_, addr, admin, dir] = &env::args().collect::<Vec<_>>()[..] else {
+            return Err("usage: service ADDR ADMIN-ADDR DIRECTORY".into());
+        };
+        let dir = Path::new(dir).to_owned();
+        lifecycle.pid_file(dir.join("service.pid"))?;
+        lifecycle.admin(Admin::new(admin.parse()?))?;
+        let log = AccessLog::open(dir.join("access.log"), AccessLogFormat::Combined)?;
+        let log = lifecycle.access_log(log)?;
+
+        let builder = Server::builder(acceptor(&dir)?);
+        let server = lifecycle.listen(builder, [addr.parse()?])?.bind()?;
+        let handle = server.serve(move |_worker| log.layer(service_fn(hello)))?;
+
+        let reloader = handle.reloader();
+        lifecycle.on_reload(Reload::new(move || reloader.reload(acceptor(&dir)?)));
+        Ok(handle)
+    })?;
+    Ok(running.wait()?)
+}

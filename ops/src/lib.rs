@@ -1,0 +1,81 @@
+//! What a process needs around a [`corelane::Server`] to run for years: signals, upgrades that lose no
+//! connection, systemd, reloads, an admin port and an access log. The command `corelane` is built on
+//! it. It runs on Linux.
+//!
+//! A service with all of that:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/service.rs")]
+//! ```
+//!
+//! | part | item |
+//! |---|---|
+//! | SIGINT and SIGTERM shut down, SIGUSR2 upgrades | [`Lifecycle`] |
+//! | sockets from systemd or from the replaced process | [`Inherited`] |
+//! | systemd's `Type=notify` | [`Lifecycle::start`] |
+//! | SIGHUP and changed files reload | [`Reload`], [`WatchedFiles`] |
+//! | `/metrics`, `/healthz` and `/readyz` | [`Admin`], [`Health`] |
+//! | access log | [`AccessLog`], [`AccessLogLayer`] |
+//! | pid file | [`Lifecycle::pid_file`], [`PidFile`] |
+//! | `upgrade` as a command | [`request_upgrade`] |
+//!
+//! # Upgrades
+//!
+//! On SIGUSR2 the process starts its program again, with the same arguments, and passes it the
+//! listening sockets by systemd's protocol. The new process reports when it serves. Then the old one
+//! answers what it has accepted, and ends. No connection is lost: the sockets stay open throughout.
+//! When the new process fails or takes too long, the old one goes on and logs why.
+//!
+//! # Cargo features
+//!
+//! Both are on by default. The crate has no TLS backend: corelane's features choose it.
+//!
+//! - `access-log`: [`AccessLog`] and its layer.
+//! - `admin`: [`Admin`] and [`CertificateExpiry`], with corelane's feature `metrics`.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![warn(unreachable_pub, clippy::incompatible_msrv)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+#[cfg(feature = "access-log")]
+mod access_log;
+#[cfg(feature = "admin")]
+mod admin;
+mod error;
+mod event_loop;
+mod health;
+mod inherited;
+mod lifecycle;
+mod pid_file;
+mod protocol;
+mod reload;
+mod systemd;
+mod upgrade;
+mod watched_files;
+mod writable;
+
+#[cfg(feature = "access-log")]
+pub use tower_layer;
+
+#[cfg(feature = "access-log")]
+pub use self::access_log::{
+    AccessLog, AccessLogFormat, AccessLogFuture, AccessLogLayer, AccessLogService, RecordedBody,
+};
+#[cfg(feature = "admin")]
+pub use self::admin::{Admin, CertificateExpiry};
+pub use self::{
+    error::Error,
+    health::{Health, HealthState},
+    inherited::Inherited,
+    lifecycle::{Lifecycle, Running},
+    pid_file::PidFile,
+    reload::Reload,
+    upgrade::request_upgrade,
+    watched_files::WatchedFiles,
+    writable::check_writable,
+};

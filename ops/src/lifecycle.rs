@@ -1,0 +1,319 @@
+//! The life of a server process, from its start to its end or its replacement.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    time::Duration,
+};
+
+use corelane::{Builder, Chain, Handle, SHUTDOWN_DEADLINE};
+use signal_hook::{consts::SIGHUP, iterator::Signals};
+
+#[cfg(feature = "access-log")]
+use crate::access_log::{AccessLog, AccessLogLayer};
+#[cfg(feature = "admin")]
+use crate::{
+    admin::{Admin, AdminStart},
+    protocol::ADMIN,
+};
+use crate::{
+    Error,
+    event_loop::{EventLoop, Timing, catch_signals},
+    health::{Health, HealthState},
+    inherited::Inherited,
+    pid_file::PidFile,
+    reload::Reload,
+    systemd,
+    upgrade::Program,
+};
+
+/// A server process: its signals, its sockets, and its replacement by a new process.
+///
+/// 1. [`Lifecycle::new`] catches signals. Call it before any thread starts.
+/// 2. [`Lifecycle::start`] runs a closure that starts the server, and then announces that the process
+///    serves: to the process that it replaces, by the pid file, and to systemd.
+/// 3. [`Running::wait`] obeys signals until the server has ended.
+///
+/// | signal | what happens |
+/// |---|---|
+/// | SIGINT, SIGTERM | the server stops accepting and answers requests in flight; a second one ends the process at once with exit status 128 + signal |
+/// | SIGHUP | [`on_reload`](Self::on_reload); the access log opens its file again |
+/// | SIGUSR1 | the access log opens its file again |
+/// | SIGUSR2 | a new process of the same program takes the listening sockets; when it serves, this one answers what it has accepted and ends |
+///
+/// The crate's front page has an example.
+pub struct Lifecycle {
+    inherited: Inherited,
+    signals: Signals,
+    /// Taken by `reload`.
+    hangups: Option<Signals>,
+    program: Program,
+    health: Health,
+    timing: Timing,
+    takeover: bool,
+    pid_file: Option<PidFile>,
+    reload: Option<Reload>,
+    sockets: Vec<(&'static str, TcpListener)>,
+    #[cfg(feature = "admin")]
+    admin: Vec<AdminStart>,
+    #[cfg(feature = "access-log")]
+    access_log: Vec<AccessLog>,
+}
+
+impl Lifecycle {
+    /// How long a new process may take until it serves, by default: 30 s.
+    pub const UPGRADE_TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// Catches signals and remembers how this process was started, to start it again for an upgrade.
+    ///
+    /// Call it before any thread starts and before the working directory changes.
+    ///
+    /// # Errors
+    ///
+    /// When signals cannot be caught, or the path of this program is unknown. The server that this
+    /// process replaces is told.
+    pub fn new(mut inherited: Inherited) -> Result<Self, Error> {
+        let prepared = prepare().inspect_err(|error| inherited.report_failure(Chain(error)));
+        let (signals, hangups, program) = prepared?;
+        Ok(Self {
+            inherited,
+            signals,
+            hangups: Some(hangups),
+            program,
+            health: Health::new(),
+            timing: Timing {
+                upgrade_timeout: Self::UPGRADE_TIMEOUT,
+                shutdown_delay: Duration::ZERO,
+                shutdown_deadline: SHUTDOWN_DEADLINE,
+            },
+            takeover: false,
+            pid_file: None,
+            reload: None,
+            sockets: Vec::new(),
+            #[cfg(feature = "admin")]
+            admin: Vec::new(),
+            #[cfg(feature = "access-log")]
+            access_log: Vec::new(),
+        })
+    }
+
+    /// How long a new process may take, after SIGUSR2, until it serves. Then it is ended and this
+    /// process goes on. Default: [`UPGRADE_TIMEOUT`](Self::UPGRADE_TIMEOUT).
+    pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
+        self.timing.upgrade_timeout = timeout;
+        self
+    }
+
+    /// How long `/readyz` answers 503 before SIGINT or SIGTERM shuts the server down, so that load
+    /// balancers notice. Default: 0.
+    pub fn shutdown_delay(mut self, delay: Duration) -> Self {
+        self.timing.shutdown_delay = delay;
+        self
+    }
+
+    /// How long requests in flight may take after SIGINT, SIGTERM or an upgrade. Then they are
+    /// dropped. Default: [`SHUTDOWN_DEADLINE`].
+    pub fn shutdown_deadline(mut self, deadline: Duration) -> Self {
+        self.timing.shutdown_deadline = deadline;
+        self
+    }
+
+    /// Says that the server joins another one on a shared port
+    /// ([`Builder::share_port`](corelane::Builder::share_port)), to take over from it: the pid file
+    /// may then name that server. Default: false.
+    pub fn takeover(mut self, takeover: bool) -> Self {
+        self.takeover = takeover;
+        self
+    }
+
+    /// The inherited sockets.
+    pub fn inherited(&self) -> &Inherited {
+        &self.inherited
+    }
+
+    /// The health of this process, for a handler of `/healthz` and `/readyz`.
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// Makes the server listen on `addrs`, on inherited sockets where they fit:
+    /// [`Inherited::listen`].
+    ///
+    /// # Errors
+    ///
+    /// When an inherited socket is not a listening TCP socket.
+    pub fn listen(
+        &mut self,
+        builder: Builder,
+        addrs: impl IntoIterator<Item = SocketAddr>,
+    ) -> Result<Builder, Error> {
+        self.inherited.listen(builder, addrs)
+    }
+
+    /// Writes the process id to this file once the process serves, and removes the file at the end.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written, or names another running process of this program that this
+    /// one does not replace.
+    pub fn pid_file(&mut self, path: impl Into<PathBuf>) -> Result<(), Error> {
+        let replaces = self.takeover || self.inherited.replaces_server();
+        self.pid_file = Some(PidFile::prepare(path, replaces)?);
+        Ok(())
+    }
+
+    /// Reloads on SIGHUP, and when watched files change. Without it SIGHUP is ignored.
+    pub fn on_reload(&mut self, reload: Reload) {
+        self.reload = Some(reload);
+    }
+
+    /// Opens the admin port, or takes it from the server that this process replaces. It answers when
+    /// the server runs. Returns its address.
+    ///
+    /// # Errors
+    ///
+    /// When the port cannot be opened, or its thread cannot start.
+    #[cfg(feature = "admin")]
+    pub fn admin(&mut self, admin: Admin) -> Result<SocketAddr, Error> {
+        let given = self.inherited.take_named(ADMIN);
+        let (start, socket, addr) = admin.health(self.health.clone()).prepare(given)?;
+        self.admin.push(start);
+        self.sockets.push((ADMIN, socket));
+        Ok(addr)
+    }
+
+    /// Writes an access log until the server has ended. SIGHUP and SIGUSR1 open its file again.
+    /// Returns the layer to put around the service.
+    ///
+    /// # Errors
+    ///
+    /// When the signals cannot be caught.
+    #[cfg(feature = "access-log")]
+    pub fn access_log(&mut self, log: AccessLog) -> Result<AccessLogLayer, Error> {
+        log.reopen_on_signals()
+            .map_err(|error| Error::with_source("cannot catch SIGHUP and SIGUSR1", error))?;
+        let layer = log.layer();
+        self.access_log.push(log);
+        Ok(layer)
+    }
+
+    /// Runs `start`, which starts the server, and then announces that this process serves.
+    ///
+    /// # Errors
+    ///
+    /// The errors of `start`. Further, when the server that this process was to replace has given up,
+    /// and when the pid file cannot be put in its place. The server that this process replaces is
+    /// told, and goes on.
+    pub fn start<F>(mut self, start: F) -> Result<Running, Box<dyn StdError>>
+    where
+        F: FnOnce(&mut Self) -> Result<Handle, Box<dyn StdError>>,
+    {
+        let announced = start(&mut self).and_then(|handle| {
+            self.announce(&handle)?;
+            Ok(handle)
+        });
+        let handle = announced
+            .inspect_err(|error| self.inherited.report_failure(Chain(&**error)))?;
+        Ok(Running {
+            signals: self.signals,
+            pid_file: self.pid_file,
+            #[cfg(feature = "access-log")]
+            access_log: self.access_log,
+            event_loop: EventLoop {
+                handle,
+                program: self.program,
+                health: self.health,
+                given: self.inherited.given_addrs().to_vec(),
+                sockets: self.sockets,
+                timing: self.timing,
+            },
+        })
+    }
+
+    fn announce(&mut self, handle: &Handle) -> Result<(), Error> {
+        self.health.set(HealthState::Ready);
+        if let (Some(reload), Some(hangups)) = (self.reload.take(), self.hangups.take()) {
+            reload
+                .start(hangups)
+                .map_err(|error| Error::with_source("cannot start the reload thread", error))?;
+        }
+        #[cfg(feature = "admin")]
+        for admin in self.admin.drain(..) {
+            admin.observe(handle.observer());
+        }
+        #[cfg(not(feature = "admin"))]
+        let _ = handle;
+        let replaces_server = self.inherited.replaces_server();
+        self.inherited.report_ready()?;
+        if let Some(pid_file) = &self.pid_file {
+            pid_file.publish()?;
+        }
+        self.inherited.end_report();
+        if !replaces_server {
+            systemd::ready();
+        }
+        Ok(())
+    }
+}
+
+fn prepare() -> Result<(Signals, Signals, Program), Error> {
+    let caught = catch_signals().and_then(|signals| Ok((signals, Signals::new([SIGHUP])?)));
+    let (signals, hangups) =
+        caught.map_err(|error| Error::with_source("cannot catch signals", error))?;
+    Ok((signals, hangups, Program::of_this_process()?))
+}
+
+impl fmt::Debug for Lifecycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lifecycle")
+            .field("inherited", &self.inherited)
+            .field("health", &self.health.state())
+            .field("timing", &self.timing)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A process that serves: made by [`Lifecycle::start`]. Dropping it ends nothing but removes the pid
+/// file.
+#[must_use = "signals are obeyed by `wait`"]
+pub struct Running {
+    event_loop: EventLoop,
+    signals: Signals,
+    pid_file: Option<PidFile>,
+    #[cfg(feature = "access-log")]
+    access_log: Vec<AccessLog>,
+}
+
+impl Running {
+    /// The server.
+    pub fn handle(&self) -> &Handle {
+        &self.event_loop.handle
+    }
+
+    /// Obeys signals until the server has ended, then writes what is left of the access log and
+    /// removes the pid file.
+    ///
+    /// A second SIGINT or SIGTERM does not return: it ends the process.
+    ///
+    /// # Errors
+    ///
+    /// When a worker of the server panicked.
+    pub fn wait(self) -> Result<(), Error> {
+        let ended = self.event_loop.run(self.signals);
+        #[cfg(feature = "access-log")]
+        self.access_log.into_iter().for_each(AccessLog::finish);
+        drop(self.pid_file);
+        ended
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("local_addrs", &self.handle().local_addrs())
+            .field("pid_file", &self.pid_file)
+            .finish_non_exhaustive()
+    }
+}

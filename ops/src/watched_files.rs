@@ -1,0 +1,58 @@
+//! Notices changed contents of files.
+
+use std::{
+    fs,
+    hash::{BuildHasher, RandomState},
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+/// Files and what they contain: given to [`Reload::watch`](crate::Reload::watch).
+///
+/// Contents are compared, not times, so that symbolic links that point elsewhere are noticed
+/// (Kubernetes updates mounted secrets so).
+#[derive(Clone, Debug, Default)]
+pub struct WatchedFiles {
+    hasher: RandomState,
+    files: Vec<(PathBuf, Contents)>,
+}
+
+/// A hash, so that private keys are not kept in memory for it. Its key is random, so that
+/// contents that collide cannot be chosen.
+type Contents = Result<u64, ErrorKind>;
+
+impl WatchedFiles {
+    /// Reads the files. Call it before they are loaded for the first time: then a change after this
+    /// call is noticed.
+    pub fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        let hasher = RandomState::new();
+        let files = paths.into_iter().map(Into::into).map(|path| {
+            let contents = contents(&hasher, &path);
+            (path, contents)
+        });
+        Self {
+            files: files.collect(),
+            hasher,
+        }
+    }
+
+    /// The same files with their contents now.
+    pub(crate) fn now(&self) -> Self {
+        let files = self.files.iter();
+        let files = files.map(|(path, _)| (path.clone(), contents(&self.hasher, path)));
+        Self {
+            files: files.collect(),
+            hasher: self.hasher.clone(),
+        }
+    }
+
+    pub(crate) fn are_unchanged(&self) -> bool {
+        let mut files = self.files.iter();
+        files.all(|(path, known)| contents(&self.hasher, path) == *known)
+    }
+}
+
+fn contents(hasher: &RandomState, path: &Path) -> Contents {
+    let bytes = fs::read(path).map_err(|error| error.kind())?;
+    Ok(hasher.hash_one(bytes))
+}
