@@ -24,14 +24,14 @@ use crate::{
 
 /// HTTP/2 over TLS, one server per core.
 ///
-/// Answers / (a live status page for browsers, else what was negotiated), /bytes/N (N bytes), /echo
-/// (the request's body and trailers), /drain (length and SHA-256 of the request's body), /healthz and
-/// /readyz (whether it works, and is to be sent requests). SIGINT and SIGTERM let requests in flight
-/// finish; a second signal ends at once. SIGHUP reads the certificates anew, SIGUSR2 replaces the
-/// server, as corelane upgrade does.
+/// Answers / (a live status page for browsers, otherwise what was negotiated), /bytes/N (N bytes),
+/// /echo (the request's body and trailers), /drain (length and SHA-256 of the request's body),
+/// /healthz and /readyz (liveness and readiness). SIGINT and SIGTERM let requests in flight finish;
+/// a second signal ends the process at once. SIGHUP reloads the certificates. SIGUSR2 replaces the
+/// server by a new process, as corelane upgrade does.
 ///
-/// Every option can also be set by its variable of the environment, and by its name as a key of the
-/// file that --config names; a flag wins over the environment, the environment over the file.
+/// Every option can also be set by an environment variable, and by its name as a key in the file of
+/// --config. A flag wins over the environment, the environment over the file.
 #[derive(Debug, Parser)]
 #[command(name = "corelane", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct CommandLine {
@@ -42,30 +42,30 @@ pub(crate) struct CommandLine {
     pub(crate) args: Args,
 }
 
-/// What to do other than to serve.
+/// What to do instead of serving.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Alpn(Box<AlpnArgs>),
     Upgrade(UpgradeArgs),
 
-    /// Checks a server's options without starting it, and prints them.
+    /// Check a server's options without starting it, and print them.
     ///
-    /// Takes the options of the server. Reads the files that they name, opens no socket, leaves
-    /// no file, and prints what the server would go by as a file for --config, each value with its
-    /// source. Exit status: 0 when a server would start with it, but for its ports; 1 when
-    /// not; 2 when the command line is wrong.
+    /// Takes the options of the server. Reads the files that they name, opens no socket and writes
+    /// no file. Prints the effective configuration as a file for --config, each value with its
+    /// source. Exit status: 0 when a server would start with it, apart from its ports; 1 when it
+    /// would not; 2 when the command line is wrong.
     Check(Box<Args>),
 }
 
 /// The options of the server.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    /// Read options from this file, TOML, whose keys are the long names of the flags.
+    /// Read options from this TOML file. Its keys are the long names of the flags.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
     /// Address and port to listen on, for instance 0.0.0.0:443 or [::]:443; repeatable. Port 0
-    /// takes a free one. [default: 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
+    /// means any free port. [default: 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) listen: Vec<SocketAddr>,
 
@@ -77,7 +77,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     pub(crate) workers: Workers,
 
-    /// CPUs to pin the workers to, for instance 0,2,4. [default: those the process may use]
+    /// CPUs to pin the workers to, for instance 0,2,4. [default: those that the process may use]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) cpus: Vec<usize>,
 
@@ -85,20 +85,21 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "cpus")]
     pub(crate) no_affinity: bool,
 
-    /// What the workers run on; auto takes io_uring where it is allowed.
+    /// I/O driver of the workers; auto means io_uring where it is allowed, otherwise epoll.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) driver: DriverArg,
 
-    /// What becomes of clients that offer no protocol by ALPN.
+    /// How to treat clients that offer no protocol by ALPN.
     #[arg(long, value_enum, default_value = "reject")]
     pub(crate) alpn_missing: AlpnMissingArg,
 
-    /// Expect a PROXY header (v1 or v2) from this network, for instance 10.0.0.0/8, and take the
-    /// client's address from it; repeatable. Without one a connection from there is closed.
+    /// Expect a PROXY header (v1 or v2) on connections from this network, for instance 10.0.0.0/8,
+    /// and take the client's address from it; repeatable. Connections from there without a header
+    /// are closed.
     #[arg(long, value_name = "CIDR", value_parser = network)]
     pub(crate) proxy_protocol: Vec<IpNet>,
 
-    /// Say more: -v handshakes that failed, -vv every connection.
+    /// Log more: -v failed handshakes, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 

@@ -1,4 +1,4 @@
-//! The certificates of the command line.
+//! Options of certificates.
 
 use std::{
     num::NonZeroU64,
@@ -18,8 +18,8 @@ use crate::self_signed::SelfSigned;
 
 #[derive(Debug, Args)]
 pub(crate) struct CertificateArgs {
-    /// Certificate chain, PEM; repeatable, each with its --key. Clients get the one for the name
-    /// that they ask for (SNI). [default: a self-signed one for localhost, made in memory]
+    /// Certificate chain, PEM; repeatable, each with its --key. Clients get the certificate for the
+    /// server name that they send (SNI). [default: a self-signed one for localhost, in memory]
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Vec<PathBuf>,
 
@@ -31,46 +31,46 @@ pub(crate) struct CertificateArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "cert")]
     write_cert: Option<PathBuf>,
 
-    /// What becomes of clients that ask for a name which no --cert is for.
+    /// How to treat clients that send a server name without a --cert.
     #[arg(long, value_enum, default_value = "default")]
     unknown_name: UnknownNameArg,
 
-    /// Look at the files of --cert and --key so often, and reload them when they have changed.
-    /// [default: only on SIGHUP]
+    /// Check the files of --cert and --key at this interval, and reload when they have changed.
+    /// [default: reload only on SIGHUP]
     #[arg(long, value_name = "SECONDS", requires = "cert")]
     reload_certs: Option<NonZeroU64>,
 
-    /// Nothing is written, but whether it could be.
+    /// Check that files can be written instead of writing them.
     #[arg(skip)]
     #[cfg_attr(
         not(any(feature = "rustls", feature = "native-tls")),
         expect(dead_code, reason = "there is no certificate to write")
     )]
-    looks_only: bool,
+    check_only: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum UnknownNameArg {
-    /// Send them the first --cert.
+    /// Send the first --cert.
     Default,
-    /// Refuse them with the alert unrecognized_name.
+    /// Refuse with the alert unrecognized_name.
     Refuse,
 }
 
-/// How long before its end a certificate is warned of: what an automatic renewal usually leaves.
+/// A warning comes when a certificate expires within 30 days: automatic renewal happens earlier.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const EXPIRES_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl CertificateArgs {
-    /// Whether anything is said of certificates.
+    /// Whether an option names a certificate.
     pub(crate) fn are_given(&self) -> bool {
         !self.cert.is_empty() || self.write_cert.is_some()
     }
 
-    /// The same, for a look at them only.
+    /// The same options for a check that writes no file.
     pub(crate) fn check_only(self) -> Self {
         Self {
-            looks_only: true,
+            check_only: true,
             ..self
         }
     }
@@ -100,7 +100,7 @@ impl CertificateArgs {
             .map(|seconds| Duration::from_secs(seconds.get()))
     }
 
-    /// What is in the files now, none where there are none.
+    /// Reads the files. Empty where there are none.
     pub(crate) fn read(&self) -> Result<Vec<Identity>, Error> {
         let (certs, keys) = (self.cert.len(), self.key.len());
         if certs != keys {
@@ -124,7 +124,7 @@ impl CertificateArgs {
         }
     }
 
-    /// For people: which certificates there are.
+    /// Describes the certificates for people.
     pub(crate) fn describe(&self) -> String {
         let files: Vec<_> = self.cert.iter().map(|file| file.display()).collect();
         match &files[..] {
@@ -136,7 +136,7 @@ impl CertificateArgs {
         }
     }
 
-    /// The files of one certificate, by its place.
+    /// Describes the files of the certificate at this index.
     pub(crate) fn pair(&self, at: usize) -> Option<String> {
         let (cert, key) = (self.cert.get(at)?, self.key.get(at)?);
         Some(format!(
@@ -146,7 +146,7 @@ impl CertificateArgs {
         ))
     }
 
-    /// A certificate made by this process, the same after a reload, and what to say of it.
+    /// The self-signed certificate of this process, the same after a reload, and its description.
     pub(crate) fn self_signed(&self) -> Result<(Identity, String), Error> {
         static MADE: OnceLock<SelfSigned> = OnceLock::new();
         let made = match MADE.get() {
@@ -158,7 +158,7 @@ impl CertificateArgs {
         };
         let mut text = String::from("self-signed certificate for localhost, made in memory");
         if let Some(file) = &self.write_cert {
-            let written = match self.looks_only {
+            let written = match self.check_only {
                 true => corelane_ops::check_writable(file),
                 false => std::fs::write(file, &made.certificate),
             };
@@ -171,20 +171,19 @@ impl CertificateArgs {
         Ok((identity, text))
     }
 
-    /// Says of those that were read how long they last, and whose key others can read.
-    pub(crate) fn look_at(&self, identities: &[Identity]) {
+    /// Logs when the certificates expire, and warns of keys that others can read.
+    pub(crate) fn log_state(&self, identities: &[Identity]) {
         for ((cert, key), identity) in self.cert.iter().zip(&self.key).zip(identities) {
             match (identity.names(), identity.not_after()) {
-                (Ok(names), Ok(not_after)) => tell_end(cert, &names, not_after),
-                // It would not be served.
+                (Ok(names), Ok(not_after)) => log_expiry(cert, &names, not_after),
                 (Err(error), _) | (_, Err(error)) => {
-                    tracing::warn!(file = %cert.display(), %error, "a certificate of unknown end");
+                    tracing::warn!(file = %cert.display(), %error, "cannot tell when the certificate expires");
                 }
             }
             if readable_by_others(key) {
                 let file = key.display();
                 tracing::warn!(
-                    "everybody on this machine can read the private key {file}: run `chmod o= {file}`"
+                    "all users of this machine can read the private key {file}: run `chmod o= {file}`"
                 );
             }
         }
@@ -192,15 +191,15 @@ impl CertificateArgs {
 }
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-fn tell_end(file: &Path, names: &[String], not_after: SystemTime) {
+fn log_expiry(file: &Path, names: &[String], not_after: SystemTime) {
     let file = file.display();
     let names = names.join(", ");
     let ends = date(not_after);
     match not_after.duration_since(SystemTime::now()) {
         Ok(left) => {
             let days = left.as_secs() / (24 * 60 * 60);
-            if left < SOON {
-                tracing::warn!(%file, names, %ends, days, "the certificate ends soon: renew it");
+            if left < EXPIRES_SOON {
+                tracing::warn!(%file, names, %ends, days, "the certificate expires soon: renew it");
             } else {
                 tracing::info!(%file, names, %ends, days, "certificate");
             }
@@ -209,7 +208,7 @@ fn tell_end(file: &Path, names: &[String], not_after: SystemTime) {
     }
 }
 
-/// RFC 9110's, for years that it has room for.
+/// In the format of RFC 9110, which ends with the year 9999.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 pub(crate) fn date(time: SystemTime) -> httpdate::HttpDate {
     /// The end of the year 9999.
@@ -224,8 +223,7 @@ fn readable_by_others(file: &Path) -> bool {
     cfg_if::cfg_if! {
         if #[cfg(unix)] {
             use std::os::unix::fs::PermissionsExt;
-            // That it is there was seen when it was read. A group may be meant: Kubernetes gives the
-            // files of a secret one.
+            // Readable by a group is fine: Kubernetes gives the files of a secret a group.
             std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
         } else {
             let _ = file;

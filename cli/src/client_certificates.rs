@@ -1,4 +1,4 @@
-//! Client certificates, as the command line asks for them.
+//! Options of client certificates.
 
 use std::path::PathBuf;
 
@@ -8,30 +8,30 @@ use corelane::{Error, tls::ClientAuth};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Client certificates")]
 pub(crate) struct ClientCertificateArgs {
-    /// Ask clients for certificates that go back to these authorities, PEM.
+    /// Request client certificates that these authorities issued, PEM.
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,
 
-    /// Whether clients have to have one. [default: required]
+    /// Whether clients need a certificate. [default: required]
     #[arg(long, value_enum, requires = "client_ca")]
     client_auth: Option<ClientAuthArg>,
 
-    /// Revocation lists of all these authorities, PEM; who is on one, or on none in force, is
-    /// refused.
+    /// Revocation lists of all these authorities, PEM. Clients are refused that a list revokes, or
+    /// whose authority has no list in force.
     #[arg(long, value_name = "FILE", requires = "client_ca")]
     client_crl: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ClientAuthArg {
-    /// Refuse clients without one.
+    /// Refuse clients without a certificate.
     Required,
-    /// Serve them too.
+    /// Serve clients without a certificate too.
     Optional,
 }
 
 impl ClientCertificateArgs {
-    /// What curl needs beside the address, where it does not know the server's certificate.
+    /// curl's options for a server whose certificate it does not trust.
     #[cfg_attr(
         not(any(feature = "rustls", feature = "native-tls")),
         expect(dead_code, reason = "there is no TLS to try")
@@ -43,9 +43,9 @@ impl ClientCertificateArgs {
         }
     }
 
-    /// Says of the revocation lists how long they are in force.
+    /// Logs how long the revocation lists are in force.
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    pub(crate) fn look_at(&self, auth: &ClientAuth) {
+    pub(crate) fn log_state(&self, auth: &ClientAuth) {
         let (Some(lists), Some(end)) = (&self.client_crl, auth.crl_next_update()) else {
             return;
         };
@@ -53,7 +53,7 @@ impl ClientCertificateArgs {
         if end < std::time::SystemTime::now() {
             tracing::warn!(
                 %file, %ends,
-                "a revocation list has ended, clients of its authority are refused: renew it"
+                "a revocation list has expired, so clients of its authority are refused: renew it"
             );
         } else {
             tracing::info!(%file, %ends, "revocation lists");
@@ -64,7 +64,7 @@ impl ClientCertificateArgs {
         self.client_ca.is_some()
     }
 
-    /// Reads the files anew each time.
+    /// Reads the files.
     #[cfg_attr(
         not(any(feature = "rustls", feature = "native-tls")),
         expect(dead_code, reason = "there is no TLS to configure")

@@ -1,4 +1,4 @@
-//! SHA-256 by the crypto library that the build has anyway: OpenSSL, or beside rustls sha2.
+//! SHA-256 by OpenSSL where the build has it, otherwise by crate sha2.
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "native-tls")] {
@@ -30,7 +30,7 @@ cfg_if::cfg_if! {
             }
         }
     } else {
-        /// A build without TLS has no crypto library, and gets none for this.
+        /// A build without TLS has no crypto library, so there is no digest.
         #[derive(Default)]
         pub(crate) struct Sha256(());
 

@@ -1,4 +1,4 @@
-//! A certificate for localhost, made in memory with the crypto library that is there anyway.
+//! A self-signed certificate for localhost, made in memory by the crypto library of the build.
 #![cfg(any(feature = "rustls", feature = "native-tls"))]
 
 use corelane::Error;
@@ -76,7 +76,7 @@ cfg_if::cfg_if! {
     } else {
         pub(crate) fn make() -> Result<SelfSigned, Error> {
             Err(Error::config(
-                "no crypto provider is compiled in to make a certificate: give --cert and --key, \
+                "cannot make a self-signed certificate without a crypto provider: use --cert and --key, \
                  or build with the feature aws-lc-rs or ring",
             ))
         }

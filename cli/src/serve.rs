@@ -3,7 +3,9 @@
 use std::{error::Error, io::Write};
 
 use corelane::{Affinity, Builder, Handle, Server, tls::Identity};
-use corelane_ops::{AccessLogLayer, Admin, CertificateExpiry, Inherited, Lifecycle, PidFile, tower_layer::Layer};
+use corelane_ops::{
+    AccessLogLayer, Admin, CertificateExpiry, Inherited, Lifecycle, PidFile, tower_layer::Layer,
+};
 
 use crate::{
     addresses,

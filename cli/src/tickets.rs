@@ -1,4 +1,4 @@
-//! Session tickets, as the command line wants them sealed.
+//! Options of session tickets.
 
 use std::{env, num::NonZeroU64, path::PathBuf, sync::LazyLock, time::Duration};
 
@@ -8,20 +8,20 @@ use corelane::{Error, tls::TicketKeys};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Session tickets")]
 pub(crate) struct TicketArgs {
-    /// Keys of session tickets, 64 hexadecimal digits each (openssl rand -hex 32): the current one,
-    /// the previous, the next, a line each. [default: what the environment variable
-    /// CORELANE_TICKET_SECRETS holds, else random ones]
+    /// Keys of session tickets, one per line, 64 hexadecimal digits each (openssl rand -hex 32): the
+    /// current one, the previous, the next. [default: the environment variable
+    /// CORELANE_TICKET_SECRETS, otherwise random keys]
     #[arg(long, value_name = "FILE")]
     ticket_keys: Option<PathBuf>,
 
-    /// How long a session may be resumed; at most 604800. [default: 43200]
+    /// How long a session can be resumed; at most 604800. [default: 43200]
     #[arg(long, value_name = "SECONDS")]
     ticket_lifetime: Option<NonZeroU64>,
 }
 
 const VARIABLE: &str = "CORELANE_TICKET_SECRETS";
 
-/// Made once: what is sealed before a reload opens after it.
+/// Made once: tickets from before a reload stay valid.
 static RANDOM: LazyLock<TicketKeys> = LazyLock::new(TicketKeys::random);
 
 impl TicketArgs {
@@ -29,8 +29,8 @@ impl TicketArgs {
         self.ticket_keys.is_some() || self.ticket_lifetime.is_some()
     }
 
-    /// Reads the file anew each time. `None` where nothing is asked for: what the backend does by
-    /// itself, if it `takes_keys` random ones that outlive a reload.
+    /// Reads the file. Without options: random keys that survive a reload if the backend
+    /// `takes_keys`, otherwise `None`.
     #[cfg_attr(
         not(any(feature = "rustls", feature = "native-tls")),
         expect(dead_code, reason = "there is no TLS to configure")
@@ -40,7 +40,9 @@ impl TicketArgs {
             (Some(file), _) => TicketKeys::from_file(file)?,
             (None, Ok(text)) => TicketKeys::from_text(text).map_err(in_the_environment)?,
             (None, Err(env::VarError::NotUnicode(_))) => {
-                return Err(Error::config(format!("{VARIABLE} holds no text")));
+                return Err(Error::config(format!(
+                    "the environment variable {VARIABLE} is not UTF-8"
+                )));
             }
             (None, Err(env::VarError::NotPresent)) => {
                 if !takes_keys && self.ticket_lifetime.is_none() {

@@ -1,4 +1,4 @@
-//! Which TLS backend serves, with which certificates.
+//! The TLS backend and its certificates.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use crate::args::{AlpnMissingArg, Args};
 pub(crate) struct Tls {
     pub(crate) acceptor: Arc<dyn TlsAcceptor>,
     pub(crate) description: Description,
-    /// Those that were read from files, in the order in which they are given.
+    /// The certificates from files, in the order of --cert.
     pub(crate) identities: Vec<Identity>,
 }
 
-/// What to tell people about it.
+/// A description for people.
 pub(crate) struct Description {
     pub(crate) scheme: &'static str,
     pub(crate) text: String,
@@ -30,8 +30,8 @@ pub(crate) struct Description {
 
 type Make = fn(&Args) -> Result<Tls, Error>;
 
-/// A backend that this command knows: its name, the feature that compiles it in, and how to make
-/// it if it is.
+/// A backend that this command knows: its name, its feature, and how to make its acceptor where it is
+/// compiled in.
 struct Backend {
     name: &'static str,
     feature: &'static str,
@@ -62,7 +62,7 @@ const BACKENDS: [Backend; 3] = [
     },
 ];
 
-/// The backend asked for, or the first that is compiled in.
+/// The backend of --tls, or the first that is compiled in.
 pub(crate) fn choose(args: &Args) -> Result<Tls, Error> {
     let compiled_in = || {
         let names: Vec<_> = BACKENDS
@@ -78,7 +78,7 @@ pub(crate) fn choose(args: &Args) -> Result<Tls, Error> {
     };
     let Some(backend) = backend else {
         return Err(Error::config(format!(
-            "there is no TLS backend {:?}; compiled in: {}",
+            "--tls: unknown backend {:?}; compiled in: {}",
             args.tls.as_deref().unwrap_or_default(),
             compiled_in()
         )));
@@ -86,7 +86,7 @@ pub(crate) fn choose(args: &Args) -> Result<Tls, Error> {
     match backend.make {
         Some(make) => make(args),
         None => Err(Error::config(format!(
-            "the TLS backend {} is not compiled in (build with `--features {}`); compiled in: {}",
+            "--tls: the backend {} is not compiled in (build with `--features {}`); compiled in: {}",
             backend.name,
             backend.feature,
             compiled_in()
@@ -116,23 +116,29 @@ fn native_tls(args: &Args) -> Result<Tls, Error> {
 
 fn cleartext(args: &Args) -> Result<Tls, Error> {
     for (given, what) in [
-        (args.certificates.are_given(), "a certificate makes"),
+        (
+            args.certificates.are_given(),
+            "certificate: remove --cert, --key and --write-cert",
+        ),
         (
             args.client_certificates.are_given(),
-            "client certificates make",
+            "client certificates: remove --client-ca",
         ),
-        (args.tickets.are_given(), "session tickets make"),
+        (
+            args.tickets.are_given(),
+            "session tickets: remove --ticket-keys and --ticket-lifetime",
+        ),
         (
             args.certificates.refuse_unknown_names(),
-            "--unknown-name makes",
+            "server names: remove --unknown-name",
         ),
         (
             matches!(args.alpn_missing, AlpnMissingArg::Allow),
-            "--alpn-missing makes",
+            "ALPN: remove --alpn-missing",
         ),
     ] {
         if given {
-            return Err(Error::config(format!("{what} no sense with --tls none")));
+            return Err(Error::config(format!("--tls none has no {what}")));
         }
     }
     Ok(Tls {
@@ -146,8 +152,8 @@ fn cleartext(args: &Args) -> Result<Tls, Error> {
     })
 }
 
-/// One acceptor for each certificate of the command line, or for one made now; `make` makes them.
-/// Reads the files anew each time, so that a reload is the same again.
+/// One acceptor for each --cert, or for the self-signed certificate; `make` makes them. Reads the
+/// files, so that a reload is the same call.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn over_tls(
     args: &Args,
@@ -171,7 +177,7 @@ fn over_tls(
         let more = acceptor.add(identity, one);
         acceptor = more.map_err(|error| unusable(at, error))?;
     }
-    args.certificates.look_at(&identities);
+    args.certificates.log_state(&identities);
     Ok(Tls {
         acceptor: Arc::new(acceptor.unknown_name(args.certificates.unknown_name())),
         description: Description {
@@ -183,13 +189,13 @@ fn over_tls(
     })
 }
 
-/// What the command line asks of TLS, whichever the certificate. Reads every file anew, so that a
-/// reload takes in what has changed.
+/// The configuration that all certificates share. Reads the files, so that a reload is the same
+/// call.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn config(args: &Args, takes_ticket_keys: bool) -> Result<impl Fn(Identity) -> TlsConfig, Error> {
     let client_auth = args.client_certificates.client_auth()?;
     if let Some(auth) = &client_auth {
-        args.client_certificates.look_at(auth);
+        args.client_certificates.log_state(auth);
     }
     let ticket_keys = args.tickets.keys(takes_ticket_keys)?;
     Ok(move |identity| {

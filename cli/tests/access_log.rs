@@ -1,67 +1,24 @@
-//! The access log: what is in it, and who may have it.
+//! The access log of the command.
+
+mod support;
 
 use std::{
     fs,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, header::USER_AGENT};
 
-use crate::{
-    Bytes, ask, refusal,
-    support::{Corelane, DEADLINE, command},
-    with_client,
+use support::{
+    Corelane, DEADLINE,
+    access_log::{Dir, lines},
+    command,
+    http2::{ask, with_client},
+    refusal,
 };
-
-pub(crate) struct Dir(pub(crate) PathBuf);
-
-impl Dir {
-    pub(crate) fn new(test: &str) -> Self {
-        let name = format!("corelane-log-{}-{test}", std::process::id());
-        let dir = std::env::temp_dir().join(name);
-        fs::create_dir_all(&dir).expect("a directory");
-        Self(dir)
-    }
-
-    pub(crate) fn start(&self, more: &[&str]) -> (Corelane, PathBuf) {
-        let log = self.0.join("access.log");
-        let path = log.to_str().expect("UTF-8");
-        let own = [
-            "--tls",
-            "none",
-            "--listen",
-            "127.0.0.1:0",
-            "--access-log",
-            path,
-        ];
-        (Corelane::start(&[&own, more].concat()), log)
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The lines of a log, once there are so many.
-pub(crate) fn lines(log: &Path, count: usize) -> Vec<String> {
-    let begun = Instant::now();
-    loop {
-        let text = fs::read_to_string(log).unwrap_or_default();
-        if text.lines().count() >= count && text.ends_with('\n') {
-            return text.lines().map(str::to_owned).collect();
-        }
-        assert!(
-            begun.elapsed() < DEADLINE,
-            "{count} lines are not in\n{text}"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 fn get(path: &str, user_agent: &[u8]) -> Request<()> {
     let mut request = Request::get(format!("http://localhost{path}")).body(());
@@ -72,7 +29,7 @@ fn get(path: &str, user_agent: &[u8]) -> Request<()> {
 }
 
 #[test]
-fn it_is_nginx_combined_and_cannot_be_broken_out_of() {
+fn combined_lines_escape_what_clients_send() {
     let dir = Dir::new("combined");
     let (server, log) = dir.start(&[]);
     with_client(server.addr(), |mut requests| async move {
@@ -96,7 +53,7 @@ fn it_is_nginx_combined_and_cannot_be_broken_out_of() {
 }
 
 #[test]
-fn json_has_the_rest_and_marks_what_was_cut_off() {
+fn json_lines_mark_incomplete_responses() {
     let dir = Dir::new("json");
     let (server, log) = dir.start(&["--access-log-format", "json"]);
     with_client(server.addr(), |mut requests| async move {
@@ -112,7 +69,7 @@ fn json_has_the_rest_and_marks_what_was_cut_off() {
         stream.send_reset(h2::Reason::CANCEL);
         ask(&requests, "/", Bytes::new(), None).await;
 
-        // Its body never ends.
+        // A request whose body does not end.
         let request = Request::post("http://localhost/drain").body(());
         let (response, mut stream) = requests
             .send_request(request.expect("a request"), false)
@@ -160,9 +117,9 @@ fn json_has_the_rest_and_marks_what_was_cut_off() {
     assert_eq!(of("/drain")["complete"], false);
 }
 
-/// Its handler is dropped, or not asked for its opinion.
+/// The handler is dropped or not called.
 #[test]
-fn what_the_server_answers_in_place_of_a_handler_is_in_it() {
+fn responses_of_the_server_itself_are_logged() {
     let dir = Dir::new("refused");
     let (server, log) = dir.start(&["--max-request-body", "10"]);
     with_client(server.addr(), |requests| async move {
@@ -173,7 +130,7 @@ fn what_the_server_answers_in_place_of_a_handler_is_in_it() {
 }
 
 #[test]
-fn a_file_that_was_moved_is_made_anew_on_a_signal() {
+fn a_renamed_file_is_reopened_on_a_signal() {
     for signal in ["-USR1", "-HUP"] {
         let dir = Dir::new(&format!("reopen{signal}"));
         let (mut server, log) = dir.start(&[]);
@@ -189,19 +146,22 @@ fn a_file_that_was_moved_is_made_anew_on_a_signal() {
         server.signal(signal);
         let begun = Instant::now();
         while !log.exists() {
-            assert!(begun.elapsed() < DEADLINE, "{signal} is not heard");
+            assert!(
+                begun.elapsed() < DEADLINE,
+                "{signal} does not reopen the log"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
         once();
         server.signal("-TERM");
         assert!(server.wait().success());
-        assert_eq!(lines(&log, 1).len(), 1, "written at the end at the latest");
+        assert_eq!(lines(&log, 1).len(), 1, "written before the process ends");
         assert_eq!(lines(&moved, 1).len(), 1);
     }
 }
 
 #[test]
-fn on_standard_output_it_is_by_itself() {
+fn standard_output_holds_only_the_log() {
     let mut server = command(&[
         "--tls",
         "none",
@@ -229,7 +189,7 @@ fn on_standard_output_it_is_by_itself() {
 }
 
 #[test]
-fn without_a_log_the_signal_for_it_is_harmless() {
+fn sigusr1_without_a_log_is_ignored() {
     let mut server = Corelane::start(&["--tls", "none", "--listen", "127.0.0.1:0"]);
     server.signal("-USR1");
     with_client(server.addr(), |requests| async move {
@@ -240,7 +200,7 @@ fn without_a_log_the_signal_for_it_is_harmless() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_is_said_at_the_start() {
+fn a_log_that_cannot_be_written_stops_the_start() {
     for command in [&[][..], &["check"]] {
         let log = ["--tls", "none", "--access-log", "/nonexistent/access.log"];
         let said = refusal(&[command, &log].concat());

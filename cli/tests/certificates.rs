@@ -1,188 +1,33 @@
-//! Certificates of the command: by name, exchanged by signal and by looking at the files.
+//! Certificates of the command: chosen by name, reloaded by signal and when the files change.
 #![cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
 
 mod support;
-#[path = "certificates/under_load.rs"]
-mod under_load;
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+use std::net::SocketAddr;
 use std::{
-    fs::{self, File},
-    net::SocketAddr,
+    fs,
     os::unix::fs::{PermissionsExt, symlink},
-    path::{Path, PathBuf},
-    time::Instant,
+    path::Path,
 };
 
-use bytes::Bytes;
-use h2::client::SendRequest;
-use http::Request;
-use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rcgen::{CertificateParams, date_time_ymd};
 use support::{
-    Corelane, DEADLINE, command,
-    trusting::{config, connect, connect_to},
+    certificates::{
+        BACKENDS, Certificate, Files, Running, ask, certificate, made, open, runtime, sent,
+    },
+    command,
 };
-use tokio::{net::TcpStream, runtime::Runtime};
-
-/// The backends that are compiled in.
-const BACKENDS: &[&str] = &[
-    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-    "rustls",
-    #[cfg(feature = "native-tls")]
-    "native-tls",
-];
-
-struct Certificate {
-    der: Vec<u8>,
-    pem: String,
-    key: String,
-}
-
-fn certificate(name: &str) -> Certificate {
-    let params = CertificateParams::new([name.to_owned()]).expect("a name");
-    made(&params)
-}
-
-fn made(params: &CertificateParams) -> Certificate {
-    let key = KeyPair::generate().expect("a key");
-    let made = params.self_signed(&key).expect("a certificate");
-    Certificate {
-        der: made.der().to_vec(),
-        pem: made.pem(),
-        key: key.serialize_pem(),
-    }
-}
-
-/// A certificate and a key in a directory, as Kubernetes names them.
-struct Files {
-    cert: PathBuf,
-    key: PathBuf,
-}
-
-impl Files {
-    fn of(dir: &Path, certificate: &Certificate) -> Self {
-        fs::create_dir_all(dir).expect("a directory");
-        let files = Self {
-            cert: dir.join("tls.crt"),
-            key: dir.join("tls.key"),
-        };
-        files.write(certificate);
-        files
-    }
-
-    fn write(&self, certificate: &Certificate) {
-        fs::write(&self.cert, &certificate.pem).expect("written");
-        fs::write(&self.key, &certificate.key).expect("written");
-        fs::set_permissions(&self.key, PermissionsExt::from_mode(0o600)).expect("set");
-    }
-
-    fn args(&self) -> [&str; 4] {
-        let [cert, key] = [&self.cert, &self.key].map(|file| file.to_str().expect("UTF-8"));
-        ["--cert", cert, "--key", key]
-    }
-}
-
-/// The command with what it says kept in a file.
-struct Running {
-    corelane: Corelane,
-    said: PathBuf,
-}
-
-impl Running {
-    fn start(dir: &Path, args: &[&str]) -> Self {
-        let said = dir.join("said");
-        let mut command = command(&["-v", "--listen", "127.0.0.1:0", "--workers", "2"]);
-        command
-            .args(args)
-            .stderr(File::create(&said).expect("a file"));
-        Self {
-            corelane: Corelane::start_by(command),
-            said,
-        }
-    }
-
-    fn addr(&self) -> SocketAddr {
-        self.corelane.addr()
-    }
-
-    fn said(&self) -> String {
-        fs::read_to_string(&self.said).expect("text")
-    }
-
-    fn waits_to_say(&self, text: &str) {
-        wait_for(|| self.said().contains(text), || self.said());
-    }
-
-    fn waits_to_serve(&self, name: &'static str, certificate: &Certificate) {
-        let served = || sent(self.addr(), name).as_deref() == Ok(&certificate.der[..]);
-        wait_for(served, || self.said());
-    }
-
-    fn serves(&self, name: &'static str, certificate: &Certificate) {
-        let sent = sent(self.addr(), name);
-        assert_eq!(sent.as_deref(), Ok(&certificate.der[..]), "{}", self.said());
-    }
-}
-
-fn wait_for(mut happened: impl FnMut() -> bool, what_is: impl Fn() -> String) {
-    let begun = Instant::now();
-    while !happened() {
-        assert!(begun.elapsed() < DEADLINE, "{}", what_is());
-        std::thread::yield_now();
-    }
-}
-
-fn runtime() -> Runtime {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().build().expect("a runtime")
-}
-
-fn in_runtime<F: Future>(future: F) -> F::Output {
-    runtime().block_on(async {
-        let ended = tokio::time::timeout(DEADLINE, future).await;
-        ended.expect("the test hangs")
-    })
-}
-
-/// The certificate that a client is sent who asks for this name, or what it says instead.
-fn sent(addr: SocketAddr, name: &'static str) -> Result<Vec<u8>, String> {
-    in_runtime(async {
-        let tcp = TcpStream::connect(addr).await.expect("connects");
-        let stream = connect_to(name, &config(b"h2"), tcp).await;
-        let stream = stream.map_err(|error| error.to_string())?;
-        let sent = stream.get_ref().1.peer_certificates().expect("sent");
-        Ok(sent[0].to_vec())
-    })
-}
-
-async fn open(addr: SocketAddr) -> Result<SendRequest<Bytes>, String> {
-    let tcp = TcpStream::connect(addr).await;
-    let tcp = tcp.map_err(|error| format!("TCP: {error}"))?;
-    tcp.set_nodelay(true).expect("nodelay");
-    let tls = connect(tcp, b"h2").await;
-    let tls = tls.map_err(|error| format!("TLS: {error}"))?;
-    let (requests, connection) = h2::client::handshake(tls)
-        .await
-        .map_err(|error| format!("HTTP/2: {error}"))?;
-    tokio::spawn(connection);
-    Ok(requests)
-}
-
-async fn ask(requests: &SendRequest<Bytes>) -> Result<(), String> {
-    let answer = async {
-        let mut requests = requests.clone().ready().await?;
-        let request = Request::get("https://localhost/bytes/20000").body(());
-        let (response, _) = requests.send_request(request.expect("a request"), true)?;
-        let mut body = response.await?.into_body();
-        while let Some(data) = body.data().await {
-            body.flow_control().release_capacity(data?.len())?;
-        }
-        Ok(())
-    };
-    answer.await.map_err(|error: h2::Error| error.to_string())
-}
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+use support::{
+    certificates::{in_runtime, wait_for},
+    trusting::{config, connect_to},
+};
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+use tokio::net::TcpStream;
 
 #[test]
-fn sighup_reloads_and_a_broken_file_changes_nothing() {
+fn sighup_reloads_and_ignores_a_broken_file() {
     let (a, b, c) = (
         certificate("a.test"),
         certificate("b.test"),
@@ -209,7 +54,7 @@ fn sighup_reloads_and_a_broken_file_changes_nothing() {
 
         fs::write(&files.key, &c.key).expect("written");
         server.corelane.signal("-HUP");
-        server.waits_to_say("not reloaded");
+        server.waits_to_say("cannot reload");
         let key = files.key.to_str().expect("UTF-8");
         assert!(
             server.said().contains(&format!("key {key}")),
@@ -227,7 +72,7 @@ fn sighup_reloads_and_a_broken_file_changes_nothing() {
     }
 }
 
-/// One visit of a client that comes back with what it was given.
+/// Whether a client that keeps its sessions resumes one.
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 fn resumes(addr: SocketAddr, client: &std::sync::Arc<tokio_rustls::rustls::ClientConfig>) -> bool {
     in_runtime(async {
@@ -243,7 +88,7 @@ fn resumes(addr: SocketAddr, client: &std::sync::Arc<tokio_rustls::rustls::Clien
 
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 #[test]
-fn sighup_reads_ticket_keys_anew_and_keeps_random_ones() {
+fn sighup_reloads_ticket_keys_and_keeps_random_ones() {
     let dir = tempfile::tempdir().expect("a directory");
     let files = Files::of(dir.path(), &certificate("a.test"));
     let tls = [&files.args()[..], &["--tls", "rustls"]].concat();
@@ -280,7 +125,7 @@ fn sighup_reads_ticket_keys_anew_and_keeps_random_ones() {
 }
 
 #[test]
-fn files_behind_a_symbolic_link_are_noticed_when_it_is_turned() {
+fn changed_symbolic_links_to_certificates_are_noticed() {
     let (a, b, c) = (
         certificate("a.test"),
         certificate("b.test"),
@@ -313,7 +158,7 @@ fn files_behind_a_symbolic_link_are_noticed_when_it_is_turned() {
             ..certificate("unfit.test")
         };
         turn_to("..3", &unfit);
-        server.waits_to_say("cannot be served");
+        server.waits_to_say("cannot reload changed files");
         server.serves("localhost", &b);
         turn_to("..4", &c);
         server.waits_to_serve("localhost", &c);
@@ -321,7 +166,7 @@ fn files_behind_a_symbolic_link_are_noticed_when_it_is_turned() {
 }
 
 #[test]
-fn names_choose_and_unknown_ones_are_refused_if_wanted() {
+fn server_names_choose_certificates_and_unknown_names_can_be_refused() {
     let (a, b) = (certificate("a.test"), certificate("*.b.test"));
     for backend in BACKENDS {
         for unknown in ["default", "refuse"] {
@@ -345,7 +190,7 @@ fn names_choose_and_unknown_ones_are_refused_if_wanted() {
 }
 
 #[test]
-fn what_should_be_seen_to_is_said() {
+fn expired_certificates_and_readable_keys_are_warned_of() {
     for backend in BACKENDS {
         let dir = tempfile::tempdir().expect("a directory");
         let mut params = CertificateParams::new(["old.test".to_owned()]).expect("a name");
@@ -377,8 +222,8 @@ fn what_should_be_seen_to_is_said() {
     let dir = tempfile::tempdir().expect("a directory");
     let server = Running::start(dir.path(), &[]);
     server.corelane.signal("-HUP");
-    server.waits_to_say("there is no certificate to reload");
-    sent(server.addr(), "localhost").expect("it goes on");
+    server.waits_to_say("no certificate to reload");
+    sent(server.addr(), "localhost").expect("the server goes on");
 }
 
 #[test]

@@ -1,85 +1,24 @@
-//! The command as a user has it: what it prints, answers, refuses, and how it ends.
+//! The command as a user sees it: what it prints, answers and refuses, and how it ends.
 
-#[path = "command/access_log.rs"]
-mod access_log;
-#[path = "command/haproxy.rs"]
-mod haproxy;
 mod support;
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
-use h2::client::SendRequest;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
-use support::{Corelane, DEADLINE, command};
-
-/// What a command that cannot start says.
-fn refusal(args: &[&str]) -> String {
-    let output = command(args).output().expect("the command runs");
-    assert!(!output.status.success(), "{args:?} is accepted");
-    let said = String::from_utf8(output.stderr).expect("text");
-    assert!(!said.contains("panicked"), "{said}");
-    said
-}
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+use support::DEADLINE;
+use support::{
+    Corelane, command,
+    http2::{ask, with_client},
+    refusal,
+};
 
 fn cleartext() -> Corelane {
     Corelane::start(&["--tls", "none", "--listen", "127.0.0.1:0"])
 }
 
-/// Runs a client on an HTTP/2 connection with prior knowledge.
-fn with_client<T, F: Future<Output = T>>(
-    addr: SocketAddr,
-    work: impl FnOnce(SendRequest<Bytes>) -> F,
-) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
-        .block_on(async {
-            let tcp = tokio::net::TcpStream::connect(addr).await;
-            let (requests, connection) = h2::client::handshake(tcp.expect("connects"))
-                .await
-                .expect("HTTP/2");
-            let connection = tokio::spawn(connection);
-            let result = tokio::time::timeout(DEADLINE, work(requests)).await;
-            connection.abort();
-            result.expect("the test hangs")
-        })
-}
-
-async fn ask(
-    requests: &SendRequest<Bytes>,
-    path: &str,
-    body: Bytes,
-    trailers: Option<HeaderMap>,
-) -> (StatusCode, Vec<u8>, Option<HeaderMap>) {
-    let mut requests = requests.clone().ready().await.expect("ready");
-    let request = Request::post(format!("http://localhost{path}"));
-    let request = request.body(()).expect("a request");
-    let (response, mut stream) = requests.send_request(request, false).expect("sent");
-    stream.send_data(body, trailers.is_none()).expect("sent");
-    if let Some(trailers) = trailers {
-        stream.send_trailers(trailers).expect("sent");
-    }
-    let (head, mut body) = response.await.expect("a response").into_parts();
-    let mut received = Vec::new();
-    while let Some(data) = body.data().await {
-        let data = data.expect("data");
-        body.flow_control()
-            .release_capacity(data.len())
-            .expect("released");
-        received.extend_from_slice(&data);
-    }
-    (
-        head.status,
-        received,
-        body.trailers().await.expect("trailers"),
-    )
-}
-
 #[test]
-fn it_says_what_runs_and_how_to_try_it() {
+fn it_prints_what_runs_and_how_to_try_it() {
     let server = Corelane::start(&["--tls", "none", "--listen", "127.0.0.1:0", "--workers", "2"]);
     assert_ne!(server.addr().port(), 0, "the real port");
     server.says("workers: 2");
@@ -91,7 +30,7 @@ fn it_says_what_runs_and_how_to_try_it() {
 }
 
 #[test]
-fn epoll_when_it_is_asked_for() {
+fn driver_epoll_is_used_when_requested() {
     let args = [
         "--tls",
         "none",
@@ -177,7 +116,11 @@ fn limits_are_set_by_flags() {
         };
         let (response, stream) = begin().await;
         let late = response.await.expect("a response").status();
-        assert_eq!(late, StatusCode::REQUEST_TIMEOUT, "a body that never comes");
+        assert_eq!(
+            late,
+            StatusCode::REQUEST_TIMEOUT,
+            "a body that does not arrive"
+        );
         drop(stream);
 
         let mut last = None;
@@ -201,7 +144,7 @@ fn limits_are_set_by_flags() {
 }
 
 #[test]
-fn sigterm_and_sigint_end_it_well() {
+fn sigterm_and_sigint_shut_down_gracefully() {
     for signal in ["-TERM", "-INT"] {
         let mut server = cleartext();
         server.signal(signal);
@@ -210,19 +153,19 @@ fn sigterm_and_sigint_end_it_well() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_ends_the_process_at_once() {
     let mut server = cleartext();
     with_client(server.addr(), |mut requests| async {
-        // A request that stays in flight keeps the first signal's shutdown waiting.
+        // A request in flight keeps the shutdown of the first signal waiting.
         let request = Request::post("http://localhost/drain").body(());
         let (_response, mut stream) = requests
             .send_request(request.expect("a request"), false)
             .expect("sent");
         stream.send_data("a beginning".into(), false).expect("sent");
-        // Answered behind it, so it has arrived.
+        // Answered after it, so it has arrived.
         ask(&requests, "/", Bytes::new(), None).await;
         server.signal("-TERM");
-        // The peer is told: no more requests after this one.
+        // The server sends GOAWAY: no more requests after this one.
         while let Ok(ready) = requests.ready().await {
             requests = ready;
             tokio::task::yield_now().await;
@@ -257,11 +200,11 @@ fn mistakes_are_explained() {
         (&["--client-crl", "list.pem"], "--client-ca"),
         (
             &["--tls", "none", "--client-ca", "ca.pem"],
-            "client certificates make no sense",
+            "--tls none has no client certificates",
         ),
         (
             &["--tls", "none", "--ticket-lifetime", "60"],
-            "session tickets make no sense",
+            "--tls none has no session tickets",
         ),
         (
             &["--tls", "none", "--listen", "192.0.2.1:0"],
@@ -278,11 +221,11 @@ fn mistakes_are_explained() {
         (&["--listen", "0.0.0.0:9", "--admin", "9"], "are one port"),
         (
             &["--tls", "none", "--unknown-name", "refuse"],
-            "--unknown-name makes no sense",
+            "--tls none has no server names",
         ),
         (
             &["--tls", "none", "--alpn-missing", "allow"],
-            "--alpn-missing makes no sense",
+            "--tls none has no ALPN",
         ),
         (&["--tls", "none", "--driver", "kqueue"], "io-uring"),
     ] {
@@ -295,7 +238,7 @@ fn mistakes_are_explained() {
 }
 
 #[test]
-fn a_configuration_is_checked_without_a_server() {
+fn check_validates_a_configuration_without_a_server() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/corelane.toml");
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let occupied = occupied.local_addr().expect("bound").to_string();
@@ -306,20 +249,23 @@ fn a_configuration_is_checked_without_a_server() {
         .expect("the command runs");
     assert!(checked.status.success(), "{checked:?}");
     let text = String::from_utf8(checked.stdout).expect("text");
-    let line = "idle-timeout = 20  # the environment's CORELANE_IDLE_TIMEOUT";
+    let line = "idle-timeout = 20  # environment variable CORELANE_IDLE_TIMEOUT";
     assert!(text.contains(line), "{text}");
     assert_eq!(text.matches("# Limits").count(), 1, "{text}");
 
     for (args, advice) in [
         (&["--max-frame", "1"][..], "max_frame_size is 1"),
         (&["--cpus", "9999"], "CPU 9999"),
-        (&["--config", "/nonexistent.toml"], "cannot be read"),
+        (
+            &["--config", "/nonexistent.toml"],
+            "cannot read the configuration file",
+        ),
         (&["--tls", "wolfssl"], "compiled in"),
         (&["--pid-file", "/proc/pid"], "the pid file /proc/pid"),
         (&["--access-log", "/proc/log"], "the access log /proc/log"),
         (
             &["--tls", "none", "--write-cert", "cert.pem"],
-            "a certificate makes no sense",
+            "--tls none has no certificate",
         ),
         (
             &["--listen", "127.0.0.1:9", "--listen", "0.0.0.0:9"],
@@ -346,7 +292,7 @@ fn a_backend_that_is_not_compiled_in_is_named_with_its_feature() {
 
 #[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
 #[test]
-fn the_certificate_is_written_only_when_asked() {
+fn write_cert_writes_the_certificate_but_not_the_key() {
     let dir = std::env::temp_dir().join(format!("corelane-test-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a directory");
     let file = dir.join("cert.pem");
@@ -389,7 +335,7 @@ fn mistakes_with_tickets_and_client_certificates_are_explained() {
     }
 }
 
-/// Asks `/` as a client that comes back would.
+/// Asks `/` by a client that keeps its sessions.
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 fn page(server: &Corelane, client: &std::sync::Arc<tokio_rustls::rustls::ClientConfig>) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread();

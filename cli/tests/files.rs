@@ -1,4 +1,4 @@
-//! A server whose file descriptors have run out: it goes on, says so once, and recovers by itself.
+//! A server without free file descriptors: it goes on, logs it once, and recovers.
 
 mod support;
 
@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-/// As many as the command has: with the hard limit, since it raises the soft one to that.
+/// The number of descriptors: the hard limit too, since the command raises the soft limit to it.
 const FILES: &str = "60";
 
 fn starved(tls: &str, driver: &str, said: &File) -> Corelane {
@@ -29,7 +29,7 @@ fn starved(tls: &str, driver: &str, said: &File) -> Corelane {
     Corelane::start_by(command)
 }
 
-/// A connection, open and asked over again: `nghttp` and `curl` would open a new one each time.
+/// A client that keeps its connection; `nghttp` and `curl` open a new one each time.
 struct Client {
     requests: h2::client::SendRequest<bytes::Bytes>,
     runtime: tokio::runtime::Runtime,
@@ -78,7 +78,7 @@ async fn begin(
 }
 
 #[test]
-fn without_descriptors_it_serves_who_is_there_and_recovers() {
+fn without_descriptors_open_connections_are_served_and_the_server_recovers() {
     for (tls, compiled_in) in [
         ("none", true),
         ("rustls", cfg!(any(feature = "aws-lc-rs", feature = "ring"))),
@@ -99,13 +99,13 @@ fn runs_out_and_recovers(tls: &str, driver: &str) {
     let said = || std::fs::read_to_string(&path).expect("text");
     let mut client = Client::connect(tls, server.addr());
     client.ask();
-    // More than there are descriptors: the last of them wait in the kernel.
+    // More than there are descriptors: the kernel queues the last of them.
     let hogs: Vec<_> = (0..100)
-        .map(|_| TcpStream::connect(server.addr()).expect("the kernel's doing"))
+        .map(|_| TcpStream::connect(server.addr()).expect("the kernel connects"))
         .collect();
     let begun = Instant::now();
     while !said().contains("cannot accept connections") {
-        assert!(begun.elapsed() < DEADLINE, "it does not say so");
+        assert!(begun.elapsed() < DEADLINE, "the server does not log it");
         std::thread::sleep(Duration::from_millis(10));
     }
     for _ in 0..10 {

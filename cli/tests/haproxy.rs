@@ -1,4 +1,6 @@
-//! A proxy that speaks the PROXY protocol in earnest.
+//! haproxy in front of the command, with the PROXY protocol.
+
+mod support;
 
 use std::{
     fs,
@@ -7,18 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    Bytes,
+use bytes::Bytes;
+
+use support::{
+    DEADLINE,
     access_log::{Dir, lines},
-    ask,
-    support::DEADLINE,
-    with_client,
+    http2::{ask, with_client},
 };
 
 struct Haproxy(Child);
 
 impl Haproxy {
-    /// `None`: it is not installed.
+    /// `None` where it is not installed.
     fn start(dir: &Dir, listen: SocketAddr, to: SocketAddr, how: &str) -> Option<Self> {
         let config = dir.0.join("haproxy.cfg");
         let text = format!(
@@ -26,7 +28,7 @@ impl Haproxy {
              listen corelane\n bind {listen}\n server one {to} {how}\n"
         );
         fs::write(&config, text).expect("written");
-        // Debian keeps it where only root looks.
+        // Debian installs it in a directory that is only in root's PATH.
         let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
         let started = Command::new("haproxy")
             .env("PATH", path)
@@ -36,7 +38,7 @@ impl Haproxy {
             .spawn();
         let proxy = Self(started.ok()?);
         let begun = Instant::now();
-        // A connection that says nothing, which the server counts as a failed handshake.
+        // An empty connection, which the server counts as a failed handshake.
         while TcpStream::connect(listen).is_err() {
             assert!(begun.elapsed() < DEADLINE, "haproxy does not listen");
             std::thread::sleep(Duration::from_millis(10));
@@ -53,7 +55,7 @@ impl Drop for Haproxy {
 }
 
 #[test]
-fn haproxy_names_its_clients_by_either_version() {
+fn haproxy_passes_client_addresses_in_both_versions() {
     for how in ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl-cn"] {
         let dir = Dir::new(how);
         let trusting = [

@@ -1,4 +1,4 @@
-//! What there is to look at: the admin port and its metrics, the live status page.
+//! The admin port with its metrics, and the live status page.
 
 mod support;
 
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use h2::{RecvStream, client::SendRequest};
 use http::{Request, Response, StatusCode, header::ACCEPT};
 use serde_json::Value;
-use support::{Corelane, DEADLINE};
+use support::{Corelane, DEADLINE, http2::with_client, refusal};
 
 const QUIET: [&str; 5] = ["--tls", "none", "--listen", "127.0.0.1:0", "--workers=1"];
 const CERTIFICATES: &str = "corelane_certificate_not_after_seconds";
@@ -50,27 +50,6 @@ fn metrics(addr: SocketAddr) -> String {
     text
 }
 
-/// Runs a client on an HTTP/2 connection with prior knowledge.
-fn with_client<T, F: Future<Output = T>>(
-    addr: SocketAddr,
-    work: impl FnOnce(SendRequest<Bytes>) -> F,
-) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
-        .block_on(async {
-            let tcp = tokio::net::TcpStream::connect(addr).await;
-            let (requests, connection) = h2::client::handshake(tcp.expect("connects"))
-                .await
-                .expect("HTTP/2");
-            let connection = tokio::spawn(connection);
-            let result = tokio::time::timeout(DEADLINE, work(requests)).await;
-            connection.abort();
-            result.expect("the test hangs")
-        })
-}
-
 async fn get(requests: &SendRequest<Bytes>, path: &str, accept: &str) -> Response<RecvStream> {
     let mut requests = requests.clone().ready().await.expect("ready");
     let request = Request::get(format!("http://localhost{path}")).header(ACCEPT, accept);
@@ -91,7 +70,7 @@ async fn text(response: Response<RecvStream>) -> String {
     String::from_utf8(text).expect("text")
 }
 
-/// The kind of each metric and its labels, as the table in the documentation has them.
+/// The kind and the labels of each metric in the table of the documentation.
 fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let rows = DOCUMENT.lines().filter_map(|line| {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
@@ -105,7 +84,7 @@ fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
     rows.collect()
 }
 
-/// The same, as they are in an answer.
+/// The same in a response.
 fn exposed(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
     let mut found: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
     for line in text.lines() {
@@ -123,7 +102,7 @@ fn exposed(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
     found
 }
 
-/// The sum over all series that have this in their labels.
+/// The sum over all series whose labels contain `label`.
 fn sum(text: &str, name: &str, label: &str) -> f64 {
     let series = text.lines().filter_map(|line| line.strip_prefix(name));
     let series = series.filter(|rest| rest.starts_with(['{', ' ']) && rest.contains(label));
@@ -134,7 +113,7 @@ fn sum(text: &str, name: &str, label: &str) -> f64 {
 }
 
 #[test]
-fn the_metrics_are_those_of_the_documentation_and_count() {
+fn metrics_match_the_documentation_and_count() {
     let (server, admin) = with_admin();
     with_client(server.addr(), |requests| async move {
         for path in ["/bytes/100000", "/", "/nowhere"] {
@@ -143,7 +122,7 @@ fn the_metrics_are_those_of_the_documentation_and_count() {
         let events = get(&requests, "/events", "*/*").await;
         let begun = Instant::now();
         let mut text = metrics(admin);
-        // A worker may count what its client has seen already a little later.
+        // A worker may count a response a little after the client has received it.
         while sum(&text, "corelane_requests_ended_total", "answered") < 3.0 {
             assert!(begun.elapsed() < DEADLINE, "{text}");
             tokio::task::yield_now().await;
@@ -178,7 +157,7 @@ fn the_metrics_are_those_of_the_documentation_and_count() {
 
 #[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
 #[test]
-fn the_end_of_a_certificate_is_told() {
+fn certificate_expiry_is_a_metric() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
     let dir = tempfile::tempdir().expect("a directory");
     let write = |name: &str, text: String| {
@@ -202,7 +181,7 @@ fn the_end_of_a_certificate_is_told() {
 }
 
 #[test]
-fn the_dashboard_asks_for_what_there_is() {
+fn the_dashboard_uses_existing_metrics() {
     fn expressions<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {
             Value::Object(fields) => {
@@ -235,7 +214,7 @@ fn the_dashboard_asks_for_what_there_is() {
             asked_for.insert(name);
         }
     }
-    // What corelane itself counts is all to be seen; the labels of workers are for the choice of one.
+    // Every metric of corelane is on the dashboard.
     let own = documented
         .keys()
         .filter(|name| name.starts_with("corelane_"));
@@ -245,13 +224,13 @@ fn the_dashboard_asks_for_what_there_is() {
 }
 
 #[test]
-fn clients_that_hold_on_keep_nobody_out() {
+fn idle_admin_clients_do_not_block_others() {
     let (_server, admin) = with_admin();
     let mut idle: Vec<_> = (0..200)
         .map(|_| TcpStream::connect(admin).expect("connects"))
         .collect();
     assert_eq!(ask_admin(admin, "/healthz"), (200, "ok\n".into()));
-    // They have given way, the oldest first.
+    // The oldest was closed first.
     idle[0].set_read_timeout(Some(DEADLINE)).expect("set");
     let ended = idle[0].read(&mut [0]);
     let reset = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionReset;
@@ -260,14 +239,14 @@ fn clients_that_hold_on_keep_nobody_out() {
 }
 
 #[test]
-fn readiness_ends_before_the_server_does_and_so_do_events() {
+fn readiness_and_events_end_before_the_server() {
     let (mut server, admin) = with_admin();
     assert_eq!(ask_admin(admin, "/readyz"), (200, "ready\n".into()));
     let signal = || server.signal("-TERM");
     with_client(server.addr(), |requests| async move {
         let mut events = get(&requests, "/events", "*/*").await.into_body();
         assert!(events.data().await.expect("an event").is_ok());
-        // Stays in flight until the test lets go.
+        // In flight until the test ends its body.
         let mut sender = requests.clone().ready().await.expect("ready");
         let request = Request::post("http://localhost/drain").body(());
         let (response, mut upload) = sender
@@ -277,7 +256,7 @@ fn readiness_ends_before_the_server_does_and_so_do_events() {
         text(get(&requests, "/", "*/*").await).await;
         signal();
         while let Some(event) = events.data().await {
-            event.expect("a stream of events that ends is ended well");
+            event.expect("the stream of events ends without an error");
         }
         assert_eq!(ask_admin(admin, "/readyz"), (503, "draining\n".into()));
         assert_eq!(ask_admin(admin, "/healthz").0, 200);
@@ -287,7 +266,7 @@ fn readiness_ends_before_the_server_does_and_so_do_events() {
     assert!(server.wait().success());
 }
 
-/// A stream of events, one at a time.
+/// Reads a stream of events one at a time.
 struct Events(RecvStream, String);
 
 impl Events {
@@ -308,7 +287,7 @@ impl Events {
 }
 
 #[test]
-fn browsers_get_a_live_page_and_others_plain_text() {
+fn browsers_get_a_live_page_and_other_clients_plain_text() {
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     let server = Corelane::start(&QUIET);
     with_client(server.addr(), |requests| async move {
@@ -327,7 +306,7 @@ fn browsers_get_a_live_page_and_others_plain_text() {
         assert!(page.contains("<dt>backend</dt><dd>none</dd>"), "{page}");
         let nothing_is_left_to_fill_in = !page.contains(['{', '}']);
         assert!(nothing_is_left_to_fill_in, "{page}");
-        // Nothing within the page that its policy forbids, and nothing from elsewhere.
+        // Nothing inline that the policy forbids, and nothing from other origins.
         for forbidden in ["style=", "onload=", "<style", "http:", "https:"] {
             assert!(!page.contains(forbidden), "{forbidden}: {page}");
         }
@@ -344,7 +323,7 @@ fn browsers_get_a_live_page_and_others_plain_text() {
         );
         let first = events.next().await;
         let requests_before = first["workers"][0]["requests"].as_u64().expect("a number");
-        // It is on its way already: events are made once for all who look.
+        // All viewers get the same events.
         let mut others = Events(
             get(&requests, "/events", "*/*").await.into_body(),
             String::new(),
@@ -358,7 +337,7 @@ fn browsers_get_a_live_page_and_others_plain_text() {
         for _ in 0..5 {
             text(get(&requests, "/bytes/1", "*/*").await).await;
         }
-        // Those five and the second stream.
+        // Five requests and the second stream.
         while events.next().await["workers"][0]["requests"].as_u64() != Some(requests_before + 6) {}
     });
 
@@ -372,17 +351,15 @@ fn browsers_get_a_live_page_and_others_plain_text() {
 }
 
 #[test]
-fn a_port_that_cannot_be_is_explained() {
+fn a_port_that_cannot_be_opened_is_explained() {
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let occupied = occupied.local_addr().expect("bound").to_string();
     for (addr, advice) in [
         ("localhost:9090", "an address and a port"),
-        (&occupied, "cannot listen on --admin"),
+        (&occupied, "--admin"),
     ] {
         let args = [&QUIET[..], &["--admin", addr]].concat();
-        let output = support::command(&args).output().expect("the command runs");
-        assert!(!output.status.success(), "{addr} is accepted");
-        let said = String::from_utf8(output.stderr).expect("text");
+        let said = refusal(&args);
         assert!(said.contains(advice), "{addr}: {said}");
     }
 }

@@ -1,12 +1,6 @@
-//! Restarts: by upgrade, by sockets of the service manager, by takeover. Nothing is lost, and what
-//! goes wrong leaves the old server as it was.
+//! Restarts by upgrade and by takeover: no connection is lost, and a failure leaves the old server
+//! as it was.
 
-#[path = "restart/client.rs"]
-mod client;
-#[path = "restart/place.rs"]
-mod place;
-#[path = "restart/service_manager.rs"]
-mod service_manager;
 mod support;
 
 use std::{
@@ -25,9 +19,12 @@ use std::{
 use http::{Request, StatusCode};
 use tokio::task::JoinSet;
 
-use client::{ask_on_new_connections, asked, connect, run};
-use place::{Place, runs, signal, until};
-use support::{Corelane, command};
+use support::{
+    Corelane,
+    client::{ask_on_new_connections, asked, connect, run},
+    command,
+    place::{Place, runs, signal, until},
+};
 
 /// The backends that are compiled in.
 const BACKENDS: &[&str] = &[
@@ -39,7 +36,7 @@ const BACKENDS: &[&str] = &[
 ];
 
 #[test]
-fn an_upgrade_loses_nothing() {
+fn an_upgrade_loses_no_connection() {
     const CLIENTS: usize = 8;
     const ANSWERS: u64 = 100;
     for &backend in BACKENDS {
@@ -53,7 +50,7 @@ fn an_upgrade_loses_nothing() {
                 let (answers, end) = (Arc::clone(&answers), Arc::clone(&end));
                 clients.spawn(ask_on_new_connections(addr, backend, answers, end));
             }
-            // A stream that the upgrade finds in flight.
+            // A stream in flight during the upgrade.
             let mut requests = connect(addr, backend).await.ready().await.expect("ready");
             let request = Request::post("http://localhost/echo").body(());
             let sent = requests.send_request(request.expect("a request"), false);
@@ -75,7 +72,7 @@ fn an_upgrade_loses_nothing() {
             let upgraded = upgrade.output().await.expect("the command runs");
             assert!(upgraded.status.success(), "{upgraded:?}");
             assert_ne!(place.pid(), Some(old_id));
-            // Told to go elsewhere with what is not yet under way.
+            // GOAWAY: new requests go elsewhere.
             while let Ok(ready) = requests.clone().ready().await {
                 drop(ready);
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -88,7 +85,7 @@ fn an_upgrade_loses_nothing() {
             }
             assert_eq!(received, b"to the end");
             drop((requests, echo));
-            // The old one has ended, and there are still answers.
+            // The old process has ended, and requests are still answered.
             let ended = tokio::task::spawn_blocking(move || old.wait());
             assert!(ended.await.expect("waited").success());
             more(ANSWERS).await;
@@ -104,7 +101,7 @@ fn an_upgrade_loses_nothing() {
 }
 
 #[test]
-fn a_new_process_that_fails_leaves_the_old_one_as_it_was() {
+fn a_failed_upgrade_leaves_the_old_process_as_it_was() {
     let place = Place::make("broken");
     let args = ["--tls", "none", "--upgrade-timeout", "1"];
     let server = Corelane::start_by(place.command(&args));
@@ -117,7 +114,7 @@ fn a_new_process_that_fails_leaves_the_old_one_as_it_was() {
         assert!(said.contains(&format!("process {id} goes on")), "{said}");
         assert_eq!(asked(server.addr(), "/readyz"), StatusCode::OK);
     };
-    // It says itself why it does not serve.
+    // The new process reports why it does not serve.
     fs::rename(place.directory.join("run"), place.directory.join("away")).expect("renamed");
     fails("cannot write the pid file");
     fs::rename(place.directory.join("away"), place.directory.join("run")).expect("renamed");
@@ -128,24 +125,24 @@ fn a_new_process_that_fails_leaves_the_old_one_as_it_was() {
     place.replace_program(None);
     fails("No such file");
     assert_eq!(place.pid(), Some(id));
-    // And when it is mended.
+    // A good program again.
     symlink(env!("CARGO_BIN_EXE_corelane"), place.program()).expect("a link");
-    // Perhaps not within the second that it has here, at once.
+    // The first attempt may take longer than the second that this server allows.
     until("an upgrade", || place.upgrade(id).status.success());
     assert_ne!(place.pid(), Some(id));
     assert_eq!(asked(server.addr(), "/readyz"), StatusCode::OK);
 }
 
 #[test]
-fn who_is_no_server_is_not_ended_by_an_upgrade() {
+fn upgrade_does_not_end_other_programs() {
     let place = Place::make("no-server");
     let output = place.upgrade(std::process::id());
     let said = String::from_utf8(output.stderr).expect("text");
-    assert!(said.contains("does not take SIGUSR2"), "{said}");
+    assert!(said.contains("does not handle SIGUSR2"), "{said}");
 }
 
 #[test]
-fn a_second_server_is_refused_unless_it_is_to_take_over() {
+fn a_second_server_needs_takeover() {
     let place = Place::make("takeover");
     let mut first = Corelane::start_by(place.command(&["--tls", "none"]));
     let (addr, id) = (first.addr(), place.pid().expect("a pid file"));
@@ -160,11 +157,11 @@ fn a_second_server_is_refused_unless_it_is_to_take_over() {
     ] {
         assert!(said.contains(wanted), "{said}");
     }
-    // On a port of its own, with the file of the first.
+    // On another port, with the pid file of the first server.
     let refused = place.command(&["--tls", "none"]).output();
     let said = String::from_utf8(refused.expect("the command runs").stderr).expect("text");
     assert!(
-        said.contains(&format!("is of process {id}, a corelane")),
+        said.contains(&format!("belongs to the running process {id} (corelane)")),
         "{said}"
     );
     assert_eq!(place.pid(), Some(id));
@@ -182,14 +179,14 @@ fn a_second_server_is_refused_unless_it_is_to_take_over() {
 }
 
 #[test]
-fn before_it_ends_it_is_not_ready_for_as_long_as_was_asked() {
+fn readyz_fails_for_the_shutdown_delay() {
     let place = Place::make("delay");
     let args = ["--tls", "none", "--shutdown-delay", "86400"];
     let mut server = Corelane::start_by(place.command(&args));
     let addr = server.addr();
     assert_eq!(asked(addr, "/readyz"), StatusCode::OK);
     server.signal("-TERM");
-    until("/readyz tells it", || {
+    until("/readyz answers 503", || {
         asked(addr, "/readyz") == StatusCode::SERVICE_UNAVAILABLE
     });
     for path in ["/healthz", "/"] {
@@ -199,7 +196,7 @@ fn before_it_ends_it_is_not_ready_for_as_long_as_was_asked() {
     assert_eq!(server.wait().code(), Some(128 + 15));
 }
 
-/// A program that writes its process id to `started`, then does this.
+/// A script that writes its process id to `started` and then runs `then`.
 fn started_then(started: &Path, then: &str) -> String {
     let started = started.display();
     format!("echo $$ > {started}.new; mv {started}.new {started}; {then}")
@@ -211,12 +208,12 @@ fn number_in(file: &Path) -> u32 {
 }
 
 #[test]
-fn who_ends_at_once_leaves_no_server_behind() {
+fn a_killed_server_leaves_no_new_process() {
     let real = env!("CARGO_BIN_EXE_corelane");
     for (name, then, signals) in [
         ("twice", "exec sleep 1000".into(), &["-TERM", "-INT"][..]),
         (
-            // It is told by nobody, and finds it out when it would serve.
+            // This one gets no signal: it notices when it reports that it serves.
             "killed",
             format!("while kill -0 $PPID; do sleep 0.01; done; exec {real} \"$@\""),
             &["-KILL"],
@@ -230,7 +227,7 @@ fn who_ends_at_once_leaves_no_server_behind() {
         server.signal("-USR2");
         until("the new process runs", || started.exists());
         let new = number_in(&started);
-        // It gets them all at once, and has no time to do what the first one asks for.
+        // All signals arrive at once: there is no time to handle the first one.
         server.signal("-STOP");
         for signal in signals {
             server.signal(signal);
@@ -238,13 +235,17 @@ fn who_ends_at_once_leaves_no_server_behind() {
         server.signal("-CONT");
         assert!(!server.wait().success());
         until("the new one has ended", || !runs(new));
-        assert_eq!(place.pid(), Some(id), "{name}: it has not served");
+        assert_eq!(
+            place.pid(),
+            Some(id),
+            "{name}: the new process did not serve"
+        );
         fs::remove_file(place.pid_file()).expect("a pid file");
     }
 }
 
 #[test]
-fn what_nobody_reads_does_not_hold_up_an_upgrade() {
+fn a_full_pipe_does_not_block_an_upgrade() {
     let place = Place::make("unread");
     let (out, mut full) = std::io::pipe().expect("a pipe");
     let mut command = place.command(&["--tls", "none", "--upgrade-timeout", "20"]);
@@ -253,7 +254,7 @@ fn what_nobody_reads_does_not_hold_up_an_upgrade() {
     drop(command);
     let mut lines = BufReader::new(&out).lines();
     lines.find(|line| line.as_ref().expect("text").starts_with("try: "));
-    // All that a pipe holds, but where it was made larger.
+    // The default size of a pipe.
     full.write_all(&[b'.'; 64 << 10]).expect("room");
     let upgraded = place.upgrade(old.id());
     assert!(upgraded.status.success(), "{upgraded:?}");
@@ -265,7 +266,7 @@ fn what_nobody_reads_does_not_hold_up_an_upgrade() {
 }
 
 #[test]
-fn a_signal_to_reopen_the_log_does_not_end_a_start() {
+fn sigusr1_during_the_start_does_not_end_the_process() {
     let place = Place::make("early");
     let log = place.directory.join("log");
     let made = Command::new("mkfifo").arg(&log).status();
@@ -273,9 +274,9 @@ fn a_signal_to_reopen_the_log_does_not_end_a_start() {
     let mut command = place.command(&["--tls", "none", "--access-log"]);
     command.arg(&log).stdout(Stdio::piped());
     let mut server = command.spawn().expect("the command starts");
-    // It waits for somebody to read the log.
+    // It waits until the log has a reader.
     let status = format!("/proc/{}/status", server.id());
-    until("it takes SIGUSR2", || {
+    until("it handles SIGUSR2", || {
         let status = fs::read_to_string(&status).unwrap_or_default();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
         let caught = u64::from_str_radix(caught.unwrap_or_default().trim(), 16);
@@ -291,7 +292,7 @@ fn a_signal_to_reopen_the_log_does_not_end_a_start() {
 }
 
 #[test]
-fn who_is_to_end_gives_an_upgrade_up() {
+fn sigterm_cancels_an_upgrade() {
     let place = Place::make("given-up");
     let mut server = Corelane::start_by(place.command(&["--tls", "none"]));
     let id = place.pid().expect("a pid file");
@@ -311,5 +312,5 @@ fn who_is_to_end_gives_an_upgrade_up() {
     );
     let said = upgrade.wait_with_output().expect("it ends").stderr;
     let said = String::from_utf8(said).expect("text");
-    assert!(said.contains("the server is to end"), "{said}");
+    assert!(said.contains("the server shuts down"), "{said}");
 }

@@ -1,4 +1,6 @@
-//! As systemd starts it: with sockets, and to be told of what happens.
+//! The command as systemd starts it: with sockets and with a socket for notifications.
+
+mod support;
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
@@ -10,13 +12,14 @@ use std::{
 use command_fds::{CommandFdExt, FdMapping};
 use http::StatusCode;
 
-use crate::{
+use support::{
+    Corelane, DEADLINE,
     client::{asked, get, run},
+    command,
     place::{Place, runs, signal, until},
-    support::{Corelane, DEADLINE, command},
 };
 
-/// As systemd passes it, and stays open whoever serves.
+/// As systemd passes it. The test keeps it open, as systemd does.
 fn first_socket(socket: &TcpListener) -> FdMapping {
     FdMapping {
         parent_fd: socket.try_clone().expect("a handle").into(),
@@ -24,7 +27,7 @@ fn first_socket(socket: &TcpListener) -> FdMapping {
     }
 }
 
-/// Started as systemd does.
+/// Starts the command as systemd does.
 fn on_socket(socket: &TcpListener, args: &[&str]) -> Corelane {
     let mut command = command(args);
     command
@@ -35,12 +38,12 @@ fn on_socket(socket: &TcpListener, args: &[&str]) -> Corelane {
 }
 
 #[test]
-fn on_a_socket_of_the_service_manager_clients_wait_between_two_servers() {
+fn clients_of_a_systemd_socket_wait_between_two_servers() {
     let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
     let addr = socket.local_addr().expect("bound");
     for args in [
         &["--tls", "none", "--workers", "3"][..],
-        // Named once more, it is the same.
+        // The same socket, named by --listen too.
         &["--tls", "none", "--listen", &addr.to_string()],
     ] {
         run(async {
@@ -58,9 +61,9 @@ fn on_a_socket_of_the_service_manager_clients_wait_between_two_servers() {
             let ended = tokio::task::spawn_blocking(move || server.wait());
             assert!(ended.await.expect("waited").success());
         });
-        TcpStream::connect(addr).expect("nobody serves, and clients wait");
+        TcpStream::connect(addr).expect("the kernel queues the connection");
     }
-    let udp = of_udp();
+    let udp = udp_socket();
     let refused = Command::new(env!("CARGO_BIN_EXE_corelane"))
         .args(["--tls", "none"])
         .env("LISTEN_FDS", "1")
@@ -82,10 +85,10 @@ fn free_addr() -> SocketAddr {
 }
 
 #[test]
-fn sockets_of_the_service_manager_are_served_after_upgrades_whatever_is_listened_on() {
+fn systemd_sockets_are_served_after_upgrades() {
     let place = Place::make("given");
     let socket = TcpListener::bind("127.0.0.2:0").expect("a port");
-    // Beside port 0 of the same host, which must not take its socket.
+    // Beside --listen 127.0.0.1:0, which must not take this socket.
     let own = free_addr().to_string();
     let mut command = place.command(&["--tls", "none", "--listen", &own]);
     command
@@ -95,12 +98,14 @@ fn sockets_of_the_service_manager_are_served_after_upgrades_whatever_is_listened
     let mut server = Corelane::start_by(command);
     let addrs = server.listens_on();
     assert_eq!(addrs.len(), 3, "{addrs:?}");
-    // Handed over twice: the one that was given it by a server gives it on.
+    // Two upgrades: the second process passes on what it got from the first.
     for _ in 0..2 {
         let id = place.pid().expect("a pid file");
         let output = place.upgrade(id);
         assert!(output.status.success(), "{output:?}");
-        until("the old one has ended", || !runs(id) || id == server.id());
+        until("the old process has ended", || {
+            !runs(id) || id == server.id()
+        });
         if id == server.id() {
             assert!(server.wait().success());
         }
@@ -110,26 +115,26 @@ fn sockets_of_the_service_manager_are_served_after_upgrades_whatever_is_listened
     }
 }
 
-/// No TCP.
-fn of_udp() -> std::net::UdpSocket {
+/// A socket that is not TCP.
+fn udp_socket() -> std::net::UdpSocket {
     std::net::UdpSocket::bind("127.0.0.1:0").expect("a port")
 }
 
-/// What a service manager hears next.
-fn heard(manager: &UnixDatagram) -> String {
+/// The next notification.
+fn received(manager: &UnixDatagram) -> String {
     let mut text = [0; 4096];
     let length = manager.recv(&mut text).expect("a notification");
     String::from_utf8_lossy(&text[..length]).into_owned()
 }
 
 #[test]
-fn systemd_is_told() {
+fn systemd_is_notified() {
     let place = Place::make("notify");
     let path: &Path = &place.directory.join("notify");
     let manager = UnixDatagram::bind(path).expect("a socket");
     manager.set_read_timeout(Some(DEADLINE)).expect("set");
-    let hears = |all: &[&str]| {
-        let text = heard(&manager);
+    let receives = |all: &[&str]| {
+        let text = received(&manager);
         for wanted in all {
             assert!(text.contains(wanted), "{wanted:?} is not in {text:?}");
         }
@@ -140,18 +145,18 @@ fn systemd_is_told() {
         command
     });
     let id = place.pid().expect("a pid file");
-    hears(&["READY=1", "STATUS=serving"]);
+    receives(&["READY=1", "STATUS=serving"]);
     place.replace_program(Some("exit 3"));
     assert!(!place.upgrade(id).status.success());
-    hears(&["RELOADING=1", "MONOTONIC_USEC="]);
-    hears(&["READY=1", "STATUS=serving; the upgrade failed"]);
+    receives(&["RELOADING=1", "MONOTONIC_USEC="]);
+    receives(&["READY=1", "STATUS=serving; the upgrade failed"]);
     place.replace_program(None);
     symlink(env!("CARGO_BIN_EXE_corelane"), place.program()).expect("a link");
     assert!(place.upgrade(id).status.success());
     let new = place.pid().expect("a pid file");
-    hears(&["RELOADING=1", "MONOTONIC_USEC="]);
-    hears(&["READY=1", &format!("MAINPID={new}\n")]);
+    receives(&["RELOADING=1", "MONOTONIC_USEC="]);
+    receives(&["READY=1", &format!("MAINPID={new}\n")]);
     assert!(old.wait().success());
     signal(new, "-TERM");
-    hears(&["STOPPING=1", "STATUS=draining"]);
+    receives(&["STOPPING=1", "STATUS=draining"]);
 }

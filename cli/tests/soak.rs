@@ -1,16 +1,10 @@
-//! Load by clients of which most are killed, reset or stalled at random: when they are gone the
-//! server uses what it used before, its counters add up, and it has nothing unexplained to say.
+//! Load by clients of which most are killed, reset or stalled at random. Afterwards the server uses
+//! what it used before, its counters add up, and its log has no unexplained line.
 //!
-//! Takes minutes, so it is run by `ci/soak` only.
+//! It takes minutes, so only `ci/soak` runs it.
 
-#[path = "soak/clients.rs"]
-mod clients;
-#[path = "soak/random.rs"]
-mod random;
-#[path = "soak/server.rs"]
-mod server;
-#[path = "support/trusting.rs"]
-mod trusting;
+mod load;
+mod support;
 
 use std::{
     collections::BTreeMap,
@@ -18,9 +12,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use clients::{Client, Target, h2load};
-use random::Random;
-use server::{GARBAGE, Log, NONSENSE, Server, Usage};
+use load::{
+    clients::{Client, Target, h2load},
+    random::Random,
+    server::{GARBAGE, Log, NONSENSE, Server, Usage},
+};
 use tokio::{task::LocalSet, time::timeout_at};
 
 /// Clients at once, for each server.
@@ -28,10 +24,10 @@ const CLIENTS: u64 = 16;
 
 const WARM_UP: Duration = Duration::from_secs(25);
 
-/// How long jemalloc keeps memory that was freed, and some more.
+/// A little longer than jemalloc keeps freed memory.
 const SETTLES: Duration = Duration::from_secs(13);
 
-/// How long it may take until all is as it was: what is longest is a write that waits.
+/// How long the server may take to get back to its earlier usage: a waiting write takes longest.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn variable(name: &str) -> Option<u64> {
@@ -40,7 +36,7 @@ fn variable(name: &str) -> Option<u64> {
 
 #[test]
 #[ignore = "takes minutes: ci/soak"]
-fn the_server_is_afterwards_as_it_was_before() {
+fn usage_after_the_load_is_as_before() {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("a clock");
@@ -48,7 +44,7 @@ fn the_server_is_afterwards_as_it_was_before() {
     let whole = Duration::from_secs(variable("SOAK_SECONDS").unwrap_or(120));
     let load = whole.saturating_sub(WARM_UP + 2 * SETTLES);
     println!("SOAK_SEED={seed} SOAK_SECONDS={}", whole.as_secs());
-    // All at once, so that it does not take longer with more of them.
+    // All backends at once, so that more of them take no longer.
     let backends = ["none", "rustls", "native-tls"].into_iter().enumerate();
     let soaking: Vec<_> = backends
         .map(|(i, backend)| {
@@ -103,7 +99,7 @@ fn soak(backend: &'static str, seed: u64, load: Duration) {
         let such = reasons.filter(|(reason, _)| what.iter().any(|what| reason.contains(what)));
         such.map(|(_, count)| count).sum::<u64>()
     };
-    // Whoever says goodbye has not failed.
+    // A client that closes its connection properly has not failed.
     assert!(because(&["ByPeer"]) >= tally.of(&[Client::Polite]));
     assert!(because(&GARBAGE) <= tally.of(&[Client::Garbage]));
     assert!(because(&[NONSENSE]) <= tally.of(&[Client::Nonsense, Client::HalfHandshake]));
@@ -170,7 +166,7 @@ impl Tally {
     }
 }
 
-/// Clients, one after the other on each of their places; who is rude is cut short at the end.
+/// Runs clients, one after the other in each of `CLIENTS` tasks. Rude clients are cut off at the end.
 async fn run_clients(target: Target, random: &mut Random, load: Duration) -> Tally {
     let end = tokio::time::Instant::now() + load;
     let places = LocalSet::new();
@@ -198,8 +194,8 @@ async fn run_clients(target: Target, random: &mut Random, load: Duration) -> Tal
     tally.take()
 }
 
-/// Lets the server work off what is left, with a little to do meanwhile: an allocator gives memory
-/// back when it is asked for some. Until all is as wanted or the time is over.
+/// Waits until the usage is `wanted`, or for `limit`. Sends a few requests meanwhile: the allocator
+/// returns memory when some is allocated.
 async fn settle(
     server: &Server,
     tally: &mut Tally,

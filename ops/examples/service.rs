@@ -1,8 +1,8 @@
 //! A service of your own that runs for years: signals, reload, upgrade, systemd, admin port, log.
 //!
-//! cargo run -p corelane-ops --example service -- 127.0.0.1:8443 127.0.0.1:9090 DIRECTORY
+//! `cargo run -p corelane-ops --features corelane/aws-lc-rs --example service -- ADDR ADMIN DIRECTORY`
 //!
-//! DIRECTORY holds cert.pem and key.pem. The service writes service.pid and access.log there.
+//! DIRECTORY holds cert.pem and key.pem; the service writes service.pid and access.log there.
 
 use std::{convert::Infallible, env, error::Error, path::Path, time::Duration};
 
@@ -27,15 +27,17 @@ fn acceptor(dir: &Path) -> Result<RustlsAcceptor, corelane::Error> {
 fn main() -> Result<(), Box<dyn Error>> {
     // First of all, before any thread starts.
     let lifecycle = Lifecycle::new(Inherited::take())?.shutdown_deadline(Duration::from_secs(10));
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
 
     let running = lifecycle.start(|lifecycle| {
-        let [_, addr, admin, dir] = &env::args().collect::<Vec<_>>()[..] else {
-            return Err("usage: service ADDR ADMIN-ADDR DIRECTORY".into());
+        let [_, addr, admin_addr, dir] = &env::args().collect::<Vec<_>>()[..] else {
+            return Err("usage: service ADDR ADMIN DIRECTORY".into());
         };
         let dir = Path::new(dir).to_owned();
         lifecycle.pid_file(dir.join("service.pid"))?;
-        lifecycle.admin(Admin::new(admin.parse()?))?;
+        lifecycle.admin(Admin::new(admin_addr.parse()?))?;
         let log = AccessLog::open(dir.join("access.log"), AccessLogFormat::Combined)?;
         let log = lifecycle.access_log(log)?;
 

@@ -123,7 +123,10 @@ impl Inherited {
             serve_on.append(&mut others);
         }
         for socket in others {
-            tracing::info!(?socket, "closing an inherited socket: its address is not configured");
+            tracing::info!(
+                ?socket,
+                "closing an inherited socket: its address is not configured"
+            );
         }
         Ok(serve_on.into_iter().fold(builder, Builder::listener))
     }
@@ -154,7 +157,8 @@ impl Inherited {
         };
         server.write_all(READY.as_bytes()).map_err(|error| {
             self.report = None;
-            let message = "the server that was to be replaced has ended or has cancelled the upgrade";
+            let message =
+                "the server that was to be replaced has ended or has cancelled the upgrade";
             Error::with_source(message, error)
         })
     }

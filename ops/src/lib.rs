@@ -4,7 +4,7 @@
 //!
 //! A service with all of that:
 //!
-//! ```no_run
+//! ```ignore
 #![doc = include_str!("../examples/service.rs")]
 //! ```
 //!

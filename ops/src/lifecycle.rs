@@ -13,11 +13,6 @@ use signal_hook::{consts::SIGHUP, iterator::Signals};
 
 #[cfg(feature = "access-log")]
 use crate::access_log::{AccessLog, AccessLogLayer};
-#[cfg(feature = "admin")]
-use crate::{
-    admin::{Admin, AdminStart},
-    protocol::ADMIN,
-};
 use crate::{
     Error,
     event_loop::{EventLoop, Timing, catch_signals},
@@ -27,6 +22,11 @@ use crate::{
     reload::Reload,
     systemd,
     upgrade::Program,
+};
+#[cfg(feature = "admin")]
+use crate::{
+    admin::{Admin, AdminStart},
+    protocol::ADMIN,
 };
 
 /// A server process: its signals, its sockets, and its replacement by a new process.
@@ -214,8 +214,8 @@ impl Lifecycle {
             self.announce(&handle)?;
             Ok(handle)
         });
-        let handle = announced
-            .inspect_err(|error| self.inherited.report_failure(Chain(&**error)))?;
+        let handle =
+            announced.inspect_err(|error| self.inherited.report_failure(Chain(&**error)))?;
         Ok(Running {
             signals: self.signals,
             pid_file: self.pid_file,

@@ -81,14 +81,20 @@ impl PidFile {
     pub fn read(path: impl AsRef<Path>) -> Result<u32, Error> {
         let path = path.as_ref();
         read(path).map_err(|error| {
-            let message = format!("cannot read a process id from the pid file {}", path.display());
+            let message = format!(
+                "cannot read a process id from the pid file {}",
+                path.display()
+            );
             Error::with_source(message, error)
         })
     }
 }
 
 fn cannot_write(path: &Path, error: io::Error) -> Error {
-    Error::with_source(format!("cannot write the pid file {}", path.display()), error)
+    Error::with_source(
+        format!("cannot write the pid file {}", path.display()),
+        error,
+    )
 }
 
 /// The process that a pid file names, if it is another one of the same program. The id may have been

@@ -19,7 +19,7 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// [`Lifecycle::on_reload`](crate::Lifecycle::on_reload).
 ///
 /// ```no_run
-/// # fn acceptor() -> Result<corelane::tls::RustlsAcceptor, corelane::Error> { unimplemented!() }
+/// # fn acceptor() -> Result<corelane::tls::Cleartext, corelane::Error> { unimplemented!() }
 /// # fn with(handle: corelane::Handle, lifecycle: &mut corelane_ops::Lifecycle) {
 /// use std::time::Duration;
 ///
@@ -70,7 +70,11 @@ impl Reload {
         let watched = Arc::clone(&loaded);
         thread::Builder::new()
             .name("corelane-reload".into())
-            .spawn(move || hangups.forever().for_each(|_hangup| lock(&loaded).reload_now()))?;
+            .spawn(move || {
+                hangups
+                    .forever()
+                    .for_each(|_hangup| lock(&loaded).reload_now())
+            })?;
         if let Some(interval) = interval {
             thread::Builder::new()
                 .name("corelane-watch".into())

@@ -15,7 +15,9 @@ use super::{
 pub(super) fn read(server: &Command, path: &Path) -> Result<Vec<Setting>, Stop> {
     let name = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|error| {
-        Stop::Mistakes(format!("cannot read the configuration file {name}: {error}"))
+        Stop::Mistakes(format!(
+            "cannot read the configuration file {name}: {error}"
+        ))
     })?;
     parse(server, &name, &text)
 }

@@ -101,7 +101,11 @@ fn flags_override_the_environment_which_overrides_the_file() {
     assert_eq!(ports(&args), [3, 4]);
     assert_eq!((args.restart.takeover, args.verbose), (false, 1));
     assert!(args.workers.0.is_none());
-    assert_eq!(args.tls.as_deref(), Some("none"), "an empty variable sets nothing");
+    assert_eq!(
+        args.tls.as_deref(),
+        Some("none"),
+        "an empty variable sets nothing"
+    );
 
     let flags = ["--listen", "127.0.0.1:5", "--takeover", "-vv"];
     let args = served(&flags, &variables);
@@ -221,9 +225,15 @@ fn mistakes_name_their_file_and_line() {
     assert!(message.starts_with("CORELANE_IDLE_TIMEOUT: "), "{message}");
     let path = files.file("tls = \"none\"\ntls = \"rustls\"\n");
     let message = mistakes(&["--config", &path], &[]);
-    assert!(message.contains("corelane.toml:2: invalid TOML"), "{message}");
+    assert!(
+        message.contains("corelane.toml:2: invalid TOML"),
+        "{message}"
+    );
     let message = mistakes(&["--config", "/nonexistent.toml"], &[]);
-    assert!(message.contains("cannot read the configuration file /nonexistent.toml"), "{message}");
+    assert!(
+        message.contains("cannot read the configuration file /nonexistent.toml"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -13,7 +13,8 @@ use tokio::{
 };
 use tokio_rustls::rustls::{AlertDescription, Error as TlsError};
 
-use crate::{random::Random, trusting};
+use super::random::Random;
+use crate::support::trusting;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Target {

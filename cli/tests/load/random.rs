@@ -1,4 +1,4 @@
-//! Chance that can be repeated.
+//! Random numbers that a seed repeats.
 
 /// splitmix64.
 pub(crate) struct Random(u64);

@@ -1,4 +1,4 @@
-//! The server in a process of its own: what it uses, what it says, what it has counted.
+//! The server in its own process: its usage, its log and its counters.
 
 use std::{
     collections::BTreeMap,
@@ -9,11 +9,11 @@ use std::{
     thread::JoinHandle,
 };
 
-/// What may be the reason of a handshake that failed or a connection that ended: each is the doing
-/// of a client of ours.
+/// Parts of the known reasons why handshakes fail and connections end: the clients of this test cause
+/// each of them.
 const KNOWN: &[&str] = &[
     "ByPeer",
-    // Killed or reset, at whatever moment.
+    // Killed or reset, at any moment.
     "Broken pipe",
     "Connection reset by peer",
     "broken pipe",
@@ -32,7 +32,7 @@ const KNOWN: &[&str] = &[
     "an empty handshake record",
     "handshake message ",
     "the client does not speak TLS",
-    // A letter and a space among random bytes.
+    // Random bytes with a letter and a space.
     "the client speaks HTTP/1.x",
     "the client speaks HTTP without TLS",
     "the client offered [",
@@ -41,13 +41,13 @@ const KNOWN: &[&str] = &[
     NONSENSE,
 ];
 
-/// What only clients cause that send garbage as TLS, by rustls and by OpenSSL.
+/// Reasons that only garbage instead of TLS causes, by rustls and by OpenSSL.
 pub(crate) const GARBAGE: [&str; 2] = [
     "cannot decrypt peer's message",
     "decryption failed or bad record mac",
 ];
 
-/// And as HTTP/2.
+/// The reason that garbage instead of HTTP/2 causes.
 pub(crate) const NONSENSE: &str = "HTTP/2 error: connection error detected: ";
 
 pub(crate) struct Server {
@@ -60,11 +60,11 @@ pub(crate) struct Server {
 
 #[derive(Default)]
 pub(crate) struct Log {
-    /// Why connections ended, and how many of them.
+    /// Why connections ended, and how often.
     pub(crate) reasons: BTreeMap<String, u64>,
-    /// Lines that should not be there.
+    /// Lines without a known reason.
     pub(crate) unexplained: Vec<String>,
-    /// Over all workers.
+    /// Sums over all workers.
     pub(crate) counters: BTreeMap<String, u64>,
 }
 
@@ -92,7 +92,7 @@ impl Log {
     }
 }
 
-/// What a process uses.
+/// The usage of a process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     pub(crate) resident_kib: u64,
@@ -119,7 +119,7 @@ impl Server {
         let reader = std::thread::spawn({
             let log = Arc::clone(&log);
             move || {
-                // Whoever reads it has to go on, or the server waits for its own log.
+                // Reads to the end: otherwise the server blocks on its own log.
                 for line in said.lines() {
                     log.lock().expect("no panic").line(&line.expect("text"));
                 }
@@ -150,7 +150,7 @@ impl Server {
         }
     }
 
-    /// Ends it, well; what it said.
+    /// Shuts the server down and returns its log.
     pub(crate) fn stop(mut self) -> Log {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status();

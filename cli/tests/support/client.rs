@@ -1,4 +1,4 @@
-//! Who asks, and takes it for a failure where an answer does not come.
+//! Clients that panic when a request is lost.
 
 use std::{
     net::SocketAddr,
@@ -12,9 +12,9 @@ use bytes::Bytes;
 use h2::{Reason, client::SendRequest};
 use http::{Request, StatusCode};
 
-use crate::support::{DEADLINE, trusting};
+use super::{DEADLINE, trusting};
 
-/// What was said of a request by who did not answer it: that it was not processed.
+/// The server sent GOAWAY and did not process the request.
 #[derive(Debug)]
 pub(crate) struct Unprocessed;
 
@@ -72,7 +72,7 @@ pub(crate) fn asked(addr: SocketAddr, path: &str) -> StatusCode {
     })
 }
 
-/// Asks on a new connection each time, until it is to end.
+/// Asks on a new connection each time, until `end` is set.
 pub(crate) async fn ask_on_new_connections(
     addr: SocketAddr,
     backend: &'static str,

@@ -1,8 +1,13 @@
-//! The command, started.
+//! Starts the command and talks to it.
 
-#![allow(dead_code, reason = "no test needs all of it")]
+#![allow(dead_code, reason = "each test target uses a part of it")]
 
+pub(crate) mod access_log;
 pub(crate) mod alpn;
+pub(crate) mod certificates;
+pub(crate) mod client;
+pub(crate) mod http2;
+pub(crate) mod place;
 pub(crate) mod trusting;
 
 use std::{
@@ -16,7 +21,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Corelane {
     child: Child,
-    /// What it printed before the line that says how to try it, and that line.
+    /// What it printed, up to the line that begins with `try: `.
     introduction: Vec<String>,
 }
 
@@ -60,7 +65,7 @@ impl Corelane {
             .collect()
     }
 
-    /// The rest of the line that begins so.
+    /// The rest of the line that begins with `beginning`.
     pub(crate) fn said_of(&self, beginning: &str) -> &str {
         let mut lines = self.introduction.iter();
         let line = lines.find_map(|line| line.strip_prefix(beginning));
@@ -88,7 +93,7 @@ impl Corelane {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 return status;
             }
-            assert!(begun.elapsed() < DEADLINE, "it does not end");
+            assert!(begun.elapsed() < DEADLINE, "the command does not end");
             std::thread::yield_now();
         }
     }
@@ -105,4 +110,13 @@ pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
     command.args(args);
     command
+}
+
+/// The error message of a command that must not start.
+pub(crate) fn refusal(args: &[&str]) -> String {
+    let output = command(args).output().expect("the command runs");
+    assert!(!output.status.success(), "{args:?} is accepted");
+    let message = String::from_utf8(output.stderr).expect("text");
+    assert!(!message.contains("panicked"), "{message}");
+    message
 }

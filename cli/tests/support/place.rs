@@ -1,4 +1,4 @@
-//! A program to be replaced, and the processes that it becomes.
+//! A directory with the program and its pid file, for upgrades.
 
 use std::{
     fs,
@@ -8,10 +8,10 @@ use std::{
     time::Instant,
 };
 
-use crate::support::{DEADLINE, command};
+use super::{DEADLINE, command};
 
-/// A directory with the program beneath a name of its own, so that it can be replaced; and with the
-/// pid file. Whoever is named there is ended with it.
+/// A directory with a link to the program, which a test can replace, and with the pid file. Dropping
+/// it kills the process that the pid file names.
 pub(crate) struct Place {
     pub(crate) directory: PathBuf,
 }
@@ -48,7 +48,7 @@ impl Place {
         command
     }
 
-    /// By the program itself, whatever lies at its place.
+    /// Runs `corelane upgrade` by the real program.
     pub(crate) fn upgrade(&self, server: u32) -> Output {
         let args = ["upgrade", "--pid", &server.to_string()];
         command(&args).output().expect("the command runs")
@@ -81,14 +81,14 @@ pub(crate) fn signal(pid: u32, signal: &str) {
         .status();
 }
 
-/// Whether that process has not ended yet.
+/// Whether the process runs.
 pub(crate) fn runs(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // A zombie is one that nobody has waited for.
+    // A zombie has ended.
     !stat.is_empty() && !stat.contains(") Z ")
 }
 
-/// Waits until it is so.
+/// Waits until `so` returns true.
 pub(crate) fn until(what: &str, so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !so() {

@@ -37,7 +37,9 @@ pub(super) struct AdminServer {
 }
 
 /// Starts the thread. `start` runs on it and waits for the server; `None` ends the thread.
-pub(super) fn spawn(start: impl FnOnce() -> Option<AdminServer> + Send + 'static) -> io::Result<()> {
+pub(super) fn spawn(
+    start: impl FnOnce() -> Option<AdminServer> + Send + 'static,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

@@ -93,7 +93,8 @@ impl Attempt {
             .env_remove("LISTEN_PID")
             .env("LISTEN_FDS", count.to_string())
             .env("LISTEN_FDNAMES", names.join(":"));
-        let occupied = occupy_fds_below(FIRST_FD + RawFd::try_from(count).map_err(io::Error::other)?)?;
+        let occupied =
+            occupy_fds_below(FIRST_FD + RawFd::try_from(count).map_err(io::Error::other)?)?;
         // Locked until the child is stored: `kill_unconfirmed` then misses no process.
         let mut unconfirmed = unconfirmed();
         let child = command.spawn()?;
@@ -107,7 +108,9 @@ impl Attempt {
     fn wait(&self, mut report: UnixStream) -> Result<String, String> {
         let started = Instant::now();
         let broken = |error: io::Error| format!("cannot read its report: {error}");
-        report.set_read_timeout(Some(CANCEL_CHECK)).map_err(broken)?;
+        report
+            .set_read_timeout(Some(CANCEL_CHECK))
+            .map_err(broken)?;
         let mut received = Vec::new();
         loop {
             match report.read_to_end(&mut received) {

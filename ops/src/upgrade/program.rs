@@ -24,9 +24,8 @@ impl Program {
         let arguments: Vec<_> = env::args_os().collect();
         let name = arguments.first().map(PathBuf::from).unwrap_or_default();
         let path = find(&name).map_or_else(env::current_exe, Ok);
-        let path = path.map_err(|error| {
-            Error::with_source("cannot find the path of this program", error)
-        })?;
+        let path = path
+            .map_err(|error| Error::with_source("cannot find the path of this program", error))?;
         Ok(Self { path, arguments })
     }
 

@@ -28,7 +28,9 @@ use crate::Error;
 pub fn request_upgrade(server: u32, timeout: Duration) -> Result<u32, Error> {
     check_handles_signal(server)?;
     let socket = OutcomeSocket::bind(server).map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => Error::new(format!("an upgrade of process {server} is in progress")),
+        ErrorKind::AddrInUse => {
+            Error::new(format!("an upgrade of process {server} is in progress"))
+        }
         _ => Error::with_source("cannot wait for the outcome", error),
     })?;
     send_signal(Signal::SIGUSR2 as i32, server).map_err(|error| {
