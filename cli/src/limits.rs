@@ -1,4 +1,4 @@
-//! The limits of the command line: every one that the library has, with its default.
+//! Options of limits: every limit of the library, with its default.
 
 use std::{
     num::{NonZeroU64, NonZeroUsize},
@@ -11,55 +11,55 @@ use corelane::{Builder, Http2Config, Limits, MAX_CONNECTIONS, MAX_HANDSHAKES, SH
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArgs {
-    /// Connections that each worker has open at once; one more is closed.
+    /// Open connections per worker; one more is closed.
     #[arg(long, value_name = "N", default_value_t = MAX_CONNECTIONS)]
     max_connections: NonZeroUsize,
 
-    /// Handshakes that each worker has under way at once; one more ends the oldest.
+    /// Handshakes in progress per worker; one more ends the oldest.
     #[arg(long, value_name = "N", default_value_t = MAX_HANDSHAKES)]
     max_handshakes: NonZeroUsize,
 
-    /// How long a handshake may take, TLS and HTTP/2's together; then the connection is closed.
+    /// How long the handshakes of TLS and HTTP/2 may take together; then the connection is closed.
     #[arg(long, value_name = "SECONDS", default_value_t = seconds(Limits::HANDSHAKE))]
     handshake_timeout: NonZeroU64,
 
-    /// How long a connection may stand open without a request; then it is ended by GOAWAY.
+    /// How long a connection may be open without a request; then the server sends GOAWAY.
     #[arg(long, value_name = "SECONDS", default_value_t = seconds(Limits::IDLE))]
     idle_timeout: NonZeroU64,
 
-    /// How long a client may take less of a response than --min-rate; then the request is reset
-    /// (CANCEL) or the connection closed.
+    /// How long a client may receive a response more slowly than --min-rate; then the request is
+    /// reset (CANCEL) or the connection closed.
     #[arg(long, value_name = "SECONDS", default_value_t = seconds(Limits::WRITE))]
     write_timeout: NonZeroU64,
 
-    /// How long a client may send less of a request's body than --min-rate while the handler waits
-    /// for it; then the request is answered 408.
+    /// How long a client may send a request's body more slowly than --min-rate while the handler
+    /// waits for it; then the response is 408.
     #[arg(long, value_name = "SECONDS", default_value_t = seconds(Limits::BODY))]
     body_timeout: NonZeroU64,
 
-    /// The least that clients have to take or send, bytes per second, on average over
-    /// --write-timeout and --body-timeout; 0: every byte will do.
+    /// The least rate at which clients have to receive or send, bytes per second, on average over
+    /// --write-timeout and --body-timeout; with 0 any byte counts as progress.
     #[arg(long, value_name = "BYTES", default_value_t = Limits::MIN_RATE)]
     min_rate: u32,
 
-    /// Ask clients by PING that have been silent for so long while a request is open. [default:
-    /// never, as TCP does]
+    /// Send PING to clients that have been silent for this long while a request is open. [default:
+    /// never, TCP keep-alive is on]
     #[arg(long, value_name = "SECONDS")]
     keep_alive: Option<NonZeroU64>,
 
-    /// How long a client may be silent after that PING; then the connection is closed.
+    /// How long a client may take to answer that PING; then the connection is closed.
     #[arg(long, value_name = "SECONDS", default_value_t = seconds(Limits::KEEP_ALIVE_TIMEOUT))]
     keep_alive_timeout: NonZeroU64,
 
-    /// Requests that a connection may have open at once; one more is refused (REFUSED_STREAM).
+    /// Open requests per connection; one more is refused (REFUSED_STREAM).
     #[arg(long, value_name = "N", default_value_t = http2().max_concurrent_streams)]
     max_streams: u32,
 
-    /// Largest header list of a request, bytes; a larger one is answered 431.
+    /// Largest header list of a request, bytes; the response to a larger one is 431.
     #[arg(long, value_name = "BYTES", default_value_t = http2().max_header_list_size)]
     max_header_list: u32,
 
-    /// Largest body of a request, bytes; a larger one is answered 413. [default: any size]
+    /// Largest body of a request, bytes; the response to a larger one is 413. [default: any size]
     #[arg(long, value_name = "BYTES")]
     max_request_body: Option<u64>,
 
@@ -68,29 +68,29 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "BYTES", default_value_t = http2().max_frame_size)]
     max_frame: u32,
 
-    /// What a client may send of one request's body before it is read, bytes; then it has to wait.
+    /// How much of one request's body a client may send before the handler reads it, bytes.
     #[arg(long, value_name = "BYTES", default_value_t = http2().initial_stream_window_size)]
     stream_window: u32,
 
-    /// The same for all bodies of a connection together, bytes.
+    /// How much of all bodies of a connection a client may send before they are read, bytes.
     #[arg(long, value_name = "BYTES", default_value_t = http2().initial_connection_window_size)]
     connection_window: u32,
 
-    /// What may wait to be sent on a connection, bytes; then responses are produced no further.
+    /// How much of its responses a connection buffers, bytes; then response bodies wait.
     #[arg(long, value_name = "BYTES", default_value_t = http2().max_send_buffer_size)]
     max_send_buffer: usize,
 
-    /// Frames that a client may send within 10 s beyond those that its requests account for; behind
-    /// 1,000 it is slowed down, then the connection is ended (ENHANCE_YOUR_CALM).
+    /// Frames that a client may send within 10 s beyond those that its requests need. After 1,000 it
+    /// is slowed down; at the limit the connection is closed (ENHANCE_YOUR_CALM).
     #[arg(long, value_name = "N", default_value_t = http2().max_extra_frames)]
     max_extra_frames: u32,
 
-    /// Requests that a client may take back within 10 s beyond those that were answered; then the
-    /// connection is ended (ENHANCE_YOUR_CALM).
+    /// Requests that a client may cancel within 10 s beyond those that were answered; then the
+    /// connection is closed (ENHANCE_YOUR_CALM).
     #[arg(long, value_name = "N", default_value_t = http2().max_early_resets)]
     max_early_resets: u32,
 
-    /// How long requests in flight may take after SIGINT or SIGTERM; then they are cut off.
+    /// How long requests in flight may take after SIGINT or SIGTERM; then they are dropped.
     #[arg(long, value_name = "SECONDS", default_value_t = seconds(SHUTDOWN_DEADLINE))]
     shutdown_timeout: NonZeroU64,
 }
@@ -139,6 +139,34 @@ fn http2() -> Http2Config {
     Http2Config::default()
 }
 
+/// Names the flag in a message of the library that begins with the name of its field, as in
+/// `max_frame_size is 1`.
+pub(crate) fn name_flag(message: String) -> String {
+    const FIELDS: [(&str, &str); 14] = [
+        ("handshake", "--handshake-timeout"),
+        ("idle", "--idle-timeout"),
+        ("write", "--write-timeout"),
+        ("body", "--body-timeout"),
+        ("keep_alive_interval", "--keep-alive"),
+        ("keep_alive_timeout", "--keep-alive-timeout"),
+        ("initial_stream_window_size", "--stream-window"),
+        ("initial_connection_window_size", "--connection-window"),
+        ("max_frame_size", "--max-frame"),
+        ("max_concurrent_streams", "--max-streams"),
+        ("max_header_list_size", "--max-header-list"),
+        ("max_extra_frames", "--max-extra-frames"),
+        ("max_early_resets", "--max-early-resets"),
+        ("max_send_buffer_size", "--max-send-buffer"),
+    ];
+    let text = message.trim_start_matches("Http2Config::");
+    let text = text.trim_start_matches("Limits::");
+    let named = FIELDS.iter().find_map(|(field, flag)| {
+        let rest = text.strip_prefix(field)?;
+        rest.starts_with(" is ").then(|| format!("{flag}{rest}"))
+    });
+    named.unwrap_or(message)
+}
+
 /// The library's defaults are whole seconds.
 fn seconds(limit: Duration) -> NonZeroU64 {
     NonZeroU64::new(limit.as_secs()).unwrap_or(NonZeroU64::MIN)
@@ -162,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn without_flags_all_is_as_the_library_has_it() {
+    fn defaults_are_those_of_the_library() {
         let args = parse(&[]);
         let debug = |what: &dyn std::fmt::Debug| format!("{what:?}");
         assert_eq!(debug(&args.limits()), debug(&Limits::default()));
@@ -172,7 +200,7 @@ mod tests {
         assert_eq!(args.shutdown_deadline(), SHUTDOWN_DEADLINE);
     }
 
-    /// Each with a value of its own, so that none can stand for another.
+    /// Each flag has another value, so that mixed-up flags show.
     #[test]
     fn every_flag_sets_its_limit() {
         let args = parse(&[
@@ -218,6 +246,16 @@ mod tests {
         assert_eq!(args.shutdown_deadline().as_secs(), 19);
     }
 
+    #[test]
+    fn messages_name_the_flag() {
+        let message = "Http2Config::max_frame_size is 1, it has to be 16384 to 16777215";
+        let named = name_flag(message.into());
+        assert_eq!(named, "--max-frame is 1, it has to be 16384 to 16777215");
+        let named = name_flag("Limits::idle is 0s".into());
+        assert_eq!(named, "--idle-timeout is 0s");
+        assert_eq!(name_flag("CPU 9 is not there".into()), "CPU 9 is not there");
+    }
+
     /// 1 for `1`, 16384 for `16 KiB`, 10 for `10 s`.
     fn number(text: &str) -> Option<u64> {
         let text = text.replace(',', "");
@@ -231,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_in_the_documentation_has_every_flag_and_its_default() {
+    fn the_documentation_lists_every_flag_and_its_default() {
         let table = include_str!("../../docs/limits.md");
         let mut documented: Vec<_> = table
             .lines()

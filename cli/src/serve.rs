@@ -2,7 +2,7 @@
 
 use std::{error::Error, io::Write};
 
-use corelane::{Affinity, Builder, Handle, Server, tls::Identity};
+use corelane::{Affinity, Builder, Chain, Handle, Server, tls::Identity};
 use corelane_ops::{
     AccessLogLayer, Admin, CertificateExpiry, Inherited, Lifecycle, PidFile, tower_layer::Layer,
 };
@@ -10,7 +10,7 @@ use corelane_ops::{
 use crate::{
     addresses,
     args::Args,
-    introduction,
+    introduction, limits,
     reload::{self, Watch},
     routes::Routes,
     takeover, tls,
@@ -47,7 +47,7 @@ fn start(
             let expiry = expiry.clone();
             let admin = Admin::new(addr).record(move || expiry.record());
             let opened = lifecycle.admin(admin);
-            Some(opened.map_err(|error| format!("--admin: {}", corelane::Chain(&error)))?)
+            Some(opened.map_err(|error| format!("--admin: {}", Chain(&error)))?)
         }
         None => None,
     };
@@ -64,7 +64,7 @@ fn start(
     let server = lifecycle
         .listen(builder, addrs)?
         .bind()
-        .map_err(|error| takeover::advise(error, args.restart.takeover))?;
+        .map_err(|error| explain(&error, args))?;
     let log = args.access_log.open()?;
     let log = log.map(|log| lifecycle.access_log(log)).transpose()?;
     if let Some(path) = &args.restart.pid_file {
@@ -145,6 +145,15 @@ fn with_workers(mut builder: Builder, args: &Args) -> Builder {
     builder
 }
 
+/// In terms of flags, with advice.
+fn explain(error: &corelane::Error, args: &Args) -> String {
+    let message = limits::name_flag(Chain(error).to_string());
+    match takeover::advice(error, args.restart.takeover) {
+        Some(advice) => format!("{message}; {advice}"),
+        None => message,
+    }
+}
+
 /// Checks that a server would start, and prints its effective configuration.
 pub(crate) fn check(args: Args, text: &str) -> Result<(), Box<dyn Error>> {
     let args = Args {
@@ -157,7 +166,8 @@ pub(crate) fn check(args: Args, text: &str) -> Result<(), Box<dyn Error>> {
         named => named.to_vec(),
     };
     let builder = configure(&args)?.builder;
-    Inherited::default().listen(builder, addrs)?.check()?;
+    let builder = Inherited::default().listen(builder, addrs)?;
+    builder.check().map_err(|error| explain(&error, &args))?;
     args.access_log.check()?;
     if let Some(path) = &args.restart.pid_file {
         PidFile::check(path)?;

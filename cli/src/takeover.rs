@@ -2,7 +2,7 @@
 
 use std::{error::Error as _, fs, io};
 
-use corelane::{Chain, Error};
+use corelane::Error;
 
 /// Warns when connections are lost as one of several servers on a port ends.
 pub(crate) fn check_kernel() {
@@ -23,16 +23,11 @@ pub(crate) fn check_kernel() {
     }
 }
 
-/// Adds advice to the error of a port that is in use.
-pub(crate) fn advise(error: Error, takeover: bool) -> Box<dyn std::error::Error> {
-    let in_use = error
-        .source()
-        .and_then(|source| source.downcast_ref::<io::Error>())
-        .is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse);
-    if !in_use {
-        return error.into();
-    }
-    let advice = match takeover {
+/// Advice for a port that is in use. `None` for other errors.
+pub(crate) fn advice(error: &Error, takeover: bool) -> Option<&'static str> {
+    let cause = error.source()?.downcast_ref::<io::Error>()?;
+    let in_use = cause.kind() == io::ErrorKind::AddrInUse;
+    in_use.then_some(match takeover {
         true => {
             "--takeover joins only servers of the same user that share the port, as all servers of \
              corelane do"
@@ -41,6 +36,5 @@ pub(crate) fn advise(error: Error, takeover: bool) -> Box<dyn std::error::Error>
             "if a corelane listens there, `corelane upgrade` replaces it and --takeover joins it; \
              otherwise end that process or use another port"
         }
-    };
-    format!("{}; {advice}", Chain(&error)).into()
+    })
 }

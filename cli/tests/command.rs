@@ -194,7 +194,7 @@ fn mistakes_are_explained() {
         (&["--min-rate", "little"], "--min-rate"),
         (
             &["--tls", "none", "--connection-window", "1000"],
-            "initial_connection_window_size is 1000",
+            "--connection-window is 1000",
         ),
         (&["--tls", "none", "--cpus", "9999"], "CPU 9999"),
         (&["--client-crl", "list.pem"], "--client-ca"),
@@ -254,7 +254,7 @@ fn check_validates_a_configuration_without_a_server() {
     assert_eq!(text.matches("# Limits").count(), 1, "{text}");
 
     for (args, advice) in [
-        (&["--max-frame", "1"][..], "max_frame_size is 1"),
+        (&["--max-frame", "1"][..], "--max-frame is 1"),
         (&["--cpus", "9999"], "CPU 9999"),
         (
             &["--config", "/nonexistent.toml"],

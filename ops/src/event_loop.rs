@@ -142,7 +142,7 @@ impl EventLoop {
 
     /// The new process serves. This one answers what it has accepted.
     ///
-    /// The health stays ready: a client that asks wants to know about the address, which is served.
+    /// The health stays ready: `/readyz` is about the address, which the new process serves.
     fn hand_over_to(self, process: u32) -> Result<(), Error> {
         release();
         systemd::replaced_by(process);

@@ -20,7 +20,7 @@ use crate::{
 /// The sockets that this process inherits, and the report to the server process that it replaces.
 ///
 /// [`Inherited::take`] has to be the first call of `main`. [`Lifecycle`](crate::Lifecycle) uses the
-/// value; a program that only wants systemd's sockets can use it alone.
+/// value; a program that only needs systemd's sockets can use it alone.
 #[derive(Default)]
 pub struct Inherited {
     listeners: Vec<(String, TcpListener)>,
@@ -86,8 +86,8 @@ impl Inherited {
 
     /// Makes the server listen on `addrs`, on inherited sockets where they fit.
     ///
-    /// The server uses all sockets of the service manager, whatever `addrs` says: clients of one that
-    /// is not served would wait in vain. It uses a socket of the server that it replaces only if
+    /// The server uses all sockets of the service manager, also those that `addrs` does not name:
+    /// otherwise their clients would wait in vain. It uses a socket of the server that it replaces only if
     /// `addrs` still names its address, or if `addrs` is empty. Port 0 means any port of that IP
     /// address. For the remaining addresses [`Builder::bind`] opens sockets.
     ///
@@ -131,8 +131,9 @@ impl Inherited {
         Ok(serve_on.into_iter().fold(builder, Builder::listener))
     }
 
-    /// Tells the server process that this one replaces, if there is one, that it has to go on and
-    /// why. [`Lifecycle::start`](crate::Lifecycle::start) does so for its own errors.
+    /// Reports to the server process that this one replaces, if there is one, why this one does not
+    /// serve: the old one then goes on. [`Lifecycle::start`](crate::Lifecycle::start) reports its
+    /// errors.
     pub fn report_failure(&mut self, reason: impl Display) {
         let Some(mut server) = self.report.take() else {
             return;

@@ -72,8 +72,8 @@ impl Lifecycle {
     ///
     /// # Errors
     ///
-    /// When signals cannot be caught, or the path of this program is unknown. The server that this
-    /// process replaces is told.
+    /// When signals cannot be caught, or the path of this program is unknown. The error is reported to
+    /// the server that this process replaces.
     pub fn new(mut inherited: Inherited) -> Result<Self, Error> {
         let prepared = prepare().inspect_err(|error| inherited.report_failure(Chain(error)));
         let (signals, hangups, program) = prepared?;
@@ -120,7 +120,7 @@ impl Lifecycle {
         self
     }
 
-    /// Says that the server joins another one on a shared port
+    /// Sets whether the server joins another one on a shared port
     /// ([`Builder::share_port`](corelane::Builder::share_port)), to take over from it: the pid file
     /// may then name that server. Default: false.
     pub fn takeover(mut self, takeover: bool) -> Self {
@@ -204,8 +204,8 @@ impl Lifecycle {
     /// # Errors
     ///
     /// The errors of `start`. Further, when the server that this process was to replace has given up,
-    /// and when the pid file cannot be put in its place. The server that this process replaces is
-    /// told, and goes on.
+    /// and when the pid file cannot be put in its place. The error is reported to the server that this
+    /// process replaces, which goes on.
     pub fn start<F>(mut self, start: F) -> Result<Running, Box<dyn StdError>>
     where
         F: FnOnce(&mut Self) -> Result<Handle, Box<dyn StdError>>,

@@ -1,5 +1,5 @@
-//! What an old and a new server process say to each other during an upgrade. Both may be of different
-//! versions: these values must not change.
+//! The protocol of an upgrade between the old and the new process. They may be of different versions,
+//! so these values must not change.
 
 /// The name of the server's own sockets.
 pub(crate) const SERVING: &str = "corelane-serving";

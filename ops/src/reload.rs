@@ -37,7 +37,7 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// `reload` reads everything anew and gives it to the server. When it fails, the server keeps
+    /// `reload` reads the files and gives their contents to the server. When it fails, the server keeps
     /// what it has, and the error is logged.
     ///
     /// It runs on a thread of its own, one call at a time.

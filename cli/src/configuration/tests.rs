@@ -215,11 +215,11 @@ fn mistakes_name_their_file_and_line() {
         (12, "unknown key \"expect\""),
         (13, "unknown table [limits]"),
     ] {
-        let (_, told) = message
+        let (_, found) = message
             .split_once(&format!("corelane.toml:{line}: "))
             .unwrap_or_else(|| panic!("line {line} is right:\n{message}"));
-        let told = told.split("\n/").next().unwrap_or_default();
-        assert!(told.contains(words), "line {line}: {told}");
+        let found = found.split("\n/").next().unwrap_or_default();
+        assert!(found.contains(words), "line {line}: {found}");
     }
     let message = mistakes(&[], &[("CORELANE_IDLE_TIMEOUT", "long")]);
     assert!(message.starts_with("CORELANE_IDLE_TIMEOUT: "), "{message}");
@@ -248,7 +248,7 @@ fn the_effective_configuration_names_sources_and_is_valid_input() {
         "listen = [\"[::1]:443\"]  # flag",
         "cpus = [0, 1]  # environment variable CORELANE_CPUS",
         "idle-timeout = 75  # default",
-        "#keep-alive = SECONDS  # default: never, as TCP does",
+        "#keep-alive = SECONDS  # default: never, TCP keep-alive is on",
         "#tls = BACKEND  # default: the first that is compiled in",
         "#pid-file = FILE  # default: not set",
         &format!("takeover = true  # {path}:3"),

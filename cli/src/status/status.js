@@ -1,6 +1,6 @@
 "use strict";
 
-// Seconds that the chart goes back.
+// Length of the chart, seconds.
 const SHOWN = 60;
 
 const live = document.getElementById("live");
@@ -53,7 +53,7 @@ function show(status) {
   const share = all ? ` (${percent.format(sum(status, "resumed") / all)})` : "";
   document.getElementById("resumed").textContent = count.format(sum(status, "resumed")) + share;
   document.getElementById("up").textContent = duration(status.up);
-  // After a restart the numbers begin anew, and so do the rates.
+  // After a restart the counters start at 0, so the rates have to start again.
   const before = last && last.up < status.up && last.workers.length === status.workers.length;
   const seconds = before ? (status.up - last.up) / 1000 : null;
   rows.forEach((row, i) => {
@@ -95,7 +95,7 @@ function connect() {
   };
   events.onerror = () => {
     say("no connection, trying again", "off");
-    // The browser tries again by itself unless it was answered something else than events.
+    // The browser reconnects, except after a response that is no stream of events.
     if (events.readyState === EventSource.CLOSED) setTimeout(connect, 5000);
   };
   addEventListener("pagehide", () => events.close(), { once: true });

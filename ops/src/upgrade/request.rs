@@ -44,7 +44,7 @@ pub fn request_upgrade(server: u32, timeout: Duration) -> Result<u32, Error> {
         match outcome {
             Some(Ok(process)) => return Ok(process),
             Some(Err(reason)) => {
-                let message = format!("process {server} goes on: {reason}");
+                let message = format!("process {server} goes on serving: {reason}");
                 return Err(Error::new(message));
             }
             None if fs::exists(format!("/proc/{server}")).unwrap_or(true) => {}
