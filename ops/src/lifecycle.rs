@@ -58,6 +58,9 @@ pub struct Lifecycle {
     sockets: Vec<(&'static str, TcpListener)>,
     #[cfg(feature = "admin")]
     admin: Vec<AdminStart>,
+    /// Inherited sockets of admin ports.
+    #[cfg(feature = "admin")]
+    admin_sockets: Vec<TcpListener>,
     #[cfg(feature = "access-log")]
     access_log: Vec<AccessLog>,
 }
@@ -94,6 +97,8 @@ impl Lifecycle {
             sockets: Vec::new(),
             #[cfg(feature = "admin")]
             admin: Vec::new(),
+            #[cfg(feature = "admin")]
+            admin_sockets: Vec::new(),
             #[cfg(feature = "access-log")]
             access_log: Vec::new(),
         })
@@ -177,8 +182,10 @@ impl Lifecycle {
     /// When the port cannot be opened, or its thread cannot start.
     #[cfg(feature = "admin")]
     pub fn admin(&mut self, admin: Admin) -> Result<SocketAddr, Error> {
-        let given = self.inherited.take_named(ADMIN);
-        let (start, socket, addr) = admin.health(self.health.clone()).prepare(given)?;
+        self.admin_sockets
+            .append(&mut self.inherited.take_named(ADMIN));
+        let admin = admin.health(self.health.clone());
+        let (start, socket, addr) = admin.prepare(&mut self.admin_sockets)?;
         self.admin.push(start);
         self.sockets.push((ADMIN, socket));
         Ok(addr)
@@ -210,9 +217,12 @@ impl Lifecycle {
     where
         F: FnOnce(&mut Self) -> Result<Handle, Box<dyn StdError>>,
     {
-        let announced = start(&mut self).and_then(|handle| {
-            self.announce(&handle)?;
-            Ok(handle)
+        let announced = start(&mut self).and_then(|handle| match self.announce(&handle) {
+            Ok(()) => Ok(handle),
+            Err(error) => {
+                handle.shutdown(Duration::ZERO);
+                Err(error.into())
+            }
         });
         let handle =
             announced.inspect_err(|error| self.inherited.report_failure(Chain(&**error)))?;

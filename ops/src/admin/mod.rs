@@ -69,21 +69,21 @@ impl Admin {
     ///
     /// When the port cannot be opened, or the thread cannot start.
     pub fn start(self, observer: Observer) -> Result<SocketAddr, Error> {
-        let (start, _socket, addr) = self.prepare(Vec::new())?;
+        let (start, _socket, addr) = self.prepare(&mut Vec::new())?;
         start.observe(observer);
         Ok(addr)
     }
 
-    /// Opens the port, or takes it from `given`, and starts its thread, which waits for the server.
+    /// Opens the port, or takes it out of `given`, and starts its thread, which waits for the server.
     /// Returns the socket too, for the process that replaces this one.
     pub(crate) fn prepare(
         self,
-        given: Vec<TcpListener>,
+        given: &mut Vec<TcpListener>,
     ) -> Result<(AdminStart, TcpListener, SocketAddr), Error> {
         let addr = self.addr;
-        let mut given = given.into_iter();
-        let given = given.find(|it| it.local_addr().is_ok_and(|given| given == addr));
-        let opened = given.map_or_else(|| TcpListener::bind(addr), Ok);
+        let mut fitting =
+            given.extract_if(.., |it| it.local_addr().is_ok_and(|given| given == addr));
+        let opened = fitting.next().map_or_else(|| TcpListener::bind(addr), Ok);
         let opened = opened.and_then(|listener| {
             listener.set_nonblocking(true)?;
             Ok((listener.try_clone()?, listener.local_addr()?, listener))
