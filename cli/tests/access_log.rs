@@ -144,10 +144,10 @@ fn a_renamed_file_is_reopened_on_a_signal() {
         lines(&log, 1);
         fs::rename(&log, &moved).expect("moved");
         server.signal(signal);
-        let begun = Instant::now();
+        let started = Instant::now();
         while !log.exists() {
             assert!(
-                begun.elapsed() < DEADLINE,
+                started.elapsed() < DEADLINE,
                 "{signal} does not reopen the log"
             );
             std::thread::sleep(Duration::from_millis(5));
@@ -203,7 +203,7 @@ fn sigusr1_without_a_log_is_ignored() {
 fn a_log_that_cannot_be_written_stops_the_start() {
     for command in [&[][..], &["check"]] {
         let log = ["--tls", "none", "--access-log", "/nonexistent/access.log"];
-        let said = refusal(&[command, &log].concat());
-        assert!(said.contains("/nonexistent/access.log"), "{said}");
+        let message = refusal(&[command, &log].concat());
+        assert!(message.contains("/nonexistent/access.log"), "{message}");
     }
 }

@@ -40,32 +40,32 @@ fn sighup_reloads_and_ignores_a_broken_file() {
             dir.path(),
             &[&files.args()[..], &["--tls", backend]].concat(),
         );
-        server.serves("a.test", &a);
+        server.assert_serves("a.test", &a);
         let runtime = runtime();
         let open = runtime.block_on(open(server.addr())).expect("connects");
         runtime.block_on(ask(&open)).expect("answered");
 
         files.write(&b);
         server.corelane.signal("-HUP");
-        server.waits_to_serve("b.test", &b);
+        server.wait_for_certificate("b.test", &b);
         runtime
             .block_on(ask(&open))
             .expect("an open connection goes on");
 
         fs::write(&files.key, &c.key).expect("written");
         server.corelane.signal("-HUP");
-        server.waits_to_say("cannot reload");
+        server.wait_for_log("cannot reload");
         let key = files.key.to_str().expect("UTF-8");
         assert!(
-            server.said().contains(&format!("key {key}")),
+            server.log().contains(&format!("key {key}")),
             "{}",
-            server.said()
+            server.log()
         );
-        server.serves("b.test", &b);
+        server.assert_serves("b.test", &b);
 
         fs::write(&files.cert, &c.pem).expect("written");
         server.corelane.signal("-HUP");
-        server.waits_to_serve("c.test", &c);
+        server.wait_for_certificate("c.test", &c);
         runtime
             .block_on(ask(&open))
             .expect("an open connection goes on");
@@ -95,8 +95,8 @@ fn sighup_reloads_ticket_keys_and_keeps_random_ones() {
     let key = |digits: &str| digits.repeat(16);
     let reloads = |server: &Running, times: usize| {
         server.corelane.signal("-HUP");
-        let count = || server.said().matches("certificates reloaded").count();
-        wait_for(|| count() == times, || server.said());
+        let count = || server.log().matches("certificates reloaded").count();
+        wait_for(|| count() == times, || server.log());
     };
 
     let keys = dir.path().join("ticket.keys");
@@ -150,18 +150,18 @@ fn changed_symbolic_links_to_certificates_are_noticed() {
         symlink("..data/tls.key", &files.key).expect("a link");
         let flags = ["--tls", backend, "--reload-certs", "1"];
         let server = Running::start(dir, &[&files.args()[..], &flags].concat());
-        server.serves("localhost", &a);
+        server.assert_serves("localhost", &a);
         turn_to("..2", &b);
-        server.waits_to_serve("localhost", &b);
+        server.wait_for_certificate("localhost", &b);
         let unfit = Certificate {
             key: a.key.clone(),
             ..certificate("unfit.test")
         };
         turn_to("..3", &unfit);
-        server.waits_to_say("cannot reload changed files");
-        server.serves("localhost", &b);
+        server.wait_for_log("cannot reload changed files");
+        server.assert_serves("localhost", &b);
         turn_to("..4", &c);
-        server.waits_to_serve("localhost", &c);
+        server.wait_for_certificate("localhost", &c);
     }
 }
 
@@ -176,13 +176,13 @@ fn server_names_choose_certificates_and_unknown_names_can_be_refused() {
             let flags = ["--tls", backend, "--unknown-name", unknown];
             let args = [&first.args()[..], &second.args(), &flags].concat();
             let server = Running::start(dir.path(), &args);
-            server.serves("a.test", &a);
-            server.serves("x.b.test", &b);
+            server.assert_serves("a.test", &a);
+            server.assert_serves("x.b.test", &b);
             match unknown {
-                "default" => server.serves("c.test", &a),
+                "default" => server.assert_serves("c.test", &a),
                 _ => {
-                    let said = sent(server.addr(), "c.test").expect_err("refused");
-                    assert!(said.contains("UnrecognisedName"), "{said}");
+                    let message = sent(server.addr(), "c.test").expect_err("refused");
+                    assert!(message.contains("UnrecognisedName"), "{message}");
                 }
             }
         }
@@ -200,29 +200,32 @@ fn expired_certificates_and_readable_keys_are_warned_of() {
         fs::set_permissions(&good.key, PermissionsExt::from_mode(0o644)).expect("set");
         let args = [&old.args()[..], &good.args(), &["--tls", backend]].concat();
         let server = Running::start(dir.path(), &args);
-        let said = server.said();
+        let message = server.log();
         let key = good.key.display();
-        assert!(said.contains(&format!("run `chmod o= {key}`")), "{said}");
-        assert!(!said.contains(&format!("chmod o= {}", old.key.display())));
+        assert!(
+            message.contains(&format!("run `chmod o= {key}`")),
+            "{message}"
+        );
+        assert!(!message.contains(&format!("chmod o= {}", old.key.display())));
         let line = |file: &Path| {
             let file = file.display().to_string();
-            let mut lines = said.lines();
+            let mut lines = message.lines();
             lines
                 .find(|line| line.contains(&file))
                 .expect("named")
                 .to_owned()
         };
         for word in ["WARN", "expired", "old.test", "02 Jan 2020"] {
-            assert!(line(&old.cert).contains(word), "{said}");
+            assert!(line(&old.cert).contains(word), "{message}");
         }
         for word in ["INFO", "good.test", "4096"] {
-            assert!(line(&good.cert).contains(word), "{said}");
+            assert!(line(&good.cert).contains(word), "{message}");
         }
     }
     let dir = tempfile::tempdir().expect("a directory");
     let server = Running::start(dir.path(), &[]);
     server.corelane.signal("-HUP");
-    server.waits_to_say("no certificate to reload");
+    server.wait_for_log("no certificate to reload");
     sent(server.addr(), "localhost").expect("the server goes on");
 }
 
@@ -256,10 +259,10 @@ fn mistakes_are_explained() {
                 .args(args)
                 .output()
                 .expect("the command runs");
-            let said = String::from_utf8(output.stderr).expect("text");
+            let message = String::from_utf8(output.stderr).expect("text");
             assert!(!output.status.success(), "{args:?}");
             for part in parts {
-                assert!(said.contains(part), "{args:?}: {said}");
+                assert!(message.contains(part), "{args:?}: {message}");
             }
         }
     }

@@ -21,10 +21,10 @@ fn cleartext() -> Corelane {
 fn it_prints_what_runs_and_how_to_try_it() {
     let server = Corelane::start(&["--tls", "none", "--listen", "127.0.0.1:0", "--workers", "2"]);
     assert_ne!(server.addr().port(), 0, "the real port");
-    server.says("workers: 2");
-    server.says("prior knowledge");
+    server.assert_printed("workers: 2");
+    server.assert_printed("prior knowledge");
     let port = server.addr().port();
-    server.says(&format!(
+    server.assert_printed(&format!(
         "try: curl --http2-prior-knowledge http://localhost:{port}/"
     ));
 }
@@ -39,7 +39,7 @@ fn driver_epoll_is_used_when_requested() {
         "--driver",
         "epoll",
     ];
-    Corelane::start(&args).says("0: epoll");
+    Corelane::start(&args).assert_printed("0: epoll");
 }
 
 #[test]
@@ -229,12 +229,12 @@ fn mistakes_are_explained() {
         ),
         (&["--tls", "none", "--driver", "kqueue"], "io-uring"),
     ] {
-        let said = refusal(args);
-        assert!(said.contains(advice), "{args:?}: {said}");
+        let message = refusal(args);
+        assert!(message.contains(advice), "{args:?}: {message}");
     }
-    let said = refusal(&["--tls", "none", "--listen", &occupied]);
+    let message = refusal(&["--tls", "none", "--listen", &occupied]);
     let own = format!("process {}", std::process::id());
-    assert!(said.contains(&own), "{said}");
+    assert!(message.contains(&own), "{message}");
 }
 
 #[test]
@@ -272,8 +272,8 @@ fn check_validates_a_configuration_without_a_server() {
             "are one port",
         ),
     ] {
-        let said = refusal(&[&["check"], args].concat());
-        assert!(said.contains(advice), "{args:?}: {said}");
+        let message = refusal(&[&["check"], args].concat());
+        assert!(message.contains(advice), "{args:?}: {message}");
     }
 }
 
@@ -284,8 +284,11 @@ fn a_backend_that_is_not_compiled_in_is_named_with_its_feature() {
         ("native-tls", cfg!(feature = "native-tls")),
     ] {
         if !compiled_in {
-            let said = refusal(&["--tls", backend]);
-            assert!(said.contains(&format!("--features {backend}")), "{said}");
+            let message = refusal(&["--tls", backend]);
+            assert!(
+                message.contains(&format!("--features {backend}")),
+                "{message}"
+            );
         }
     }
 }
@@ -298,8 +301,8 @@ fn write_cert_writes_the_certificate_but_not_the_key() {
     let file = dir.join("cert.pem");
     let path = file.to_str().expect("UTF-8");
     let server = Corelane::start(&["--listen", "127.0.0.1:0", "--write-cert", path]);
-    server.says("self-signed");
-    server.says("ALPN h2");
+    server.assert_printed("self-signed");
+    server.assert_printed("ALPN h2");
     let mut text = String::new();
     let mut opened = std::fs::File::open(&file).expect("written");
     std::io::Read::read_to_string(&mut opened, &mut text).expect("text");
@@ -320,18 +323,21 @@ fn mistakes_with_tickets_and_client_certificates_are_explained() {
         ),
         (&["--client-ca", "/dev/null"], "BEGIN CERTIFICATE"),
     ] {
-        let said = refusal(args);
-        assert!(said.contains(advice), "{args:?}: {said}");
+        let message = refusal(args);
+        assert!(message.contains(advice), "{args:?}: {message}");
     }
     let mut secret = command(&[]);
     let output = secret.env("CORELANE_TICKET_SECRETS", "0123abc").output();
-    let said = String::from_utf8(output.expect("it runs").stderr).expect("text");
-    assert!(said.contains("CORELANE_TICKET_SECRETS"), "{said}");
-    assert!(!said.contains("0123abc"), "{said}");
+    let message = String::from_utf8(output.expect("it runs").stderr).expect("text");
+    assert!(message.contains("CORELANE_TICKET_SECRETS"), "{message}");
+    assert!(!message.contains("0123abc"), "{message}");
     #[cfg(feature = "native-tls")]
     {
-        let said = refusal(&["--tls", "native-tls", "--ticket-lifetime", "60"]);
-        assert!(said.contains("does not support ticket keys"), "{said}");
+        let message = refusal(&["--tls", "native-tls", "--ticket-lifetime", "60"]);
+        assert!(
+            message.contains("does not support ticket keys"),
+            "{message}"
+        );
     }
 }
 

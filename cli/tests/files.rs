@@ -18,14 +18,14 @@ use tokio::{
 /// The number of descriptors: the hard limit too, since the command raises the soft limit to it.
 const FILES: &str = "60";
 
-fn starved(tls: &str, driver: &str, said: &File) -> Corelane {
+fn starved(tls: &str, driver: &str, log: &File) -> Corelane {
     let mut command = Command::new("prlimit");
     let limit = format!("--nofile={FILES}:{FILES}");
     command
         .args([&limit, env!("CARGO_BIN_EXE_corelane"), "--tls", tls])
         .args(["--driver", driver, "--listen", "127.0.0.1:0"])
         .args(["--workers", "1"])
-        .stderr(Stdio::from(said.try_clone().expect("a file")));
+        .stderr(Stdio::from(log.try_clone().expect("a file")));
     Corelane::start_by(command)
 }
 
@@ -96,16 +96,16 @@ fn runs_out_and_recovers(tls: &str, driver: &str) {
     let name = format!("corelane-files-{}-{tls}-{driver}", std::process::id());
     let path = std::env::temp_dir().join(name);
     let server = starved(tls, driver, &File::create(&path).expect("a file"));
-    let said = || std::fs::read_to_string(&path).expect("text");
+    let log = || std::fs::read_to_string(&path).expect("text");
     let mut client = Client::connect(tls, server.addr());
     client.ask();
     // More than there are descriptors: the kernel queues the last of them.
     let hogs: Vec<_> = (0..100)
         .map(|_| TcpStream::connect(server.addr()).expect("the kernel connects"))
         .collect();
-    let begun = Instant::now();
-    while !said().contains("cannot accept connections") {
-        assert!(begun.elapsed() < DEADLINE, "the server does not log it");
+    let started = Instant::now();
+    while !log().contains("cannot accept connections") {
+        assert!(started.elapsed() < DEADLINE, "the server does not log it");
         std::thread::sleep(Duration::from_millis(10));
     }
     for _ in 0..10 {
@@ -115,7 +115,7 @@ fn runs_out_and_recovers(tls: &str, driver: &str) {
     let mut another = Client::connect(tls, server.addr());
     another.ask();
     client.ask();
-    let text = said();
+    let text = log();
     let lines = text.matches("cannot accept connections").count();
     assert_eq!(lines, 1, "a line per burst:\n{text}");
     assert!(text.contains("RLIMIT_NOFILE"), "{text}");

@@ -37,10 +37,10 @@ impl Haproxy {
             .stdout(Stdio::null())
             .spawn();
         let proxy = Self(started.ok()?);
-        let begun = Instant::now();
+        let started = Instant::now();
         // An empty connection, which the server counts as a failed handshake.
         while TcpStream::connect(listen).is_err() {
-            assert!(begun.elapsed() < DEADLINE, "haproxy does not listen");
+            assert!(started.elapsed() < DEADLINE, "haproxy does not listen");
             std::thread::sleep(Duration::from_millis(10));
         }
         Some(proxy)

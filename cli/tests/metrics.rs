@@ -23,7 +23,7 @@ const DASHBOARD: &str = include_str!("../../deploy/grafana-dashboard.json");
 /// A server without TLS and its admin port.
 fn with_admin() -> (Corelane, SocketAddr) {
     let server = Corelane::start(&[&QUIET[..], &["--admin", "0"]].concat());
-    let url = server.said_of("metrics: http://");
+    let url = server.printed("metrics: http://");
     let (addr, path) = url.split_once('/').expect("a path");
     assert_eq!(path, "metrics");
     let addr: SocketAddr = addr.parse().expect("an address");
@@ -120,11 +120,11 @@ fn metrics_match_the_documentation_and_count() {
             text(get(&requests, path, "*/*").await).await;
         }
         let events = get(&requests, "/events", "*/*").await;
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut text = metrics(admin);
         // A worker may count a response a little after the client has received it.
         while sum(&text, "corelane_requests_ended_total", "answered") < 3.0 {
-            assert!(begun.elapsed() < DEADLINE, "{text}");
+            assert!(started.elapsed() < DEADLINE, "{text}");
             tokio::task::yield_now().await;
             text = metrics(admin);
         }
@@ -171,7 +171,7 @@ fn certificate_expiry_is_a_metric() {
     let rest = ["--listen", "127.0.0.1:0", "--workers=1", "--admin", "0"];
     let server = Corelane::start(&[&files[..], &rest].concat());
     let addr = server
-        .said_of("metrics: http://")
+        .printed("metrics: http://")
         .trim_end_matches("/metrics");
     let text = metrics(addr.parse().expect("an address"));
     assert_eq!(exposed(&text)[CERTIFICATES], documented()[CERTIFICATES]);
@@ -359,7 +359,7 @@ fn a_port_that_cannot_be_opened_is_explained() {
         (&occupied, "--admin"),
     ] {
         let args = [&QUIET[..], &["--admin", addr]].concat();
-        let said = refusal(&args);
-        assert!(said.contains(advice), "{addr}: {said}");
+        let message = refusal(&args);
+        assert!(message.contains(advice), "{addr}: {message}");
     }
 }

@@ -39,7 +39,7 @@ fn a_hundred_reloads_under_load_fail_no_request() {
             let before = load.counts();
             files.write(&both[turn % 2]);
             server.corelane.signal("-HUP");
-            server.waits_to_serve("localhost", &both[turn % 2]);
+            server.wait_for_certificate("localhost", &both[turn % 2]);
             // Each acceptor is used.
             let used = || {
                 load.counts()

@@ -109,9 +109,12 @@ fn a_failed_upgrade_leaves_the_old_process_as_it_was() {
     let fails = |advice: &str| {
         let output = place.upgrade(id);
         assert_eq!(output.status.code(), Some(1));
-        let said = String::from_utf8(output.stderr).expect("text");
-        assert!(said.contains(advice), "{said}");
-        assert!(said.contains(&format!("process {id} goes on")), "{said}");
+        let message = String::from_utf8(output.stderr).expect("text");
+        assert!(message.contains(advice), "{message}");
+        assert!(
+            message.contains(&format!("process {id} goes on")),
+            "{message}"
+        );
         assert_eq!(asked(server.addr(), "/readyz"), StatusCode::OK);
     };
     // The new process reports why it does not serve.
@@ -137,8 +140,8 @@ fn a_failed_upgrade_leaves_the_old_process_as_it_was() {
 fn upgrade_does_not_end_other_programs() {
     let place = Place::make("no-server");
     let output = place.upgrade(std::process::id());
-    let said = String::from_utf8(output.stderr).expect("text");
-    assert!(said.contains("does not handle SIGUSR2"), "{said}");
+    let message = String::from_utf8(output.stderr).expect("text");
+    assert!(message.contains("does not handle SIGUSR2"), "{message}");
 }
 
 #[test]
@@ -149,20 +152,20 @@ fn a_second_server_needs_takeover() {
     let listen = addr.to_string();
     let args = ["--tls", "none", "--listen", &listen];
     let refused = command(&args).output().expect("the command runs");
-    let said = String::from_utf8(refused.stderr).expect("text");
+    let message = String::from_utf8(refused.stderr).expect("text");
     for wanted in [
         &format!("in use by process {id} (corelane)"),
         "corelane upgrade",
         "--takeover",
     ] {
-        assert!(said.contains(wanted), "{said}");
+        assert!(message.contains(wanted), "{message}");
     }
     // On another port, with the pid file of the first server.
     let refused = place.command(&["--tls", "none"]).output();
-    let said = String::from_utf8(refused.expect("the command runs").stderr).expect("text");
+    let message = String::from_utf8(refused.expect("the command runs").stderr).expect("text");
     assert!(
-        said.contains(&format!("belongs to the running process {id} (corelane)")),
-        "{said}"
+        message.contains(&format!("belongs to the running process {id} (corelane)")),
+        "{message}"
     );
     assert_eq!(place.pid(), Some(id));
     let mut second = command(&[&args[..], &["--takeover"]].concat());
@@ -171,8 +174,8 @@ fn a_second_server_needs_takeover() {
     let second = Corelane::start_by(second);
     let kernel = fs::read_to_string("/proc/sys/net/ipv4/tcp_migrate_req").unwrap_or_default();
     let advice = "sysctl net.ipv4.tcp_migrate_req=1";
-    let said = fs::read_to_string(log).expect("a log");
-    assert_eq!(said.contains(advice), kernel.trim() == "0", "{said}");
+    let message = fs::read_to_string(log).expect("a log");
+    assert_eq!(message.contains(advice), kernel.trim() == "0", "{message}");
     first.signal("-TERM");
     assert!(first.wait().success());
     assert_eq!(asked(second.addr(), "/"), StatusCode::OK);
@@ -285,9 +288,9 @@ fn sigusr1_during_the_start_does_not_end_the_process() {
     signal(server.id(), "-USR1");
     let _reader = fs::File::options().read(true).write(true).open(&log);
     let out = server.stdout.take().expect("piped");
-    let said = BufReader::new(out).lines().next();
+    let message = BufReader::new(out).lines().next();
     signal(server.id(), "-TERM");
-    assert!(said.is_some(), "it has ended");
+    assert!(message.is_some(), "it has ended");
     assert!(server.wait().expect("a child").success());
 }
 
@@ -310,7 +313,7 @@ fn sigterm_cancels_an_upgrade() {
         !Path::new("/proc").join(new.trim()).exists(),
         "it has ended before"
     );
-    let said = upgrade.wait_with_output().expect("it ends").stderr;
-    let said = String::from_utf8(said).expect("text");
-    assert!(said.contains("the server shuts down"), "{said}");
+    let message = upgrade.wait_with_output().expect("it ends").stderr;
+    let message = String::from_utf8(message).expect("text");
+    assert!(message.contains("the server shuts down"), "{message}");
 }

@@ -74,8 +74,8 @@ fn clients_of_a_systemd_socket_wait_between_two_servers() {
         .expect("one")
         .output()
         .expect("the command runs");
-    let said = String::from_utf8(refused.stderr).expect("text");
-    assert!(said.contains("the inherited socket 0"), "{said}");
+    let message = String::from_utf8(refused.stderr).expect("text");
+    assert!(message.contains("the inherited socket 0"), "{message}");
 }
 
 /// A free port of 127.0.0.1.

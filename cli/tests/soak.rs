@@ -207,12 +207,12 @@ async fn settle(
         tls: server.tls(),
     };
     let mut random = Random::new(0);
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         let result = Client::Polite.run(target, &mut random).await;
         tally.ran(Client::Polite, result);
         let usage = server.usage();
-        if wanted(usage) || begun.elapsed() > limit {
+        if wanted(usage) || started.elapsed() > limit {
             return usage;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

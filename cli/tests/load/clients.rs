@@ -22,22 +22,22 @@ pub(crate) struct Target {
     pub(crate) tls: bool,
 }
 
-/// What a client does, and how often: the sum is the whole.
+/// What a client does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Client {
-    /// Asks, reads all of it and says goodbye.
+    /// Sends requests, reads the responses, and closes the connection properly.
     Polite,
-    /// Begins requests, gives some of them up, and is gone.
+    /// Sends requests, cancels some of them, and closes the socket.
     Killed,
-    /// Stops to read, for a while, and is gone.
+    /// Stops reading for a while, and closes the socket.
     Stalled,
-    /// Never comes to the end of its handshake.
+    /// Does not complete its handshake.
     HalfHandshake,
     /// Offers another protocol.
     WrongProtocol,
-    /// Sends what is no HTTP/2.
+    /// Sends bytes that are not HTTP/2.
     Nonsense,
-    /// Sends what is no TLS behind the handshake.
+    /// Sends bytes that are not TLS after the handshake.
     Garbage,
 }
 
@@ -54,7 +54,7 @@ impl Client {
         }
     }
 
-    /// An error is one of the server's. What becomes of who is rude is the server's to say.
+    /// An error is a failure of the server. The outcome of rude clients is not checked here.
     pub(crate) async fn run(self, target: Target, random: &mut Random) -> Result<(), String> {
         match self {
             Self::Polite => {
@@ -63,7 +63,7 @@ impl Client {
             }
             Self::WrongProtocol => wrong_protocol(target).await,
             rude => {
-                // However it ends.
+                // Any outcome is fine.
                 let _ = rude.be_rude(target, random).await;
                 Ok(())
             }
@@ -107,13 +107,13 @@ impl Client {
     }
 }
 
-/// Far more than it takes.
+/// Far longer than a polite client takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How a ClientHello begins.
+/// The beginning of a ClientHello.
 const HELLO: [u8; 11] = [22, 3, 1, 1, 0, 1, 0, 0, 252, 3, 3];
 
-/// Sometimes longer than the server has patience: for the handshake 10 s, for a write 30 s.
+/// Sometimes longer than the server's limits: 10 s for the handshake, 30 s for a write.
 fn a_while(random: &mut Random) -> Duration {
     Duration::from_millis(match random.below(60) {
         0 => 35_000,
@@ -126,7 +126,7 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-/// A socket that is closed by a reset, if so wanted.
+/// Closes the socket by a reset if `reset` is set.
 async fn tcp(target: Target, reset: bool) -> io::Result<TcpStream> {
     let tcp = TcpStream::connect(target.addr).await?;
     tcp.set_nodelay(true)?;
@@ -159,7 +159,7 @@ async fn read_for(stream: &mut (impl AsyncRead + Unpin), limit: Duration) -> io:
 
 type Requests = SendRequest<Bytes>;
 
-/// An HTTP/2 connection, driven by the task that comes with it for as long as that is kept.
+/// An HTTP/2 connection and the task that drives it.
 async fn http2(target: Target, reset: bool) -> io::Result<(Requests, JoinSet<()>)> {
     let stream = connect(target, reset).await?;
     let handshake = h2::client::handshake(stream).await;
@@ -206,13 +206,13 @@ async fn polite(target: Target, random: &mut Random) -> Result<(), String> {
     while let Some(answer) = asked.join_next().await {
         answer.expect("no panic")?;
     }
-    // The last handle says goodbye.
+    // Dropping the last handle closes the connection properly.
     drop(requests);
     while driven.join_next().await.is_some() {}
     Ok(())
 }
 
-/// A whole request, a whole response.
+/// Sends a complete request and reads the complete response.
 async fn ask(requests: Requests, path: &str, mut body: Bytes) -> Result<Vec<u8>, h2::Error> {
     let mut requests = requests.ready().await?;
     let request = Request::post(format!("http://localhost{path}"));
@@ -243,7 +243,7 @@ async fn ask(requests: Requests, path: &str, mut body: Bytes) -> Result<Vec<u8>,
         }
         Ok::<_, h2::Error>(received)
     };
-    // What fails here fails there too.
+    // An error here shows there too.
     let mut sending = JoinSet::new();
     sending.spawn(send);
     receive.await
@@ -260,7 +260,7 @@ async fn killed(target: Target, random: &mut Random, reset: bool) -> io::Result<
             1 => ("/drain".to_owned(), vec![0; length].into()),
             _ => ("/echo".to_owned(), vec![0; length].into()),
         };
-        // A request that is given up is reset.
+        // Dropping a request resets it.
         let patience = Duration::from_millis(random.below(300));
         asked.spawn(async move {
             let _ = timeout(patience, ask(requests, &path, body)).await;
@@ -279,7 +279,7 @@ async fn stalled(target: Target, random: &mut Random, reset: bool) -> io::Result
             let mut requests = requests.ready().await?;
             let request = Request::get("http://localhost/bytes/5000000").body(());
             let (response, _) = requests.send_request(request.expect("a request"), true)?;
-            // Nothing is read, so no window is given.
+            // Reads nothing, so the server gets no window.
             let _response = response.await?;
             std::future::pending::<Result<(), h2::Error>>().await
         });
@@ -290,7 +290,7 @@ async fn stalled(target: Target, random: &mut Random, reset: bool) -> io::Result
 
 async fn wrong_protocol(target: Target) -> Result<(), String> {
     let refused = match tls(target, false, b"http/1.1").await {
-        // Under TLS 1.3 the client is done before the server is.
+        // Under TLS 1.3 the client completes the handshake before the server.
         Ok(mut stream) => stream.read(&mut [0]).await.map(drop),
         Err(error) => Err(error),
     };
@@ -304,7 +304,7 @@ async fn wrong_protocol(target: Target) -> Result<(), String> {
     }
 }
 
-/// A client in a process of its own that is killed.
+/// Runs h2load in its own process and kills it.
 pub(crate) async fn h2load(target: Target, random: &mut Random) -> io::Result<()> {
     let scheme = if target.tls { "https" } else { "http" };
     let mut child = tokio::process::Command::new("h2load")

@@ -115,12 +115,12 @@ impl Server {
         let (_, addr) = line.trim().split_once("://").expect("an address");
         let addr = addr.parse().expect("an address");
         let log = Arc::<Mutex<Log>>::default();
-        let said = BufReader::new(child.stderr.take().expect("piped"));
+        let message = BufReader::new(child.stderr.take().expect("piped"));
         let reader = std::thread::spawn({
             let log = Arc::clone(&log);
             move || {
                 // Reads to the end: otherwise the server blocks on its own log.
-                for line in said.lines() {
+                for line in message.lines() {
                     log.lock().expect("no panic").line(&line.expect("text"));
                 }
             }

@@ -42,14 +42,14 @@ impl Drop for Dir {
 
 /// The lines of a log, once there are `count`.
 pub(crate) fn lines(log: &Path, count: usize) -> Vec<String> {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         let text = fs::read_to_string(log).unwrap_or_default();
         if text.lines().count() >= count && text.ends_with('\n') {
             return text.lines().map(str::to_owned).collect();
         }
         assert!(
-            begun.elapsed() < DEADLINE,
+            started.elapsed() < DEADLINE,
             "{count} lines are not in\n{text}"
         );
         std::thread::sleep(Duration::from_millis(5));

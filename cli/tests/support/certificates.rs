@@ -48,7 +48,7 @@ pub(crate) fn made(params: &CertificateParams) -> Certificate {
     }
 }
 
-/// A certificate and a key in a directory, as Kubernetes names them.
+/// A certificate and a key in a directory, with Kubernetes' names.
 pub(crate) struct Files {
     pub(crate) cert: PathBuf,
     pub(crate) key: PathBuf,
@@ -77,22 +77,22 @@ impl Files {
     }
 }
 
-/// The command with what it says kept in a file.
+/// The command, with its log in a file.
 pub(crate) struct Running {
     pub(crate) corelane: Corelane,
-    pub(crate) said: PathBuf,
+    pub(crate) log: PathBuf,
 }
 
 impl Running {
     pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
-        let said = dir.join("said");
+        let log = dir.join("log");
         let mut command = command(&["-v", "--listen", "127.0.0.1:0", "--workers", "2"]);
         command
             .args(args)
-            .stderr(File::create(&said).expect("a file"));
+            .stderr(File::create(&log).expect("a file"));
         Self {
             corelane: Corelane::start_by(command),
-            said,
+            log,
         }
     }
 
@@ -100,29 +100,29 @@ impl Running {
         self.corelane.addr()
     }
 
-    pub(crate) fn said(&self) -> String {
-        fs::read_to_string(&self.said).expect("text")
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("text")
     }
 
-    pub(crate) fn waits_to_say(&self, text: &str) {
-        wait_for(|| self.said().contains(text), || self.said());
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        wait_for(|| self.log().contains(text), || self.log());
     }
 
-    pub(crate) fn waits_to_serve(&self, name: &'static str, certificate: &Certificate) {
+    pub(crate) fn wait_for_certificate(&self, name: &'static str, certificate: &Certificate) {
         let served = || sent(self.addr(), name).as_deref() == Ok(&certificate.der[..]);
-        wait_for(served, || self.said());
+        wait_for(served, || self.log());
     }
 
-    pub(crate) fn serves(&self, name: &'static str, certificate: &Certificate) {
+    pub(crate) fn assert_serves(&self, name: &'static str, certificate: &Certificate) {
         let sent = sent(self.addr(), name);
-        assert_eq!(sent.as_deref(), Ok(&certificate.der[..]), "{}", self.said());
+        assert_eq!(sent.as_deref(), Ok(&certificate.der[..]), "{}", self.log());
     }
 }
 
 pub(crate) fn wait_for(mut happened: impl FnMut() -> bool, what_is: impl Fn() -> String) {
-    let begun = Instant::now();
+    let started = Instant::now();
     while !happened() {
-        assert!(begun.elapsed() < DEADLINE, "{}", what_is());
+        assert!(started.elapsed() < DEADLINE, "{}", what_is());
         std::thread::yield_now();
     }
 }
@@ -139,7 +139,7 @@ pub(crate) fn in_runtime<F: Future>(future: F) -> F::Output {
     })
 }
 
-/// The certificate that a client is sent who asks for this name, or what it says instead.
+/// The certificate that the server sends for this server name, or the client's error.
 pub(crate) fn sent(addr: SocketAddr, name: &'static str) -> Result<Vec<u8>, String> {
     in_runtime(async {
         let tcp = TcpStream::connect(addr).await.expect("connects");

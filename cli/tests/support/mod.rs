@@ -66,15 +66,15 @@ impl Corelane {
     }
 
     /// The rest of the line that begins with `beginning`.
-    pub(crate) fn said_of(&self, beginning: &str) -> &str {
+    pub(crate) fn printed(&self, beginning: &str) -> &str {
         let mut lines = self.introduction.iter();
         let line = lines.find_map(|line| line.strip_prefix(beginning));
         line.unwrap_or_else(|| panic!("{beginning:?} is not in {:?}", self.introduction))
     }
 
-    pub(crate) fn says(&self, text: &str) {
-        let said = self.introduction.join("\n");
-        assert!(said.contains(text), "{text:?} is not in:\n{said}");
+    pub(crate) fn assert_printed(&self, text: &str) {
+        let message = self.introduction.join("\n");
+        assert!(message.contains(text), "{text:?} is not in:\n{message}");
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -88,12 +88,12 @@ impl Corelane {
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 return status;
             }
-            assert!(begun.elapsed() < DEADLINE, "the command does not end");
+            assert!(started.elapsed() < DEADLINE, "the command does not end");
             std::thread::yield_now();
         }
     }

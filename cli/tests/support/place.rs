@@ -90,9 +90,9 @@ pub(crate) fn runs(pid: u32) -> bool {
 
 /// Waits until `so` returns true.
 pub(crate) fn until(what: &str, so: impl Fn() -> bool) {
-    let begun = Instant::now();
+    let started = Instant::now();
     while !so() {
-        assert!(begun.elapsed() < DEADLINE, "never: {what}");
+        assert!(started.elapsed() < DEADLINE, "never: {what}");
         std::thread::yield_now();
     }
 }
