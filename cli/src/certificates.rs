@@ -10,8 +10,10 @@ use std::{sync::OnceLock, time::SystemTime};
 
 use clap::{Args, ValueEnum};
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-use corelane::tls::UnknownName;
-use corelane::{Error, tls::Identity};
+use corelane::{
+    Error,
+    tls::{Identity, UnknownName},
+};
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 use crate::self_signed::SelfSigned;
@@ -99,7 +101,10 @@ impl CertificateArgs {
         self.reload_certs
             .map(|seconds| Duration::from_secs(seconds.get()))
     }
+}
 
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+impl CertificateArgs {
     /// Reads the files. Empty where there are none.
     pub(crate) fn read(&self) -> Result<Vec<Identity>, Error> {
         let (certs, keys) = (self.cert.len(), self.key.len());
@@ -113,10 +118,7 @@ impl CertificateArgs {
             .map(|(cert, key)| Identity::from_pem_files(cert, key))
             .collect()
     }
-}
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-impl CertificateArgs {
     pub(crate) fn unknown_name(&self) -> UnknownName {
         match self.unknown_name {
             UnknownNameArg::Default => UnknownName::UseDefault,

@@ -16,7 +16,7 @@ use std::{
 use support::certificates::{BACKENDS, Files, Running, ask, certificate, open, runtime, wait_for};
 
 /// Sends requests on an open connection and on new ones without a pause while the certificate changes
-/// a hundred times. Takes 30 s and more: a reload follows only when clients have used the one before.
+/// a hundred times. The next change comes when both have used the new certificate.
 #[test]
 fn a_hundred_reloads_under_load_fail_no_request() {
     const RELOADS: usize = 100;
