@@ -56,3 +56,28 @@ fn contents(hasher: &RandomState, path: &Path) -> Contents {
     let bytes = fs::read(path).map_err(|error| error.kind())?;
     Ok(hasher.hash_one(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn changed_contents_and_links_are_noticed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("one"), "a").expect("written");
+        fs::write(path("two"), "b").expect("written");
+        symlink(path("one"), path("link")).expect("a link");
+        let files = WatchedFiles::new([path("link")]);
+        assert!(files.are_unchanged());
+        fs::write(path("one"), "a").expect("written");
+        assert!(files.are_unchanged(), "the same contents");
+        fs::remove_file(path("link")).expect("removed");
+        assert!(!files.are_unchanged());
+        symlink(path("two"), path("link")).expect("a link");
+        assert!(!files.are_unchanged());
+        assert!(files.now().are_unchanged());
+    }
+}
