@@ -22,6 +22,7 @@ mod io;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod negotiated;
+mod schedule;
 mod scratch;
 mod server;
 mod service;
@@ -40,7 +41,7 @@ pub use self::{
     connection_info::ConnectionInfo,
     counters::WorkerCounters,
     error::{Chain, Error},
-    http2::{Body, Refusal},
+    http2::{Body, Rejection},
     io::TlsStream,
     server::{
         ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Observer, Reloader,

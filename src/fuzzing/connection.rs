@@ -30,7 +30,7 @@ use crate::{
     connection_info::ConnectionInfo,
     counters::Counters,
     error::Error,
-    http2::{self, Body, Closed, Responder, Scope},
+    http2::{self, Body, Closed, ConnectionContext, WorkerService},
     io::{Accepted, accept},
     service::service_fn,
     tls::TlsAcceptor,
@@ -74,12 +74,12 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
         negotiated: Default::default(),
     };
     let counters = Arc::new(Counters::default());
-    let scope = Scope::new(info, &Limits::default(), &http2, clock::TIMER, &counters);
-    let scope = Rc::new(scope);
+    let context = ConnectionContext::new(info, &Limits::default(), &http2, clock::TIMER, &counters);
+    let context = Rc::new(context);
     let (stop, stopped) = oneshot::channel();
     let mut stop = Some(stop);
     let serve = {
-        let (socket, scope) = (socket.clone(), Rc::clone(&scope));
+        let (socket, context) = (socket.clone(), Rc::clone(&context));
         async move {
             let missing = AlpnMissing::default();
             let accepted = accept(socket, acceptor, missing).await;
@@ -87,8 +87,8 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
             stream.answer_with_flushes();
             let connection = http2::preface(&mut stream, &http2).await?;
             let stopped = Box::pin(async { stopped.await.unwrap_or_default() });
-            let responder = Responder::new(service_fn(answer));
-            http2::serve(connection, &responder, scope, stopped).await
+            let service = WorkerService::new(service_fn(answer));
+            http2::serve(connection, &service, context, stopped).await
         }
     };
     let mut task = Task::new(serve);
@@ -104,7 +104,7 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
             Step::Shutdown => drop(stop.take().map(|stop| stop.send(()))),
         }
         result = task.run();
-        assert!(scope.send_buffer.held() < SEND_BUFFER + LARGEST_PIECE);
+        assert!(context.send_buffer.held() < SEND_BUFFER + LARGEST_PIECE);
     }
     socket.takes(usize::MAX);
     socket.ends();
@@ -118,7 +118,7 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
     }
     assert!(result.is_some(), "the connection outlives its client");
     drop(task);
-    assert_eq!(scope.send_buffer.held(), 0, "bytes of responses are held");
+    assert_eq!(context.send_buffer.held(), 0, "bytes of responses are held");
     socket.sent()
 }
 

@@ -14,7 +14,7 @@ use futures_util::task::AtomicWaker;
 use h2::RecvStream;
 use http::StatusCode;
 
-use super::scope::Scope;
+use super::context::ConnectionContext;
 use crate::time::{Deadline, LeastRate};
 
 /// The body's end of it.
@@ -45,13 +45,13 @@ enum Unread {
 }
 
 /// Whether the server has answered a request in place of its handler: 408 or 413, because of the
-/// request's body. For those who log what becomes of requests; see [`Body::refusal`](super::Body::refusal).
+/// request's body. For those who log what becomes of requests; see [`Body::rejection`](super::Body::rejection).
 ///
 /// It is told before the handler, or the body of its response, is dropped.
 #[derive(Clone, Default)]
-pub struct Refusal(Option<Arrival>);
+pub struct Rejection(Option<Arrival>);
 
-impl Refusal {
+impl Rejection {
     pub(super) fn of(arrival: Option<&Arrival>) -> Self {
         Self(arrival.cloned())
     }
@@ -63,9 +63,9 @@ impl Refusal {
     }
 }
 
-impl std::fmt::Debug for Refusal {
+impl std::fmt::Debug for Rejection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Refusal").field(&self.status()).finish()
+        f.debug_tuple("Rejection").field(&self.status()).finish()
     }
 }
 
@@ -148,8 +148,8 @@ const LINGER: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(5);
 
 impl Watch {
-    pub(super) fn new(arrival: Arrival, scope: &Scope) -> Self {
-        let (timer, limits) = (scope.timer, &scope.limits);
+    pub(super) fn new(arrival: Arrival, context: &ConnectionContext) -> Self {
+        let (timer, limits) = (context.timer, &context.limits);
         Self {
             arrival,
             seen: 0,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::{
-    arrival::{Arrival, Refusal},
+    arrival::{Arrival, Rejection},
     body_limit::BodyLimit,
 };
 use crate::{connection_info::ConnectionInfo, error::Error};
@@ -55,8 +55,8 @@ impl Body {
     }
 
     /// Tells, also when this is gone, whether the server has answered the request itself.
-    pub fn refusal(&self) -> Refusal {
-        Refusal::of(self.arrival.as_ref())
+    pub fn rejection(&self) -> Rejection {
+        Rejection::of(self.arrival.as_ref())
     }
 
     /// The connection that the request came in on.

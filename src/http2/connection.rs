@@ -11,29 +11,30 @@ use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    flood::{Flood, Resets, note_flood},
+    context::ConnectionContext,
+    flood_guard::{Flood, Resets, note_flood},
     in_flight::InFlight,
     keep_alive::KeepAlive,
-    lazy_flush::{Flusher, LazyFlush, lazy_flush},
-    respond::Respond,
-    scope::{Responder, Scope},
+    request::RequestTask,
     send::Chunk,
-    throttle::Passage,
-    turn::{Turn, Turns},
+    throttle::ThrottleState,
+    transport::{Transport, TransportHandle, transport},
+    worker_service::WorkerService,
 };
 use crate::{
     config::{self, Http2Config},
     error::{Error, Kind},
+    schedule::{PollGuard, Wakeups},
     service::HttpService,
     time::{Deadline, Sleep},
 };
 
 /// A connection whose preface has been exchanged.
 pub(crate) struct Connection<IO> {
-    h2: h2::server::Connection<LazyFlush<IO>, Chunk>,
-    flusher: Flusher<IO>,
+    h2: h2::server::Connection<Transport<IO>, Chunk>,
+    transport: TransportHandle<IO>,
     resets: Resets,
-    turns: Turns,
+    guard: PollGuard,
 }
 
 /// Why a connection ended without an error.
@@ -49,8 +50,8 @@ pub(crate) async fn preface<IO>(io: IO, config: &Http2Config) -> Result<Connecti
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut turns = Turns::new();
-    let (io, flusher) = lazy_flush(io, turns.turn(), config);
+    let mut guard = PollGuard::new();
+    let (io, transport) = transport(io, guard.wakeups(), config);
     let mut handshake = h2::server::Builder::new()
         .initial_window_size(config.initial_stream_window_size)
         .initial_connection_window_size(config.initial_connection_window_size)
@@ -65,11 +66,11 @@ where
         .handshake(io);
     let h2 = poll_fn(|cx| {
         let task = cx.waker();
-        let (result, woken) = turns.take(task, |cx, turn| {
-            turn.take_woken();
+        let (result, woken) = guard.run(task, |cx, wakeups| {
+            wakeups.take_woken();
             let result = Pin::new(&mut handshake).poll(cx).map_err(Error::from);
             if result.is_pending()
-                && let Poll::Ready(Err(error)) = flusher.poll(cx)
+                && let Poll::Ready(Err(error)) = transport.poll(cx)
             {
                 return Poll::Ready(Err(error.into()));
             }
@@ -83,9 +84,9 @@ where
     .await?;
     Ok(Connection {
         h2,
-        flusher,
+        transport,
         resets: Resets::new(config),
-        turns,
+        guard,
     })
 }
 
@@ -96,8 +97,8 @@ where
 /// Not an `async fn`, which would hold the connection twice for as long as it is idle.
 pub(crate) fn serve<IO, S>(
     connection: Connection<IO>,
-    responder: &Responder<S>,
-    scope: Rc<Scope>,
+    service: &WorkerService<S>,
+    context: Rc<ConnectionContext>,
     shutdown: impl Future<Output = ()> + Unpin,
 ) -> impl Future<Output = Result<Closed, Error>>
 where
@@ -106,36 +107,36 @@ where
 {
     let Connection {
         mut h2,
-        flusher,
+        transport,
         resets,
-        mut turns,
+        mut guard,
     } = connection;
-    let keep_alive = KeepAlive::new(h2.ping_pong(), &scope.limits, scope.timer).map(Box::new);
-    let idle = Deadline::new(scope.timer, scope.limits.idle);
+    let keep_alive = KeepAlive::new(h2.ping_pong(), &context.limits, context.timer).map(Box::new);
+    let idle = Deadline::new(context.timer, context.limits.idle);
     let mut serving = Serving {
         h2,
-        flusher,
+        transport,
         pause: None,
         held_back: false,
         resets,
         flood: None,
-        service: responder.service.clone(),
+        service: service.service.clone(),
         shutdown,
         closed: Closed::ByPeer,
         asked: false,
         leaving: None,
-        in_flight: InFlight::new(turns.turn(), Rc::clone(&responder.pool)),
-        stage: Stage::Receive,
+        in_flight: InFlight::new(guard.wakeups(), Rc::clone(&service.pool)),
+        phase: Phase::Receive,
         idle,
         keep_alive,
-        scope,
+        context,
     };
-    let later = responder.later();
+    let yields = service.yield_queue();
     poll_fn(move |cx| {
         let task = cx.waker();
-        let (result, woken) = turns.take(task, |cx, turn| serving.poll(cx, turn));
-        if result.is_pending() && (woken || serving.stage != Stage::Receive) {
-            later.wake(task);
+        let (result, woken) = guard.run(task, |cx, wakeups| serving.poll(cx, wakeups));
+        if result.is_pending() && (woken || serving.phase != Phase::Receive) {
+            yields.wake(task);
         }
         result
     })
@@ -147,7 +148,7 @@ where
 /// others in between. A small request runs through more code than a core's first cache holds:
 /// alone, each connection would find nothing there of what the one before it has used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum Phase {
     /// Takes requests, and lets handlers answer.
     Receive,
     /// Writes what they have answered.
@@ -156,7 +157,7 @@ enum Stage {
     Send,
 }
 
-/// How often a connection that does not make way looks, in one turn, at what it has woken by itself:
+/// How often a connection that does not make way looks, in one wakeups, at what it has woken by itself:
 /// what it answered in one round is written in the next, and all of it sent then.
 const ROUNDS: usize = 2;
 
@@ -165,8 +166,8 @@ const ROUNDS: usize = 2;
 const SMALL: usize = 4096;
 
 struct Serving<IO, S: HttpService, Shutdown> {
-    h2: h2::server::Connection<LazyFlush<IO>, Chunk>,
-    flusher: Flusher<IO>,
+    h2: h2::server::Connection<Transport<IO>, Chunk>,
+    transport: TransportHandle<IO>,
     /// For as long nothing is read.
     pause: Option<Sleep>,
     /// It has been so at least once.
@@ -181,11 +182,11 @@ struct Serving<IO, S: HttpService, Shutdown> {
     asked: bool,
     /// There from the moment of the shutdown on: the wait for the first request.
     leaving: Option<Box<Deadline>>,
-    in_flight: InFlight<Respond<S>>,
-    stage: Stage,
+    in_flight: InFlight<RequestTask<S>>,
+    phase: Phase,
     idle: Deadline,
     keep_alive: Option<Box<KeepAlive>>,
-    scope: Rc<Scope>,
+    context: Rc<ConnectionContext>,
 }
 
 impl<IO, S, Shutdown> Serving<IO, S, Shutdown>
@@ -194,28 +195,28 @@ where
     S: HttpService,
     Shutdown: Future<Output = ()> + Unpin,
 {
-    fn poll(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Poll<Result<Closed, Error>> {
+    fn poll(&mut self, cx: &mut Context<'_>, wakeups: &Wakeups) -> Poll<Result<Closed, Error>> {
         loop {
-            if self.stage != Stage::Send {
-                if let Some(result) = self.exchange(cx, turn) {
+            if self.phase != Phase::Send {
+                if let Some(result) = self.exchange(cx, wakeups) {
                     return Poll::Ready(result);
                 }
-                if self.stage != Stage::Receive {
+                if self.phase != Phase::Receive {
                     return Poll::Pending;
                 }
             }
-            self.stage = Stage::Receive;
-            if let Poll::Ready(Err(error)) = self.flusher.poll(cx) {
+            self.phase = Phase::Receive;
+            if let Poll::Ready(Err(error)) = self.transport.poll(cx) {
                 return Poll::Ready(self.failed(error.into()));
             }
             if let Some(keep_alive) = &mut self.keep_alive {
                 let streams_open = !self.in_flight.is_empty();
                 if keep_alive
-                    .poll(cx, self.flusher.received(), streams_open)
+                    .poll(cx, self.transport.received(), streams_open)
                     .is_ready()
                 {
-                    self.scope.counters.keep_alive_timeouts.add();
-                    let limit = self.scope.limits.keep_alive_timeout;
+                    self.context.counters.keep_alive_timeouts.add();
+                    let limit = self.context.limits.keep_alive_timeout;
                     return Poll::Ready(Err(Error::timeout("the answer to a PING", limit)));
                 }
             }
@@ -230,23 +231,27 @@ where
                 return Poll::Ready(self.ended());
             }
             if self.closed != Closed::ByPeer {
-                let limit = self.scope.limits.write;
+                let limit = self.context.limits.write;
                 return Poll::Ready(Err(Error::timeout("the peer's answer to GOAWAY", limit)));
             }
             self.say_goodbye(Closed::Idle);
         }
     }
 
-    /// Lets h2 read and write, and handlers answer. If the connection goes on, `stage` tells whether
+    /// Lets h2 read and write, and handlers answer. If the connection goes on, `phase` tells whether
     /// it makes way for others now.
-    fn exchange(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Option<Result<Closed, Error>> {
+    fn exchange(
+        &mut self,
+        cx: &mut Context<'_>,
+        wakeups: &Wakeups,
+    ) -> Option<Result<Closed, Error>> {
         let mut has_new = false;
         let mut rounds = 1;
         loop {
             // Everything is looked at from here on, the shutdown too, whatever was woken.
-            turn.take_woken();
+            wakeups.take_woken();
             if self.leaving.is_none() && Pin::new(&mut self.shutdown).poll(cx).is_ready() {
-                let wait = Deadline::new(self.scope.timer, config::FIRST_REQUEST);
+                let wait = Deadline::new(self.context.timer, config::FIRST_REQUEST);
                 self.leaving = Some(Box::new(wait));
             }
             // Everything that has arrived is accepted before anything is answered, so that the
@@ -255,17 +260,17 @@ where
                 match accepted {
                     Some(Ok((request, sender))) => {
                         has_new = true;
-                        self.scope.counters.requests.add();
-                        self.scope.tally.request();
+                        self.context.counters.requests.add();
+                        self.context.credits.request();
                         self.asked = true;
-                        let scope = Rc::clone(&self.scope);
+                        let context = Rc::clone(&self.context);
                         let service = self.service.clone();
                         self.in_flight
-                            .push(Respond::new(service, request, sender, scope));
+                            .push(RequestTask::new(service, request, sender, context));
                         self.idle.progress();
                     }
                     Some(Err(error)) => {
-                        note_flood(&error, &self.scope);
+                        note_flood(&error, &self.context);
                         return Some(self.failed(error.into()));
                     }
                     None => return Some(self.ended()),
@@ -276,12 +281,12 @@ where
                 continue;
             }
             if self.flood.is_none() {
-                let flood = match self.poll_passage(cx) {
-                    Passage::Reopened => continue,
-                    Passage::Flood => Some(Flood::Frames),
-                    Passage::Open | Passage::HandlersFirst | Passage::Closed(_) => {
-                        self.early_resets()
-                    }
+                let flood = match self.poll_throttle(cx) {
+                    ThrottleState::Reopened => continue,
+                    ThrottleState::Flood => Some(Flood::Frames),
+                    ThrottleState::Open
+                    | ThrottleState::HandlersFirst
+                    | ThrottleState::Closed(_) => self.early_resets(),
                 };
                 if let Some(flood) = flood {
                     self.refuse(flood);
@@ -289,17 +294,17 @@ where
                 }
             }
             self.in_flight.poll();
-            if self.stage == Stage::Write {
-                self.stage = match self.flusher.written() <= SMALL {
-                    true => Stage::Send,
-                    false => Stage::Receive,
+            if self.phase == Phase::Write {
+                self.phase = match self.transport.written() <= SMALL {
+                    true => Phase::Send,
+                    false => Phase::Receive,
                 };
-            } else if rounds < ROUNDS && turn.take_woken() {
+            } else if rounds < ROUNDS && wakeups.take_woken() {
                 if !has_new {
                     rounds += 1;
                     continue;
                 }
-                self.stage = Stage::Write;
+                self.phase = Phase::Write;
             }
             return None;
         }
@@ -315,44 +320,44 @@ where
     }
 
     /// Whether frames pass; where they do not, this task is woken when they may. All else goes on.
-    fn poll_passage(&mut self, cx: &mut Context<'_>) -> Passage {
-        let timer = self.scope.timer;
+    fn poll_throttle(&mut self, cx: &mut Context<'_>) -> ThrottleState {
+        let timer = self.context.timer;
         loop {
-            let accounted = self.scope.tally.accounted.take();
-            let passage = self.flusher.look(accounted, timer.now);
-            let Passage::Closed(wait) = passage else {
+            let accounted = self.context.credits.accounted.take();
+            let state = self.transport.look(accounted, timer.now);
+            let ThrottleState::Closed(wait) = state else {
                 self.pause = None;
-                return passage;
+                return state;
             };
             if !std::mem::replace(&mut self.held_back, true) {
-                self.scope.counters.connections_held_back.add();
-                tracing::debug!(peer = %self.scope.info.peer_addr, "a peer is held back");
+                self.context.counters.connections_held_back.add();
+                tracing::debug!(peer = %self.context.info.peer_addr, "a peer is held back");
             }
             let pause = self.pause.get_or_insert_with(|| (timer.sleep)(wait));
             if pause.as_mut().poll(cx).is_pending() {
-                return passage;
+                return state;
             }
             self.pause = None;
         }
     }
 
     fn early_resets(&mut self) -> Option<Flood> {
-        let too_many = self.resets.are_too_many(&self.scope.tally);
+        let too_many = self.resets.are_too_many(&self.context.credits);
         too_many.then_some(Flood::Resets)
     }
 
     fn say_goodbye(&mut self, why: Closed) {
         self.closed = why;
         self.h2.graceful_shutdown();
-        self.idle = Deadline::new(self.scope.timer, self.scope.limits.write);
+        self.idle = Deadline::new(self.context.timer, self.context.limits.write);
     }
 
     /// Told once for each connection.
     fn refuse(&mut self, flood: Flood) {
-        flood.tell(&self.scope);
+        flood.tell(&self.context);
         self.flood = Some(flood);
         self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-        self.idle = Deadline::new(self.scope.timer, self.scope.limits.write);
+        self.idle = Deadline::new(self.context.timer, self.context.limits.write);
     }
 
     fn ended(&self) -> Result<Closed, Error> {

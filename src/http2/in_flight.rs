@@ -9,14 +9,14 @@ use std::{
     task::{Context, Waker},
 };
 
-use super::turn::{RequestWaker, Turn};
+use crate::schedule::{RequestWaker, Wakeups};
 
 /// Futures with a waker each, in memory that goes from one to the next: what a `FuturesUnordered`
 /// would ask the allocator for with every one of them.
 pub(super) struct InFlight<F> {
-    turn: Arc<Turn>,
+    wakeups: Arc<Wakeups>,
     pool: Rc<Pool<F>>,
-    places: Vec<Place<F>>,
+    slots: Vec<Slot<F>>,
     free: Vec<usize>,
     /// Taken and not polled yet.
     fresh: Vec<usize>,
@@ -24,7 +24,7 @@ pub(super) struct InFlight<F> {
     woken: Vec<usize>,
 }
 
-struct Place<F> {
+struct Slot<F> {
     future: Option<Memory<F>>,
     waker: Waker,
     queued: Arc<RequestWaker>,
@@ -38,8 +38,8 @@ pub(super) struct Pool<F>(RefCell<Vec<Memory<F>>>);
 /// How much a pool keeps, in futures: the bursts of a few connections.
 const KEPT: usize = 128;
 
-/// How many places a connection keeps, of about 100 bytes: a usual burst.
-const KEPT_PLACES: usize = 32;
+/// How many slots a connection keeps, of about 100 bytes: a usual burst.
+const KEPT_SLOTS: usize = 32;
 
 impl<F> Pool<F> {
     pub(super) fn new() -> Self {
@@ -66,11 +66,11 @@ impl<F> Pool<F> {
 }
 
 impl<F: Future<Output = ()>> InFlight<F> {
-    pub(super) fn new(turn: &Arc<Turn>, pool: Rc<Pool<F>>) -> Self {
+    pub(super) fn new(wakeups: &Arc<Wakeups>, pool: Rc<Pool<F>>) -> Self {
         Self {
-            turn: Arc::clone(turn),
+            wakeups: Arc::clone(wakeups),
             pool,
-            places: Vec::new(),
+            slots: Vec::new(),
             free: Vec::new(),
             fresh: Vec::new(),
             woken: Vec::new(),
@@ -78,7 +78,7 @@ impl<F: Future<Output = ()>> InFlight<F> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.free.len() == self.places.len()
+        self.free.len() == self.slots.len()
     }
 
     /// Takes a future, to be polled with the next call of `poll`.
@@ -86,13 +86,13 @@ impl<F: Future<Output = ()>> InFlight<F> {
         let future = Some(self.pool.put(future));
         let number = match self.free.pop() {
             Some(number) => {
-                self.places[number].future = future;
+                self.slots[number].future = future;
                 number
             }
             None => {
-                let number = self.places.len();
-                let (waker, queued) = self.turn.request_waker(number);
-                self.places.push(Place {
+                let number = self.slots.len();
+                let (waker, queued) = self.wakeups.request_waker(number);
+                self.slots.push(Slot {
                     future,
                     waker,
                     queued,
@@ -111,26 +111,26 @@ impl<F: Future<Output = ()>> InFlight<F> {
         }
         self.fresh = fresh;
         let mut woken = std::mem::take(&mut self.woken);
-        self.turn.swap_requests(&mut woken);
+        self.wakeups.swap_requests(&mut woken);
         for number in woken.drain(..) {
             self.poll_one(number);
         }
         self.woken = woken;
     }
 
-    /// An earlier request's waker may have outlived it: the place may be empty or someone else's.
+    /// An earlier request's waker may have outlived it: the slot may be empty or someone else's.
     fn poll_one(&mut self, number: usize) {
-        let Some(place) = self.places.get_mut(number) else {
+        let Some(slot) = self.slots.get_mut(number) else {
             return;
         };
-        place.queued.unqueue();
-        let cx = &mut Context::from_waker(&place.waker);
-        let future = place.future.as_mut();
+        slot.queued.unqueue();
+        let cx = &mut Context::from_waker(&slot.waker);
+        let future = slot.future.as_mut();
         let Some(future) = future.and_then(|memory| memory.as_mut().as_pin_mut()) else {
             return;
         };
         if future.poll(cx).is_ready() {
-            if let Some(memory) = place.future.take() {
+            if let Some(memory) = slot.future.take() {
                 self.pool.take_back(memory);
             }
             self.free.push(number);
@@ -139,10 +139,10 @@ impl<F: Future<Output = ()>> InFlight<F> {
 
     /// Gives back what a burst has needed, where nothing is in flight.
     pub(super) fn shrink(&mut self) {
-        if self.is_empty() && self.places.len() > KEPT_PLACES {
-            self.places.truncate(KEPT_PLACES);
-            self.places.shrink_to_fit();
-            self.free = (0..KEPT_PLACES).rev().collect();
+        if self.is_empty() && self.slots.len() > KEPT_SLOTS {
+            self.slots.truncate(KEPT_SLOTS);
+            self.slots.shrink_to_fit();
+            self.free = (0..KEPT_SLOTS).rev().collect();
             self.fresh = Vec::new();
             self.woken = Vec::new();
         }
@@ -157,10 +157,10 @@ mod tests {
 
     type Boxed = Pin<Box<dyn Future<Output = ()>>>;
 
-    fn in_flight() -> (Arc<Turn>, InFlight<Boxed>) {
-        let turn = Arc::<Turn>::default();
-        let in_flight = InFlight::new(&turn, Rc::new(Pool::new()));
-        (turn, in_flight)
+    fn in_flight() -> (Arc<Wakeups>, InFlight<Boxed>) {
+        let wakeups = Arc::<Wakeups>::default();
+        let in_flight = InFlight::new(&wakeups, Rc::new(Pool::new()));
+        (wakeups, in_flight)
     }
 
     /// Pending until `polls` is that many; says how often it was polled, and with what.
@@ -216,14 +216,14 @@ mod tests {
             in_flight.push(counting(&polls, 1, &waker));
             in_flight.poll();
         }
-        assert_eq!(in_flight.places.len(), 1);
+        assert_eq!(in_flight.slots.len(), 1);
         assert_eq!(in_flight.pool.0.borrow().len(), 1);
         for _ in 0..2 * KEPT {
             in_flight.push(counting(&polls, 1, &waker));
         }
         in_flight.poll();
         in_flight.shrink();
-        assert_eq!(in_flight.places.len(), KEPT_PLACES);
+        assert_eq!(in_flight.slots.len(), KEPT_SLOTS);
         assert_eq!(in_flight.pool.0.borrow().len(), KEPT);
     }
 }

@@ -6,24 +6,24 @@ mod arrival;
 mod body;
 mod body_limit;
 mod connection;
+mod context;
 mod date;
 mod declared_length;
-mod flood;
+mod flood_guard;
 mod frame_heads;
 mod headers;
 mod in_flight;
 mod keep_alive;
-mod later;
-mod lazy_flush;
-mod respond;
-mod scope;
+mod request;
 mod send;
 mod throttle;
-mod turn;
+mod transport;
 mod upload;
+mod worker_service;
 
-pub use self::{arrival::Refusal, body::Body};
+pub use self::{arrival::Rejection, body::Body};
 pub(crate) use self::{
     connection::{Closed, preface, serve},
-    scope::{Responder, Scope},
+    context::ConnectionContext,
+    worker_service::WorkerService,
 };

@@ -10,7 +10,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use h2::SendStream;
 
-use super::scope::Scope;
+use super::context::ConnectionContext;
 use crate::time::LeastRate;
 
 /// How much is given to h2 at once, so that the streams of a connection take turns at its send
@@ -72,12 +72,12 @@ impl SendBuffer {
 }
 
 /// A stream's place in the queue for the buffer.
-struct Turn {
+struct SendPermit {
     buffer: Rc<SendBuffer>,
     ticket: Option<u64>,
 }
 
-impl Turn {
+impl SendPermit {
     /// Ready when the stream may send one piece; for the next one it waits behind the others.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut queue = self.buffer.queue.borrow_mut();
@@ -109,7 +109,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for SendPermit {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             let mut queue = self.buffer.queue.borrow_mut();
@@ -190,16 +190,16 @@ impl From<h2::Error> for Stopped {
 pub(super) struct Outgoing {
     data: Bytes,
     end_of_stream: bool,
-    turn: Turn,
+    permit: SendPermit,
 }
 
 impl Outgoing {
-    pub(super) fn new(data: Bytes, end_of_stream: bool, scope: &Scope) -> Self {
+    pub(super) fn new(data: Bytes, end_of_stream: bool, context: &ConnectionContext) -> Self {
         Self {
             data,
             end_of_stream,
-            turn: Turn {
-                buffer: Rc::clone(&scope.send_buffer),
+            permit: SendPermit {
+                buffer: Rc::clone(&context.send_buffer),
                 ticket: None,
             },
         }
@@ -210,7 +210,7 @@ impl Outgoing {
         &mut self,
         stream: &mut SendStream<Chunk>,
         stall: &mut LeastRate,
-        scope: &Scope,
+        context: &ConnectionContext,
         cx: &mut Context<'_>,
     ) -> Poll<Result<bool, Stopped>> {
         if self.data.is_empty() && self.end_of_stream {
@@ -220,9 +220,9 @@ impl Outgoing {
             let granted = ready!(self.poll_window(stream, stall, cx))?;
             let piece = self.data.split_to(granted.min(self.data.len()));
             stall.moved(piece.len());
-            scope.tally.sent(piece.len(), self.data.is_empty());
+            context.credits.sent(piece.len(), self.data.is_empty());
             let last = self.end_of_stream && self.data.is_empty();
-            stream.send_data(Chunk::new(piece, &self.turn.buffer), last)?;
+            stream.send_data(Chunk::new(piece, &self.permit.buffer), last)?;
         }
         Poll::Ready(Ok(self.end_of_stream))
     }
@@ -236,7 +236,7 @@ impl Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Result<usize, Stopped>> {
         let mut stalled = false;
-        if self.turn.poll(cx).is_pending() {
+        if self.permit.poll(cx).is_pending() {
             // That is not the peer's window: whether the connection moves is looked at below it.
             stall.pause();
         } else {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    flood::PERIOD,
+    flood_guard::PERIOD,
     frame_heads::{FrameHeads, Head},
 };
 use crate::{buffer::Buffer, config::Http2Config};
@@ -17,9 +17,9 @@ pub(super) struct Throttle {
     heads: FrameHeads,
     /// SETTINGS that any peer sends: its own, and that it has seen ours.
     first_settings: u8,
-    frames: Lead,
+    frames: TokenBucket,
     /// Short DATA beyond those that are not: a message and its length may come in two frames.
-    short_data: Lead,
+    short_data: TokenBucket,
     /// DATA that h2 has to account for by more than its length, since the handlers had their turn.
     small_data: u32,
     stopped: bool,
@@ -29,7 +29,7 @@ pub(super) struct Throttle {
 
 /// Whether frames pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Passage {
+pub(super) enum ThrottleState {
     Open,
     /// Again, after they had been stopped.
     Reopened,
@@ -66,8 +66,8 @@ impl Throttle {
         Self {
             heads: FrameHeads::new(),
             first_settings: 2,
-            frames: Lead::new(config.max_extra_frames),
-            short_data: Lead::new(config.max_extra_frames),
+            frames: TokenBucket::new(config.max_extra_frames),
+            short_data: TokenBucket::new(config.max_extra_frames),
             small_data: 0,
             stopped: false,
             held: Buffer::default(),
@@ -138,32 +138,32 @@ impl Throttle {
 
     /// What comes of what has passed, now that so many frames are accounted for. The clock is asked
     /// only where they were stopped: mostly they are not.
-    pub(super) fn look(&mut self, accounted: u32, now: fn() -> Instant) -> Passage {
+    pub(super) fn look(&mut self, accounted: u32, now: fn() -> Instant) -> ThrottleState {
         let handlers_first = std::mem::take(&mut self.small_data) >= SMALL_DATA_AT_ONCE;
         self.frames.take_off(accounted);
         if !self.stopped {
-            return Passage::Open;
+            return ThrottleState::Open;
         }
         let now = now();
         let wait = self.frames.look(now).max(self.short_data.look(now));
         // Short DATA may be an honest program that writes byte by byte: it is held back, no more.
         if self.frames.is_too_much() {
-            return Passage::Flood;
+            return ThrottleState::Flood;
         }
         if let Some(wait) = wait {
-            return Passage::Closed(wait);
+            return ThrottleState::Closed(wait);
         }
         self.stopped = false;
         match handlers_first {
-            true => Passage::HandlersFirst,
-            false => Passage::Reopened,
+            true => ThrottleState::HandlersFirst,
+            false => ThrottleState::Reopened,
         }
     }
 }
 
 /// How far one count is ahead of another. Time makes up for it, as much in each period as may be in
 /// one.
-struct Lead {
+struct TokenBucket {
     /// Within a period.
     most: u32,
     /// So many may be ahead at once.
@@ -179,7 +179,7 @@ struct Lead {
 /// back, re-prioritised and its window opened.
 const BURST: u32 = 1_000;
 
-impl Lead {
+impl TokenBucket {
     /// A limit that is no more than a burst has nobody wait for what will be a flood all the same.
     fn new(most: u32) -> Self {
         let burst = most.min(BURST.max(most / 10));

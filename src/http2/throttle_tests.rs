@@ -38,7 +38,7 @@ fn throttle(most: u32) -> Throttle {
     let mut throttle = Throttle::new(&config);
     assert!(passes(&mut throttle, PREFACE));
     assert!(passes(&mut throttle, &frames(SETTINGS, 0, 2)));
-    assert_eq!(throttle.look(2, now), Passage::Open);
+    assert_eq!(throttle.look(2, now), ThrottleState::Open);
     throttle
 }
 
@@ -50,7 +50,7 @@ fn passes(throttle: &mut Throttle, bytes: &[u8]) -> bool {
 
 fn wait(throttle: &mut Throttle) -> Duration {
     match throttle.look(0, now) {
-        Passage::Closed(wait) => wait,
+        ThrottleState::Closed(wait) => wait,
         other => panic!("{other:?}"),
     }
 }
@@ -60,7 +60,7 @@ fn what_requests_account_for_never_waits() {
     let mut throttle = throttle(10_000);
     for _ in 0..1_000 {
         assert!(passes(&mut throttle, &frames(PING, 8, 8)));
-        assert_eq!(throttle.look(8, now), Passage::Open);
+        assert_eq!(throttle.look(8, now), ThrottleState::Open);
     }
 }
 
@@ -77,7 +77,7 @@ fn a_burst_passes_and_what_follows_waits() {
     assert_eq!(tenth, Duration::from_millis(101));
     assert_eq!(wait(&mut throttle), tenth);
     later(tenth);
-    assert_eq!(throttle.look(0, now), Passage::Reopened);
+    assert_eq!(throttle.look(0, now), ThrottleState::Reopened);
     assert!(!throttle.is_stopped());
     throttle.take_held(usize::MAX, |bytes| {
         assert_eq!(bytes, &rest[given..given + bytes.len()]);
@@ -94,7 +94,7 @@ fn what_is_held_comes_by_the_room_there_is() {
     let all = frames(PING, 8, 1_010);
     assert!(!passes(&mut throttle, &all));
     later(Duration::from_secs(1));
-    assert_eq!(throttle.look(0, now), Passage::Reopened);
+    assert_eq!(throttle.look(0, now), ThrottleState::Reopened);
     let mut given = all.len() - throttle.held.len();
     while throttle.has_held() {
         throttle.take_held(7, |bytes| {
@@ -112,17 +112,17 @@ fn requests_that_are_accounted_for_let_it_go_on_at_once() {
     let mut throttle = throttle(10_000);
     assert!(!passes(&mut throttle, &frames(PING, 8, 1_500)));
     wait(&mut throttle);
-    assert_eq!(throttle.look(8, now), Passage::Reopened);
+    assert_eq!(throttle.look(8, now), ThrottleState::Reopened);
 }
 
 #[test]
 fn nothing_is_saved_up() {
     let mut throttle = throttle(10_000);
-    assert_eq!(throttle.look(u32::MAX, now), Passage::Open);
+    assert_eq!(throttle.look(u32::MAX, now), ThrottleState::Open);
     later(1_000 * PERIOD);
     assert!(!passes(&mut throttle, &frames(PING, 0, 1_001)));
     // It had been quiet for long.
-    assert_eq!(throttle.look(0, now), Passage::Reopened);
+    assert_eq!(throttle.look(0, now), ThrottleState::Reopened);
     assert!(passes(&mut throttle, &frames(PING, 0, 1_000)));
     assert!(!passes(&mut throttle, &frames(PING, 0, 1)));
     wait(&mut throttle);
@@ -140,10 +140,10 @@ fn flood_time(most: u32, frame: &[u8]) -> (Duration, u32) {
             passed += 1;
         }
         match throttle.look(0, now) {
-            Passage::Closed(wait) => later(wait),
-            Passage::Reopened | Passage::HandlersFirst => {}
-            Passage::Flood => return (now() - begun, passed),
-            Passage::Open => panic!("it was stopped"),
+            ThrottleState::Closed(wait) => later(wait),
+            ThrottleState::Reopened | ThrottleState::HandlersFirst => {}
+            ThrottleState::Flood => return (now() - begun, passed),
+            ThrottleState::Open => panic!("it was stopped"),
         }
         assert!(now() - begun < 3 * PERIOD, "it goes on and on");
     }
@@ -170,7 +170,7 @@ fn a_drip_is_no_flood() {
     for _ in 0..50_000 {
         later(Duration::from_micros(1_050));
         if !passes(&mut throttle, &frame(PING, 0, 8)) {
-            assert_eq!(throttle.look(0, now), Passage::Reopened);
+            assert_eq!(throttle.look(0, now), ThrottleState::Reopened);
         }
         throttle.take_held(usize::MAX, |_| {});
     }
@@ -182,7 +182,7 @@ fn short_data_waits_and_is_no_flood() {
     let mut waited = Duration::ZERO;
     for _ in 0..10_000 {
         if !passes(&mut throttle, &frame(DATA, 0, 1)) {
-            while let Passage::Closed(wait) = throttle.look(0, now) {
+            while let ThrottleState::Closed(wait) = throttle.look(0, now) {
                 waited += wait;
                 later(wait);
             }
@@ -201,7 +201,7 @@ fn messages_never_wait() {
         assert!(passes(&mut throttle, &frame(DATA, 0, 1)));
         assert!(passes(&mut throttle, &frame(DATA, 1, 0)));
         // Its request accounts for the last one.
-        assert_eq!(throttle.look(1, now), Passage::Open);
+        assert_eq!(throttle.look(1, now), ThrottleState::Open);
     }
 }
 
@@ -210,7 +210,7 @@ fn ends_without_requests_wait() {
     let mut throttle = throttle(10_000);
     for _ in 0..10 {
         assert!(passes(&mut throttle, &frame(DATA, 1, 0).repeat(100)));
-        assert_eq!(throttle.look(0, now), Passage::Open);
+        assert_eq!(throttle.look(0, now), ThrottleState::Open);
     }
     assert!(!passes(&mut throttle, &frame(DATA, 1, 9)));
     assert!(wait(&mut throttle) > Duration::ZERO);
@@ -220,11 +220,11 @@ fn ends_without_requests_wait() {
 fn handlers_have_their_turn_between_small_messages() {
     let mut throttle = throttle(10_000);
     assert!(passes(&mut throttle, &frames(DATA, 255, 499)));
-    assert_eq!(throttle.look(0, now), Passage::Open);
+    assert_eq!(throttle.look(0, now), ThrottleState::Open);
     assert!(!passes(&mut throttle, &frames(DATA, 255, 600)));
     assert_eq!(throttle.held.len(), 100 * (9 + 255) + 255);
-    assert_eq!(throttle.look(0, now), Passage::HandlersFirst);
+    assert_eq!(throttle.look(0, now), ThrottleState::HandlersFirst);
     assert!(!throttle.is_stopped());
     throttle.take_held(usize::MAX, |_| {});
-    assert_eq!(throttle.look(0, now), Passage::Open);
+    assert_eq!(throttle.look(0, now), ThrottleState::Open);
 }

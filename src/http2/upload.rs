@@ -16,7 +16,7 @@ use super::{
     arrival::{Arrival, Watch},
     body::Body,
     body_limit::{BodyLimit, TooLarge},
-    scope::Scope,
+    context::ConnectionContext,
     send::Chunk,
 };
 
@@ -31,10 +31,13 @@ pub(super) struct Upload {
 
 impl Upload {
     /// Gives the request its body.
-    pub(super) fn begin(request: Request<RecvStream>, scope: &Scope) -> (Request<Body>, Self) {
+    pub(super) fn begin(
+        request: Request<RecvStream>,
+        context: &ConnectionContext,
+    ) -> (Request<Body>, Self) {
         let (head, recv) = request.into_parts();
         if recv.is_end_stream() {
-            let body = Body::new(recv, None, None, None, None, Arc::clone(&scope.info));
+            let body = Body::new(recv, None, None, None, None, Arc::clone(&context.info));
             return (Request::from_parts(head, body), Self::default());
         }
         let content_length = head
@@ -48,19 +51,19 @@ impl Upload {
         let (sender, on_body_polled) = expects_continue
             .then(futures_channel::oneshot::channel)
             .unzip();
-        let (limit, too_large) = scope
+        let (limit, too_large) = context
             .max_body_size
             .map(|limit| BodyLimit::new(limit, content_length))
             .unzip();
         let arrival = Arrival::default();
-        let watch = Box::new(Watch::new(arrival.clone(), scope));
+        let watch = Box::new(Watch::new(arrival.clone(), context));
         let body = Body::new(
             recv,
             content_length,
             sender,
             Some(arrival),
             limit,
-            Arc::clone(&scope.info),
+            Arc::clone(&context.info),
         );
         let upload = Self {
             on_body_polled,

@@ -30,7 +30,7 @@ use crate::{
     connection_info::ConnectionInfo,
     counters::Counters,
     error::{Chain, Error, Kind},
-    http2::{self, Closed, Responder},
+    http2::{self, Closed, WorkerService},
     io::{self, Accepted, Failed, ProxyHeader, TlsStream},
     negotiated::TlsVersion,
     service::HttpService,
@@ -103,8 +103,8 @@ pub async fn serve_connection<S: HttpService>(
         handshakes: None,
         worker: 0,
     };
-    let responder = Responder::new(service);
-    setup.run(stream, peer_addr, &responder, pending()).await
+    let service = WorkerService::new(service);
+    setup.run(stream, peer_addr, &service, pending()).await
 }
 
 /// A server speaks HTTP/2 only: a backend that would choose something else, or nothing, has been
@@ -153,7 +153,7 @@ impl Setup<'_> {
         &self,
         stream: TcpStream,
         peer_addr: SocketAddr,
-        responder: &Responder<S>,
+        service: &WorkerService<S>,
         shutdown: impl Future<Output = ()> + Unpin,
     ) -> Result<(), Error> {
         tracing::debug!(peer = %peer_addr, worker = self.worker, "connection opened");
@@ -180,7 +180,7 @@ impl Setup<'_> {
             negotiated,
         };
         let result = self
-            .serve(&mut stream, info, begun, place, responder, shutdown)
+            .serve(&mut stream, info, begun, place, service, shutdown)
             .await;
         if stream.was_truncated() {
             self.counters.connections_truncated.add();
@@ -205,7 +205,7 @@ impl Setup<'_> {
         info: ConnectionInfo,
         begun: Instant,
         place: Option<Place<'_>>,
-        responder: &Responder<S>,
+        service: &WorkerService<S>,
         shutdown: impl Future<Output = ()> + Unpin,
     ) -> Result<Closed, Error> {
         let limits = &self.options.limits;
@@ -213,13 +213,13 @@ impl Setup<'_> {
         stream.set_timer(TIMER, limits.write, limits.min_rate);
         stream.answer_with_flushes();
         stream.set_counters(self.counters);
-        let scope = http2::Scope::new(info, limits, http2, TIMER, self.counters);
-        let scope = Rc::new(scope);
+        let context = http2::ConnectionContext::new(info, limits, http2, TIMER, self.counters);
+        let context = Rc::new(context);
         let preface = http2::preface(stream, http2);
         let connection = self.in_time("the HTTP/2 preface", begun, place.as_ref(), preface);
         let connection = connection.await??;
         drop(place);
-        http2::serve(connection, responder, scope, shutdown).await
+        http2::serve(connection, service, context, shutdown).await
     }
 
     /// The open session, and the name of the backend that it is of.

@@ -35,7 +35,7 @@ use super::{
 use crate::{
     counters::Counters,
     error::{Error, Kind, panic_message},
-    http2::Responder,
+    http2::WorkerService,
     service::HttpService,
 };
 
@@ -122,7 +122,7 @@ pub(super) fn run<S: HttpService>(
             handshakes: Handshakes::new(plan.limits.handshakes),
             refused: Burst::default(),
             plan,
-            responder: Responder::new(service),
+            service: WorkerService::new(service),
             live: Live::default(),
             drain: Latch::default(),
             abort: Latch::default(),
@@ -176,7 +176,7 @@ fn adopt(listeners: Vec<Arc<TcpListener>>) -> Result<Vec<Listener>, Error> {
 
 struct Worker<S: HttpService> {
     plan: Plan,
-    responder: Responder<S>,
+    service: WorkerService<S>,
     live: Live,
     /// `plan.stop`, as its connections are told of it.
     drain: Latch,
@@ -190,9 +190,13 @@ struct Worker<S: HttpService> {
 impl<S: HttpService> Worker<S> {
     async fn serve(self, listeners: Vec<Listener>) {
         let this = Rc::new(self);
-        let (later, drain, abort) = (this.responder.later(), Rc::clone(&this), Rc::clone(&this));
+        let (yields, drain, abort) = (
+            this.service.yield_queue(),
+            Rc::clone(&this),
+            Rc::clone(&this),
+        );
         let beside = [
-            this.beside(async move { later.run(TIMER).await }),
+            this.beside(async move { yields.run(TIMER).await }),
             this.beside(async move {
                 drain.plan.stop.drain.cancelled().await;
                 drain.drain.set();
@@ -296,7 +300,7 @@ impl<S: HttpService> Worker<S> {
             handshakes: Some(&self.handshakes),
             worker: self.plan.index,
         };
-        let serve = setup.run(stream, peer, &self.responder, self.drain.wait());
+        let serve = setup.run(stream, peer, &self.service, self.drain.wait());
         if let Either::Right(_) = select(pin!(serve), self.abort.wait()).await {
             self.live.cut_off();
             tracing::debug!(%peer, "connection dropped: the shutdown deadline has passed");

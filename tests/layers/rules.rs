@@ -81,8 +81,13 @@ const LAYERS: &[Layer] = &[
         crates: &["ppp", "tokio"],
     },
     Layer {
+        path: "schedule/",
+        modules: &["schedule::*"],
+        crates: &[],
+    },
+    Layer {
         path: "http2/",
-        modules: &["http2::*", "service"],
+        modules: &["http2::*", "schedule::*", "service"],
         crates: &[
             "h2",
             "http",

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Buf;
-use corelane::{Body, ConnectionInfo, Refusal};
+use corelane::{Body, ConnectionInfo, Rejection};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::{REFERER, USER_AGENT},
@@ -46,7 +46,7 @@ pub(super) struct Record {
     log: Rc<Log>,
     started: Instant,
     entry: Option<Entry>,
-    refusal: Refusal,
+    rejection: Rejection,
 }
 
 impl Record {
@@ -69,7 +69,7 @@ impl Record {
             log: Rc::clone(log),
             started: Instant::now(),
             entry: Some(entry),
-            refusal: request.body().refusal(),
+            rejection: request.body().rejection(),
         }
     }
 
@@ -95,7 +95,7 @@ impl Drop for Record {
         if let Some(mut entry) = self.entry.take() {
             entry.time = SystemTime::now();
             entry.duration = self.started.elapsed();
-            if let Some(status) = self.refusal.status() {
+            if let Some(status) = self.rejection.status() {
                 entry.status = Some(status);
                 entry.complete = true;
             }

@@ -15,7 +15,7 @@ use crate::time::{Sleep, Timer};
 /// Whoever wants to make way is woken by another task instead, [`run`](Self::run), which is itself
 /// behind those that are ready.
 #[derive(Default)]
-pub(crate) struct Later {
+pub(crate) struct YieldQueue {
     waiting: RefCell<Vec<Waker>>,
     runner: RefCell<Runner>,
 }
@@ -29,8 +29,8 @@ enum Runner {
     Woken,
 }
 
-impl Later {
-    pub(super) fn wake(&self, task: &Waker) {
+impl YieldQueue {
+    pub(crate) fn wake(&self, task: &Waker) {
         let runner = &mut *self.runner.borrow_mut();
         if matches!(runner, Runner::Nobody) {
             task.wake_by_ref();
@@ -45,9 +45,9 @@ impl Later {
     /// A task of its own; it never ends.
     pub(crate) async fn run(&self, timer: Timer) {
         let mut woken = Vec::new();
-        let mut breath = Breath::new(timer);
+        let mut timer_yield = TimerYield::new(timer);
         poll_fn(|cx| {
-            ready!(breath.poll(cx));
+            ready!(timer_yield.poll(cx));
             *self.runner.borrow_mut() = Runner::Waits(cx.waker().clone());
             std::mem::swap(&mut *self.waiting.borrow_mut(), &mut woken);
             for task in woken.drain(..) {
@@ -61,7 +61,7 @@ impl Later {
 
 /// monoio looks at sockets and timers only when no task is ready. A handler that gives up its turn
 /// again and again, in order to wait for one of them, would wait for good.
-struct Breath {
+struct TimerYield {
     timer: Timer,
     turns: u32,
     sleep: Sleep,
@@ -73,7 +73,7 @@ const TURNS: u32 = 256;
 /// Until then a timer that goes off shows that there has been one.
 const PAUSE: Duration = Duration::from_millis(1);
 
-impl Breath {
+impl TimerYield {
     fn new(timer: Timer) -> Self {
         Self {
             timer,
@@ -120,21 +120,21 @@ mod tests {
         let log = Arc::<Mutex<Vec<_>>>::default();
         let named = |name| Waker::from(Arc::new(Named(name, Arc::clone(&log))));
         let taken = || std::mem::take(&mut *log.lock().expect("nobody panics"));
-        let later = Later::default();
-        later.wake(&named("nobody runs it"));
+        let yields = YieldQueue::default();
+        yields.wake(&named("nobody runs it"));
         assert_eq!(taken(), ["nobody runs it"]);
 
         let timer = Timer {
             sleep: |_| Box::pin(std::future::pending()),
             now: Instant::now,
         };
-        let mut run = pin!(later.run(timer));
+        let mut run = pin!(yields.run(timer));
         let runner = named("runner");
         let mut turn = || run.as_mut().poll(&mut Context::from_waker(&runner));
         assert!(turn().is_pending());
         for round in 0..2 {
-            later.wake(&named("first"));
-            later.wake(&named("second"));
+            yields.wake(&named("first"));
+            yields.wake(&named("second"));
             assert_eq!(taken(), ["runner"], "round {round}");
             assert!(turn().is_pending());
             assert_eq!(taken(), ["first", "second"], "round {round}");

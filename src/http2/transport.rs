@@ -1,4 +1,4 @@
-//! Flushes once per turn of a connection, not once per frame.
+//! Flushes once per wakeups of a connection, not once per frame.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,11 +12,11 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{
-    throttle::{Passage, Throttle},
-    turn::{Readable, Turn},
+use super::throttle::{Throttle, ThrottleState};
+use crate::{
+    config::Http2Config,
+    schedule::{Readable, Wakeups},
 };
-use crate::config::Http2Config;
 
 /// The transport as h2 gets it: flushing only takes note.
 ///
@@ -24,10 +24,10 @@ use crate::config::Http2Config;
 /// for each; put off until h2 has nothing more to write, frames share records and records share
 /// system calls. What waits meanwhile is bounded by what the transport holds before it writes of
 /// itself.
-pub(super) struct LazyFlush<IO>(Rc<Shared<IO>>);
+pub(super) struct Transport<IO>(Rc<Shared<IO>>);
 
 /// The other end, with which the connection's driver flushes when h2 is pending.
-pub(super) struct Flusher<IO>(Rc<Shared<IO>>);
+pub(super) struct TransportHandle<IO>(Rc<Shared<IO>>);
 
 struct Shared<IO> {
     io: RefCell<IO>,
@@ -42,12 +42,12 @@ struct Shared<IO> {
 }
 
 /// Both ends on one transport.
-pub(super) fn lazy_flush<IO>(
+pub(super) fn transport<IO>(
     io: IO,
-    turn: &Arc<Turn>,
+    wakeups: &Arc<Wakeups>,
     config: &Http2Config,
-) -> (LazyFlush<IO>, Flusher<IO>) {
-    let readable = Arc::new(Readable::new(turn));
+) -> (Transport<IO>, TransportHandle<IO>) {
+    let readable = Arc::new(Readable::new(wakeups));
     let shared = Rc::new(Shared {
         io: RefCell::new(io),
         wanted: Cell::new(false),
@@ -57,10 +57,10 @@ pub(super) fn lazy_flush<IO>(
         readable,
         received: Cell::new(0),
     });
-    (LazyFlush(Rc::clone(&shared)), Flusher(shared))
+    (Transport(Rc::clone(&shared)), TransportHandle(shared))
 }
 
-impl<IO: AsyncWrite + Unpin> Flusher<IO> {
+impl<IO: AsyncWrite + Unpin> TransportHandle<IO> {
     /// How many bytes have been read so far.
     pub(super) fn received(&self) -> u64 {
         self.0.received.get()
@@ -69,12 +69,12 @@ impl<IO: AsyncWrite + Unpin> Flusher<IO> {
     /// Whether frames pass, now that so many are accounted for. Once they are stopped nothing is read
     /// until this says that they pass again; h2 is to be polled then. Behind the handlers that goes by
     /// itself.
-    pub(super) fn look(&self, accounted: u32, now: fn() -> Instant) -> Passage {
-        let passage = self.0.throttle.borrow_mut().look(accounted, now);
-        if passage == Passage::HandlersFirst {
+    pub(super) fn look(&self, accounted: u32, now: fn() -> Instant) -> ThrottleState {
+        let state = self.0.throttle.borrow_mut().look(accounted, now);
+        if state == ThrottleState::HandlersFirst {
             self.0.on_readable.wake_by_ref();
         }
-        passage
+        state
     }
 
     /// How many bytes have been written since the last flush.
@@ -93,7 +93,7 @@ impl<IO: AsyncWrite + Unpin> Flusher<IO> {
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
+impl<IO: AsyncRead + Unpin> AsyncRead for Transport<IO> {
     /// h2 asks once for each request: the transport is asked only where it may have something.
     fn poll_read(
         self: Pin<&mut Self>,
@@ -137,7 +137,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for LazyFlush<IO> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for LazyFlush<IO> {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

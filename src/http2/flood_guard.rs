@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::scope::Scope;
+use super::context::ConnectionContext;
 use crate::config::Http2Config;
 
 /// What is counted in: a slow drip is no flood.
@@ -19,14 +19,14 @@ const PER_REQUEST: u32 = 8;
 
 /// What requests and responses account for, since it was looked at last.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct FrameCredits {
     /// Frames that are not DATA.
     pub(super) accounted: Cell<u32>,
     pub(super) early_resets: Cell<u32>,
     pub(super) answered: Cell<u32>,
 }
 
-impl Tally {
+impl FrameCredits {
     pub(super) fn request(&self) {
         add(&self.accounted, PER_REQUEST);
     }
@@ -60,21 +60,21 @@ pub(super) enum Flood {
 }
 
 impl Flood {
-    pub(super) fn tell(self, scope: &Scope) {
+    pub(super) fn tell(self, context: &ConnectionContext) {
         match self {
-            Self::Frames => scope.counters.frame_floods.add(),
-            Self::Resets => scope.counters.reset_floods.add(),
+            Self::Frames => context.counters.frame_floods.add(),
+            Self::Resets => context.counters.reset_floods.add(),
         }
-        scope.counters.floods.add();
-        tracing::info!(peer = %scope.info.peer_addr, why = %self, "a peer is told to calm down");
+        context.counters.floods.add();
+        tracing::info!(peer = %context.info.peer_addr, why = %self, "a peer is told to calm down");
     }
 }
 
 /// h2 has limits of its own.
-pub(super) fn note_flood(error: &h2::Error, scope: &Scope) {
+pub(super) fn note_flood(error: &h2::Error, context: &ConnectionContext) {
     if error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM) {
-        scope.counters.floods.add();
-        tracing::info!(peer = %scope.info.peer_addr, why = %error, "a peer is told to calm down");
+        context.counters.floods.add();
+        tracing::info!(peer = %context.info.peer_addr, why = %error, "a peer is told to calm down");
     }
 }
 
@@ -105,10 +105,10 @@ impl Resets {
 
     /// Looks at what has come since the last time. The clock is asked only where there is too much:
     /// mostly there is not.
-    pub(super) fn are_too_many(&mut self, tally: &Tally) -> bool {
-        let more = tally.early_resets.take();
+    pub(super) fn are_too_many(&mut self, credits: &FrameCredits) -> bool {
+        let more = credits.early_resets.take();
         self.ahead = self.ahead.saturating_add(more);
-        self.ahead = self.ahead.saturating_sub(tally.answered.take());
+        self.ahead = self.ahead.saturating_sub(credits.answered.take());
         if self.ahead <= self.most {
             return false;
         }
@@ -136,24 +136,24 @@ mod tests {
     #[test]
     fn resets_are_set_off_by_answers() {
         let mut resets = resets(10);
-        let tally = Tally::default();
+        let credits = FrameCredits::default();
         for _ in 0..1000 {
-            tally.early_reset();
-            tally.answered();
-            assert!(!resets.are_too_many(&tally));
+            credits.early_reset();
+            credits.answered();
+            assert!(!resets.are_too_many(&credits));
         }
-        (0..11).for_each(|_| tally.early_reset());
-        assert!(resets.are_too_many(&tally));
+        (0..11).for_each(|_| credits.early_reset());
+        assert!(resets.are_too_many(&credits));
     }
 
     #[test]
     fn a_new_period_forgives() {
         let mut resets = resets(10);
-        let tally = Tally::default();
+        let credits = FrameCredits::default();
         resets.since = Instant::now().checked_sub(PERIOD).expect("up for as long");
-        (0..11).for_each(|_| tally.early_reset());
-        assert!(!resets.are_too_many(&tally));
-        (0..11).for_each(|_| tally.early_reset());
-        assert!(resets.are_too_many(&tally));
+        (0..11).for_each(|_| credits.early_reset());
+        assert!(!resets.are_too_many(&credits));
+        (0..11).for_each(|_| credits.early_reset());
+        assert!(resets.are_too_many(&credits));
     }
 }

@@ -17,9 +17,9 @@ use pin_project_lite::pin_project;
 
 use super::{
     body::Body,
+    context::ConnectionContext,
     declared_length::DeclaredLength,
     headers,
-    scope::Scope,
     send::{Chunk, Outgoing, Stopped},
     upload::Upload,
 };
@@ -34,8 +34,8 @@ pin_project! {
     ///
     /// Written out, as an `async fn` would keep each of its values two or three times over, and
     /// there is one of these for every request in flight.
-    pub(super) struct Respond<S: HttpService> {
-        scope: Rc<Scope>,
+    pub(super) struct RequestTask<S: HttpService> {
+        context: Rc<ConnectionContext>,
         respond: SendResponse<Chunk>,
         is_head: bool,
         upload: Upload,
@@ -44,10 +44,10 @@ pin_project! {
         state: State<S>,
     }
 
-    impl<S: HttpService> PinnedDrop for Respond<S> {
+    impl<S: HttpService> PinnedDrop for RequestTask<S> {
         fn drop(this: Pin<&mut Self>) {
             if !this.counted {
-                this.scope.counters.requests_abandoned.add();
+                this.context.counters.requests_abandoned.add();
             }
         }
     }
@@ -100,17 +100,17 @@ impl From<h2::Error> for Ended {
     }
 }
 
-impl<S: HttpService> Respond<S> {
+impl<S: HttpService> RequestTask<S> {
     pub(super) fn new(
         service: S,
         request: Request<RecvStream>,
         respond: SendResponse<Chunk>,
-        scope: Rc<Scope>,
+        context: Rc<ConnectionContext>,
     ) -> Self {
         let is_head = request.method() == Method::HEAD;
-        let (request, upload) = Upload::begin(request, &scope);
+        let (request, upload) = Upload::begin(request, &context);
         Self {
-            scope,
+            context,
             respond,
             is_head,
             upload,
@@ -123,7 +123,7 @@ impl<S: HttpService> Respond<S> {
     }
 }
 
-impl<S: HttpService> Future for Respond<S> {
+impl<S: HttpService> Future for RequestTask<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -135,7 +135,7 @@ impl<S: HttpService> Future for Respond<S> {
                     return Poll::Pending;
                 }
                 Err(panic) => {
-                    report_panic(panic, &self.scope);
+                    report_panic(panic, &self.context);
                     Err(Ended::Failed)
                 }
             };
@@ -147,38 +147,38 @@ impl<S: HttpService> Future for Respond<S> {
     }
 }
 
-impl<S: HttpService> Respond<S> {
+impl<S: HttpService> RequestTask<S> {
     /// Tells the peer what is left to tell it; whether it has its response.
     fn end(self: Pin<&mut Self>, result: Result<(), Ended>) -> bool {
         let mut this = self.project();
         *this.counted = true;
         let reason = match result {
             Ok(()) => {
-                this.scope.tally.answered();
+                this.context.credits.answered();
                 None
             }
             Err(Ended::TooLarge) => {
-                this.scope.counters.request_bodies_too_large.add();
+                this.context.counters.request_bodies_too_large.add();
                 answer(this.respond, StatusCode::PAYLOAD_TOO_LARGE);
                 None
             }
             Err(Ended::BodyLate) => {
-                this.scope.counters.bodies_timed_out.add();
-                tracing::debug!(limit = ?this.scope.limits.body, "a request's body was too slow");
+                this.context.counters.bodies_timed_out.add();
+                tracing::debug!(limit = ?this.context.limits.body, "a request's body was too slow");
                 answer(this.respond, StatusCode::REQUEST_TIMEOUT);
                 None
             }
             Err(Ended::Stopped(Stopped::Gone)) => {
-                this.scope.counters.requests_abandoned.add();
+                this.context.counters.requests_abandoned.add();
                 if !matches!(this.state.project(), StateProjection::Sending { .. }) {
-                    this.scope.tally.early_reset();
+                    this.context.credits.early_reset();
                 }
                 return false;
             }
             Err(Ended::Failed) => Some(Reason::INTERNAL_ERROR),
             Err(Ended::Stopped(Stopped::Stalled)) => {
-                this.scope.counters.streams_stalled.add();
-                tracing::debug!(limit = ?this.scope.limits.write, "a peer granted a stream too little window");
+                this.context.counters.streams_stalled.add();
+                tracing::debug!(limit = ?this.context.limits.write, "a peer granted a stream too little window");
                 Some(Reason::CANCEL)
             }
         };
@@ -189,7 +189,7 @@ impl<S: HttpService> Respond<S> {
             }
             return false;
         }
-        this.scope.counters.requests_answered.add();
+        this.context.counters.requests_answered.add();
         this.state.set(State::Over);
         true
     }
@@ -205,7 +205,7 @@ impl<S: HttpService> Respond<S> {
                     match service.poll_ready(cx) {
                         Poll::Ready(Ok(())) => {}
                         Poll::Ready(Err(error)) => {
-                            return failed(error, this.respond.poll_reset(cx), this.scope);
+                            return failed(error, this.respond.poll_reset(cx), this.context);
                         }
                         Poll::Pending => return poll_gone(this.respond.poll_reset(cx)),
                     }
@@ -228,7 +228,7 @@ impl<S: HttpService> Respond<S> {
                         }
                     }
                     Poll::Ready(Err(error)) => {
-                        return failed(error, this.respond.poll_reset(cx), this.scope);
+                        return failed(error, this.respond.poll_reset(cx), this.context);
                     }
                     Poll::Pending => {
                         this.upload.poll_go_on(this.respond, cx)?;
@@ -245,7 +245,7 @@ impl<S: HttpService> Respond<S> {
                     stall,
                     declared,
                     body,
-                } => return poll_body(body, stream, outgoing, stall, declared, this.scope, cx),
+                } => return poll_body(body, stream, outgoing, stall, declared, this.context, cx),
                 StateProjection::Over => return Poll::Ready(Ok(())),
             }
         }
@@ -256,7 +256,7 @@ impl<S: HttpService> Respond<S> {
         let mut this = self.project();
         let (mut head, body) = response.into_parts();
         if head.status.is_informational() {
-            this.scope.counters.handler_errors.add();
+            this.context.counters.handler_errors.add();
             tracing::error!(status = %head.status, "a handler answered with an informational status");
             return Err(Ended::Failed);
         }
@@ -267,14 +267,14 @@ impl<S: HttpService> Respond<S> {
             head.status,
             *this.is_head,
             &body,
-            &this.scope.content_length,
+            &this.context.content_length,
         );
         let declared = match declared {
             Ok(declared) => declared,
-            Err(lie) => return Err(lied(lie, this.scope)),
+            Err(lie) => return Err(lied(lie, this.context)),
         };
         if body.is_end_stream() && !*this.is_head && headers::may_have_body(head.status) {
-            declared.end().map_err(|lie| lied(lie, this.scope))?;
+            declared.end().map_err(|lie| lied(lie, this.context))?;
         }
         let response = Response::from_parts(head, ());
         let stream = match this.respond.send_response(response, !has_body) {
@@ -285,8 +285,8 @@ impl<S: HttpService> Respond<S> {
             }
         };
         if has_body {
-            let limits = &this.scope.limits;
-            let stall = LeastRate::new(this.scope.timer, limits.write, limits.min_rate);
+            let limits = &this.context.limits;
+            let stall = LeastRate::new(this.context.timer, limits.write, limits.min_rate);
             this.state.set(State::Sending {
                 stream,
                 outgoing: None,
@@ -310,19 +310,19 @@ fn answer(respond: &mut SendResponse<Chunk>, status: StatusCode) {
 fn failed<T>(
     error: impl Into<BoxError>,
     reset: Poll<Result<Reason, h2::Error>>,
-    scope: &Scope,
+    context: &ConnectionContext,
 ) -> Poll<Result<T, Ended>> {
     if reset.is_ready() {
         return Poll::Ready(Err(Stopped::Gone.into()));
     }
-    scope.counters.handler_errors.add();
+    context.counters.handler_errors.add();
     tracing::error!(error = %Chain(&*error.into()), "a handler failed");
     Poll::Ready(Err(Ended::Failed))
 }
 
 /// A response that is not as long as it says.
-fn lied(lie: &'static str, scope: &Scope) -> Ended {
-    scope.counters.handler_errors.add();
+fn lied(lie: &'static str, context: &ConnectionContext) -> Ended {
+    context.counters.handler_errors.add();
     tracing::error!(error = lie, "a handler made a malformed response");
     Ended::Failed
 }
@@ -339,7 +339,7 @@ fn poll_body<B>(
     outgoing: &mut Option<Outgoing>,
     stall: &mut LeastRate,
     declared: &mut DeclaredLength,
-    scope: &Scope,
+    context: &ConnectionContext,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Ended>>
 where
@@ -347,7 +347,7 @@ where
 {
     loop {
         if let Some(data) = outgoing {
-            let ended = ready!(data.poll(stream, stall, scope, cx))?;
+            let ended = ready!(data.poll(stream, stall, context, cx))?;
             *outgoing = None;
             if ended {
                 return Poll::Ready(Ok(()));
@@ -355,10 +355,10 @@ where
         }
         let frame = match body.as_mut().poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => frame,
-            Poll::Ready(Some(Err(error))) => return failed(error, stream.poll_reset(cx), scope),
+            Poll::Ready(Some(Err(error))) => return failed(error, stream.poll_reset(cx), context),
             Poll::Ready(None) => {
-                declared.end().map_err(|lie| lied(lie, scope))?;
-                *outgoing = Some(Outgoing::new(bytes::Bytes::new(), true, scope));
+                declared.end().map_err(|lie| lied(lie, context))?;
+                *outgoing = Some(Outgoing::new(bytes::Bytes::new(), true, context));
                 continue;
             }
             Poll::Pending => {
@@ -370,15 +370,17 @@ where
             Ok(mut data) => {
                 let last = body.is_end_stream();
                 let data = data.copy_to_bytes(data.remaining());
-                declared.send(data.len()).map_err(|lie| lied(lie, scope))?;
+                declared
+                    .send(data.len())
+                    .map_err(|lie| lied(lie, context))?;
                 if last {
-                    declared.end().map_err(|lie| lied(lie, scope))?;
+                    declared.end().map_err(|lie| lied(lie, context))?;
                 }
-                *outgoing = Some(Outgoing::new(data, last, scope));
+                *outgoing = Some(Outgoing::new(data, last, context));
             }
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
-                    declared.end().map_err(|lie| lied(lie, scope))?;
+                    declared.end().map_err(|lie| lied(lie, context))?;
                     stream.send_trailers(trailers)?;
                     return Poll::Ready(Ok(()));
                 }
@@ -387,7 +389,7 @@ where
     }
 }
 
-fn report_panic(panic: Box<dyn Any + Send>, scope: &Scope) {
-    scope.counters.handler_panics.add();
+fn report_panic(panic: Box<dyn Any + Send>, context: &ConnectionContext) {
+    context.counters.handler_panics.add();
     tracing::error!(panic = panic_message(&*panic), "a handler panicked");
 }

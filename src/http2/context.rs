@@ -1,43 +1,17 @@
-//! What requests share: those of a worker, and those of a connection.
+//! What the requests of one connection share.
 
 use std::{rc::Rc, sync::Arc};
 
-use super::{
-    flood::Tally, headers::ContentLength, in_flight::Pool, later::Later, respond::Respond,
-    send::SendBuffer,
-};
+use super::{flood_guard::FrameCredits, headers::ContentLength, send::SendBuffer};
 use crate::{
     config::{Http2Config, Limits},
     connection_info::ConnectionInfo,
     counters::Counters,
-    service::HttpService,
     time::Timer,
 };
 
-/// Answers the requests of all connections of a worker.
-pub(crate) struct Responder<S: HttpService> {
-    pub(super) service: S,
-    pub(super) pool: Rc<Pool<Respond<S>>>,
-    later: Rc<Later>,
-}
-
-impl<S: HttpService> Responder<S> {
-    pub(crate) fn new(service: S) -> Self {
-        Self {
-            service,
-            pool: Rc::new(Pool::new()),
-            later: Rc::default(),
-        }
-    }
-
-    /// What its connections make way for each other by, where somebody runs it.
-    pub(crate) fn later(&self) -> Rc<Later> {
-        Rc::clone(&self.later)
-    }
-}
-
 /// What the requests of a connection share.
-pub(crate) struct Scope {
+pub(crate) struct ConnectionContext {
     pub(super) info: Arc<ConnectionInfo>,
     pub(super) limits: Limits,
     pub(super) timer: Timer,
@@ -45,10 +19,10 @@ pub(crate) struct Scope {
     pub(super) max_body_size: Option<u64>,
     pub(crate) send_buffer: Rc<SendBuffer>,
     pub(super) content_length: ContentLength,
-    pub(super) tally: Tally,
+    pub(super) credits: FrameCredits,
 }
 
-impl Scope {
+impl ConnectionContext {
     pub(crate) fn new(
         info: ConnectionInfo,
         limits: &Limits,
@@ -64,7 +38,7 @@ impl Scope {
             max_body_size: config.max_request_body_size,
             send_buffer: Rc::new(SendBuffer::new(config.max_send_buffer_size)),
             content_length: ContentLength::default(),
-            tally: Tally::default(),
+            credits: FrameCredits::default(),
         }
     }
 }
