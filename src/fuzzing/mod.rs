@@ -12,7 +12,7 @@ pub use self::{
 
 use crate::{
     error::Error,
-    tls::client_hello::{ClientHello, ClientHelloReader},
+    tls::{client_hello::ClientHello, client_hello_reader::ClientHelloReader},
 };
 
 /// Cuts `bytes` into pieces of the sizes given, over and over; without sizes it is one piece.

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     TlsStream,
-    plain_http::{self, Opening},
+    protocol_sniff::{self, ProtocolSniff},
     wire::Replay,
 };
 use crate::{
@@ -22,7 +22,8 @@ use crate::{
     negotiated::Negotiated,
     scratch::Scratch,
     tls::{
-        client_hello::{ClientHello, ClientHelloReader},
+        client_hello::ClientHello,
+        client_hello_reader::ClientHelloReader,
         session::{TlsAcceptor, TlsSession},
     },
 };
@@ -38,7 +39,7 @@ pub(crate) struct Failed<IO> {
     pub(crate) error: Error,
     pub(crate) io: IO,
     /// What the client is still to be told.
-    pub(crate) last_words: Vec<u8>,
+    pub(crate) final_bytes: Vec<u8>,
 }
 
 /// Accepts a TLS session on a socket.
@@ -74,11 +75,11 @@ where
         session,
     } = match begin(&mut io, ahead, acceptor, missing).await {
         Ok(begun) => begun,
-        Err(Refused { error, last_words }) => {
+        Err(Refused { error, final_bytes }) => {
             return Err(Failed {
                 error,
                 io,
-                last_words,
+                final_bytes,
             });
         }
     };
@@ -88,7 +89,7 @@ where
         Err(error) => Err(Failed {
             error,
             io: stream.into_inner(),
-            last_words: Vec::new(),
+            final_bytes: Vec::new(),
         }),
     }
 }
@@ -104,7 +105,7 @@ struct Begun {
 /// Why there is no session, and what the client is told.
 struct Refused {
     error: Error,
-    last_words: Vec<u8>,
+    final_bytes: Vec<u8>,
 }
 
 impl From<Error> for Refused {
@@ -112,7 +113,7 @@ impl From<Error> for Refused {
         let alert = error.alert().map(|alert| alert.record().to_vec());
         Self {
             error,
-            last_words: alert.unwrap_or_default(),
+            final_bytes: alert.unwrap_or_default(),
         }
     }
 }
@@ -175,10 +176,10 @@ async fn read_client_hello<IO>(
 where
     IO: AsyncRead + Unpin,
 {
-    let (opening, opened) = read_opening(io, ahead, Opening::of).await?;
-    if opened == Opening::Request {
+    let (opening, opened) = read_opening(io, ahead, ProtocolSniff::of).await?;
+    if opened == ProtocolSniff::Request {
         return Err(Refused {
-            last_words: plain_http::wants_tls(&opening),
+            final_bytes: protocol_sniff::wants_tls(&opening),
             error: Error::new(Kind::PlainHttp, "the client speaks HTTP without TLS"),
         });
     }
@@ -199,10 +200,10 @@ async fn read_preface<IO>(io: &mut IO, ahead: Vec<u8>) -> Result<Vec<u8>, Refuse
 where
     IO: AsyncRead + Unpin,
 {
-    let (opening, opened) = read_opening(io, ahead, Opening::of_cleartext).await?;
-    if opened == Opening::Request {
+    let (opening, opened) = read_opening(io, ahead, ProtocolSniff::of_cleartext).await?;
+    if opened == ProtocolSniff::Request {
         return Err(Refused {
-            last_words: plain_http::wants_http2(&opening),
+            final_bytes: protocol_sniff::wants_http2(&opening),
             error: Error::new(Kind::PlainHttp, "the client speaks HTTP/1.x"),
         });
     }
@@ -213,15 +214,15 @@ where
 async fn read_opening<IO>(
     io: &mut IO,
     ahead: Vec<u8>,
-    judge: fn(&[u8]) -> Opening,
-) -> Result<(Vec<u8>, Opening), Error>
+    judge: fn(&[u8]) -> ProtocolSniff,
+) -> Result<(Vec<u8>, ProtocolSniff), Error>
 where
     IO: AsyncRead + Unpin,
 {
     let mut opening = ahead;
     loop {
         match judge(&opening) {
-            Opening::Undecided => read(io, &mut opening).await?,
+            ProtocolSniff::Undecided => read(io, &mut opening).await?,
             opened => return Ok((opening, opened)),
         }
     }

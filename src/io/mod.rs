@@ -1,9 +1,9 @@
 //! Makes a TLS session and a socket into what HTTP/2 wants: one byte stream to read and write.
 
 mod handshake;
-mod pace;
-mod plain_http;
+mod protocol_sniff;
 mod proxy_header;
+mod read_budget;
 mod stream;
 mod traffic;
 mod wire;

@@ -133,5 +133,4 @@ fn wrong(what: &str) -> Error {
 }
 
 #[cfg(test)]
-#[path = "proxy_header_tests.rs"]
 mod tests;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     handshake::send,
-    pace::Pace,
+    read_budget::ReadBudget,
     traffic::Traffic,
     wire::{Replay, SocketWire, Writes},
 };
@@ -49,7 +49,7 @@ pub struct TlsStream<IO> {
     ended: bool,
     /// The end came without close_notify.
     truncated: bool,
-    pace: Pace,
+    read_budget: ReadBudget,
     /// Whether answers to what was read wait for the caller's next flush.
     lazy_answers: bool,
     /// Whom that flush lets read on.
@@ -73,7 +73,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             closing: false,
             ended: false,
             truncated: false,
-            pace: Pace::new(),
+            read_budget: ReadBudget::new(),
             lazy_answers: false,
             reader: None,
             stall: None,
@@ -95,7 +95,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         let mut stream = match super::accept(io, acceptor, missing).await {
             Ok(accepted) => accepted.stream,
             Err(mut failed) => {
-                send(&mut failed.io, &failed.last_words).await;
+                send(&mut failed.io, &failed.final_bytes).await;
                 return Err(failed.error);
             }
         };
@@ -109,7 +109,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// and lets a connection that reads without end make pauses.
     pub(crate) fn set_timer(&mut self, timer: Timer, write_limit: Duration, min_rate: u32) {
         self.stall = Some(LeastRate::new(timer, write_limit, min_rate));
-        self.pace.set_timer(timer);
+        self.read_budget.set_timer(timer);
     }
 
     /// Counts its bytes there, those of the handshake too.
@@ -163,7 +163,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             io: &mut self.io,
             replay: &mut self.replay,
             cx: &mut *cx,
-            pace: &mut self.pace,
+            read_budget: &mut self.read_budget,
             writes: Writes::default(),
             received: 0,
         };

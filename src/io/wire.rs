@@ -8,7 +8,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::pace::Pace;
+use super::read_budget::ReadBudget;
 
 /// Bytes that were read ahead of the session, given to it before anything from the socket.
 #[derive(Default)]
@@ -45,7 +45,7 @@ pub(super) struct SocketWire<'a, 'cx, IO> {
     pub(super) io: &'a mut IO,
     pub(super) replay: &'a mut Replay,
     pub(super) cx: &'a mut Context<'cx>,
-    pub(super) pace: &'a mut Pace,
+    pub(super) read_budget: &'a mut ReadBudget,
     pub(super) writes: Writes,
     /// Bytes that came from the socket.
     pub(super) received: usize,
@@ -72,14 +72,14 @@ impl<IO: AsyncRead + Unpin> Read for SocketWire<'_, '_, IO> {
         if let Some(n) = self.replay.read(buf) {
             return Ok(n);
         }
-        if self.pace.poll_turn(self.cx).is_pending() {
+        if self.read_budget.poll_turn(self.cx).is_pending() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let mut buf = ReadBuf::new(buf);
         let poll = Pin::new(&mut *self.io).poll_read(self.cx, &mut buf);
         match poll {
-            Poll::Pending => self.pace.waits(),
-            Poll::Ready(_) => self.pace.took(buf.filled().len()),
+            Poll::Pending => self.read_budget.waits(),
+            Poll::Ready(_) => self.read_budget.took(buf.filled().len()),
         }
         would_block(poll)?;
         self.received += buf.filled().len();

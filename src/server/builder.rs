@@ -16,7 +16,7 @@ use super::{
     listener::{self, ListenerOptions},
     observer::Observer,
     runtime::Driver,
-    worker::{self, Plan, Stop, WorkerInfo, WorkerLimits},
+    worker::{self, Stop, WorkerConfig, WorkerInfo, WorkerLimits},
 };
 use crate::{
     alpn::AlpnMissing,
@@ -105,7 +105,7 @@ impl Builder {
         self
     }
 
-    /// Handshakes, up to the HTTP/2 preface, that each worker has under way at once. One more takes
+    /// HandshakeLimiter, up to the HTTP/2 preface, that each worker has under way at once. One more takes
     /// the place of the one that has been under way for longest, which is closed: who means to
     /// connect gets through, however many do not. Default [`MAX_HANDSHAKES`].
     pub fn max_handshakes(mut self, max_handshakes: NonZeroUsize) -> Self {
@@ -307,7 +307,7 @@ impl Server {
         let sockets = self.places.iter().flat_map(|(listeners, _)| listeners);
         let sockets = sockets.map(Arc::downgrade).collect();
         for (index, (listeners, cpu)) in self.places.into_iter().enumerate() {
-            let plan = Plan {
+            let plan = WorkerConfig {
                 index,
                 cpu,
                 driver: self.driver,

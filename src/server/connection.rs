@@ -20,7 +20,7 @@ use monoio::{net::TcpStream, time::timeout_at};
 
 use super::{
     current_acceptor::CurrentAcceptor,
-    handshakes::{Handshakes, Place},
+    handshake_limiter::{HandshakeLimiter, HandshakePermit},
     linger::linger,
     socket::Socket,
 };
@@ -143,7 +143,7 @@ pub(super) struct Setup<'a> {
     pub(super) acceptor: Acceptor<'a>,
     pub(super) options: &'a ConnectionOptions,
     pub(super) counters: &'a Arc<Counters>,
-    pub(super) handshakes: Option<&'a Handshakes>,
+    pub(super) handshakes: Option<&'a HandshakeLimiter>,
     pub(super) worker: usize,
 }
 
@@ -204,7 +204,7 @@ impl Setup<'_> {
         stream: &mut TlsStream<Socket>,
         info: ConnectionInfo,
         begun: Instant,
-        place: Option<Place<'_>>,
+        place: Option<HandshakePermit<'_>>,
         service: &WorkerService<S>,
         shutdown: impl Future<Output = ()> + Unpin,
     ) -> Result<Closed, Error> {
@@ -228,7 +228,7 @@ impl Setup<'_> {
         socket: Socket,
         peer: SocketAddr,
         begun: Instant,
-        place: Option<&Place<'_>>,
+        place: Option<&HandshakePermit<'_>>,
     ) -> Result<(Accepted<Socket>, &'static str, Option<SocketAddr>), Error> {
         let current;
         let acceptor = match self.acceptor {
@@ -251,9 +251,9 @@ impl Setup<'_> {
             Ok(Err(Failed {
                 error,
                 io,
-                last_words,
+                final_bytes,
             })) => {
-                linger(io, &last_words, self.options.limits.handshake).await;
+                linger(io, &final_bytes, self.options.limits.handshake).await;
                 error
             }
             Err(error) => error,
@@ -296,7 +296,7 @@ impl Setup<'_> {
                     return Err(Failed {
                         error,
                         io: socket,
-                        last_words: Vec::new(),
+                        final_bytes: Vec::new(),
                     });
                 }
             };
@@ -311,7 +311,7 @@ impl Setup<'_> {
         &self,
         what: &'a str,
         begun: Instant,
-        place: Option<&'a Place<'_>>,
+        place: Option<&'a HandshakePermit<'_>>,
         future: impl Future<Output = T> + 'a,
     ) -> impl Future<Output = Result<T, Error>> + Unpin + 'a {
         let limit = self.options.limits.handshake;

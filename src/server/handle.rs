@@ -125,7 +125,7 @@ impl Handle {
     /// ([`listeners`](Self::listeners)): connections that the kernel has not handed out yet are left to
     /// them. Where nobody has the sockets these are reset.
     pub fn hand_over(&self, deadline: Duration) {
-        self.stop.hand_over.store(true, Ordering::Relaxed);
+        self.stop.skip_accept_backlog.store(true, Ordering::Relaxed);
         self.shutdown(deadline);
     }
 

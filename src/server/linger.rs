@@ -26,9 +26,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Says what is left to say, ends the sending side and reads what the peer is still sending, for
 /// `limit` at most: to close a socket with unread bytes makes the kernel send a reset, which overtakes
 /// what was sent before.
-pub(super) async fn linger(mut socket: Socket, last_words: &[u8], limit: Duration) {
+pub(super) async fn linger(mut socket: Socket, final_bytes: &[u8], limit: Duration) {
     let drain = async {
-        socket.send_last(last_words).await;
+        socket.send_last(final_bytes).await;
         if poll_fn(|cx| Pin::new(&mut socket).poll_shutdown(cx))
             .await
             .is_err()

@@ -1,15 +1,15 @@
 //! The server: one thread per core, each with its own runtime, listeners and connections.
 
-mod accept;
+mod accept_loop;
 mod builder;
-mod burst;
 mod connection;
 mod current_acceptor;
 mod handle;
-mod handshakes;
-mod latch;
+mod handshake_limiter;
 mod linger;
 mod listener;
+mod local_shutdown;
+mod log_rate_limiter;
 mod observer;
 mod runtime;
 mod socket;

@@ -60,7 +60,7 @@ impl Observer {
     /// Whether that was by [`Handle::hand_over`](crate::Handle::hand_over): another server has taken
     /// over.
     pub fn is_handed_over(&self) -> bool {
-        self.stop.hand_over.load(Ordering::Relaxed)
+        self.stop.skip_accept_backlog.load(Ordering::Relaxed)
     }
 }
 

@@ -24,12 +24,12 @@ use monoio::{net::TcpStream, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    accept::Listener,
-    burst::Burst,
+    accept_loop::AcceptLoop,
     connection::{Acceptor, ConnectionOptions, Setup, TIMER},
     current_acceptor::CurrentAcceptor,
-    handshakes::Handshakes,
-    latch::Latch,
+    handshake_limiter::HandshakeLimiter,
+    local_shutdown::LocalShutdown,
+    log_rate_limiter::LogRateLimiter,
     runtime::{ActiveDriver, Driver, Runtime},
 };
 use crate::{
@@ -52,7 +52,7 @@ pub struct WorkerInfo {
 }
 
 /// What a worker thread starts with.
-pub(super) struct Plan {
+pub(super) struct WorkerConfig {
     pub(super) index: usize,
     pub(super) cpu: Option<usize>,
     pub(super) driver: Driver,
@@ -79,7 +79,7 @@ pub(super) struct Stop {
     /// Drop what is left.
     pub(super) abort: CancellationToken,
     /// Set before `drain`: what waits to be accepted by then is somebody else's.
-    pub(super) hand_over: Arc<AtomicBool>,
+    pub(super) skip_accept_backlog: Arc<AtomicBool>,
 }
 
 impl Stop {
@@ -88,7 +88,7 @@ impl Stop {
         Self {
             drain: self.drain.child_token(),
             abort: self.abort.child_token(),
-            hand_over: Arc::clone(&self.hand_over),
+            skip_accept_backlog: Arc::clone(&self.skip_accept_backlog),
         }
     }
 }
@@ -96,7 +96,7 @@ impl Stop {
 /// The body of a worker's thread. Tells through `started` when it is ready to accept, or why it
 /// will never be; returns when all its connections have ended.
 pub(super) fn run<S: HttpService>(
-    plan: Plan,
+    plan: WorkerConfig,
     factory: &dyn Fn(WorkerInfo) -> S,
     started: &mpsc::Sender<Result<WorkerInfo, Error>>,
 ) {
@@ -119,13 +119,13 @@ pub(super) fn run<S: HttpService>(
         };
         let _ = started.send(Ok(info));
         Worker {
-            handshakes: Handshakes::new(plan.limits.handshakes),
-            refused: Burst::default(),
+            handshakes: HandshakeLimiter::new(plan.limits.handshakes),
+            refused: LogRateLimiter::default(),
             plan,
             service: WorkerService::new(service),
-            live: Live::default(),
-            drain: Latch::default(),
-            abort: Latch::default(),
+            live: TaskTracker::default(),
+            drain: LocalShutdown::default(),
+            abort: LocalShutdown::default(),
             over: Rc::default(),
         }
         .serve(listeners)
@@ -133,12 +133,12 @@ pub(super) fn run<S: HttpService>(
     });
 }
 
-type Ready<S> = (Runtime, S, WorkerInfo);
+type StartedWorker<S> = (Runtime, S, WorkerInfo);
 
 fn start<S: HttpService>(
-    plan: &mut Plan,
+    plan: &mut WorkerConfig,
     factory: &dyn Fn(WorkerInfo) -> S,
-) -> Result<Ready<S>, Error> {
+) -> Result<StartedWorker<S>, Error> {
     if let Some(cpu) = plan.cpu
         && !core_affinity::set_for_current(core_affinity::CoreId { id: cpu })
     {
@@ -166,29 +166,29 @@ fn start<S: HttpService>(
     Ok((runtime, service, info))
 }
 
-fn adopt(listeners: Vec<Arc<TcpListener>>) -> Result<Vec<Listener>, Error> {
+fn adopt(listeners: Vec<Arc<TcpListener>>) -> Result<Vec<AcceptLoop>, Error> {
     listeners
         .into_iter()
-        .map(Listener::new)
+        .map(AcceptLoop::new)
         .collect::<std::io::Result<_>>()
         .map_err(|error| Error::new(Kind::Worker, "a listener cannot be used").with(error))
 }
 
 struct Worker<S: HttpService> {
-    plan: Plan,
+    plan: WorkerConfig,
     service: WorkerService<S>,
-    live: Live,
+    live: TaskTracker,
     /// `plan.stop`, as its connections are told of it.
-    drain: Latch,
-    abort: Latch,
+    drain: LocalShutdown,
+    abort: LocalShutdown,
     /// All connections have ended.
-    over: Rc<Latch>,
-    handshakes: Handshakes,
-    refused: Burst,
+    over: Rc<LocalShutdown>,
+    handshakes: HandshakeLimiter,
+    refused: LogRateLimiter,
 }
 
 impl<S: HttpService> Worker<S> {
-    async fn serve(self, listeners: Vec<Listener>) {
+    async fn serve(self, listeners: Vec<AcceptLoop>) {
         let this = Rc::new(self);
         let (yields, drain, abort) = (
             this.service.yield_queue(),
@@ -226,7 +226,7 @@ impl<S: HttpService> Worker<S> {
                 "connections were cut off: they had not ended by the shutdown deadline"
             );
         }
-        let Plan {
+        let WorkerConfig {
             index, counters, ..
         } = &this.plan;
         tracing::info!(worker = index, counters = ?counters.read(), "worker ended");
@@ -241,13 +241,13 @@ impl<S: HttpService> Worker<S> {
         })
     }
 
-    async fn listen(self: Rc<Self>, listener: Listener) {
+    async fn listen(self: Rc<Self>, listener: AcceptLoop) {
         let stop = &self.plan.stop;
         let counters = &self.plan.counters;
         let connection = |stream, peer| self.accepted(stream, peer);
         let drain = stop.drain.cancelled();
         listener.accept_until(drain, counters, connection).await;
-        if !stop.hand_over.load(Ordering::Relaxed) {
+        if !stop.skip_accept_backlog.load(Ordering::Relaxed) {
             listener.accept_rest(counters, connection);
         }
     }
@@ -310,14 +310,14 @@ impl<S: HttpService> Worker<S> {
 
 /// The connections of a worker that are open.
 #[derive(Default)]
-struct Live {
+struct TaskTracker {
     count: Cell<usize>,
     /// Of those that have ended.
     cut_off: Cell<usize>,
     waiting: RefCell<Option<Waker>>,
 }
 
-impl Live {
+impl TaskTracker {
     fn opened(&self) {
         self.count.set(self.count.get() + 1);
     }

@@ -43,7 +43,7 @@ impl Family {
 
 /// Whether a client can use a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fit {
+pub(super) enum KeyCompatibility {
     No,
     /// Under one version of TLS that it offers, and not under the other.
     OneVersion,
@@ -63,9 +63,9 @@ impl KeyKind {
     /// Whether the client can verify what this key signs. Which version of TLS is going to be
     /// spoken is the backend's to say; what is best under all that the client offers is the same
     /// for every backend.
-    pub(super) fn fits(self, client: &ClientHello) -> Fit {
+    pub(super) fn fits(self, client: &ClientHello) -> KeyCompatibility {
         if self == Self::Other {
-            return Fit::Yes;
+            return KeyCompatibility::Yes;
         }
         let offered = &client.supported_versions;
         let tls_1_3 = offered.contains(&TlsVersion::TLS_1_3);
@@ -74,11 +74,11 @@ impl KeyKind {
             !tls_1_3 || self.fits_tls_1_3(client),
             !tls_1_2 || self.fits_tls_1_2(client),
         ) {
-            (true, true) => Fit::Yes,
-            (false, false) => Fit::No,
+            (true, true) => KeyCompatibility::Yes,
+            (false, false) => KeyCompatibility::No,
             // A version that is not offered fits only in so far as the other one does.
-            _ if tls_1_3 && tls_1_2 => Fit::OneVersion,
-            _ => Fit::No,
+            _ if tls_1_3 && tls_1_2 => KeyCompatibility::OneVersion,
+            _ => KeyCompatibility::No,
         }
     }
 
@@ -170,25 +170,55 @@ mod tests {
         const ONLY_1_2: &[TlsVersion] = &[];
         let all = &[AES_1_3, ECDSA, RSA][..];
         for (key, versions, suites, schemes, fit) in [
-            (EcdsaP256, BOTH, all, &[0x0403, 0x0804][..], Fit::Yes),
-            (EcdsaP256, ONLY_1_3, &[AES_1_3], &[0x0403], Fit::Yes),
-            (EcdsaP256, ONLY_1_2, &[CHACHA_ECDSA], &[0x0403], Fit::Yes),
-            (EcdsaP384, BOTH, all, &[0x0403, 0x0804], Fit::No),
-            (EcdsaP256, BOTH, &[AES_1_3, RSA], &[0x0403], Fit::OneVersion),
-            (EcdsaP256, ONLY_1_2, &[RSA], &[0x0403], Fit::No),
-            (EcdsaP256, ONLY_1_2, all, &[0x0401], Fit::No),
-            (EcdsaP256, ONLY_1_2, all, &[], Fit::Yes),
-            (EcdsaP256, ONLY_1_3, all, &[], Fit::No),
-            (Rsa, BOTH, all, &[0x0401, 0x0804], Fit::Yes),
-            (Rsa, BOTH, all, &[0x0401], Fit::OneVersion),
-            (Rsa, ONLY_1_3, all, &[0x0401], Fit::No),
-            (Rsa, ONLY_1_2, all, &[0x0401], Fit::Yes),
-            (Rsa, ONLY_1_2, &[ECDSA], &[0x0401], Fit::No),
-            (RsaPss, BOTH, all, &[0x0804], Fit::No),
-            (RsaPss, BOTH, all, &[0x0809], Fit::Yes),
-            (Ed25519, BOTH, all, &[0x0807], Fit::Yes),
-            (Ed25519, BOTH, all, &[0x0403], Fit::No),
-            (Other, BOTH, all, &[], Fit::Yes),
+            (
+                EcdsaP256,
+                BOTH,
+                all,
+                &[0x0403, 0x0804][..],
+                KeyCompatibility::Yes,
+            ),
+            (
+                EcdsaP256,
+                ONLY_1_3,
+                &[AES_1_3],
+                &[0x0403],
+                KeyCompatibility::Yes,
+            ),
+            (
+                EcdsaP256,
+                ONLY_1_2,
+                &[CHACHA_ECDSA],
+                &[0x0403],
+                KeyCompatibility::Yes,
+            ),
+            (
+                EcdsaP384,
+                BOTH,
+                all,
+                &[0x0403, 0x0804],
+                KeyCompatibility::No,
+            ),
+            (
+                EcdsaP256,
+                BOTH,
+                &[AES_1_3, RSA],
+                &[0x0403],
+                KeyCompatibility::OneVersion,
+            ),
+            (EcdsaP256, ONLY_1_2, &[RSA], &[0x0403], KeyCompatibility::No),
+            (EcdsaP256, ONLY_1_2, all, &[0x0401], KeyCompatibility::No),
+            (EcdsaP256, ONLY_1_2, all, &[], KeyCompatibility::Yes),
+            (EcdsaP256, ONLY_1_3, all, &[], KeyCompatibility::No),
+            (Rsa, BOTH, all, &[0x0401, 0x0804], KeyCompatibility::Yes),
+            (Rsa, BOTH, all, &[0x0401], KeyCompatibility::OneVersion),
+            (Rsa, ONLY_1_3, all, &[0x0401], KeyCompatibility::No),
+            (Rsa, ONLY_1_2, all, &[0x0401], KeyCompatibility::Yes),
+            (Rsa, ONLY_1_2, &[ECDSA], &[0x0401], KeyCompatibility::No),
+            (RsaPss, BOTH, all, &[0x0804], KeyCompatibility::No),
+            (RsaPss, BOTH, all, &[0x0809], KeyCompatibility::Yes),
+            (Ed25519, BOTH, all, &[0x0807], KeyCompatibility::Yes),
+            (Ed25519, BOTH, all, &[0x0403], KeyCompatibility::No),
+            (Other, BOTH, all, &[], KeyCompatibility::Yes),
         ] {
             let hello = client(versions, suites, schemes);
             assert_eq!(key.fits(&hello), fit, "{key:?} {hello:?}");
@@ -199,12 +229,12 @@ mod tests {
     fn under_tls_1_2_the_curve_of_the_key_has_to_be_known() {
         let mut hello = client(&[], &[ECDSA], &[0x0403]);
         hello.supported_groups = vec![29, 24];
-        assert_eq!(KeyKind::EcdsaP256.fits(&hello), Fit::No);
+        assert_eq!(KeyKind::EcdsaP256.fits(&hello), KeyCompatibility::No);
         hello.supported_groups.push(23);
-        assert_eq!(KeyKind::EcdsaP256.fits(&hello), Fit::Yes);
+        assert_eq!(KeyKind::EcdsaP256.fits(&hello), KeyCompatibility::Yes);
         // Under TLS 1.3 they are those of the key exchange alone.
         let mut hello = client(&[TlsVersion::TLS_1_3], &[AES_1_3], &[0x0403]);
         hello.supported_groups = vec![29];
-        assert_eq!(KeyKind::EcdsaP256.fits(&hello), Fit::Yes);
+        assert_eq!(KeyKind::EcdsaP256.fits(&hello), KeyCompatibility::Yes);
     }
 }

@@ -7,12 +7,13 @@ mod certificate;
 mod cleartext;
 mod client_auth;
 pub(crate) mod client_hello;
+pub(crate) mod client_hello_reader;
 mod dns_name;
 mod identity;
 mod key_kind;
 mod server_name_acceptor;
 pub(crate) mod session;
-mod ticket_keys;
+mod tickets;
 
 cfg_if::cfg_if! {
     if #[cfg(any(feature = "rustls", feature = "native-tls"))] {
@@ -24,22 +25,7 @@ cfg_if::cfg_if! {
     if #[cfg(feature = "rustls")] {
         mod client_verifier;
         mod rustls;
-        mod session_age;
         pub use self::rustls::RustlsAcceptor;
-    }
-}
-
-// What seals tickets: the crate that the provider of `RustlsAcceptor::new` stands on.
-cfg_if::cfg_if! {
-    if #[cfg(feature = "aws-lc-rs")] {
-        mod tickets;
-        use ::aws_lc_rs::{aead, digest, hkdf, rand};
-    } else if #[cfg(feature = "ring")] {
-        mod tickets;
-        use ::ring::{aead, digest, hkdf, rand};
-    } else if #[cfg(feature = "rustls")] {
-        #[path = "no_tickets.rs"]
-        mod tickets;
     }
 }
 
@@ -68,7 +54,7 @@ pub use self::{
     identity::Identity,
     server_name_acceptor::{ServerNameAcceptor, UnknownName},
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
-    ticket_keys::TicketKeys,
+    tickets::TicketKeys,
 };
 pub use crate::{
     alert::AlertDescription,

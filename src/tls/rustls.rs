@@ -21,8 +21,7 @@ use super::{
     identity::Source,
     incoming::Incoming,
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire},
-    session_age::{SessionAge, SessionCache},
-    tickets,
+    tickets::{self, SessionAge, SessionCache},
 };
 use crate::{
     alpn::ProtocolName,

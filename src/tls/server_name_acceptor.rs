@@ -7,7 +7,7 @@ use super::{
     client_hello::ClientHello,
     dns_name::{DnsName, MAX_NAME, normal},
     identity::Identity,
-    key_kind::{Fit, KeyKind},
+    key_kind::{KeyCompatibility, KeyKind},
     session::{TlsAcceptor, TlsSession},
 };
 use crate::{alert::AlertDescription, alpn::ProtocolName, error::Error};
@@ -165,14 +165,14 @@ impl ServerNameAcceptor {
     fn choose(&self, client: Option<&ClientHello>) -> Result<&Served, Error> {
         let asked = client.and_then(|client| client.server_name.as_deref());
         let (exact, wildcards) = self.candidates(asked)?;
-        let mut best: Option<(Fit, &Served)> = None;
+        let mut best: Option<(KeyCompatibility, &Served)> = None;
         for &index in exact.iter().chain(wildcards) {
             let served = &self.served[index];
-            let fit = client.map_or(Fit::Yes, |client| served.key.fits(client));
+            let fit = client.map_or(KeyCompatibility::Yes, |client| served.key.fits(client));
             if best.is_none_or(|(so_far, _)| fit > so_far) {
                 best = Some((fit, served));
             }
-            if fit == Fit::Yes {
+            if fit == KeyCompatibility::Yes {
                 break;
             }
         }

@@ -40,25 +40,14 @@ const LAYERS: &[Layer] = &[
         crates: &["rustls"],
     },
     Layer {
-        path: "tls/session_age.rs",
-        modules: &["tls::*"],
-        crates: &["rustls"],
-    },
-    Layer {
-        path: "tls/tickets.rs",
-        modules: &["tls::*"],
-        crates: &["rustls"],
-    },
-    Layer {
-        path: "tls/no_tickets.rs",
-        modules: &["tls::*"],
-        crates: &["rustls"],
-    },
-    // The provider that seals tickets is chosen there.
-    Layer {
-        path: "tls/mod.rs",
+        path: "tls/tickets/mod.rs",
         modules: &["tls::*"],
         crates: &["aws_lc_rs", "ring"],
+    },
+    Layer {
+        path: "tls/tickets/",
+        modules: &["tls::*"],
+        crates: &["rustls"],
     },
     Layer {
         path: "tls/native_tls.rs",
@@ -77,7 +66,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         path: "io/",
-        modules: &["io::*", "tls::session", "tls::client_hello"],
+        modules: &["io::*", "tls::session", "tls::client_hello*"],
         crates: &["ppp", "tokio"],
     },
     Layer {

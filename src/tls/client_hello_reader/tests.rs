@@ -11,7 +11,11 @@ use openssl::ssl::{SslConnector, SslMethod};
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::fuzzing::{client_hello, pieces};
+use crate::{
+    alpn::ProtocolName,
+    fuzzing::{client_hello, pieces},
+    negotiated::{CipherSuite, TlsVersion},
+};
 
 type Answer = Result<Option<ClientHello>, Error>;
 

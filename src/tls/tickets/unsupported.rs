@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use ::rustls::server::ProducesTickets;
 
-use super::ticket_keys::TicketKeys;
+use super::keys::TicketKeys;
 use crate::error::Error;
 
-pub(super) fn ticketer(
+pub(in crate::tls) fn ticketer(
     _keys: &TicketKeys,
     _policy: &[u8],
 ) -> Result<Arc<dyn ProducesTickets>, Error> {

@@ -7,41 +7,41 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::burst::Burst;
+use super::log_rate_limiter::LogRateLimiter;
 use crate::counters::Counters;
 
 /// Bounds how many there are by giving up the oldest one.
 ///
 /// To refuse the newest would hand the worker to whoever begins handshakes and lets them lie. Those
 /// that mean it are done in a few round trips, and old ones are mostly of the other kind.
-pub(super) struct Handshakes {
+pub(super) struct HandshakeLimiter {
     limit: NonZeroUsize,
     next: Cell<u64>,
     under_way: RefCell<BTreeMap<u64, Option<Waker>>>,
-    displaced: Burst,
+    displaced: LogRateLimiter,
     /// Connections of proxies without a PROXY header.
-    pub(super) unnamed: Burst,
+    pub(super) unnamed: LogRateLimiter,
 }
 
 /// A place among them, given back when it is dropped.
-pub(super) struct Place<'a> {
-    handshakes: &'a Handshakes,
+pub(super) struct HandshakePermit<'a> {
+    handshakes: &'a HandshakeLimiter,
     number: u64,
 }
 
-impl Handshakes {
+impl HandshakeLimiter {
     pub(super) fn new(limit: NonZeroUsize) -> Self {
         Self {
             limit,
             next: Cell::new(0),
             under_way: RefCell::default(),
-            displaced: Burst::default(),
-            unnamed: Burst::default(),
+            displaced: LogRateLimiter::default(),
+            unnamed: LogRateLimiter::default(),
         }
     }
 
     /// Takes a place, the oldest one's if there is none left.
-    pub(super) fn begin(&self, counters: &Counters) -> Place<'_> {
+    pub(super) fn begin(&self, counters: &Counters) -> HandshakePermit<'_> {
         let number = self.next.get();
         self.next.set(number + 1);
         let mut under_way = self.under_way.borrow_mut();
@@ -62,14 +62,14 @@ impl Handshakes {
                 waker.wake();
             }
         }
-        Place {
+        HandshakePermit {
             handshakes: self,
             number,
         }
     }
 }
 
-impl Place<'_> {
+impl HandshakePermit<'_> {
     /// Ready when another one has the place.
     pub(super) fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut under_way = self.handshakes.under_way.borrow_mut();
@@ -83,7 +83,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for HandshakePermit<'_> {
     fn drop(&mut self) {
         self.handshakes.under_way.borrow_mut().remove(&self.number);
     }
@@ -96,11 +96,11 @@ mod tests {
     #[test]
     fn the_oldest_gives_way_and_places_come_back() {
         let counters = Counters::default();
-        let taken = |place: &Place<'_>| {
+        let taken = |place: &HandshakePermit<'_>| {
             let waker = Waker::noop();
             place.poll_taken(&mut Context::from_waker(waker)).is_ready()
         };
-        let two = Handshakes::new(NonZeroUsize::MIN.saturating_add(1));
+        let two = HandshakeLimiter::new(NonZeroUsize::MIN.saturating_add(1));
         let first = two.begin(&counters);
         let second = two.begin(&counters);
         assert!(!taken(&first));

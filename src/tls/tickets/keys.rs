@@ -7,8 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::identity::read;
-use crate::error::Error;
+use crate::{error::Error, tls::identity::read};
 
 /// What session tickets are sealed with (RFC 8446 section 4.6.1, RFC 5077 section 4), and how long
 /// a session may be resumed.
@@ -45,7 +44,7 @@ use crate::error::Error;
 #[derive(Clone)]
 pub struct TicketKeys {
     source: Source,
-    pub(super) lifetime: Duration,
+    pub(in crate::tls) lifetime: Duration,
 }
 
 /// One key, 256 bits.

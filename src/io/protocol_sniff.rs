@@ -3,7 +3,7 @@
 
 /// What a connection begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Opening {
+pub(super) enum ProtocolSniff {
     /// Too little has come to tell.
     Undecided,
     /// A request line: a method and a space (RFC 9112 section 3). Also HTTP/2's own `PRI `, which
@@ -15,7 +15,7 @@ pub(super) enum Opening {
 /// The longest method, bytes: the longest registered one, UPDATEREDIRECTREF, has 17.
 const LONGEST_METHOD: usize = 20;
 
-impl Opening {
+impl ProtocolSniff {
     pub(super) fn of(bytes: &[u8]) -> Self {
         let method = bytes.iter().take_while(|byte| byte.is_ascii_uppercase());
         match (method.count(), bytes) {
@@ -80,24 +80,33 @@ mod tests {
     #[test]
     fn methods_are_told_from_what_is_none() {
         for (bytes, opening) in [
-            (&b""[..], Opening::Undecided),
-            (b"G", Opening::Undecided),
-            (b"GET", Opening::Undecided),
-            (b"GET ", Opening::Request),
-            (b"PRI * HTTP/2.0\r\n", Opening::Request),
-            (b"UPDATEREDIRECTREF / HTTP/1.1", Opening::Request),
-            (b"GETGETGETGETGETGETGET", Opening::Other),
-            (b"get / HTTP/1.1", Opening::Other),
-            (b"SSH-2.0-OpenSSH", Opening::Other),
-            (b" GET", Opening::Other),
-            (&[22, 3, 1], Opening::Other),
-            (&[0], Opening::Other),
+            (&b""[..], ProtocolSniff::Undecided),
+            (b"G", ProtocolSniff::Undecided),
+            (b"GET", ProtocolSniff::Undecided),
+            (b"GET ", ProtocolSniff::Request),
+            (b"PRI * HTTP/2.0\r\n", ProtocolSniff::Request),
+            (b"UPDATEREDIRECTREF / HTTP/1.1", ProtocolSniff::Request),
+            (b"GETGETGETGETGETGETGET", ProtocolSniff::Other),
+            (b"get / HTTP/1.1", ProtocolSniff::Other),
+            (b"SSH-2.0-OpenSSH", ProtocolSniff::Other),
+            (b" GET", ProtocolSniff::Other),
+            (&[22, 3, 1], ProtocolSniff::Other),
+            (&[0], ProtocolSniff::Other),
         ] {
-            assert_eq!(Opening::of(bytes), opening, "{bytes:?}");
+            assert_eq!(ProtocolSniff::of(bytes), opening, "{bytes:?}");
         }
-        assert_eq!(Opening::of_cleartext(b"PRI * HTTP/2.0"), Opening::Other);
-        assert_eq!(Opening::of_cleartext(b"PRI"), Opening::Undecided);
-        assert_eq!(Opening::of_cleartext(b"PROPFIND /"), Opening::Request);
+        assert_eq!(
+            ProtocolSniff::of_cleartext(b"PRI * HTTP/2.0"),
+            ProtocolSniff::Other
+        );
+        assert_eq!(
+            ProtocolSniff::of_cleartext(b"PRI"),
+            ProtocolSniff::Undecided
+        );
+        assert_eq!(
+            ProtocolSniff::of_cleartext(b"PROPFIND /"),
+            ProtocolSniff::Request
+        );
     }
 
     #[test]

@@ -19,14 +19,14 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// A peer that sends as fast as it is read would otherwise keep its worker for good: nothing below
 /// ever says that there is no more.
-pub(super) struct Pace {
+pub(super) struct ReadBudget {
     left: usize,
     turns: u32,
     timer: Option<Timer>,
     pause: Option<Sleep>,
 }
 
-impl Pace {
+impl ReadBudget {
     pub(super) fn new() -> Self {
         Self {
             left: TURN,

@@ -11,15 +11,15 @@ use super::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     digest,
     hkdf::{HKDF_SHA256, KeyType, Salt},
+    keys::{KeysNow, TicketKey, TicketKeys},
     rand::{SecureRandom, SystemRandom},
     session_age,
-    ticket_keys::{KeysNow, TicketKey, TicketKeys},
 };
 use crate::error::Error;
 
 /// Seals tickets with these keys. `policy` is whatever else has to be the same where they are
 /// opened: a ticket of another policy is one of an unknown key.
-pub(super) fn ticketer(
+pub(in crate::tls) fn ticketer(
     keys: &TicketKeys,
     policy: &[u8],
 ) -> Result<Arc<dyn ProducesTickets>, Error> {
@@ -204,7 +204,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::tls::session_age::SessionAge;
+    use crate::tls::tickets::session_age::SessionAge;
 
     const A: TicketKey = *b"an example of 32 bytes, random: ";
     const B: TicketKey = *b"another one of which that holds:";

@@ -12,7 +12,7 @@ use std::{
 use futures_util::future::{Either, select};
 use socket2::SockRef;
 
-use super::{burst::Burst, listener::EMFILE};
+use super::{listener::EMFILE, log_rate_limiter::LogRateLimiter};
 use crate::counters::Counters;
 
 /// How long to wait when accepting fails for want of something that others have to give back.
@@ -30,12 +30,12 @@ const QUEUE: usize = 65_535;
 /// dropped could take with it a connection that the kernel had accepted already. And whether a
 /// socket blocks is shared by all who have it open, so a listener that comes from elsewhere must
 /// not depend on the driver of this worker.
-pub(super) struct Listener {
+pub(super) struct AcceptLoop {
     socket: Arc<TcpListener>,
     readiness: monoio::net::TcpListener,
 }
 
-impl Listener {
+impl AcceptLoop {
     /// Has to be called within the runtime that is to wait.
     pub(super) fn new(socket: Arc<TcpListener>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
@@ -52,7 +52,7 @@ impl Listener {
         mut connection: impl FnMut(TcpStream, SocketAddr),
     ) {
         let mut stop = pin!(stop);
-        let failing = Burst::default();
+        let failing = LogRateLimiter::default();
         loop {
             let ready = pin!(self.readiness.readable(false));
             let Either::Right((ready, _)) = select(stop.as_mut(), ready).await else {

@@ -12,12 +12,12 @@ use slab::Slab;
 /// Set once, by the thread that waits for it. A token that other threads may cancel has a lock that
 /// is taken each time it is asked, and every connection asks with every turn.
 #[derive(Default)]
-pub(super) struct Latch {
+pub(super) struct LocalShutdown {
     set: Cell<bool>,
     waiting: RefCell<Slab<Waker>>,
 }
 
-impl Latch {
+impl LocalShutdown {
     pub(super) fn set(&self) {
         self.set.set(true);
         for (_, waker) in &*self.waiting.borrow() {
@@ -35,7 +35,7 @@ impl Latch {
 
 /// Ready when the latch is set.
 pub(super) struct Wait<'a> {
-    latch: &'a Latch,
+    latch: &'a LocalShutdown,
     /// Nobody else takes it out.
     place: Option<usize>,
 }
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn whoever_waits_is_woken_and_nobody_else() {
-        let latch = Latch::default();
+        let latch = LocalShutdown::default();
         let [gone, moved, waits] = [(); 3].map(|()| Arc::<Count>::default());
         let waker = |count: &Arc<Count>| Waker::from(Arc::clone(count));
         {

@@ -10,12 +10,12 @@ use std::{
 const SILENCE: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
-pub(super) struct Burst {
+pub(super) struct LogRateLimiter {
     told: Cell<Option<Instant>>,
     untold: Cell<u64>,
 }
 
-impl Burst {
+impl LogRateLimiter {
     /// It has happened: how many times since that was last told, if it is time to tell.
     pub(super) fn happened(&self) -> Option<u64> {
         self.happened_at(Instant::now())
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_told_once() {
-        let burst = Burst::default();
+        let burst = LogRateLimiter::default();
         let begun = Instant::now();
         assert_eq!(burst.happened_at(begun), Some(1));
         for _ in 0..1_000 {

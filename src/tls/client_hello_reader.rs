@@ -1,0 +1,119 @@
+//! Collects the ClientHello from the bytes that a connection begins with.
+
+use tls_parser::parse_tls_record_header;
+
+use super::{
+    client_hello::{ClientHello, parse},
+    session::MAX_PLAINTEXT,
+};
+use crate::{alert::AlertDescription, error::Error};
+
+/// The largest ClientHello read, bytes: OpenSSL's own limit, so that every backend has the same.
+/// Browsers send 1 to 2 KiB.
+const MAX_CLIENT_HELLO: usize = 16 * 1024;
+
+const HANDSHAKE: u8 = 22;
+const CLIENT_HELLO: u8 = 1;
+const RECORD_HEADER: usize = 5;
+const HANDSHAKE_HEADER: usize = 4;
+
+/// Collects the ClientHello from the pieces it arrives in, over as many records as it comes in.
+#[derive(Default)]
+pub(crate) struct ClientHelloReader {
+    /// All that was read, to be replayed to the session.
+    received: Vec<u8>,
+    /// How much of `received` are records already taken into `message`.
+    taken: usize,
+    /// The handshake message without the record headers.
+    message: Vec<u8>,
+}
+
+impl ClientHelloReader {
+    /// Takes the next piece; the ClientHello once it is complete, else `None`. The error says
+    /// which alert to send.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Option<ClientHello>, Error> {
+        self.received.extend_from_slice(bytes);
+        loop {
+            match self.needed()? {
+                Some(needed) if self.message.len() >= needed => {
+                    return match parse(&self.message[HANDSHAKE_HEADER..needed]) {
+                        Some(hello) => Ok(Some(hello)),
+                        None => Err(decode_error("the ClientHello cannot be read")),
+                    };
+                }
+                _ => {}
+            }
+            if !self.take_record()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Everything that was pushed, in order.
+    pub(crate) fn into_received(self) -> Vec<u8> {
+        self.received
+    }
+
+    /// How long the handshake message is with its header, once that is known.
+    fn needed(&self) -> Result<Option<usize>, Error> {
+        let Some(&[kind, a, b, c]) = self.message.first_chunk() else {
+            return Ok(None);
+        };
+        if kind != CLIENT_HELLO {
+            return Err(unexpected(format!(
+                "handshake message {kind} where a ClientHello belongs"
+            )));
+        }
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        if length > MAX_CLIENT_HELLO {
+            return Err(decode_error(&format!(
+                "a ClientHello of {length} bytes, more than {MAX_CLIENT_HELLO}"
+            )));
+        }
+        Ok(Some(HANDSHAKE_HEADER + length))
+    }
+
+    /// Moves one complete record from `received` to `message`; false when there is none.
+    fn take_record(&mut self) -> Result<bool, Error> {
+        let rest = &self.received[self.taken..];
+        if let Some(&first) = rest.first()
+            && first != HANDSHAKE
+        {
+            return Err(unexpected(match first {
+                20..=24 => format!("a TLS record of type {first} where a ClientHello belongs"),
+                _ => "the client does not speak TLS".into(),
+            }));
+        }
+        let Ok((body, header)) = parse_tls_record_header(rest) else {
+            return Ok(false);
+        };
+        let length = usize::from(header.len);
+        if header.version.0 >> 8 != 3 {
+            return Err(unexpected("the client does not speak TLS".into()));
+        }
+        if length == 0 {
+            return Err(decode_error("an empty handshake record"));
+        }
+        if length > MAX_PLAINTEXT {
+            let message = format!("a handshake record of {length} bytes");
+            return Err(Error::refused(AlertDescription::RecordOverflow, message));
+        }
+        let Some(fragment) = body.get(..length) else {
+            return Ok(false);
+        };
+        self.message.extend_from_slice(fragment);
+        self.taken += RECORD_HEADER + length;
+        Ok(true)
+    }
+}
+
+fn unexpected(message: String) -> Error {
+    Error::refused(AlertDescription::UnexpectedMessage, message)
+}
+
+fn decode_error(message: &str) -> Error {
+    Error::refused(AlertDescription::DecodeError, message)
+}
+
+#[cfg(test)]
+mod tests;
