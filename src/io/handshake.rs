@@ -1,18 +1,15 @@
-//! From an accepted socket to an open session: the ClientHello, the decision on ALPN, the
-//! handshake, the check that the session agrees. Without TLS: that it is not HTTP/1.x.
+//! From an accepted socket to an open session: reads the ClientHello, decides ALPN, runs the
+//! handshake, and checks that the session negotiated what was decided. Without TLS it only refuses
+//! HTTP/1.x.
 
-use std::{
-    future::poll_fn,
-    io,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::{future::poll_fn, pin::Pin};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    TlsStream,
     protocol_sniff::{self, ProtocolSniff},
+    receive::receive,
+    stream::TlsStream,
     wire::Replay,
 };
 use crate::{
@@ -20,7 +17,6 @@ use crate::{
     alpn::{self, AlpnMissing, Decision},
     error::{Error, Kind},
     negotiated::Negotiated,
-    scratch::Scratch,
     tls::{
         client_hello::ClientHello,
         client_hello_reader::ClientHelloReader,
@@ -28,25 +24,52 @@ use crate::{
     },
 };
 
-/// A connection whose handshake is done.
+/// A connection whose handshake is complete.
 pub(crate) struct Accepted<IO> {
     pub(crate) stream: TlsStream<IO>,
     pub(crate) negotiated: Negotiated,
+    /// The name of the TLS backend.
+    pub(crate) backend: &'static str,
 }
 
-/// A handshake that failed, with the socket, so that what was sent last can still arrive.
+/// A failed handshake, with the socket so that the caller can still deliver the final bytes.
 pub(crate) struct Failed<IO> {
     pub(crate) error: Error,
     pub(crate) io: IO,
-    /// What the client is still to be told.
+    /// What the client still has to receive.
     pub(crate) final_bytes: Vec<u8>,
 }
 
-/// Accepts a TLS session on a socket.
-///
-/// A client that is refused before there is a session is still to be told why: where there is no
-/// common protocol by the alert `no_application_protocol`, in plain text if it speaks HTTP/1.x. The
-/// last of the handshake leaves with the first read or flush.
+impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
+    /// Accepts a TLS session on a socket. The rule of ALPN is the same for all backends: `h2` is
+    /// chosen if the client offers it, and without a common protocol the client is sent the alert
+    /// `no_application_protocol` (RFC 7301 section 3.2).
+    ///
+    /// It has no time limit: drop the future to give up.
+    ///
+    /// # Errors
+    ///
+    /// When the handshake fails ([`Error::is_handshake`]), or the socket.
+    pub async fn accept(
+        io: IO,
+        acceptor: &dyn TlsAcceptor,
+        missing: AlpnMissing,
+    ) -> Result<Self, Error> {
+        let mut stream = match accept(io, acceptor, missing).await {
+            Ok(accepted) => accepted.stream,
+            Err(mut failed) => {
+                send(&mut failed.io, &failed.final_bytes).await;
+                return Err(failed.error);
+            }
+        };
+        poll_fn(|cx| stream.poll_sealed_sent(cx))
+            .await
+            .map_err(|error| Error::handshake("the TLS handshake could not be finished", error))?;
+        Ok(stream)
+    }
+}
+
+/// Accepts a TLS session on a socket that nothing was read from.
 pub(crate) async fn accept<IO>(
     io: IO,
     acceptor: &dyn TlsAcceptor,
@@ -55,26 +78,30 @@ pub(crate) async fn accept<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    accept_behind(io, Vec::new(), acceptor, missing).await
+    accept_after(io, Vec::new(), acceptor, missing).await
 }
 
-/// The same, where `ahead` has been read of the socket already.
-pub(crate) async fn accept_behind<IO>(
+/// Accepts a TLS session on a socket of which `received` was read already.
+///
+/// A client that is refused before there is a session has to learn why: by the alert
+/// `no_application_protocol` if there is no common protocol, in plain text if it speaks HTTP/1.x.
+/// The end of a successful handshake leaves with the first read or flush.
+pub(crate) async fn accept_after<IO>(
     mut io: IO,
-    ahead: Vec<u8>,
+    received: Vec<u8>,
     acceptor: &dyn TlsAcceptor,
     missing: AlpnMissing,
 ) -> Result<Accepted<IO>, Failed<IO>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let Begun {
+    let NewSession {
         hello,
         received,
         decision,
         session,
-    } = match begin(&mut io, ahead, acceptor, missing).await {
-        Ok(begun) => begun,
+    } = match start_session(&mut io, received, acceptor, missing).await {
+        Ok(started) => started,
         Err(Refused { error, final_bytes }) => {
             return Err(Failed {
                 error,
@@ -85,7 +112,11 @@ where
     };
     let mut stream = TlsStream::new(io, Replay::new(received), session);
     match finish(&mut stream, hello, decision).await {
-        Ok(negotiated) => Ok(Accepted { stream, negotiated }),
+        Ok(negotiated) => Ok(Accepted {
+            stream,
+            negotiated,
+            backend: acceptor.backend(),
+        }),
         Err(error) => Err(Failed {
             error,
             io: stream.into_inner(),
@@ -94,15 +125,15 @@ where
     }
 }
 
-/// A session that has not sent anything yet, and what it starts with.
-struct Begun {
+/// A session that has not sent anything yet, and the bytes to replay to it.
+struct NewSession {
     hello: Option<ClientHello>,
     received: Vec<u8>,
     decision: Decision,
     session: Box<dyn TlsSession>,
 }
 
-/// Why there is no session, and what the client is told.
+/// Why there is no session, and what the client is sent.
 struct Refused {
     error: Error,
     final_bytes: Vec<u8>,
@@ -118,29 +149,29 @@ impl From<Error> for Refused {
     }
 }
 
-async fn begin<IO>(
+async fn start_session<IO>(
     io: &mut IO,
-    ahead: Vec<u8>,
+    received: Vec<u8>,
     acceptor: &dyn TlsAcceptor,
     missing: AlpnMissing,
-) -> Result<Begun, Refused>
+) -> Result<NewSession, Refused>
 where
     IO: AsyncRead + Unpin,
 {
     if !acceptor.expects_client_hello() {
-        return Ok(Begun {
+        return Ok(NewSession {
             hello: None,
-            received: read_preface(io, ahead).await?,
+            received: read_preface(io, received).await?,
             decision: Decision::PriorKnowledge,
             session: acceptor.start(None)?,
         });
     }
-    let (hello, received) = read_client_hello(io, ahead).await?;
+    let (hello, received) = read_client_hello(io, received).await?;
     let decision = alpn::decide(hello.alpn_protocols.as_deref(), missing)?;
     let session = acceptor
         .start(Some(&hello))
         .map_err(|error| error.or_alert(AlertDescription::InternalError))?;
-    Ok(Begun {
+    Ok(NewSession {
         hello: Some(hello),
         received,
         decision,
@@ -166,114 +197,67 @@ async fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
     Ok(negotiated)
 }
 
-/// How much is read at once while the ClientHello is collected: most fit.
-const READ_AHEAD: usize = 4096;
-
+/// The ClientHello, and all bytes that were read.
 async fn read_client_hello<IO>(
     io: &mut IO,
-    ahead: Vec<u8>,
+    received: Vec<u8>,
 ) -> Result<(ClientHello, Vec<u8>), Refused>
 where
     IO: AsyncRead + Unpin,
 {
-    let (opening, opened) = read_opening(io, ahead, ProtocolSniff::of).await?;
-    if opened == ProtocolSniff::Request {
+    let (first_bytes, sniff) = sniff(io, received, ProtocolSniff::of).await?;
+    if sniff == ProtocolSniff::Http1Request {
         return Err(Refused {
-            final_bytes: protocol_sniff::wants_tls(&opening),
+            final_bytes: protocol_sniff::tls_required(&first_bytes),
             error: Error::new(Kind::PlainHttp, "the client speaks HTTP without TLS"),
         });
     }
     let mut reader = ClientHelloReader::default();
-    let mut hello = reader.push(&opening)?;
+    let mut hello = reader.push(&first_bytes)?;
     loop {
         if let Some(hello) = hello {
             return Ok((hello, reader.into_received()));
         }
         let mut more = Vec::new();
-        read(io, &mut more).await?;
+        receive(io, &mut more, usize::MAX).await?;
         hello = reader.push(&more)?;
     }
 }
 
-/// The first bytes of a connection without TLS, for HTTP/2 to judge if they are no HTTP/1.x.
-async fn read_preface<IO>(io: &mut IO, ahead: Vec<u8>) -> Result<Vec<u8>, Refused>
+/// The first bytes of a connection without TLS. HTTP/2 checks them, unless they are HTTP/1.x.
+async fn read_preface<IO>(io: &mut IO, received: Vec<u8>) -> Result<Vec<u8>, Refused>
 where
     IO: AsyncRead + Unpin,
 {
-    let (opening, opened) = read_opening(io, ahead, ProtocolSniff::of_cleartext).await?;
-    if opened == ProtocolSniff::Request {
+    let (first_bytes, sniff) = sniff(io, received, ProtocolSniff::of_cleartext).await?;
+    if sniff == ProtocolSniff::Http1Request {
         return Err(Refused {
-            final_bytes: protocol_sniff::wants_http2(&opening),
+            final_bytes: protocol_sniff::http2_required(&first_bytes),
             error: Error::new(Kind::PlainHttp, "the client speaks HTTP/1.x"),
         });
     }
-    Ok(opening)
+    Ok(first_bytes)
 }
 
-/// Reads until it is clear what the connection begins with.
-async fn read_opening<IO>(
+/// Reads until the protocol is known.
+async fn sniff<IO>(
     io: &mut IO,
-    ahead: Vec<u8>,
+    mut received: Vec<u8>,
     judge: fn(&[u8]) -> ProtocolSniff,
 ) -> Result<(Vec<u8>, ProtocolSniff), Error>
 where
     IO: AsyncRead + Unpin,
 {
-    let mut opening = ahead;
     loop {
-        match judge(&opening) {
-            ProtocolSniff::Undecided => read(io, &mut opening).await?,
-            opened => return Ok((opening, opened)),
+        match judge(&received) {
+            ProtocolSniff::Undecided => receive(io, &mut received, usize::MAX).await?,
+            sniff => return Ok((received, sniff)),
         }
     }
 }
 
-/// Appends what has come to `received`.
-async fn read<IO>(io: &mut IO, received: &mut Vec<u8>) -> Result<(), Error>
-where
-    IO: AsyncRead + Unpin,
-{
-    read_at_most(io, received, READ_AHEAD).await
-}
-
-/// The same, `limit` bytes at most.
-pub(super) async fn read_at_most<IO>(
-    io: &mut IO,
-    received: &mut Vec<u8>,
-    limit: usize,
-) -> Result<(), Error>
-where
-    IO: AsyncRead + Unpin,
-{
-    let limit = limit.min(READ_AHEAD);
-    let n = poll_fn(|cx| poll_read(io, cx, received, limit))
-        .await
-        .map_err(|error| Error::handshake("the socket failed before the first message", error))?;
-    match n {
-        0 => Err(Error::new(
-            Kind::Truncated,
-            "the client closed before its first message was complete",
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// By way of the thread's memory, as a client may take its time.
-fn poll_read<IO: AsyncRead + Unpin>(
-    io: &mut IO,
-    cx: &mut Context<'_>,
-    received: &mut Vec<u8>,
-    limit: usize,
-) -> Poll<io::Result<usize>> {
-    let mut scratch = Scratch::take();
-    let mut buf = ReadBuf::new(&mut scratch[..limit]);
-    ready!(Pin::new(io).poll_read(cx, &mut buf))?;
-    received.extend_from_slice(buf.filled());
-    Poll::Ready(Ok(buf.filled().len()))
-}
-
-/// Sends what is left to say. That it could not be sent is no news: the connection ends either way.
-pub(super) async fn send<IO: AsyncWrite + Unpin>(io: &mut IO, bytes: &[u8]) {
+/// Sends the final bytes. An error is ignored, because the connection ends anyway.
+async fn send<IO: AsyncWrite + Unpin>(io: &mut IO, bytes: &[u8]) {
     let mut sent = 0;
     while sent < bytes.len() {
         match poll_fn(|cx| Pin::new(&mut *io).poll_write(cx, &bytes[sent..])).await {

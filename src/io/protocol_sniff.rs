@@ -1,18 +1,17 @@
-//! Requests of HTTP/1.x: nothing that is served here, but their senders are told why, in words that
-//! they can read.
+//! Recognizes requests of HTTP/1.x, which are not served, and answers them with the reason as text.
 
-/// What a connection begins with.
+/// The protocol of a connection, judged by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProtocolSniff {
-    /// Too little has come to tell.
+    /// More bytes are needed.
     Undecided,
-    /// A request line: a method and a space (RFC 9112 section 3). Also HTTP/2's own `PRI `, which
-    /// RFC 9113 section 3.4 made to look like one.
-    Request,
+    /// A request line: a method and a space (RFC 9112 section 3). The preface of HTTP/2 looks like
+    /// one on purpose (`PRI `, RFC 9113 section 3.4).
+    Http1Request,
     Other,
 }
 
-/// The longest method, bytes: the longest registered one, UPDATEREDIRECTREF, has 17.
+/// The longest method, bytes. The longest one in the IANA registry, UPDATEREDIRECTREF, has 17.
 const LONGEST_METHOD: usize = 20;
 
 impl ProtocolSniff {
@@ -21,33 +20,33 @@ impl ProtocolSniff {
         match (method.count(), bytes) {
             (n, _) if n > LONGEST_METHOD => Self::Other,
             (n, bytes) if n == bytes.len() => Self::Undecided,
-            (n, bytes) if n > 0 && bytes[n] == b' ' => Self::Request,
+            (n, bytes) if n > 0 && bytes[n] == b' ' => Self::Http1Request,
             _ => Self::Other,
         }
     }
 
-    /// Where there is no TLS: what begins as HTTP/2 does is left to HTTP/2.
+    /// On a port without TLS, where the preface of HTTP/2 is no HTTP/1.x.
     pub(super) fn of_cleartext(bytes: &[u8]) -> Self {
         match Self::of(bytes) {
-            Self::Request if bytes.starts_with(b"PRI ") => Self::Other,
-            opening => opening,
+            Self::Http1Request if bytes.starts_with(b"PRI ") => Self::Other,
+            sniff => sniff,
         }
     }
 }
 
-/// The answer to HTTP on a port where TLS belongs; nginx has the same status for it.
-pub(super) fn wants_tls(request: &[u8]) -> Vec<u8> {
-    answer(
+/// The response to HTTP on a port with TLS; nginx answers with the same status.
+pub(super) fn tls_required(request: &[u8]) -> Vec<u8> {
+    response(
         request,
         "400 Bad Request",
         "This port speaks HTTPS: the request has to begin with https:// instead of http://.\n",
     )
 }
 
-/// The answer to HTTP/1.x where HTTP/2 belongs: RFC 9110 section 15.6.6 wants the reason in it, and
-/// what is spoken instead.
-pub(super) fn wants_http2(request: &[u8]) -> Vec<u8> {
-    answer(
+/// The response to HTTP/1.x on a port without TLS. RFC 9110 section 15.6.6 wants the reason in it and
+/// the protocols that the server supports.
+pub(super) fn http2_required(request: &[u8]) -> Vec<u8> {
+    response(
         request,
         "505 HTTP Version Not Supported",
         "This port speaks HTTP/2 with prior knowledge and no HTTP/1.x: \
@@ -55,9 +54,9 @@ pub(super) fn wants_http2(request: &[u8]) -> Vec<u8> {
     )
 }
 
-fn answer(request: &[u8], status: &str, body: &str) -> Vec<u8> {
+fn response(request: &[u8], status: &str, body: &str) -> Vec<u8> {
     let length = body.len();
-    // RFC 9110 section 9.3.2.
+    // A response to HEAD has no body (RFC 9110 section 9.3.2).
     let body = if request.starts_with(b"HEAD ") {
         ""
     } else {
@@ -78,14 +77,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn methods_are_told_from_what_is_none() {
-        for (bytes, opening) in [
+    fn request_lines_are_recognized() {
+        for (bytes, expected) in [
             (&b""[..], ProtocolSniff::Undecided),
             (b"G", ProtocolSniff::Undecided),
             (b"GET", ProtocolSniff::Undecided),
-            (b"GET ", ProtocolSniff::Request),
-            (b"PRI * HTTP/2.0\r\n", ProtocolSniff::Request),
-            (b"UPDATEREDIRECTREF / HTTP/1.1", ProtocolSniff::Request),
+            (b"GET ", ProtocolSniff::Http1Request),
+            (b"PRI * HTTP/2.0\r\n", ProtocolSniff::Http1Request),
+            (b"UPDATEREDIRECTREF / HTTP/1.1", ProtocolSniff::Http1Request),
             (b"GETGETGETGETGETGETGET", ProtocolSniff::Other),
             (b"get / HTTP/1.1", ProtocolSniff::Other),
             (b"SSH-2.0-OpenSSH", ProtocolSniff::Other),
@@ -93,7 +92,7 @@ mod tests {
             (&[22, 3, 1], ProtocolSniff::Other),
             (&[0], ProtocolSniff::Other),
         ] {
-            assert_eq!(ProtocolSniff::of(bytes), opening, "{bytes:?}");
+            assert_eq!(ProtocolSniff::of(bytes), expected, "{bytes:?}");
         }
         assert_eq!(
             ProtocolSniff::of_cleartext(b"PRI * HTTP/2.0"),
@@ -105,17 +104,17 @@ mod tests {
         );
         assert_eq!(
             ProtocolSniff::of_cleartext(b"PROPFIND /"),
-            ProtocolSniff::Request
+            ProtocolSniff::Http1Request
         );
     }
 
     #[test]
-    fn the_length_is_that_of_the_text() {
-        for answer in [wants_tls, wants_http2] {
-            let text = String::from_utf8(answer(b"GET / ")).expect("text");
+    fn content_length_is_the_length_of_the_text() {
+        for response in [tls_required, http2_required] {
+            let text = String::from_utf8(response(b"GET / ")).expect("text");
             let (head, body) = text.split_once("\r\n\r\n").expect("a head");
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
-            let to_head = String::from_utf8(answer(b"HEAD / ")).expect("text");
+            let to_head = String::from_utf8(response(b"HEAD / ")).expect("text");
             assert_eq!(to_head, format!("{head}\r\n\r\n"));
         }
     }

@@ -1,62 +1,56 @@
-//! The PROXY protocol's header, version 1 or 2: what a proxy says of its client, before anything that
-//! the client sends.
+//! The header of the PROXY protocol, version 1 or 2, in which a proxy names its client before it
+//! forwards the first byte.
 //!
-//! The protocol is haproxy's: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>.
+//! Specification: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>.
 
 use std::net::{IpAddr, SocketAddr};
 
 use ppp::{PartialResult, v1, v2};
 use tokio::io::AsyncRead;
 
-use super::handshake::read_at_most;
+use super::receive::receive;
 use crate::{
     config::MAX_PROXY_HEADER,
     error::{Error, Kind},
 };
 
-/// What has been read when the header is there.
-#[derive(Debug, Default)]
-pub(crate) struct ProxyHeader {
-    /// Whom the proxy connects; `None`: it speaks for itself, as to see whether anybody is here, or
-    /// for a client that has no address of TCP.
-    pub(crate) client: Option<SocketAddr>,
-    /// What came behind the header, in the same reads.
-    pub(crate) behind: Vec<u8>,
-}
-
-/// Reads the header, which has to be there, and [`MAX_PROXY_HEADER`] bytes at most to find it.
-pub(crate) async fn read_proxy_header<IO>(io: &mut IO) -> Result<ProxyHeader, Error>
+/// Reads the header of a connection and returns the address of the client. `None`: the proxy speaks
+/// for itself, for example to check the health of the server, or for a client without a TCP address.
+///
+/// `received` is empty before, and holds the bytes after the header then. At most
+/// [`MAX_PROXY_HEADER`] bytes are read.
+pub(crate) async fn read_proxy_header<IO>(
+    io: &mut IO,
+    received: &mut Vec<u8>,
+) -> Result<Option<SocketAddr>, Error>
 where
     IO: AsyncRead + Unpin,
 {
-    let mut received = Vec::new();
     loop {
+        // `parse` decides on this many bytes at the latest, so there is always room for more.
         let room = MAX_PROXY_HEADER - received.len();
-        read_at_most(io, &mut received, room).await?;
-        if let Some((client, length)) = parse(&received)? {
+        receive(io, received, room).await?;
+        if let Some((client, length)) = parse(received)? {
             received.drain(..length);
-            return Ok(ProxyHeader {
-                client,
-                behind: received,
-            });
+            return Ok(client);
         }
     }
 }
 
-/// What version 2 begins with: nothing that anybody else would say.
+/// The beginning of version 2.
 const SIGNATURE: &[u8] = v2::PROTOCOL_PREFIX;
 
-/// Signature, version and command, family, length.
+/// The part of version 2 before the addresses, bytes: signature, version and command, family, length.
 const FIXED_PART: usize = 16;
 
-/// What version 1 begins with.
+/// The beginning of version 1.
 const WORD: &[u8] = b"PROXY ";
 
-/// The longest line of version 1, with its CR LF.
+/// The longest line of version 1 with its CR LF, bytes.
 const LONGEST_LINE: usize = 107;
 
-/// The client's address and the header's length, or `None` where more has to come. More bytes never
-/// change an answer, and `MAX_PROXY_HEADER` of them always get one.
+/// The address of the client and the length of the header, or `None` if more bytes are needed. More
+/// bytes never change an answer, and [`MAX_PROXY_HEADER`] bytes always get one.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, Error> {
     let begins = |with: &[u8]| bytes.starts_with(with) || with.starts_with(bytes);
     if begins(SIGNATURE) {
@@ -66,8 +60,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>,
     } else {
         Err(Error::new(
             Kind::ProxyHeader,
-            "the connection does not begin with a PROXY header: have the proxy send one, or take its \
-             address from the networks of proxies",
+            "the connection does not begin with a PROXY header: configure the proxy to send one, or \
+             remove its address from the networks of proxies",
         ))
     }
 }
@@ -79,7 +73,7 @@ fn version_2(bytes: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, Error>
     let length = FIXED_PART + usize::from(u16::from_be_bytes([high, low]));
     if length > MAX_PROXY_HEADER {
         return Err(wrong(&format!(
-            "it has {length} bytes, {MAX_PROXY_HEADER} are allowed"
+            "it has {length} bytes, and {MAX_PROXY_HEADER} are allowed"
         )));
     }
     let header = v2::Header::try_from(bytes);
@@ -99,13 +93,12 @@ fn version_2(bytes: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, Error>
     Ok(Some((client, length)))
 }
 
-/// Looked at as a line only, since a line that is cut in two is no other to crate ppp than one that
-/// is wrong.
+/// Parses complete lines only: crate ppp does not tell an incomplete line from a wrong one.
 fn version_1(bytes: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, Error> {
     let line = &bytes[..bytes.len().min(LONGEST_LINE)];
     let Some(end) = line.windows(2).position(|pair| pair == b"\r\n") else {
         return match line.len() {
-            LONGEST_LINE => Err(wrong("its line does not end")),
+            LONGEST_LINE => Err(wrong("its line has no end")),
             _ => Ok(None),
         };
     };
@@ -119,8 +112,8 @@ fn version_1(bytes: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, Error>
     Ok(Some((client, line.len())))
 }
 
-/// A proxy between an IPv4 client and an IPv6 listener, or the other way round, has to write both
-/// in one family.
+/// A proxy writes both addresses in one family, so an IPv4 client of an IPv6 listener may come in IPv6
+/// form.
 fn client(ip: IpAddr, port: u16) -> SocketAddr {
     SocketAddr::new(ip.to_canonical(), port)
 }

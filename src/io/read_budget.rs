@@ -1,4 +1,4 @@
-//! How long one connection may go on reading before the others of its worker get their turn.
+//! Limits how much one connection reads before the other connections of its worker have a turn.
 
 use std::{
     task::{Context, Poll, ready},
@@ -7,20 +7,23 @@ use std::{
 
 use crate::time::{Sleep, Timer};
 
-/// Bytes from the socket in one turn: a few milliseconds' work if they are many small frames.
-const TURN: usize = 256 * 1024;
+/// How much a connection reads in one turn, bytes: a few milliseconds of work if they are small
+/// frames.
+const BYTES_PER_TURN: usize = 256 * 1024;
 
-/// Turns in a row before the connection makes a pause.
-const TURNS: u32 = 16;
+/// Turns in a row before the connection pauses.
+const TURNS_PER_PAUSE: u32 = 16;
 
-/// The pause. The runtime looks at its timers only when no task is ready, so a connection that
-/// always is would switch off the time limits of all others.
+/// The length of a pause. The runtime polls timers only when no task is ready: a connection that
+/// is always ready would disable the time limits of all others.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A peer that sends as fast as it is read would otherwise keep its worker for good: nothing below
-/// ever says that there is no more.
+/// Without a budget, a peer that sends as fast as the server reads would occupy the worker: its
+/// socket never reports `WouldBlock`.
 pub(super) struct ReadBudget {
+    /// What is left of the turn, bytes.
     left: usize,
+    /// Turns since the last pause, or since the socket was empty.
     turns: u32,
     timer: Option<Timer>,
     pause: Option<Sleep>,
@@ -29,20 +32,20 @@ pub(super) struct ReadBudget {
 impl ReadBudget {
     pub(super) fn new() -> Self {
         Self {
-            left: TURN,
+            left: BYTES_PER_TURN,
             turns: 0,
             timer: None,
             pause: None,
         }
     }
 
-    /// Without a timer there are turns, but no pauses.
+    /// Turns on the pauses. A stream without a timer only takes turns.
     pub(super) fn set_timer(&mut self, timer: Timer) {
         self.timer = Some(timer);
     }
 
-    /// Ready while the turn lasts; else the task is woken for the next one.
-    pub(super) fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready while the turn lasts; otherwise it wakes the task for the next turn.
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(pause) = &mut self.pause {
             ready!(pause.as_mut().poll(cx));
             self.pause = None;
@@ -50,10 +53,10 @@ impl ReadBudget {
         if self.left > 0 {
             return Poll::Ready(());
         }
-        self.left = TURN;
+        self.left = BYTES_PER_TURN;
         self.turns += 1;
         match self.timer {
-            Some(timer) if self.turns >= TURNS => {
+            Some(timer) if self.turns >= TURNS_PER_PAUSE => {
                 self.turns = 0;
                 let pause = self.pause.insert((timer.sleep)(PAUSE));
                 pause.as_mut().poll(cx)
@@ -65,13 +68,13 @@ impl ReadBudget {
         }
     }
 
-    pub(super) fn took(&mut self, bytes: usize) {
+    pub(super) fn consume(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes);
     }
 
-    /// There was nothing to read: the others have their turn anyway.
-    pub(super) fn waits(&mut self) {
-        self.left = TURN;
+    /// To be called when the socket is empty: the connection waits, and others have their turn.
+    pub(super) fn reset(&mut self) {
+        self.left = BYTES_PER_TURN;
         self.turns = 0;
     }
 }

@@ -1,7 +1,6 @@
-//! The driver: lends the socket to the session, call by call.
+//! Drives a TLS session on a socket: each call lends the socket to the session.
 
 use std::{
-    future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
@@ -12,19 +11,16 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    handshake::send,
     read_budget::ReadBudget,
     traffic::Traffic,
     wire::{Replay, SocketWire, Writes},
 };
 use crate::{
-    alpn::AlpnMissing,
     buffer::Buffer,
     counters::Counters,
-    error::Error,
     negotiated::Negotiated,
     time::{LeastRate, Timer},
-    tls::session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession},
+    tls::session::{MAX_PLAINTEXT, MAX_SEALED, TlsSession},
 };
 
 /// A TLS session on a socket, as tokio's `AsyncRead` and `AsyncWrite`.
@@ -62,7 +58,7 @@ pub struct TlsStream<IO> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     pub(super) fn new(io: IO, replay: Replay, session: Box<dyn TlsSession>) -> Self {
-        let traffic = Traffic::Kept {
+        let traffic = Traffic::Pending {
             received: replay.len(),
             sent: 0,
         };
@@ -80,29 +76,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             traffic,
             session,
         }
-    }
-
-    /// Accepts a TLS session on a socket, by the rule that all backends share: `h2` is chosen where
-    /// it is offered, and where there is no common protocol the client is sent the alert
-    /// `no_application_protocol` (RFC 7301 section 3.2).
-    ///
-    /// There is no time limit on it: drop the future to give up.
-    pub async fn accept(
-        io: IO,
-        acceptor: &dyn TlsAcceptor,
-        missing: AlpnMissing,
-    ) -> Result<Self, Error> {
-        let mut stream = match super::accept(io, acceptor, missing).await {
-            Ok(accepted) => accepted.stream,
-            Err(mut failed) => {
-                send(&mut failed.io, &failed.final_bytes).await;
-                return Err(failed.error);
-            }
-        };
-        poll_fn(|cx| stream.poll_sealed_sent(cx))
-            .await
-            .map_err(|error| Error::handshake("the TLS handshake could not be finished", error))?;
-        Ok(stream)
     }
 
     /// Ends writes during which the socket takes less than `min_rate` bytes a second for this long,
@@ -143,7 +116,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     }
 
     /// Hands every sealed byte to the socket.
-    fn poll_sealed_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_sealed_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.call(cx, |session, wire| session.flush(wire))
     }
 

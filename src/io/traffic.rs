@@ -1,19 +1,20 @@
-//! How many bytes a connection has moved.
+//! Counts the bytes of a connection.
 
 use std::sync::Arc;
 
 use crate::counters::Counters;
 
-/// Counted for the worker once the handshake is done; what came and went before that is added then.
+/// The counters of the worker take the bytes of a connection after its handshake, those of the
+/// handshake included.
 pub(super) enum Traffic {
-    Kept { received: usize, sent: usize },
+    Pending { received: usize, sent: usize },
     Counted(Arc<Counters>),
 }
 
 impl Traffic {
     pub(super) fn moved(&mut self, bytes_received: usize, bytes_sent: usize) {
         match self {
-            Self::Kept { received, sent } => {
+            Self::Pending { received, sent } => {
                 *received += bytes_received;
                 *sent += bytes_sent;
             }
@@ -26,7 +27,7 @@ impl Traffic {
 
     pub(super) fn count(&mut self, counters: &Arc<Counters>) {
         let before = std::mem::replace(self, Self::Counted(Arc::clone(counters)));
-        if let Self::Kept { received, sent } = before {
+        if let Self::Pending { received, sent } = before {
             self.moved(received, sent);
         }
     }

@@ -1,4 +1,4 @@
-//! The wire that is lent to a session: a socket together with the task that waits for it.
+//! The wire that is lent to a session: a socket together with the context of the task.
 
 use std::{
     io::{self, IoSlice, Read, Write},
@@ -10,31 +10,31 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::read_budget::ReadBudget;
 
-/// Bytes that were read ahead of the session, given to it before anything from the socket.
+/// Bytes that were read before the session existed. The session reads them before the socket's.
 #[derive(Default)]
 pub(super) struct Replay {
     bytes: Vec<u8>,
-    given: usize,
+    replayed: usize,
 }
 
 impl Replay {
     pub(super) fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, given: 0 }
+        Self { bytes, replayed: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() - self.given
+        self.bytes.len() - self.replayed
     }
 
     fn read(&mut self, buf: &mut [u8]) -> Option<usize> {
-        let rest = &self.bytes[self.given..];
+        let rest = &self.bytes[self.replayed..];
         if rest.is_empty() {
             return None;
         }
         let n = rest.len().min(buf.len());
         buf[..n].copy_from_slice(&rest[..n]);
-        self.given += n;
-        if self.given == self.bytes.len() {
+        self.replayed += n;
+        if self.replayed == self.bytes.len() {
             *self = Self::default();
         }
         Some(n)
@@ -47,16 +47,16 @@ pub(super) struct SocketWire<'a, 'cx, IO> {
     pub(super) cx: &'a mut Context<'cx>,
     pub(super) read_budget: &'a mut ReadBudget,
     pub(super) writes: Writes,
-    /// Bytes that came from the socket.
+    /// Bytes that were read from the socket.
     pub(super) received: usize,
 }
 
-/// What became of the writes of one call.
+/// The result of the writes of one call.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Writes {
     /// Bytes that the socket took.
     pub(super) taken: usize,
-    /// Whether the last one found the socket full; `None`: there was none.
+    /// Whether the last write found the socket full; `None`: there was no write.
     pub(super) blocked: Option<bool>,
 }
 
@@ -72,14 +72,14 @@ impl<IO: AsyncRead + Unpin> Read for SocketWire<'_, '_, IO> {
         if let Some(n) = self.replay.read(buf) {
             return Ok(n);
         }
-        if self.read_budget.poll_turn(self.cx).is_pending() {
+        if self.read_budget.poll_ready(self.cx).is_pending() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let mut buf = ReadBuf::new(buf);
         let poll = Pin::new(&mut *self.io).poll_read(self.cx, &mut buf);
         match poll {
-            Poll::Pending => self.read_budget.waits(),
-            Poll::Ready(_) => self.read_budget.took(buf.filled().len()),
+            Poll::Pending => self.read_budget.reset(),
+            Poll::Ready(_) => self.read_budget.consume(buf.filled().len()),
         }
         would_block(poll)?;
         self.received += buf.filled().len();

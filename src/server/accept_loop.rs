@@ -1,4 +1,6 @@
-//! Accepts connections on one listener, and never stops of itself.
+//! Accepts the connections of one listener.
+//!
+//! The name `Acceptor` is taken: in this crate it is the TLS backend's.
 
 use std::{
     future::Future,
@@ -15,28 +17,27 @@ use socket2::SockRef;
 use super::{listener::EMFILE, log_rate_limiter::LogRateLimiter};
 use crate::counters::Counters;
 
-/// How long to wait when accepting fails for want of something that others have to give back.
+/// The pause after an error such as "too many open files", until other connections have closed.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Connections accepted before those that are open get their turn.
+/// Connections accepted in a row before open connections are served.
 const BATCH: usize = 64;
 
-/// The longest queue of accepted connections that the kernel keeps for a listener.
-const QUEUE: usize = 65_535;
+/// The largest accept backlog that the kernel keeps for a listener, connections.
+const MAX_BACKLOG: usize = 65_535;
 
-/// A listening socket that does not block, with a second handle by which monoio waits for it.
+/// A non-blocking listening socket, with a second handle on which monoio waits for connections.
 ///
-/// Waiting and accepting are two steps. A wait that is dropped loses nothing, an accept that is
-/// dropped could take with it a connection that the kernel had accepted already. And whether a
-/// socket blocks is shared by all who have it open, so a listener that comes from elsewhere must
-/// not depend on the driver of this worker.
+/// Waiting and accepting are two steps: dropping a wait loses nothing, while dropping an accept can
+/// lose a connection that the kernel has accepted already. All processes that have a socket open
+/// share its blocking mode, so the mode does not depend on the driver of this worker.
 pub(super) struct AcceptLoop {
     socket: Arc<TcpListener>,
     readiness: monoio::net::TcpListener,
 }
 
 impl AcceptLoop {
-    /// Has to be called within the runtime that is to wait.
+    /// Must be called inside the runtime of the worker.
     pub(super) fn new(socket: Arc<TcpListener>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         set_nodelay(&socket)?;
@@ -44,25 +45,25 @@ impl AcceptLoop {
         Ok(Self { socket, readiness })
     }
 
-    /// Gives every connection to `connection` until `stop` is ready.
+    /// Passes every connection to `on_accept` until `stop` is ready.
     pub(super) async fn accept_until(
         &self,
         stop: impl Future<Output = ()>,
         counters: &Counters,
-        mut connection: impl FnMut(TcpStream, SocketAddr),
+        mut on_accept: impl FnMut(TcpStream, SocketAddr),
     ) {
         let mut stop = pin!(stop);
-        let failing = LogRateLimiter::default();
+        let failures = LogRateLimiter::default();
         loop {
             let ready = pin!(self.readiness.readable(false));
             let Either::Right((ready, _)) = select(stop.as_mut(), ready).await else {
                 break;
             };
-            match ready.and_then(|()| self.accept(BATCH, counters, &mut connection)) {
+            match ready.and_then(|()| self.accept(BATCH, counters, &mut on_accept)) {
                 Ok(_accepted) => {}
                 Err(error) => {
                     counters.accept_errors.add();
-                    if let Some(times) = failing.happened() {
+                    if let Some(times) = failures.occurred() {
                         let advice = advice(&error);
                         tracing::warn!(%error, times, advice, "cannot accept connections");
                     }
@@ -70,40 +71,40 @@ impl AcceptLoop {
                 }
             }
         }
-        // A turn of the ring, in which the kernel lets go of the wait that was dropped: else that
-        // would keep the socket open, and connections coming in, after the worker has ended.
+        // The kernel releases the dropped wait during the next turn of the ring. Until then the
+        // wait keeps the socket open, and the socket takes connections.
         monoio::time::sleep(Duration::from_millis(1)).await;
     }
 
-    /// Gives those to `connection` that the kernel has accepted by now: they are reset when the
-    /// last handle to the socket is closed.
-    pub(super) fn accept_rest(
+    /// Passes the connections to `on_accept` that the kernel has accepted by now. The kernel resets
+    /// them when the last handle of the socket is closed.
+    pub(super) fn accept_backlog(
         &self,
         counters: &Counters,
-        mut connection: impl FnMut(TcpStream, SocketAddr),
+        mut on_accept: impl FnMut(TcpStream, SocketAddr),
     ) {
-        if let Err(error) = self.accept(QUEUE, counters, &mut connection) {
+        if let Err(error) = self.accept(MAX_BACKLOG, counters, &mut on_accept) {
             counters.accept_errors.add();
-            tracing::warn!(%error, "cannot accept the last connections");
+            tracing::warn!(%error, "cannot accept the connections that wait in the backlog");
         }
     }
 
-    /// Accepts what is there, `batch` at most.
+    /// Accepts the connections that are ready, `batch` at most, and returns how many.
     fn accept(
         &self,
         batch: usize,
         counters: &Counters,
-        connection: &mut impl FnMut(TcpStream, SocketAddr),
+        on_accept: &mut impl FnMut(TcpStream, SocketAddr),
     ) -> io::Result<usize> {
         let mut accepted = 0;
         while accepted < batch {
             match self.socket.accept() {
                 Ok((stream, peer)) => {
-                    connection(stream, peer);
+                    on_accept(stream, peer);
                     accepted += 1;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if is_the_peers(&error) => counters.accept_errors.add(),
+                Err(error) if is_of_the_connection(&error) => counters.accept_errors.add(),
                 Err(error) => return Err(error),
             }
         }
@@ -111,14 +112,14 @@ impl AcceptLoop {
     }
 }
 
-/// HTTP/2 makes its own batches: waiting for more to send only delays them. Connections have it from
-/// their listener.
+/// HTTP/2 sends in batches already, which Nagle's algorithm would only delay. Connections inherit the
+/// option from their listener.
 fn set_nodelay(listener: &TcpListener) -> io::Result<()> {
     SockRef::from(listener).set_tcp_nodelay(true)
 }
 
-/// A connection that was gone before it was accepted: the next one may be there already.
-fn is_the_peers(error: &io::Error) -> bool {
+/// Whether the error concerns one connection only, so that accepting can continue at once.
+fn is_of_the_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -128,7 +129,7 @@ fn is_the_peers(error: &io::Error) -> bool {
 }
 
 fn advice(error: &io::Error) -> &'static str {
-    /// errno(3): the whole system has no file left.
+    /// errno(3): too many open files in the system.
     const ENFILE: i32 = 23;
     match error.raw_os_error() {
         Some(EMFILE) => "raise RLIMIT_NOFILE (`ulimit -n`, LimitNOFILE= in systemd)",
@@ -142,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_have_nodelay_from_their_listener() {
+    fn connections_inherit_nodelay_from_their_listener() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
         set_nodelay(&listener).expect("TCP");
         let addr = listener.local_addr().expect("bound");

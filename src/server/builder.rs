@@ -10,8 +10,8 @@ use std::{
 use ipnet::IpNet;
 
 use super::{
-    connection::{ConnectionOptions, check_alpn},
-    current_acceptor::{CurrentAcceptor, Reloader},
+    connection_options::ConnectionOptions,
+    current_acceptor::{CurrentAcceptor, Reloader, check_alpn},
     handle::Handle,
     listener::{self, ListenerOptions},
     observer::Observer,
@@ -186,7 +186,7 @@ impl Builder {
         }
         let cpus = self.cpus()?;
         let workers = self.worker_count(&cpus);
-        let mut listeners = listener::deal(self.listeners, workers)?;
+        let mut listeners = listener::assign(self.listeners, workers)?;
         for addr in self.addrs {
             let bound = listener::bind(addr, workers, &self.listener_options)?;
             for (worker, listener) in listeners.iter_mut().zip(bound) {
@@ -287,7 +287,8 @@ impl Server {
         &self.local_addrs
     }
 
-    /// Starts the workers. `factory` makes the service of each, on the worker's own thread.
+    /// Starts the workers. `factory` makes the service of each, inside the worker's runtime:
+    /// `monoio::spawn` works there.
     ///
     /// Returns when all of them accept connections. If one cannot start, none is left running and
     /// the error says why, be it a panic of the factory.

@@ -1,13 +1,21 @@
-//! The acceptor that new connections get, exchanged while the server runs.
+//! The TLS acceptor of new connections, which can be replaced while the server runs.
 
 use std::{fmt, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::connection::check_alpn;
-use crate::{error::Error, tls::TlsAcceptor};
+use crate::{alpn::ProtocolName, error::Error, tls::TlsAcceptor};
 
-/// Read by all workers, once per connection and without a lock or a count that they would share.
+/// Where a connection takes its acceptor from.
+pub(super) enum AcceptorSource<'a> {
+    /// From the caller of [`serve_connection`](crate::serve_connection).
+    Fixed(&'a dyn TlsAcceptor),
+    /// From the server: the acceptor at the time when the handshake starts.
+    Current(Arc<CurrentAcceptor>),
+}
+
+/// All workers read it once per connection, without a lock or a reference count that they would
+/// share.
 pub(super) struct CurrentAcceptor(ArcSwap<Arc<dyn TlsAcceptor>>);
 
 impl CurrentAcceptor {
@@ -15,7 +23,7 @@ impl CurrentAcceptor {
         Self(ArcSwap::from_pointee(acceptor))
     }
 
-    /// The acceptor as it is now, for one handshake.
+    /// The present acceptor, for one handshake.
     pub(super) fn load(&self) -> Guard<Arc<Arc<dyn TlsAcceptor>>> {
         self.0.load()
     }
@@ -29,7 +37,8 @@ impl CurrentAcceptor {
         );
         if old != new {
             return Err(Error::config(format!(
-                "the acceptor {} speaks {}, the server {}: that stays as it is while it runs",
+                "the new acceptor {} speaks {}, but the running server speaks {}: restart the \
+                 server to change that",
                 acceptor.backend(),
                 speaks(new),
                 speaks(old)
@@ -40,12 +49,32 @@ impl CurrentAcceptor {
     }
 }
 
-/// Gives new connections of a running server another acceptor:
-/// [`Handle::reloader`](crate::Handle::reloader).
+/// Refuses an acceptor that would negotiate another protocol than HTTP/2, or none.
+pub(super) fn check_alpn(acceptor: &dyn TlsAcceptor) -> Result<(), Error> {
+    match acceptor.alpn_protocols() {
+        Some(names)
+            if acceptor.expects_client_hello() && names.first() != Some(&ProtocolName::H2) =>
+        {
+            Err(Error::config(format!(
+                "the {} acceptor negotiates {names:?} by ALPN, but only HTTP/2 is served: set \
+                 its protocols to \"h2\"",
+                acceptor.backend()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Replaces the TLS acceptor of a running server, from any thread. Made by
+/// [`Handle::reloader`](crate::Handle::reloader), cheap to clone.
 #[derive(Clone)]
 pub struct Reloader(pub(super) Arc<CurrentAcceptor>);
 
 impl Reloader {
+    /// As [`Handle::reload`](crate::Handle::reload).
+    ///
+    /// # Errors
+    ///
     /// As [`Handle::reload`](crate::Handle::reload).
     pub fn reload(&self, acceptor: impl TlsAcceptor) -> Result<(), Error> {
         self.0.replace(Arc::new(acceptor))

@@ -1,79 +1,185 @@
-//! The handshakes that a worker has under way, and which gives way when there are too many.
+//! Limits how many handshakes a worker has in progress, and how long each may take.
 
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    future::{Future, poll_fn},
+    net::SocketAddr,
     num::NonZeroUsize,
+    pin::pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
+    time::{Duration, Instant},
 };
 
-use super::log_rate_limiter::LogRateLimiter;
-use crate::counters::Counters;
+use monoio::time::timeout_at;
 
-/// Bounds how many there are by giving up the oldest one.
+use super::log_rate_limiter::LogRateLimiter;
+use crate::{
+    counters::Counters,
+    error::{Chain, Error, Kind},
+    negotiated::{Negotiated, TlsVersion},
+};
+
+/// Gives permits for handshakes. Past the limit a new handshake takes the permit of the oldest one.
 ///
-/// To refuse the newest would hand the worker to whoever begins handshakes and lets them lie. Those
-/// that mean it are done in a few round trips, and old ones are mostly of the other kind.
+/// Refusing the newest handshake would let a client block the worker with handshakes that it never
+/// finishes. An honest client finishes within a few round trips, so the oldest handshakes are
+/// mostly abandoned ones.
 pub(super) struct HandshakeLimiter {
-    limit: NonZeroUsize,
+    /// `None`: no limit, and failures are not logged as warnings.
+    limit: Option<NonZeroUsize>,
+    time_limit: Duration,
+    counters: Arc<Counters>,
     next: Cell<u64>,
-    under_way: RefCell<BTreeMap<u64, Option<Waker>>>,
+    /// Handshakes in progress by age, each with the task that its permit was taken from last.
+    in_progress: RefCell<BTreeMap<u64, Option<Waker>>>,
     displaced: LogRateLimiter,
-    /// Connections of proxies without a PROXY header.
-    pub(super) unnamed: LogRateLimiter,
+    missing_proxy_headers: LogRateLimiter,
 }
 
-/// A place among them, given back when it is dropped.
+/// The permission to continue a handshake. It returns to the limiter when it is dropped.
 pub(super) struct HandshakePermit<'a> {
-    handshakes: &'a HandshakeLimiter,
-    number: u64,
+    limiter: &'a HandshakeLimiter,
+    /// The key in `in_progress`; `None` without a limit.
+    number: Option<u64>,
+    started: Instant,
 }
 
 impl HandshakeLimiter {
-    pub(super) fn new(limit: NonZeroUsize) -> Self {
+    pub(super) fn new(limit: NonZeroUsize, time_limit: Duration, counters: &Arc<Counters>) -> Self {
         Self {
-            limit,
-            next: Cell::new(0),
-            under_way: RefCell::default(),
-            displaced: LogRateLimiter::default(),
-            unnamed: LogRateLimiter::default(),
+            limit: Some(limit),
+            ..Self::unlimited(time_limit, counters)
         }
     }
 
-    /// Takes a place, the oldest one's if there is none left.
-    pub(super) fn begin(&self, counters: &Counters) -> HandshakePermit<'_> {
+    /// Limits the time only.
+    pub(super) fn unlimited(time_limit: Duration, counters: &Arc<Counters>) -> Self {
+        Self {
+            limit: None,
+            time_limit,
+            counters: Arc::clone(counters),
+            next: Cell::new(0),
+            in_progress: RefCell::default(),
+            displaced: LogRateLimiter::default(),
+            missing_proxy_headers: LogRateLimiter::default(),
+        }
+    }
+
+    /// Starts the clock of a handshake. Past the limit the oldest handshake loses its permit.
+    pub(super) fn start(&self) -> HandshakePermit<'_> {
+        HandshakePermit {
+            limiter: self,
+            number: self.limit.map(|limit| self.enter(limit)),
+            started: Instant::now(),
+        }
+    }
+
+    fn enter(&self, limit: NonZeroUsize) -> u64 {
         let number = self.next.get();
         self.next.set(number + 1);
-        let mut under_way = self.under_way.borrow_mut();
-        under_way.insert(number, None);
-        if under_way.len() > self.limit.get() {
-            let oldest = under_way.pop_first();
-            drop(under_way);
-            counters.handshakes_displaced.add();
-            if let Some(times) = self.displaced.happened() {
-                let limit = self.limit;
+        let mut in_progress = self.in_progress.borrow_mut();
+        in_progress.insert(number, None);
+        if in_progress.len() > limit.get() {
+            let oldest = in_progress.pop_first();
+            drop(in_progress);
+            self.counters.handshakes_displaced.add();
+            if let Some(times) = self.displaced.occurred() {
                 tracing::warn!(
                     limit,
                     times,
-                    "too many handshakes at once, the oldest are given up"
+                    "too many handshakes in progress: closing the oldest"
                 );
             }
             if let Some((_, Some(waker))) = oldest {
                 waker.wake();
             }
         }
-        HandshakePermit {
-            handshakes: self,
-            number,
-        }
+        number
     }
 }
 
 impl HandshakePermit<'_> {
-    /// Ready when another one has the place.
-    pub(super) fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut under_way = self.handshakes.under_way.borrow_mut();
-        match under_way.get_mut(&self.number) {
+    /// Runs one step of the handshake, until the time limit of the whole handshake has passed or a
+    /// newer handshake has taken the permit. `step` names it in the error.
+    pub(super) async fn run<F: Future + Unpin>(
+        &self,
+        step: &str,
+        future: F,
+    ) -> Result<F::Output, Error> {
+        let limit = self.limiter.time_limit;
+        let mut future = pin!(timeout_at((self.started + limit).into(), future));
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = future.as_mut().poll(cx) {
+                return Poll::Ready(result.map_err(|_| Error::timeout(step, limit)));
+            }
+            self.poll_displaced(cx).map(|()| {
+                let message = format!("{step} was given up for a newer handshake");
+                Err(Error::new(Kind::Displaced, message))
+            })
+        })
+        .await
+    }
+
+    pub(super) fn time_limit(&self) -> Duration {
+        self.limiter.time_limit
+    }
+
+    /// Counts and logs a complete TLS handshake.
+    pub(super) fn completed(&self, peer: SocketAddr, negotiated: &Negotiated) {
+        let counters = &self.limiter.counters;
+        match negotiated.tls_version {
+            Some(TlsVersion::TLS_1_2) => counters.handshakes_tls_1_2.add(),
+            Some(TlsVersion::TLS_1_3) => counters.handshakes_tls_1_3.add(),
+            _ => {}
+        }
+        counters.handshakes_completed.add();
+        if negotiated.resumed == Some(true) {
+            counters.sessions_resumed.add();
+        }
+        tracing::debug!(
+            %peer,
+            version = negotiated.tls_version.map(tracing::field::display),
+            cipher_suite = negotiated.cipher_suite.map(tracing::field::display),
+            alpn = negotiated.alpn_protocol.as_ref().map(tracing::field::display),
+            server_name = negotiated.server_name.as_deref(),
+            resumed = negotiated.resumed,
+            time = ?self.started.elapsed(),
+            "handshake completed"
+        );
+    }
+
+    /// Counts and logs a failed handshake, and returns its error.
+    pub(super) fn failed(&self, peer: SocketAddr, error: Error) -> Error {
+        let counters = &self.limiter.counters;
+        match error.kind() {
+            Kind::AlpnMismatch => counters.alpn_refused.add(),
+            Kind::AlpnDisagreement => counters.alpn_disagreements.add(),
+            Kind::Timeout => counters.handshakes_timed_out.add(),
+            Kind::PlainHttp => counters.plain_http_refused.add(),
+            Kind::ProxyHeader => {
+                counters.proxy_headers_refused.add();
+                self.limiter.warn_of_proxy(peer, &error);
+            }
+            _ => {}
+        }
+        counters.handshakes_failed.add();
+        tracing::info!(
+            %peer,
+            why = %Chain(&error),
+            time = ?self.started.elapsed(),
+            "handshake failed"
+        );
+        error
+    }
+
+    /// Ready when a newer handshake has taken the permit.
+    fn poll_displaced(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(number) = self.number else {
+            return Poll::Pending;
+        };
+        match self.limiter.in_progress.borrow_mut().get_mut(&number) {
             Some(waker) => {
                 *waker = Some(cx.waker().clone());
                 Poll::Pending
@@ -83,9 +189,23 @@ impl HandshakePermit<'_> {
     }
 }
 
+impl HandshakeLimiter {
+    /// A proxy without PROXY headers is a configuration error that locks out all of its clients, so
+    /// it is logged as a warning.
+    fn warn_of_proxy(&self, peer: SocketAddr, error: &Error) {
+        if self.limit.is_some()
+            && let Some(times) = self.missing_proxy_headers.occurred()
+        {
+            tracing::warn!(%peer, times, why = %Chain(error), "a proxy does not name its clients");
+        }
+    }
+}
+
 impl Drop for HandshakePermit<'_> {
     fn drop(&mut self) {
-        self.handshakes.under_way.borrow_mut().remove(&self.number);
+        if let Some(number) = self.number {
+            self.limiter.in_progress.borrow_mut().remove(&number);
+        }
     }
 }
 
@@ -94,23 +214,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_gives_way_and_places_come_back() {
-        let counters = Counters::default();
-        let taken = |place: &HandshakePermit<'_>| {
+    fn a_new_handshake_takes_the_permit_of_the_oldest() {
+        let counters = Arc::new(Counters::default());
+        let displaced = |permit: &HandshakePermit<'_>| {
             let waker = Waker::noop();
-            place.poll_taken(&mut Context::from_waker(waker)).is_ready()
+            permit
+                .poll_displaced(&mut Context::from_waker(waker))
+                .is_ready()
         };
-        let two = HandshakeLimiter::new(NonZeroUsize::MIN.saturating_add(1));
-        let first = two.begin(&counters);
-        let second = two.begin(&counters);
-        assert!(!taken(&first));
-        let third = two.begin(&counters);
-        assert!(taken(&first));
-        assert!(!taken(&second));
+        let two = NonZeroUsize::MIN.saturating_add(1);
+        let limiter = HandshakeLimiter::new(two, Duration::from_secs(10), &counters);
+        let first = limiter.start();
+        let second = limiter.start();
+        assert!(!displaced(&first));
+        let third = limiter.start();
+        assert!(displaced(&first));
+        assert!(!displaced(&second));
         drop(first);
         drop(third);
-        let _fourth = two.begin(&counters);
-        assert!(!taken(&second));
+        let _fourth = limiter.start();
+        assert!(!displaced(&second));
         assert_eq!(counters.read().handshakes_displaced, 1);
+    }
+
+    #[test]
+    fn without_a_limit_no_handshake_is_displaced() {
+        let counters = Arc::new(Counters::default());
+        let limiter = HandshakeLimiter::unlimited(Duration::from_secs(10), &counters);
+        let permits: Vec<_> = (0..1_000).map(|_| limiter.start()).collect();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(permits[0].poll_displaced(&mut cx).is_pending());
+        assert_eq!(counters.read().handshakes_displaced, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! The end of a connection whose peer may still be sending.
+//! Last step of a connection: closes the socket without losing the final bytes.
 
 use std::{
     future::poll_fn,
@@ -13,47 +13,47 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::socket::Socket;
 use crate::scratch::Scratch;
 
-/// How much a peer may still send after the last word to it, bytes: what a flood has filled the
-/// socket buffers of both sides with.
+/// How much the server reads from a peer that keeps sending, bytes: as much as a flood leaves in the
+/// socket buffers of both sides.
 const LINGER_BYTES: usize = 8 << 20;
 
-/// How much of it is read before the others of the worker have their turn, bytes.
-const LINGER_TURN: usize = 256 << 10;
+/// How much of it the server reads before it yields to other tasks, bytes.
+const YIELD_AFTER: usize = 256 << 10;
 
-/// How long it may be silent.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long the peer may send nothing.
+const SILENCE: Duration = Duration::from_secs(1);
 
-/// Says what is left to say, ends the sending side and reads what the peer is still sending, for
-/// `limit` at most: to close a socket with unread bytes makes the kernel send a reset, which overtakes
-/// what was sent before.
-pub(super) async fn linger(mut socket: Socket, final_bytes: &[u8], limit: Duration) {
+/// Sends the final bytes, shuts down the sending side and reads what the peer still sends, for
+/// `limit` at most. Closing a socket with unread bytes makes the kernel send a reset, and the reset
+/// can overtake the final bytes.
+pub(super) async fn linger(socket: &mut Socket, final_bytes: &[u8], limit: Duration) {
     let drain = async {
-        socket.send_last(final_bytes).await;
-        if poll_fn(|cx| Pin::new(&mut socket).poll_shutdown(cx))
+        socket.send_final(final_bytes).await;
+        if poll_fn(|cx| Pin::new(&mut *socket).poll_shutdown(cx))
             .await
             .is_err()
         {
             return;
         }
-        let (mut left, mut turn) = (LINGER_BYTES, LINGER_TURN);
+        let (mut left, mut until_yield) = (LINGER_BYTES, YIELD_AFTER);
         while left > 0 {
-            match timeout(LINGER, poll_fn(|cx| poll_discard(&mut socket, cx))).await {
+            match timeout(SILENCE, poll_fn(|cx| poll_discard(socket, cx))).await {
                 Ok(Ok(n)) if n > 0 => {
                     left = left.saturating_sub(n);
-                    turn = turn.saturating_sub(n);
+                    until_yield = until_yield.saturating_sub(n);
                 }
                 _ => return,
             }
-            if turn == 0 {
-                turn = LINGER_TURN;
-                others_turn().await;
+            if until_yield == 0 {
+                until_yield = YIELD_AFTER;
+                yield_now().await;
             }
         }
     };
     let _ = timeout(limit, drain).await;
 }
 
-/// Reads something and forgets it.
+/// Reads some bytes and drops them.
 fn poll_discard(socket: &mut Socket, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
     let mut scratch = Scratch::take();
     let mut buf = ReadBuf::new(&mut scratch);
@@ -61,10 +61,10 @@ fn poll_discard(socket: &mut Socket, cx: &mut Context<'_>) -> Poll<std::io::Resu
     Poll::Ready(Ok(buf.filled().len()))
 }
 
-async fn others_turn() {
-    let mut waited = false;
+async fn yield_now() {
+    let mut yielded = false;
     poll_fn(|cx| {
-        if std::mem::replace(&mut waited, true) {
+        if std::mem::replace(&mut yielded, true) {
             return Poll::Ready(());
         }
         cx.waker().wake_by_ref();

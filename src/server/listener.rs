@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Kind},
 };
 
-/// How listeners are opened.
+/// Options of listening sockets.
 #[derive(Clone, Debug)]
 pub(super) struct ListenerOptions {
     pub(super) backlog: u32,
@@ -23,8 +23,8 @@ pub(super) struct ListenerOptions {
     pub(super) share_port: bool,
 }
 
-/// Opens one listener per worker on `addr`. With port 0 the first one gets a port from the kernel
-/// and the others join it.
+/// Opens one listener per worker on `addr`. With port 0 the kernel chooses a port for the first one,
+/// and the others use the same port.
 pub(super) fn bind(
     addr: SocketAddr,
     workers: usize,
@@ -45,17 +45,19 @@ pub(super) fn bind(
     Ok(listeners)
 }
 
-/// How long a port may still be in use: a server that has just ended leaves its sockets to the
-/// kernel, which takes a moment to close those that its io_uring waited for.
-const IN_USE: Duration = Duration::from_secs(1);
+/// How long to wait for a port in use. The kernel takes a moment to close the sockets of a server
+/// that has just ended and waited for them through io_uring.
+const WAIT_FOR_PORT: Duration = Duration::from_secs(1);
 
-/// A socket that does not share a port is refused where any other one listens.
+/// Binds without SO_REUSEPORT first, which fails if any other socket listens on the port.
 fn wait_until_free(addr: SocketAddr, options: &ListenerOptions) -> io::Result<()> {
     let begun = Instant::now();
     loop {
         match bound(addr, options, false) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < IN_USE => {
-                thread::sleep(IN_USE / 50);
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < WAIT_FOR_PORT =>
+            {
+                thread::sleep(WAIT_FOR_PORT / 50);
             }
             result => return result.map(drop),
         }
@@ -64,7 +66,7 @@ fn wait_until_free(addr: SocketAddr, options: &ListenerOptions) -> io::Result<()
 
 fn open(addr: SocketAddr, options: &ListenerOptions) -> io::Result<TcpListener> {
     let socket = bound(addr, options, true)?;
-    // Connections have it from their listener.
+    // Connections inherit it from their listener.
     let keep_alive = TcpKeepalive::new()
         .with_time(TCP_KEEP_ALIVE)
         .with_interval(TCP_KEEP_ALIVE / 5)
@@ -79,18 +81,18 @@ fn bound(addr: SocketAddr, options: &ListenerOptions, reuse_port: bool) -> io::R
     if addr.is_ipv6() {
         socket.set_only_v6(options.only_v6)?;
     }
-    // Without it a restart has to wait until the last connections have left TIME_WAIT.
+    // Without it a restart fails until the last connections have left TIME_WAIT.
     socket.set_reuse_address(true)?;
-    // Counts only for sockets that have it before they are bound.
+    // Has no effect after bind.
     socket.set_reuse_port(reuse_port)?;
     socket.bind(&addr.into())?;
     Ok(socket)
 }
 
-/// Assigns listeners that the user opened: sockets of one address are dealt out to the workers.
-/// Where there are fewer of them than workers, several workers share one; where there are more, a
-/// worker has several: connections that the kernel puts into a socket nobody accepts from are lost.
-pub(super) fn deal(
+/// Assigns the listeners that the user opened to workers, address by address. If there are fewer
+/// than workers, several workers share one. If there are more, a worker has several: connections in
+/// the queue of a socket without a worker would be lost.
+pub(super) fn assign(
     listeners: Vec<TcpListener>,
     workers: usize,
 ) -> Result<Vec<Vec<Arc<TcpListener>>>, Error> {
@@ -111,18 +113,18 @@ pub(super) fn deal(
             None => groups.push((addr, vec![listener])),
         }
     }
-    let mut dealt: Vec<Vec<Arc<TcpListener>>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut assigned: Vec<Vec<Arc<TcpListener>>> = (0..workers).map(|_| Vec::new()).collect();
     for (_, group) in groups {
         for i in 0..workers.max(group.len()) {
-            dealt[i % workers].push(Arc::clone(&group[i % group.len()]));
+            assigned[i % workers].push(Arc::clone(&group[i % group.len()]));
         }
     }
-    Ok(dealt)
+    Ok(assigned)
 }
 
 cfg_if::cfg_if! {
     if #[cfg(target_os = "linux")] {
-        /// One that is only bound, or connected, as inetd's are, would fail to accept for ever.
+        /// Accepting from a socket that is only bound, or connected as inetd passes it, always fails.
         fn listens(listener: &TcpListener) -> bool {
             socket2::SockRef::from(listener).is_listener().unwrap_or(true)
         }
@@ -133,27 +135,27 @@ cfg_if::cfg_if! {
     }
 }
 
-/// Says what stands in the way and what to do about it.
+/// Adds the cause, and what to do about it.
 fn explain(addr: SocketAddr, error: io::Error) -> Error {
     let why = match error.kind() {
         io::ErrorKind::PermissionDenied if addr.port() < 1024 => format!(
             ": ports below 1024 need CAP_NET_BIND_SERVICE (`setcap cap_net_bind_service=+ep \
-             BINARY`, or AmbientCapabilities= in systemd), or take port {}",
+             BINARY`, or AmbientCapabilities= in systemd); port {} needs no privilege",
             8000 + addr.port()
         ),
         io::ErrorKind::AddrInUse => match holder(addr) {
             Some(holder) => format!(": it is in use by {holder}"),
             None => ": it is in use by another program, or by a server of another user (all \
-                     members of SO_REUSEPORT have to run as one user)"
+                     servers that share a port must run as the same user)"
                 .into(),
         },
         io::ErrorKind::AddrNotAvailable => format!(
             ": no interface of this host has the address {} (see `ip address`)",
             addr.ip()
         ),
-        io::ErrorKind::Unsupported => ": this host has no such address family".into(),
+        io::ErrorKind::Unsupported => ": this host does not support the address family".into(),
         _ if error.raw_os_error() == Some(EMFILE) => {
-            ": too many open files, raise RLIMIT_NOFILE (`ulimit -n`, LimitNOFILE= in systemd)"
+            ": too many open files: raise RLIMIT_NOFILE (`ulimit -n`, LimitNOFILE= in systemd)"
                 .into()
         }
         _ => String::new(),
@@ -161,12 +163,12 @@ fn explain(addr: SocketAddr, error: io::Error) -> Error {
     Error::new(Kind::Bind, format!("cannot listen on {addr}{why}")).with(error)
 }
 
-/// errno(3): the process has no file descriptor left.
+/// errno(3): too many open files in this process.
 pub(super) const EMFILE: i32 = 24;
 
 cfg_if::cfg_if! {
     if #[cfg(target_os = "linux")] {
-        /// Who listens on a port, as far as /proc shows it to this user.
+        /// The process that listens on a port, as far as /proc shows it to this user.
         fn holder(addr: SocketAddr) -> Option<String> {
             let entries = match addr {
                 SocketAddr::V4(_) => procfs::net::tcp(),

@@ -1,4 +1,4 @@
-//! An end that the connections of a worker are told of.
+//! Shutdown signal within one thread.
 
 use std::{
     cell::{Cell, RefCell},
@@ -9,17 +9,17 @@ use std::{
 
 use slab::Slab;
 
-/// Set once, by the thread that waits for it. A token that other threads may cancel has a lock that
-/// is taken each time it is asked, and every connection asks with every turn.
+/// Sent once, to futures on the same thread. A `CancellationToken` takes a lock for every poll of
+/// its futures, and every connection polls with each of its turns.
 #[derive(Default)]
 pub(super) struct LocalShutdown {
-    set: Cell<bool>,
+    is_shut_down: Cell<bool>,
     waiting: RefCell<Slab<Waker>>,
 }
 
 impl LocalShutdown {
-    pub(super) fn set(&self) {
-        self.set.set(true);
+    pub(super) fn shut_down(&self) {
+        self.is_shut_down.set(true);
         for (_, waker) in &*self.waiting.borrow() {
             waker.wake_by_ref();
         }
@@ -27,31 +27,31 @@ impl LocalShutdown {
 
     pub(super) fn wait(&self) -> Wait<'_> {
         Wait {
-            latch: self,
-            place: None,
+            shutdown: self,
+            slot: None,
         }
     }
 }
 
-/// Ready when the latch is set.
+/// Ready after [`LocalShutdown::shut_down`].
 pub(super) struct Wait<'a> {
-    latch: &'a LocalShutdown,
-    /// Nobody else takes it out.
-    place: Option<usize>,
+    shutdown: &'a LocalShutdown,
+    /// Where the waker is in `waiting`; only this future removes it.
+    slot: Option<usize>,
 }
 
 impl Future for Wait<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.latch.set.get() {
+        if self.shutdown.is_shut_down.get() {
             return Poll::Ready(());
         }
-        let waiting = &mut *self.latch.waiting.borrow_mut();
-        match self.place {
-            Some(place) if waiting[place].will_wake(cx.waker()) => {}
-            Some(place) => waiting[place].clone_from(cx.waker()),
-            None => self.place = Some(waiting.insert(cx.waker().clone())),
+        let waiting = &mut *self.shutdown.waiting.borrow_mut();
+        match self.slot {
+            Some(slot) if waiting[slot].will_wake(cx.waker()) => {}
+            Some(slot) => waiting[slot].clone_from(cx.waker()),
+            None => self.slot = Some(waiting.insert(cx.waker().clone())),
         }
         Poll::Pending
     }
@@ -59,8 +59,8 @@ impl Future for Wait<'_> {
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.latch.waiting.borrow_mut().remove(place);
+        if let Some(slot) = self.slot {
+            self.shutdown.waiting.borrow_mut().remove(slot);
         }
     }
 }
@@ -88,18 +88,18 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_woken_and_nobody_else() {
-        let latch = LocalShutdown::default();
+    fn only_futures_that_wait_are_woken() {
+        let shutdown = LocalShutdown::default();
         let [gone, moved, waits] = [(); 3].map(|()| Arc::<Count>::default());
         let waker = |count: &Arc<Count>| Waker::from(Arc::clone(count));
         {
-            let wait = pin!(latch.wait());
+            let wait = pin!(shutdown.wait());
             assert!(
                 wait.poll(&mut Context::from_waker(&waker(&gone)))
                     .is_pending()
             );
         }
-        let mut wait = pin!(latch.wait());
+        let mut wait = pin!(shutdown.wait());
         for count in [&moved, &waits] {
             let waker = waker(count);
             assert!(
@@ -108,7 +108,7 @@ mod tests {
                     .is_pending()
             );
         }
-        latch.set();
+        shutdown.shut_down();
         let woken = [gone, moved, waits].map(|count| count.0.load(Ordering::Relaxed));
         assert_eq!(woken, [0, 0, 1]);
         assert!(
@@ -116,7 +116,7 @@ mod tests {
                 .is_ready()
         );
         assert!(
-            pin!(latch.wait())
+            pin!(shutdown.wait())
                 .poll(&mut Context::from_waker(Waker::noop()))
                 .is_ready()
         );

@@ -1,36 +1,37 @@
-//! Something that may happen a thousand times a second, told now and then.
+//! Limits how often the same event is logged.
 
 use std::{
     cell::Cell,
     time::{Duration, Instant},
 };
 
-/// How long nothing more is said after a line: what a peer can make happen as often as it likes
-/// must not fill the log. The counters have it all.
-const SILENCE: Duration = Duration::from_secs(10);
+/// The time between two lines about the same event. A peer can cause some events as often as it
+/// likes and must not fill the log; the counters count every one.
+const INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 pub(super) struct LogRateLimiter {
-    told: Cell<Option<Instant>>,
-    untold: Cell<u64>,
+    last_logged: Cell<Option<Instant>>,
+    not_logged: Cell<u64>,
 }
 
 impl LogRateLimiter {
-    /// It has happened: how many times since that was last told, if it is time to tell.
-    pub(super) fn happened(&self) -> Option<u64> {
-        self.happened_at(Instant::now())
+    /// To be called for every event. `Some`: log it now, with this number of events since the last
+    /// line.
+    pub(super) fn occurred(&self) -> Option<u64> {
+        self.occurred_at(Instant::now())
     }
 
-    fn happened_at(&self, now: Instant) -> Option<u64> {
-        let times = self.untold.get() + 1;
-        let silent = |told| now.duration_since(told) < SILENCE;
-        if self.told.get().is_some_and(silent) {
-            self.untold.set(times);
+    fn occurred_at(&self, now: Instant) -> Option<u64> {
+        let events = self.not_logged.get() + 1;
+        let too_early = |logged| now.duration_since(logged) < INTERVAL;
+        if self.last_logged.get().is_some_and(too_early) {
+            self.not_logged.set(events);
             return None;
         }
-        self.told.set(Some(now));
-        self.untold.set(0);
-        Some(times)
+        self.last_logged.set(Some(now));
+        self.not_logged.set(0);
+        Some(events)
     }
 }
 
@@ -39,14 +40,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_is_told_once() {
-        let burst = LogRateLimiter::default();
+    fn events_within_the_interval_are_counted_and_not_logged() {
+        let limiter = LogRateLimiter::default();
         let begun = Instant::now();
-        assert_eq!(burst.happened_at(begun), Some(1));
+        assert_eq!(limiter.occurred_at(begun), Some(1));
         for _ in 0..1_000 {
-            assert_eq!(burst.happened_at(begun + SILENCE / 2), None);
+            assert_eq!(limiter.occurred_at(begun + INTERVAL / 2), None);
         }
-        assert_eq!(burst.happened_at(begun + SILENCE), Some(1_001));
-        assert_eq!(burst.happened_at(begun + SILENCE), None);
+        assert_eq!(limiter.occurred_at(begun + INTERVAL), Some(1_001));
+        assert_eq!(limiter.occurred_at(begun + INTERVAL), None);
     }
 }

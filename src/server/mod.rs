@@ -1,26 +1,30 @@
-//! The server: one thread per core, each with its own runtime, listeners and connections.
+//! The server: one thread per core, each with a runtime, listeners and connections of its own.
 
 mod accept_loop;
 mod builder;
+mod client_addr;
 mod connection;
+mod connection_options;
 mod current_acceptor;
 mod handle;
+mod handshake;
 mod handshake_limiter;
 mod linger;
 mod listener;
 mod local_shutdown;
 mod log_rate_limiter;
 mod observer;
-mod runtime;
-mod socket;
-
 #[cfg(target_os = "linux")]
 mod ring_socket;
+mod runtime;
+mod socket;
+mod task_tracker;
 mod worker;
 
 pub use self::{
     builder::{Affinity, Builder, Server},
-    connection::{ConnectionOptions, serve_connection},
+    connection::serve_connection,
+    connection_options::ConnectionOptions,
     current_acceptor::Reloader,
     handle::Handle,
     observer::{Observer, WorkerStatus},

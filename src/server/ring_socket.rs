@@ -1,8 +1,8 @@
-//! A socket on io_uring: it waits by completion and does the rest by plain calls.
+//! A socket on io_uring: waits through the ring, and uses plain system calls otherwise.
 //!
-//! A read that has to wait is the ring's: it wakes the task with the bytes, without another system
-//! call. What does not have to wait, the rest of a large request and all that is sent while the
-//! peer keeps up, goes directly between the kernel and the caller's memory, without a copy.
+//! A read that has to wait is an operation of the ring: its completion brings the bytes, without
+//! another system call. A read or write that need not wait, such as the rest of a large request, is
+//! a plain call between the kernel and the caller's memory, without a copy.
 
 use std::{
     cell::RefCell,
@@ -27,45 +27,45 @@ use nix::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What the ring receives into, bytes: a request, or a ClientHello as OpenSSL pads it (517, by
-/// RFC 7685 section 4). A connection holds it while it waits, so it is no more than that; what comes
-/// beyond is read directly.
+/// The receive buffer of the ring, bytes: one request, or one ClientHello as OpenSSL pads it (517,
+/// RFC 7685 section 4). A connection holds the buffer while it waits, so it is small; bytes that do
+/// not fit are read by a plain call.
 const RECEIVED_AT_ONCE: usize = 528;
 
-/// The same for a connection on which it was filled: a burst of requests. Back again after
-/// [`SMALL_READS`] reads that needed less.
+/// The receive buffer after a read that filled the small one: a burst of requests. The small one
+/// returns after [`SMALL_READS`] reads that would have fitted it.
 const RECEIVED_OF_BURSTS: usize = 2048;
 
 const SMALL_READS: u32 = 2;
 
-/// What the ring sends when the socket is full, bytes: enough to wake up for, little to copy.
+/// How much the ring sends when the socket is full, bytes: worth a wake-up, and cheap to copy.
 const SENT_AT_ONCE: usize = 16 * 1024;
 
 const SEND_NOW: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_NOSIGNAL);
 
-/// send(2): more is to follow. nix has no name for it.
+/// send(2): more bytes follow. nix has no constant for it.
 const MSG_MORE: MsgFlags = MsgFlags::from_bits_retain(0x8000);
 
 pub(super) struct RingSocket {
     fd: RawFd,
     receiving: Pin<Box<dyn Future<Output = ()>>>,
     received: Rc<Received>,
-    /// There may be more than was received, so it is worth to ask.
-    more: bool,
+    /// The socket may have more bytes, so a plain read comes before the ring's.
+    may_have_more: bool,
     sending: Sending,
 }
 
-/// A send that waits: the half comes back with what became of it.
+/// A send that waits. It returns its result, the buffer and the write half.
 type Send = Pin<Box<dyn Future<Output = (io::Result<usize>, Vec<u8>, TcpOwnedWriteHalf)>>>;
 
 enum Sending {
-    Nothing(TcpOwnedWriteHalf),
+    Idle(TcpOwnedWriteHalf),
     Waiting(Send),
-    /// Only while it is decided which of the two.
+    /// Only during `poll_send`, between the two other states.
     Taken,
 }
 
-/// Where the ring's reads end up.
+/// The slot that passes bytes from the ring's reads to `poll_read`.
 #[derive(Default)]
 struct Received(RefCell<Slot>);
 
@@ -76,7 +76,7 @@ struct Slot {
     result: Option<io::Result<usize>>,
 }
 
-/// Reads whenever the slot is empty and this is polled.
+/// Fills the slot, and again each time it is polled with an empty slot.
 async fn receive(mut half: TcpOwnedReadHalf, received: Rc<Received>) {
     let mut small_reads = SMALL_READS;
     loop {
@@ -108,7 +108,7 @@ async fn receive(mut half: TcpOwnedReadHalf, received: Rc<Received>) {
 }
 
 impl Received {
-    /// What was received, or the error; `None`: nothing is there.
+    /// Moves received bytes to `buf`, or returns the error of the read; `None`: the slot is empty.
     fn take(&self, buf: &mut ReadBuf<'_>) -> Option<io::Result<Taken>> {
         let slot = &mut *self.0.borrow_mut();
         if let Err(error) = slot.result.take()? {
@@ -144,27 +144,27 @@ impl RingSocket {
             fd,
             receiving: Box::pin(receive(read, Rc::clone(&received))),
             received,
-            // Clients begin to speak as soon as they are connected.
-            more: true,
-            sending: Sending::Nothing(write),
+            // Clients send right after they have connected.
+            may_have_more: true,
+            sending: Sending::Idle(write),
         }
     }
 
-    /// They leave in one packet with the end that follows them.
-    pub(super) fn send_last(&self, bytes: &[u8]) {
+    /// Sends the bytes in one packet with the FIN of the shutdown that has to follow.
+    pub(super) fn send_final(&self, bytes: &[u8]) {
         let flags = SEND_NOW.union(MSG_MORE);
-        // That they could not be sent is no news: the connection ends either way.
+        // An error is ignored, because the connection ends anyway.
         let _ = send(self.fd, bytes, flags);
     }
 
-    /// Sends `bufs`, or their beginning, by `call`; by the ring where the socket is full.
+    /// Sends the beginning of `bufs` by a plain call, or through the ring if the socket is full.
     ///
-    /// A write that was pending has to be repeated with the same bytes, as sessions do: what they
-    /// have sealed leaves in order.
+    /// After `Pending` the caller has to repeat the write with the same bytes. TLS sessions do:
+    /// sealed bytes leave in order.
     fn poll_send(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         loop {
             match std::mem::replace(&mut self.sending, Sending::Taken) {
-                Sending::Nothing(half) => {
+                Sending::Idle(half) => {
                     let sent = match bufs {
                         [one] => send(self.fd, one, SEND_NOW),
                         many => sendmsg::<()>(self.fd, many, &[], SEND_NOW, None),
@@ -175,9 +175,9 @@ impl RingSocket {
                                 Sending::Waiting(wait_and_send(half, head(bufs).to_vec()));
                             continue;
                         }
-                        Err(Errno::EINTR) => self.sending = Sending::Nothing(half),
+                        Err(Errno::EINTR) => self.sending = Sending::Idle(half),
                         sent => {
-                            self.sending = Sending::Nothing(half);
+                            self.sending = Sending::Idle(half);
                             return Poll::Ready(sent.map_err(io::Error::from));
                         }
                     }
@@ -187,11 +187,11 @@ impl RingSocket {
                         self.sending = Sending::Waiting(waiting);
                         return Poll::Pending;
                     };
-                    self.sending = Sending::Nothing(half);
+                    self.sending = Sending::Idle(half);
                     let n = sent?;
                     if !head(bufs).starts_with(&bytes[..n]) {
                         return Poll::Ready(Err(io::Error::other(
-                            "a write that was pending was repeated with other bytes",
+                            "a pending write was repeated with other bytes",
                         )));
                     }
                     return Poll::Ready(Ok(n));
@@ -209,7 +209,7 @@ fn wait_and_send(mut half: TcpOwnedWriteHalf, bytes: Vec<u8>) -> Send {
     })
 }
 
-/// The beginning: of the first buffer that is not empty, as the next call may have it alone.
+/// The beginning of the first buffer that is not empty: the next call may have only that one.
 fn head<'a>(bufs: &'a [IoSlice<'_>]) -> &'a [u8] {
     let first = bufs.iter().find(|buf| !buf.is_empty());
     first.map_or(&[], |buf| &buf[..buf.len().min(SENT_AT_ONCE)])
@@ -224,10 +224,10 @@ impl AsyncRead for RingSocket {
         let this = self.get_mut();
         loop {
             if let Some(taken) = this.received.take(buf) {
-                this.more = matches!(taken?, Taken::AllOfFull);
+                this.may_have_more = matches!(taken?, Taken::AllOfFull);
                 return Poll::Ready(Ok(()));
             }
-            if !this.more {
+            if !this.may_have_more {
                 if this.receiving.as_mut().poll(cx).is_pending()
                     && this.received.0.borrow().result.is_none()
                 {
@@ -238,11 +238,11 @@ impl AsyncRead for RingSocket {
             let room = buf.initialize_unfilled();
             match recv(this.fd, room, MsgFlags::MSG_DONTWAIT) {
                 Ok(n) => {
-                    this.more = n == room.len();
+                    this.may_have_more = n == room.len();
                     buf.advance(n);
                     return Poll::Ready(Ok(()));
                 }
-                Err(Errno::EAGAIN) => this.more = false,
+                Err(Errno::EAGAIN) => this.may_have_more = false,
                 Err(Errno::EINTR) => {}
                 Err(error) => return Poll::Ready(Err(error.into())),
             }

@@ -1,18 +1,27 @@
-//! A worker's runtime: io_uring with the best flags that the kernel takes, or epoll.
+//! The monoio runtime of a worker: io_uring with the best flags that the kernel accepts, or epoll.
 
-use std::{fmt, future::Future, io};
+use std::{fmt, future::Future, io, time::Instant};
 
 use monoio::{LegacyDriver, RuntimeBuilder, time::TimeDriver};
 
-use crate::error::{Error, Kind};
+use crate::{
+    error::{Error, Kind},
+    time::Timer,
+};
 
-/// Which driver of monoio a worker is to run.
+/// The clock of monoio, for the layers that know no runtime.
+pub(super) const TIMER: Timer = Timer {
+    sleep: |duration| Box::pin(monoio::time::sleep(duration)),
+    now: Instant::now,
+};
+
+/// Which driver of monoio the workers run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Driver {
-    /// io_uring where the kernel allows it, else epoll. The default.
+    /// io_uring if the kernel allows it, otherwise epoll. The default.
     #[default]
     Auto,
-    /// io_uring, or an error that says who refuses it.
+    /// io_uring. If the kernel or the container refuses it, the start fails and the error says why.
     IoUring,
     /// epoll.
     Epoll,
@@ -23,7 +32,7 @@ pub enum Driver {
 pub enum ActiveDriver {
     /// io_uring.
     IoUring,
-    /// epoll, or what the operating system has in its place.
+    /// epoll, or the equivalent of the operating system.
     Epoll,
 }
 
@@ -63,7 +72,7 @@ impl Runtime {
             (_, Some(error)) => {
                 tracing::info!(
                     why = explain(&error),
-                    "io_uring cannot be used, running epoll"
+                    "io_uring cannot be used: running epoll"
                 );
             }
             (_, None) => {}
@@ -96,8 +105,8 @@ impl Runtime {
 
 cfg_if::cfg_if! {
     if #[cfg(target_os = "linux")] {
-        /// The flags spare an interrupt per completion and locks that one thread does not need
-        /// (Linux 6.1); older kernels refuse them and get a plain ring.
+        /// The flags save an interrupt per completion, and locks that a ring of one thread does not
+        /// need (Linux 6.1). Older kernels refuse the flags and get a ring without them.
         fn io_uring() -> io::Result<Runtime> {
             let mut tuned = io_uring::IoUring::builder();
             tuned.setup_coop_taskrun().setup_single_issuer().setup_defer_taskrun();
@@ -112,25 +121,25 @@ cfg_if::cfg_if! {
                 .map(Runtime::IoUring)
         }
 
-        /// Who refuses io_uring, and what would change that.
+        /// Why io_uring cannot be used, and what to change.
         fn explain(error: &io::Error) -> String {
-            // errno(3), the same numbers on every architecture of Linux that Rust supports but
-            // for ENOSYS on a few.
+            // errno(3). The numbers are the same on all Linux architectures that Rust supports, but
+            // ENOSYS differs on a few.
             const EPERM: i32 = 1;
             const ENOMEM: i32 = 12;
             const ENOSYS: i32 = 38;
             let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
             match (error.raw_os_error(), disabled.as_deref().map(str::trim)) {
                 (Some(EPERM), Ok("2")) => {
-                    "the kernel setting kernel.io_uring_disabled is 2; `sysctl \
-                     kernel.io_uring_disabled=0` allows it".into()
+                    "the kernel setting kernel.io_uring_disabled is 2: set it to 0 with `sysctl \
+                     kernel.io_uring_disabled=0`".into()
                 }
                 (Some(EPERM), Ok("1")) => {
-                    "the kernel setting kernel.io_uring_disabled is 1, which allows it to \
-                     CAP_SYS_ADMIN and the group kernel.io_uring_group only".into()
+                    "the kernel setting kernel.io_uring_disabled is 1: only CAP_SYS_ADMIN and the \
+                     group kernel.io_uring_group may use io_uring".into()
                 }
                 (Some(EPERM), _) => {
-                    "a seccomp filter or security module of this container or service forbids \
+                    "a seccomp filter or a security module of this container or service forbids \
                      io_uring_setup".into()
                 }
                 (Some(ENOSYS), _) => {
@@ -138,7 +147,7 @@ cfg_if::cfg_if! {
                      filter hides it".into()
                 }
                 (Some(ENOMEM), _) => {
-                    "the limit on locked memory (RLIMIT_MEMLOCK, `ulimit -l`) is too low".into()
+                    "the limit on locked memory is too low: raise RLIMIT_MEMLOCK (`ulimit -l`)".into()
                 }
                 _ => error.to_string(),
             }
@@ -149,7 +158,7 @@ cfg_if::cfg_if! {
         }
 
         fn explain(_error: &io::Error) -> String {
-            "only Linux has it".into()
+            "only Linux has io_uring".into()
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A connection's socket: by the ring itself on io_uring, by readiness on epoll.
+//! The socket of a connection: waits for completions on io_uring and for readiness on epoll.
 
 use std::{
     future::poll_fn,
@@ -17,7 +17,7 @@ cfg_if::cfg_if! {
     if #[cfg(target_os = "linux")] {
         use super::ring_socket::RingSocket;
     } else {
-        /// There is no ring.
+        /// Without io_uring it is never used.
         type RingSocket = TcpStreamPoll;
     }
 }
@@ -25,8 +25,8 @@ cfg_if::cfg_if! {
 pub(super) enum Socket {
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     Ring(RingSocket),
-    /// With monoio's nested epoll this would work on io_uring too, at the price of one more system
-    /// call per wake-up and one more per read.
+    /// Would also work on io_uring, through monoio's nested epoll, but costs one more system call per
+    /// wake-up and one more per read.
     Readiness(TcpStreamPoll),
 }
 
@@ -39,14 +39,14 @@ impl Socket {
         Ok(Self::Readiness(stream.into_poll_io()?))
     }
 
-    /// Sends a few bytes on a socket on which nothing has been sent; `poll_shutdown` has to follow.
-    pub(super) async fn send_last(&mut self, bytes: &[u8]) {
+    /// Sends a few bytes on a socket on which nothing is queued; `poll_shutdown` has to follow. An
+    /// error is ignored, because the connection ends anyway.
+    pub(super) async fn send_final(&mut self, bytes: &[u8]) {
         match self {
             _ if bytes.is_empty() => {}
             #[cfg(target_os = "linux")]
-            Self::Ring(socket) => socket.send_last(bytes),
+            Self::Ring(socket) => socket.send_final(bytes),
             socket => {
-                // That they could not be sent is no news: the connection ends either way.
                 let _ = poll_fn(|cx| Pin::new(&mut *socket).poll_write(cx, bytes)).await;
             }
         }
@@ -85,7 +85,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         match (self.get_mut(), bufs) {
             (Self::Ring(socket), _) => Pin::new(socket).poll_write_vectored(cx, bufs),
-            // One buffer is cheaper to send than a list of one.
+            // send(2) costs less than sendmsg(2) with one buffer.
             (Self::Readiness(socket), [one]) => Pin::new(socket).poll_write(cx, one),
             (Self::Readiness(socket), _) => Pin::new(socket).poll_write_vectored(cx, bufs),
         }
@@ -108,8 +108,8 @@ impl AsyncWrite for Socket {
             Self::Readiness(socket) => Pin::new(socket).poll_shutdown(cx),
         };
         match ended {
-            // The peer closed and wants to hear no more. It is no failure: whoever had something
-            // left to read or to write is told of it there.
+            // The peer has reset the connection. A read or a write reports that; a shutdown has
+            // nothing left to do.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::NotConnected => {
                 Poll::Ready(Ok(()))
             }

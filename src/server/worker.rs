@@ -1,8 +1,9 @@
-//! One core's share of the server.
+//! The thread of a worker: its service, its listeners and its connections.
 
 use std::{
-    cell::{Cell, RefCell},
-    future::{Future, poll_fn},
+    borrow::Cow,
+    cell::Cell,
+    future::Future,
     net::{self, SocketAddr, TcpListener},
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -13,7 +14,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    task::{Context, Poll, Waker},
 };
 
 use futures_util::{
@@ -25,12 +25,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     accept_loop::AcceptLoop,
-    connection::{Acceptor, ConnectionOptions, Setup, TIMER},
-    current_acceptor::CurrentAcceptor,
+    connection::ConnectionHandler,
+    connection_options::ConnectionOptions,
+    current_acceptor::{AcceptorSource, CurrentAcceptor},
     handshake_limiter::HandshakeLimiter,
     local_shutdown::LocalShutdown,
     log_rate_limiter::LogRateLimiter,
-    runtime::{ActiveDriver, Driver, Runtime},
+    runtime::{ActiveDriver, Driver, Runtime, TIMER},
+    task_tracker::TaskTracker,
 };
 use crate::{
     counters::Counters,
@@ -43,11 +45,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerInfo {
-    /// Counted from 0.
+    /// The number of the worker, from 0.
     pub index: usize,
     /// The CPU that its thread is pinned to.
     pub cpu: Option<usize>,
-    /// What it runs on.
+    /// The driver that it runs.
     pub driver: ActiveDriver,
 }
 
@@ -64,26 +66,27 @@ pub(super) struct WorkerConfig {
     pub(super) stop: Stop,
 }
 
-/// What one worker takes on at once.
+/// How many connections and handshakes one worker has at once.
 #[derive(Clone, Copy)]
 pub(super) struct WorkerLimits {
     pub(super) connections: NonZeroUsize,
     pub(super) handshakes: NonZeroUsize,
 }
 
-/// How workers are told to end.
+/// Tells workers to end.
 #[derive(Clone, Default)]
 pub(super) struct Stop {
-    /// Accept no more, tell the peers, answer what was asked.
+    /// Stop accepting, send GOAWAY, finish the requests in flight.
     pub(super) drain: CancellationToken,
-    /// Drop what is left.
+    /// Drop the connections that are left.
     pub(super) abort: CancellationToken,
-    /// Set before `drain`: what waits to be accepted by then is somebody else's.
+    /// Set before `drain` if another server accepts from the same sockets: the connections that wait
+    /// in the kernel are left to it.
     pub(super) skip_accept_backlog: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// One of its own per worker, so that connections of different cores do not meet at one lock.
+    /// A child per worker, so that workers do not share the lock of a token.
     pub(super) fn child(&self) -> Self {
         Self {
             drain: self.drain.child_token(),
@@ -93,253 +96,241 @@ impl Stop {
     }
 }
 
-/// The body of a worker's thread. Tells through `started` when it is ready to accept, or why it
-/// will never be; returns when all its connections have ended.
+/// The body of a worker's thread. Reports through `started` when the worker accepts connections, or
+/// why it cannot. Returns when all connections of the worker have ended.
 pub(super) fn run<S: HttpService>(
-    plan: WorkerConfig,
+    config: WorkerConfig,
     factory: &dyn Fn(WorkerInfo) -> S,
     started: &mpsc::Sender<Result<WorkerInfo, Error>>,
 ) {
-    let mut plan = plan;
-    let result = start(&mut plan, factory);
-    let (mut runtime, service, info) = match result {
-        Ok(ready) => ready,
-        Err(error) => {
-            let _ = started.send(Err(error));
-            return;
-        }
+    // If nobody receives, the server gave up its start and cancels `config.stop`.
+    let report = |result| drop(started.send(result));
+    let (mut runtime, info) = match start_runtime(&config) {
+        Ok(started) => started,
+        Err(error) => return report(Err(error)),
     };
-    runtime.block_on(async move {
-        let listeners = match adopt(std::mem::take(&mut plan.listeners)) {
-            Ok(listeners) => listeners,
-            Err(error) => {
-                let _ = started.send(Err(error));
-                return;
+    runtime.block_on(async {
+        match Worker::start(config, info, factory) {
+            Ok(worker) => {
+                report(Ok(info));
+                worker.serve().await;
             }
-        };
-        let _ = started.send(Ok(info));
-        Worker {
-            handshakes: HandshakeLimiter::new(plan.limits.handshakes),
-            refused: LogRateLimiter::default(),
-            plan,
-            service: WorkerService::new(service),
-            live: TaskTracker::default(),
-            drain: LocalShutdown::default(),
-            abort: LocalShutdown::default(),
-            over: Rc::default(),
+            Err(error) => report(Err(error)),
         }
-        .serve(listeners)
-        .await;
     });
 }
 
-type StartedWorker<S> = (Runtime, S, WorkerInfo);
-
-fn start<S: HttpService>(
-    plan: &mut WorkerConfig,
-    factory: &dyn Fn(WorkerInfo) -> S,
-) -> Result<StartedWorker<S>, Error> {
-    if let Some(cpu) = plan.cpu
+fn start_runtime(config: &WorkerConfig) -> Result<(Runtime, WorkerInfo), Error> {
+    let &WorkerConfig {
+        index, cpu, driver, ..
+    } = config;
+    if let Some(cpu) = cpu
         && !core_affinity::set_for_current(core_affinity::CoreId { id: cpu })
     {
         return Err(Error::new(
             Kind::Worker,
-            format!("worker {} cannot be pinned to CPU {cpu}", plan.index),
+            format!("worker {index} cannot be pinned to CPU {cpu}"),
         ));
     }
-    let runtime = Runtime::new(plan.driver)?;
+    let runtime = Runtime::new(driver)?;
     let info = WorkerInfo {
-        index: plan.index,
-        cpu: plan.cpu,
+        index,
+        cpu,
         driver: runtime.driver(),
     };
-    let service = catch_unwind(AssertUnwindSafe(|| factory(info))).map_err(|panic| {
-        Error::new(
-            Kind::Worker,
-            format!(
-                "the service factory panicked for worker {}: {}",
-                plan.index,
-                panic_message(&*panic)
-            ),
-        )
-    })?;
-    Ok((runtime, service, info))
+    Ok((runtime, info))
 }
 
-fn adopt(listeners: Vec<Arc<TcpListener>>) -> Result<Vec<AcceptLoop>, Error> {
-    listeners
-        .into_iter()
-        .map(AcceptLoop::new)
-        .collect::<std::io::Result<_>>()
-        .map_err(|error| Error::new(Kind::Worker, "a listener cannot be used").with(error))
+/// Runs the user's factory. A panic in it is an error of the start.
+fn make_service<S: HttpService>(
+    info: WorkerInfo,
+    factory: &dyn Fn(WorkerInfo) -> S,
+) -> Result<S, Error> {
+    catch_unwind(AssertUnwindSafe(|| factory(info))).map_err(|panic| {
+        let message = format!(
+            "the service factory panicked for worker {}: {}",
+            info.index,
+            panic_message(&*panic)
+        );
+        Error::new(Kind::Worker, message)
+    })
+}
+
+/// A worker whose service and listeners are ready.
+struct StartedWorker<S: HttpService> {
+    worker: Rc<Worker<S>>,
+    listeners: Vec<AcceptLoop>,
 }
 
 struct Worker<S: HttpService> {
-    plan: WorkerConfig,
-    service: WorkerService<S>,
-    live: TaskTracker,
-    /// `plan.stop`, as its connections are told of it.
+    handler: ConnectionHandler<'static, S>,
+    connection_limit: NonZeroUsize,
+    connections: TaskTracker,
+    /// Connections over the limit.
+    refused: LogRateLimiter,
+    /// Connections that had not ended by the shutdown deadline.
+    cut_off: Cell<usize>,
+    stop: Stop,
+    /// `stop.drain` and `stop.abort` for the connections of this thread.
     drain: LocalShutdown,
     abort: LocalShutdown,
     /// All connections have ended.
-    over: Rc<LocalShutdown>,
-    handshakes: HandshakeLimiter,
-    refused: LogRateLimiter,
+    ended: Rc<LocalShutdown>,
 }
 
 impl<S: HttpService> Worker<S> {
-    async fn serve(self, listeners: Vec<AcceptLoop>) {
-        let this = Rc::new(self);
+    /// Runs the factory and adopts the listeners. Both have to happen inside the runtime.
+    fn start(
+        config: WorkerConfig,
+        info: WorkerInfo,
+        factory: &dyn Fn(WorkerInfo) -> S,
+    ) -> Result<StartedWorker<S>, Error> {
+        let service = make_service(info, factory)?;
+        let listeners = config.listeners.into_iter().map(AcceptLoop::new);
+        let listeners = listeners
+            .collect::<std::io::Result<_>>()
+            .map_err(|error| Error::new(Kind::Worker, "a listener cannot be used").with(error))?;
+        let handler = ConnectionHandler {
+            acceptor: AcceptorSource::Current(config.acceptor),
+            handshakes: HandshakeLimiter::new(
+                config.limits.handshakes,
+                config.options.limits.handshake,
+                &config.counters,
+            ),
+            options: Cow::Owned(config.options),
+            counters: config.counters,
+            service: WorkerService::new(service),
+            worker: config.index,
+        };
+        let worker = Rc::new(Self {
+            handler,
+            connection_limit: config.limits.connections,
+            connections: TaskTracker::default(),
+            refused: LogRateLimiter::default(),
+            cut_off: Cell::default(),
+            stop: config.stop,
+            drain: LocalShutdown::default(),
+            abort: LocalShutdown::default(),
+            ended: Rc::default(),
+        });
+        Ok(StartedWorker { worker, listeners })
+    }
+}
+
+impl<S: HttpService> StartedWorker<S> {
+    /// Accepts and serves connections until the worker is told to end and all of them have ended.
+    async fn serve(self) {
+        let Self { worker, listeners } = self;
         let (yields, drain, abort) = (
-            this.service.yield_queue(),
-            Rc::clone(&this),
-            Rc::clone(&this),
+            worker.handler.service.yield_queue(),
+            Rc::clone(&worker),
+            Rc::clone(&worker),
         );
-        let beside = [
-            this.beside(async move { yields.run(TIMER).await }),
-            this.beside(async move {
-                drain.plan.stop.drain.cancelled().await;
-                drain.drain.set();
+        let background = [
+            worker.spawn_until_end(async move { yields.run(TIMER).await }),
+            worker.spawn_until_end(async move {
+                drain.stop.drain.cancelled().await;
+                drain.drain.shut_down();
             }),
-            this.beside(async move {
-                abort.plan.stop.abort.cancelled().await;
-                abort.abort.set();
+            worker.spawn_until_end(async move {
+                abort.stop.abort.cancelled().await;
+                abort.abort.shut_down();
             }),
         ];
-        let tasks: Vec<_> = listeners
+        let listeners: Vec<_> = listeners
             .into_iter()
-            .map(|listener| monoio::spawn(Rc::clone(&this).listen(listener)))
+            .map(|listener| monoio::spawn(Rc::clone(&worker).accept(listener)))
             .collect();
-        for task in tasks {
+        for listener in listeners {
+            listener.await;
+        }
+        worker.connections.wait().await;
+        worker.ended.shut_down();
+        for task in background {
             task.await;
         }
-        this.live.all_closed().await;
-        this.over.set();
-        for task in beside {
-            task.await;
-        }
-        let cut_off = this.live.cut_off.get();
+        let index = worker.handler.worker;
+        let cut_off = worker.cut_off.get();
         if cut_off > 0 {
             tracing::warn!(
-                worker = this.plan.index,
+                worker = index,
                 connections = cut_off,
-                "connections were cut off: they had not ended by the shutdown deadline"
+                "connections were dropped because they had not ended by the shutdown deadline"
             );
         }
-        let WorkerConfig {
-            index, counters, ..
-        } = &this.plan;
-        tracing::info!(worker = index, counters = ?counters.read(), "worker ended");
+        let counters = worker.handler.counters.read();
+        tracing::info!(worker = index, ?counters, "worker ended");
     }
+}
 
-    /// A task that ends with the worker: the runtime would forget it, and never drop what it holds,
-    /// the service among it.
-    fn beside(&self, future: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
-        let over = Rc::clone(&self.over);
+impl<S: HttpService> Worker<S> {
+    /// Spawns a task that ends with the worker. The runtime never drops a task that has not ended,
+    /// nor what the task holds, the service among it.
+    fn spawn_until_end(&self, future: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
+        let ended = Rc::clone(&self.ended);
         monoio::spawn(async move {
-            select(pin!(future), over.wait()).await;
+            select(pin!(future), ended.wait()).await;
         })
     }
 
-    async fn listen(self: Rc<Self>, listener: AcceptLoop) {
-        let stop = &self.plan.stop;
-        let counters = &self.plan.counters;
-        let connection = |stream, peer| self.accepted(stream, peer);
-        let drain = stop.drain.cancelled();
-        listener.accept_until(drain, counters, connection).await;
-        if !stop.skip_accept_backlog.load(Ordering::Relaxed) {
-            listener.accept_rest(counters, connection);
+    async fn accept(self: Rc<Self>, listener: AcceptLoop) {
+        let counters = &self.handler.counters;
+        let on_accept = |stream, peer| self.on_accept(stream, peer);
+        let drain = self.stop.drain.cancelled();
+        listener.accept_until(drain, counters, on_accept).await;
+        if !self.stop.skip_accept_backlog.load(Ordering::Relaxed) {
+            listener.accept_backlog(counters, on_accept);
         }
     }
 
-    fn accepted(self: &Rc<Self>, stream: net::TcpStream, peer: SocketAddr) {
-        let limit = self.plan.limits.connections;
-        if self.live.count.get() >= limit.get() {
-            self.plan.counters.connections_refused.add();
-            if let Some(times) = self.refused.happened() {
-                tracing::warn!(limit, times, "too many connections, new ones are closed");
+    fn on_accept(self: &Rc<Self>, stream: net::TcpStream, peer: SocketAddr) {
+        let limit = self.connection_limit;
+        let counters = &self.handler.counters;
+        if self.connections.len() >= limit.get() {
+            counters.connections_refused.add();
+            if let Some(times) = self.refused.occurred() {
+                tracing::warn!(limit, times, "too many connections: closing new ones");
             }
             return;
         }
-        // The ring waits by itself, and who does not want to wait says so by each call.
+        // On io_uring the socket stays blocking: the ring waits without blocking the thread, and
+        // calls that must not wait say so by a flag.
         let nonblocking = match monoio::utils::is_legacy() {
             true => stream.set_nonblocking(true),
             false => Ok(()),
         };
         let stream = nonblocking.and_then(|()| TcpStream::from_std(stream));
         match stream {
-            Ok(stream) => self.spawn(stream, peer),
+            Ok(stream) => self.spawn_connection(stream, peer),
             Err(error) => {
-                self.plan.counters.accept_errors.add();
+                counters.accept_errors.add();
                 tracing::warn!(%error, %peer, "an accepted connection cannot be used");
             }
         }
     }
 
-    fn spawn(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
-        self.plan.counters.connections_accepted.add();
-        self.live.opened();
+    fn spawn_connection(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        self.handler.counters.connections_accepted.add();
+        self.connections.task_started();
         let this = Rc::clone(self);
         monoio::spawn(async move {
-            // A panic that got past the guards around handlers ends this connection only.
+            let counters = &this.handler.counters;
+            // A panic that the guard around handlers does not catch ends this connection only.
             let connection = AssertUnwindSafe(this.connection(stream, peer)).catch_unwind();
             if let Err(panic) = connection.await {
-                this.plan.counters.connection_panics.add();
+                counters.connection_panics.add();
                 tracing::error!(%peer, panic = panic_message(&*panic), "a connection panicked");
             }
-            this.plan.counters.connections_closed.add();
-            this.live.closed();
+            counters.connections_closed.add();
+            this.connections.task_ended();
         });
     }
 
     async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
-        let setup = Setup {
-            acceptor: Acceptor::Current(&self.plan.acceptor),
-            options: &self.plan.options,
-            counters: &self.plan.counters,
-            handshakes: Some(&self.handshakes),
-            worker: self.plan.index,
-        };
-        let serve = setup.run(stream, peer, &self.service, self.drain.wait());
-        if let Either::Right(_) = select(pin!(serve), self.abort.wait()).await {
-            self.live.cut_off();
+        let handle = self.handler.handle(stream, peer, self.drain.wait());
+        if let Either::Right(_) = select(pin!(handle), self.abort.wait()).await {
+            self.cut_off.set(self.cut_off.get() + 1);
             tracing::debug!(%peer, "connection dropped: the shutdown deadline has passed");
         }
-    }
-}
-
-/// The connections of a worker that are open.
-#[derive(Default)]
-struct TaskTracker {
-    count: Cell<usize>,
-    /// Of those that have ended.
-    cut_off: Cell<usize>,
-    waiting: RefCell<Option<Waker>>,
-}
-
-impl TaskTracker {
-    fn opened(&self) {
-        self.count.set(self.count.get() + 1);
-    }
-
-    fn closed(&self) {
-        self.count.set(self.count.get() - 1);
-        if let Some(waker) = self.waiting.take() {
-            waker.wake();
-        }
-    }
-
-    fn cut_off(&self) {
-        self.cut_off.set(self.cut_off.get() + 1);
-    }
-
-    fn all_closed(&self) -> impl Future<Output = ()> {
-        poll_fn(|cx: &mut Context<'_>| {
-            if self.count.get() == 0 {
-                return Poll::Ready(());
-            }
-            *self.waiting.borrow_mut() = Some(cx.waker().clone());
-            Poll::Pending
-        })
     }
 }

@@ -107,21 +107,22 @@ fn headers_are_read_wherever_they_are_cut() {
 }
 
 #[test]
-fn what_is_no_header_is_refused_with_the_reason() {
+fn anything_but_a_header_is_refused() {
     for header in wrong_ones() {
         let error = parse(&header).expect_err("wrong");
         assert!(error.is_proxy_header(), "{error:?}");
         proxy_header(&header, &[1]);
     }
     let mut socket = &b"PROXY TCP4 192.0.2.7"[..];
-    let cut = read_proxy_header(&mut socket);
+    let mut received = Vec::new();
+    let cut = read_proxy_header(&mut socket, &mut received);
     let error = cut.now_or_never().expect("all is there").expect_err("cut");
     assert!(error.is_truncated(), "{error:?}");
 }
 
 proptest! {
     #[test]
-    fn any_bytes_at_all_are_answered_within_the_bound(
+    fn any_bytes_get_an_answer_within_the_limit(
         bytes in vec(any::<u8>(), 0..6000),
         sizes in vec(1_usize..600, 1..6),
         head in 0_usize..4,
@@ -136,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn headers_with_mistakes_are_answered_within_the_bound(
+    fn broken_headers_get_an_answer_within_the_limit(
         which in any::<prop::sample::Index>(),
         changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         behind in vec(any::<u8>(), 0..100),

@@ -44,7 +44,7 @@ use crate::{error::Error, tls::identity::read};
 #[derive(Clone)]
 pub struct TicketKeys {
     source: Source,
-    pub(in crate::tls) lifetime: Duration,
+    pub(crate) lifetime: Duration,
 }
 
 /// One key, 256 bits.

@@ -18,11 +18,11 @@ thread_local! {
 /// Of one connection: when the full handshake was that its session goes back to, in seconds since
 /// 1970; `None` as long as that is this one.
 #[derive(Default)]
-pub(in crate::tls) struct SessionAge(Option<u64>);
+pub(crate) struct SessionAge(Option<u64>);
 
 impl SessionAge {
     /// Lets rustls work on this connection.
-    pub(in crate::tls) fn during<T>(&mut self, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn during<T>(&mut self, work: impl FnOnce() -> T) -> T {
         FULL_HANDSHAKE.set(self.0);
         let result = work();
         self.0 = FULL_HANDSHAKE.take();
@@ -30,7 +30,7 @@ impl SessionAge {
     }
 
     /// What was offered was not resumed after all.
-    pub(in crate::tls) fn begins_now(&mut self) {
+    pub(crate) fn begins_now(&mut self) {
         self.0 = None;
     }
 }
@@ -73,13 +73,13 @@ pub(super) fn left(now: u64, lifetime: Duration) -> Duration {
 }
 
 /// Sessions for clients that resume without tickets, in memory, with the same end to them.
-pub(in crate::tls) struct SessionCache {
+pub(crate) struct SessionCache {
     sessions: Arc<ServerSessionMemoryCache>,
     lifetime: Duration,
 }
 
 impl SessionCache {
-    pub(in crate::tls) fn new(size: usize, lifetime: Duration) -> Arc<Self> {
+    pub(crate) fn new(size: usize, lifetime: Duration) -> Arc<Self> {
         Arc::new(Self {
             sessions: ServerSessionMemoryCache::new(size),
             lifetime,

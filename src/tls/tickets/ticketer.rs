@@ -19,7 +19,7 @@ use crate::error::Error;
 
 /// Seals tickets with these keys. `policy` is whatever else has to be the same where they are
 /// opened: a ticket of another policy is one of an unknown key.
-pub(in crate::tls) fn ticketer(
+pub(crate) fn ticketer(
     keys: &TicketKeys,
     policy: &[u8],
 ) -> Result<Arc<dyn ProducesTickets>, Error> {

@@ -7,7 +7,7 @@ use ::rustls::server::ProducesTickets;
 use super::keys::TicketKeys;
 use crate::error::Error;
 
-pub(in crate::tls) fn ticketer(
+pub(crate) fn ticketer(
     _keys: &TicketKeys,
     _policy: &[u8],
 ) -> Result<Arc<dyn ProducesTickets>, Error> {

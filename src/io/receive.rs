@@ -1,0 +1,55 @@
+//! Reads the first bytes of a connection, before there is a TLS session.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::{
+    error::{Error, Kind},
+    scratch::Scratch,
+};
+
+/// How much one read takes at most, bytes: enough for most ClientHellos.
+const RECEIVE_AT_ONCE: usize = 4096;
+
+/// Appends at least one byte to `received`, and `limit` bytes at most. The end of the stream is an
+/// error.
+pub(super) async fn receive<IO>(
+    io: &mut IO,
+    received: &mut Vec<u8>,
+    limit: usize,
+) -> Result<(), Error>
+where
+    IO: AsyncRead + Unpin,
+{
+    let limit = limit.min(RECEIVE_AT_ONCE);
+    let n = poll_fn(|cx| poll_receive(io, cx, received, limit))
+        .await
+        .map_err(|error| Error::handshake("the socket failed before the first message", error))?;
+    match n {
+        0 => Err(Error::new(
+            Kind::Truncated,
+            "the client closed before its first message was complete",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Reads into memory of the thread: a client may take long to send its first bytes.
+fn poll_receive<IO: AsyncRead + Unpin>(
+    io: &mut IO,
+    cx: &mut Context<'_>,
+    received: &mut Vec<u8>,
+    limit: usize,
+) -> Poll<io::Result<usize>> {
+    let mut scratch = Scratch::take();
+    let mut buf = ReadBuf::new(&mut scratch[..limit]);
+    ready!(Pin::new(io).poll_read(cx, &mut buf))?;
+    received.extend_from_slice(buf.filled());
+    Poll::Ready(Ok(buf.filled().len()))
+}

@@ -1,0 +1,55 @@
+//! Second step of a connection: the TLS handshake.
+
+use std::pin::pin;
+
+use super::{
+    client_addr::Peer, current_acceptor::AcceptorSource, handshake_limiter::HandshakePermit,
+    linger::linger, socket::Socket,
+};
+use crate::{
+    alpn::AlpnMissing,
+    error::Error,
+    io::{self, Accepted, Failed},
+};
+
+/// Accepts a TLS session on a socket of which `received` was read already.
+pub(super) async fn accept_tls(
+    socket: Socket,
+    received: Vec<u8>,
+    peer: Peer,
+    acceptor: &AcceptorSource<'_>,
+    alpn_missing: AlpnMissing,
+    permit: &HandshakePermit<'_>,
+) -> Result<Accepted<Socket>, Error> {
+    let current;
+    let acceptor = match acceptor {
+        AcceptorSource::Fixed(acceptor) => *acceptor,
+        AcceptorSource::Current(acceptor) => {
+            current = acceptor.load();
+            &***current
+        }
+    };
+    let step = "the TLS handshake";
+    let accepted = permit
+        .run(
+            step,
+            pin!(io::accept_after(socket, received, acceptor, alpn_missing)),
+        )
+        .await;
+    let error = match accepted {
+        Ok(Ok(accepted)) => {
+            permit.completed(peer.addr, &accepted.negotiated);
+            return Ok(accepted);
+        }
+        Ok(Err(Failed {
+            error,
+            mut io,
+            final_bytes,
+        })) => {
+            linger(&mut io, &final_bytes, permit.time_limit()).await;
+            error
+        }
+        Err(error) => error,
+    };
+    Err(permit.failed(peer.addr, error))
+}
