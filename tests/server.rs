@@ -8,7 +8,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
     num::NonZeroUsize,
-    sync::Arc,
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
@@ -39,6 +39,7 @@ for_each_backend!(
     a_given_socket_that_does_not_listen_is_refused,
     servers_on_different_drivers_share_a_given_listener,
     a_panicking_factory_fails_the_start,
+    the_factory_runs_inside_the_runtime_of_its_worker,
     silent_clients_are_closed,
     idle_clients_are_told_to_go,
     an_axum_router_is_a_service,
@@ -348,6 +349,24 @@ fn a_panicking_factory_fails_the_start(backend: Backend) {
         let text = error.to_string();
         assert!(text.contains("a bug in the factory"), "{text}");
         TcpListener::bind(addr).expect("the port is free again");
+    }
+}
+
+fn the_factory_runs_inside_the_runtime_of_its_worker(backend: Backend) {
+    for &driver in Drivers::all() {
+        let (ran, runs) = mpsc::channel();
+        let two = |builder: Builder| builder.workers(TWO);
+        let server = TestServer::with(backend.acceptor(), driver, two, move |worker| {
+            let ran = ran.clone();
+            monoio::spawn(async move {
+                monoio::time::sleep(Duration::from_millis(1)).await;
+                ran.send(worker.index).expect("the test waits");
+            });
+            service_fn(never)
+        });
+        let workers = [(); 2].map(|()| runs.recv_timeout(DEADLINE).expect("the task ran"));
+        assert_eq!(BTreeSet::from(workers), BTreeSet::from([0, 1]));
+        deadline(ask(backend, server.addr));
     }
 }
 

@@ -1,5 +1,4 @@
-//! What corelane itself reads of a certificate: whom it is for, until when, and by which kind of
-//! key it signs.
+//! Reads what corelane needs from a certificate: names, expiry and kind of key.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,10 +18,10 @@ use x509_parser::{
 use super::key_kind::KeyKind;
 use crate::error::Error;
 
-/// Of the server's own certificate.
+/// The server's own certificate.
 #[derive(Debug)]
 pub(super) struct Certificate {
-    /// The dNSNames of subjectAltName as they stand there (RFC 5280 section 4.2.1.6).
+    /// The dNSNames of subjectAltName, unchanged (RFC 5280 section 4.2.1.6).
     pub(super) dns_names: Vec<String>,
     /// The last second of its validity.
     pub(super) not_after: SystemTime,
@@ -63,7 +62,7 @@ impl Certificate {
     }
 }
 
-/// Of the revocation lists beneath this label the earliest end, where any has one.
+/// The earliest `nextUpdate` of the revocation lists with this PEM label.
 pub(super) fn first_next_update(pem: &[u8], label: &str) -> Option<SystemTime> {
     Pem::iter_from_buffer(pem)
         .filter_map(Result::ok)
@@ -76,10 +75,10 @@ pub(super) fn first_next_update(pem: &[u8], label: &str) -> Option<SystemTime> {
 }
 
 fn unreadable() -> Error {
-    Error::config("the certificate cannot be read")
+    Error::config("the certificate cannot be parsed")
 }
 
-/// From seconds since 1970, which may be before it.
+/// Converts seconds since 1970, which may be negative.
 fn time(timestamp: i64) -> SystemTime {
     let seconds = Duration::from_secs(timestamp.unsigned_abs());
     match timestamp {
@@ -88,7 +87,7 @@ fn time(timestamp: i64) -> SystemTime {
     }
 }
 
-/// RFC 5480, RFC 8017 appendix A, RFC 8410.
+/// The algorithm identifiers are those of RFC 5480, RFC 8017 appendix A and RFC 8410.
 fn key_kind(key: &SubjectPublicKeyInfo<'_>) -> KeyKind {
     let algorithm = &key.algorithm.algorithm;
     if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
@@ -119,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_end_and_key_are_read() {
+    fn names_expiry_and_key_are_read() {
         for (algorithm, kind) in [
             (&rcgen::PKCS_ECDSA_P256_SHA256, KeyKind::EcdsaP256),
             (&rcgen::PKCS_ECDSA_P384_SHA384, KeyKind::EcdsaP384),
@@ -147,12 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn a_time_before_1970_is_one_too() {
+    fn a_time_before_1970_is_converted() {
         assert_eq!(time(-1) + Duration::from_secs(2), time(1));
     }
 
     #[test]
-    fn nonsense_is_an_error() {
+    fn invalid_pem_is_an_error() {
         for pem in [
             "",
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",

@@ -1,4 +1,4 @@
-//! No TLS at all: HTTP/2 with prior knowledge over plain TCP (RFC 9113 section 3.3).
+//! The backend without TLS: HTTP/2 with prior knowledge over plain TCP (RFC 9113 section 3.3).
 
 use std::io::{self, IoSlice};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{error::Error, negotiated::Negotiated};
 
-/// Serves plain TCP, for use behind a proxy that ends TLS and for tests.
+/// Serves plain TCP, behind a proxy that terminates TLS or in tests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cleartext;
 
@@ -41,7 +41,7 @@ impl TlsSession for CleartextSession {
         Negotiated::default()
     }
 
-    /// Without TLS nothing tells a close from a truncation: the end of the stream is a close.
+    /// Without TLS a close and a truncation look the same: every end of the stream is a close.
     fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize> {
         read_through(buf, |slice| wire.read(slice))
     }

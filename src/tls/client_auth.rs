@@ -1,4 +1,4 @@
-//! Whether clients are asked for certificates, and who has to have issued them.
+//! Client certificates: whether clients need one, and which authorities may have issued it.
 
 use std::{path::Path, time::SystemTime};
 
@@ -11,13 +11,14 @@ use crate::error::Error;
 /// The label of revocation lists in PEM (RFC 7468 section 6).
 const CRL: &str = "X509 CRL";
 
-/// Client certificates (RFC 8446 section 4.3.2, RFC 5246 section 7.4.4): whether a client has to
-/// have one, and the authorities that issue them.
+/// Client certificates (RFC 8446 section 4.3.2, RFC 5246 section 7.4.4): whether a client needs one,
+/// and the authorities that issue them.
 ///
-/// A client that has to have a certificate and sends none is refused with the alert
-/// `certificate_required` (116), one whose certificate is not accepted with the alert that says
-/// why; under TLS 1.3 either arrives after the handshake is over for the client. What it sent is
-/// in [`Negotiated::peer_certificates`](super::Negotiated::peer_certificates).
+/// The server refuses a client without the required certificate with the alert
+/// `certificate_required` (116), and a client with an invalid certificate with the alert for the
+/// reason. Under TLS 1.3 the alert arrives after the client has completed its handshake. The
+/// certificates of the client are in
+/// [`Negotiated::peer_certificates`](super::Negotiated::peer_certificates).
 ///
 /// ```no_run
 /// use corelane::tls::{ClientAuth, Identity, TlsConfig};
@@ -35,50 +36,67 @@ const CRL: &str = "X509 CRL";
 )]
 pub struct ClientAuth {
     pub(super) required: bool,
-    /// PEM, like the lists.
+    /// PEM.
     pub(super) authorities: Vec<u8>,
+    /// PEM.
     pub(super) revocation_lists: Vec<u8>,
 }
 
 impl ClientAuth {
-    /// Clients have to have a certificate that goes back to one of these authorities, PEM in
-    /// memory.
+    /// Requires a certificate that was issued by one of these authorities, directly or through
+    /// intermediates. PEM in memory.
+    ///
+    /// # Errors
+    ///
+    /// When the PEM contains no certificate ([`Error::is_config`]).
     pub fn from_pem(authorities: impl Into<Vec<u8>>) -> Result<Self, Error> {
-        Self::pem(authorities.into(), "what is to hold the authorities")
+        Self::pem(authorities.into(), "the CA bundle")
     }
 
     /// The same from a PEM file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or contains no certificate ([`Error::is_config`]).
     pub fn from_pem_file(authorities: impl AsRef<Path>) -> Result<Self, Error> {
         let file = authorities.as_ref();
         Self::pem(read(file)?, &file.display().to_string())
     }
 
-    /// Serves clients without a certificate too; one that is sent has to be accepted.
+    /// Serves clients without a certificate too. A certificate that a client sends has to be valid.
     pub fn optional(mut self) -> Self {
         self.required = false;
         self
     }
 
-    /// Revocation lists, PEM in memory (RFC 5280 section 5).
+    /// Adds revocation lists, PEM in memory (RFC 5280 section 5).
     ///
-    /// With any there has to be one of every authority of a chain, but for the certificates in
-    /// [`from_pem`](Self::from_pem) themselves, and none past its `nextUpdate`: who cannot be
-    /// looked up is refused with the alert `unknown_ca` (48), who is revoked with
-    /// `certificate_revoked` (44).
+    /// As soon as there is one list, every authority of a chain needs one that is not past its
+    /// `nextUpdate`, except the authorities in [`from_pem`](Self::from_pem). The server refuses a
+    /// client of an authority without a list with the alert `unknown_ca` (48), and a client with a
+    /// revoked certificate with `certificate_revoked` (44).
+    ///
+    /// # Errors
+    ///
+    /// When the PEM contains no revocation list ([`Error::is_config`]).
     pub fn crl_pem(mut self, lists: impl AsRef<[u8]>) -> Result<Self, Error> {
-        self.add_lists(lists.as_ref(), "what is to hold revocation lists")?;
+        self.add_lists(lists.as_ref(), "the PEM of revocation lists")?;
         Ok(self)
     }
 
     /// The same from a PEM file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or contains no revocation list ([`Error::is_config`]).
     pub fn crl_pem_file(mut self, lists: impl AsRef<Path>) -> Result<Self, Error> {
         let file = lists.as_ref();
         self.add_lists(&read(file)?, &file.display().to_string())?;
         Ok(self)
     }
 
-    /// When the first of the revocation lists ends (`nextUpdate`, RFC 5280 section 5.1.2.5): from then
-    /// on every client of its authority is refused. `None` where no list says when it ends.
+    /// When the first of the revocation lists expires (`nextUpdate`, RFC 5280 section 5.1.2.5). From
+    /// then on the server refuses all clients of its authority. `None` if no list has a `nextUpdate`.
     pub fn crl_next_update(&self) -> Option<SystemTime> {
         certificate::first_next_update(&self.revocation_lists, CRL)
     }
@@ -94,7 +112,7 @@ impl ClientAuth {
 
     fn add_lists(&mut self, lists: &[u8], name: &str) -> Result<(), Error> {
         expect_label(lists, CRL, name)?;
-        // A file need not end with the end of a line.
+        // The list before may not end with a newline.
         self.revocation_lists.push(b'\n');
         self.revocation_lists.extend_from_slice(lists);
         Ok(())
@@ -106,7 +124,7 @@ fn expect_label(pem: &[u8], label: &str, name: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::config(format!(
-        "{name} holds no `-----BEGIN {label}-----`{}",
+        "{name} contains no `-----BEGIN {label}-----`{}",
         found(pem)
     )))
 }
@@ -118,14 +136,14 @@ mod tests {
     const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
 
     #[test]
-    fn mistakes_are_explained() {
+    fn errors_explain_the_mistake() {
         let refusal = |result: Result<ClientAuth, Error>| {
             let error = result.expect_err("refused");
             assert!(error.is_config());
             error.to_string()
         };
         let said = refusal(ClientAuth::from_pem("\u{30}\u{82}"));
-        assert!(said.contains("BEGIN CERTIFICATE") && said.contains("no PEM at all"));
+        assert!(said.contains("BEGIN CERTIFICATE") && said.contains("it is not PEM"));
         let said = refusal(ClientAuth::from_pem_file("/nonexistent/ca.pem"));
         assert!(said.contains("/nonexistent/ca.pem"), "{said}");
         let auth = ClientAuth::from_pem(CERTIFICATE).expect("a label that is known");

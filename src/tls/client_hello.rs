@@ -1,4 +1,4 @@
-//! The ClientHello, read before the session starts: what it offers decides ALPN for every backend.
+//! The ClientHello, parsed before the session starts: ALPN is decided on it for every backend.
 
 use tls_parser::{
     TlsExtension, parse_tls_extension_alpn_content, parse_tls_extension_elliptic_curves_content,
@@ -12,7 +12,7 @@ use crate::{
     negotiated::{CipherSuite, TlsVersion},
 };
 
-/// What a client offers, as far as corelane looks at it (RFC 8446 section 4.1.2).
+/// What a client offers, as far as corelane uses it (RFC 8446 section 4.1.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientHello {
@@ -20,11 +20,11 @@ pub struct ClientHello {
     pub alpn_protocols: Option<Vec<ProtocolName>>,
     /// The host name of the SNI extension.
     pub server_name: Option<String>,
-    /// `legacy_session_id`: under TLS 1.2 the session that the client would like to resume.
+    /// `legacy_session_id`: under TLS 1.2 the session that the client wants to resume.
     pub session_id: Vec<u8>,
     /// The cipher suites in the client's order.
     pub cipher_suites: Vec<CipherSuite>,
-    /// The versions of the supported_versions extension; empty without it, as where the client
+    /// The versions of the supported_versions extension; empty without it. A client without it
     /// speaks TLS 1.2 at most (RFC 8446 section 4.2.1).
     pub supported_versions: Vec<TlsVersion>,
     /// The numbers of the signature_algorithms extension (RFC 8446 section 4.2.3); empty without
@@ -34,8 +34,8 @@ pub struct ClientHello {
     pub supported_groups: Vec<u16>,
 }
 
-/// Reads the body of a ClientHello; `None` where its lengths do not add up, a list is empty that
-/// must not be, or an extension stands twice (RFC 8446 section 4.2).
+/// Parses the body of a ClientHello. `None`: its lengths are inconsistent, a list is empty that must
+/// not be, or an extension occurs twice (RFC 8446 section 4.2).
 pub(super) fn parse(body: &[u8]) -> Option<ClientHello> {
     let (rest, contents) = parse_tls_handshake_client_hello(body).ok()?;
     if !rest.is_empty() {
@@ -47,12 +47,12 @@ pub(super) fn parse(body: &[u8]) -> Option<ClientHello> {
         cipher_suites: suites.map(|suite| CipherSuite(suite.0)).collect(),
         ..ClientHello::default()
     };
-    // Most clients send some fifteen.
+    // Most clients send about 15 extensions.
     let mut seen = Vec::with_capacity(32);
     let mut extensions = contents.ext.unwrap_or_default();
     while !extensions.is_empty() {
-        // Each extension is taken as opaque first: a client must not be refused over one that
-        // does not matter here and that the backend below can read.
+        // Each extension is parsed as opaque first: an extension that is not used here must not
+        // be a reason to refuse a client that the backend accepts.
         let whole = extensions;
         let (rest, extension) = parse_tls_extension_unknown(extensions).ok()?;
         extensions = rest;
@@ -74,8 +74,8 @@ pub(super) fn parse(body: &[u8]) -> Option<ClientHello> {
     (!twice).then_some(hello)
 }
 
-/// What cannot be read of this one and the two below is left to the backend to judge: they decide
-/// between certificates only.
+/// A malformed extension is ignored here and in the two functions below: these extensions only select
+/// a certificate, and the backend judges them itself.
 fn signature_algorithms(data: &[u8]) -> Vec<u16> {
     match parse_tls_extension_signature_algorithms_content(data) {
         Ok((_, TlsExtension::SignatureAlgorithms(algorithms))) => algorithms,
@@ -92,7 +92,7 @@ fn supported_groups(data: &[u8]) -> Vec<u16> {
     }
 }
 
-/// From the extension with its header.
+/// Takes the extension with its header.
 fn supported_versions(extension: &[u8]) -> Vec<TlsVersion> {
     match parse_tls_extension_supported_versions(extension) {
         Ok((_, TlsExtension::SupportedVersions(versions))) => versions
@@ -103,7 +103,7 @@ fn supported_versions(extension: &[u8]) -> Vec<TlsVersion> {
     }
 }
 
-/// RFC 6066 section 3: one host name, ASCII.
+/// One host name in ASCII (RFC 6066 section 3).
 fn server_name(data: &[u8]) -> Option<String> {
     let (rest, TlsExtension::SNI(names)) = parse_tls_extension_sni_content(data).ok()? else {
         return None;
@@ -111,7 +111,7 @@ fn server_name(data: &[u8]) -> Option<String> {
     let [(kind, name)] = names[..] else {
         return None;
     };
-    // The parser stops without a word at an entry that lies about its length.
+    // The parser stops without an error at an entry with a wrong length.
     let complete = rest.is_empty() && data.len() == 2 + 3 + name.len();
     if !complete || kind.0 != 0 || name.is_empty() || !name.is_ascii() {
         return None;
@@ -119,7 +119,7 @@ fn server_name(data: &[u8]) -> Option<String> {
     String::from_utf8(name.to_vec()).ok()
 }
 
-/// RFC 7301 section 3.1: at least one name, none of them empty.
+/// At least one name, none of them empty (RFC 7301 section 3.1).
 fn protocols(data: &[u8]) -> Option<Vec<ProtocolName>> {
     let (rest, TlsExtension::ALPN(names)) = parse_tls_extension_alpn_content(data).ok()? else {
         return None;

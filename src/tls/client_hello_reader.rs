@@ -1,4 +1,4 @@
-//! Collects the ClientHello from the bytes that a connection begins with.
+//! Collects the ClientHello from the first bytes of a connection.
 
 use tls_parser::parse_tls_record_header;
 
@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{alert::AlertDescription, error::Error};
 
-/// The largest ClientHello read, bytes: OpenSSL's own limit, so that every backend has the same.
-/// Browsers send 1 to 2 KiB.
+/// The largest ClientHello, bytes. OpenSSL has the same limit, so that it is the same for every
+/// backend. Browsers send 1 to 2 KiB.
 const MAX_CLIENT_HELLO: usize = 16 * 1024;
 
 const HANDSHAKE: u8 = 22;
@@ -17,20 +17,20 @@ const CLIENT_HELLO: u8 = 1;
 const RECORD_HEADER: usize = 5;
 const HANDSHAKE_HEADER: usize = 4;
 
-/// Collects the ClientHello from the pieces it arrives in, over as many records as it comes in.
+/// Collects the ClientHello from the pieces that it arrives in. It may span several records.
 #[derive(Default)]
 pub(crate) struct ClientHelloReader {
-    /// All that was read, to be replayed to the session.
+    /// All bytes so far, to be replayed to the session.
     received: Vec<u8>,
-    /// How much of `received` are records already taken into `message`.
+    /// The length of the records in `received` that are part of `message` already.
     taken: usize,
     /// The handshake message without the record headers.
     message: Vec<u8>,
 }
 
 impl ClientHelloReader {
-    /// Takes the next piece; the ClientHello once it is complete, else `None`. The error says
-    /// which alert to send.
+    /// Takes the next piece. Returns the ClientHello when it is complete, and `None` before. The error
+    /// names the alert to send.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Option<ClientHello>, Error> {
         self.received.extend_from_slice(bytes);
         loop {
@@ -38,7 +38,7 @@ impl ClientHelloReader {
                 Some(needed) if self.message.len() >= needed => {
                     return match parse(&self.message[HANDSHAKE_HEADER..needed]) {
                         Some(hello) => Ok(Some(hello)),
-                        None => Err(decode_error("the ClientHello cannot be read")),
+                        None => Err(decode_error("the ClientHello cannot be parsed")),
                     };
                 }
                 _ => {}
@@ -54,33 +54,33 @@ impl ClientHelloReader {
         self.received
     }
 
-    /// How long the handshake message is with its header, once that is known.
+    /// The length of the handshake message with its header, as soon as it is known.
     fn needed(&self) -> Result<Option<usize>, Error> {
         let Some(&[kind, a, b, c]) = self.message.first_chunk() else {
             return Ok(None);
         };
         if kind != CLIENT_HELLO {
             return Err(unexpected(format!(
-                "handshake message {kind} where a ClientHello belongs"
+                "expected a ClientHello, got handshake message {kind}"
             )));
         }
         let length = u32::from_be_bytes([0, a, b, c]) as usize;
         if length > MAX_CLIENT_HELLO {
             return Err(decode_error(&format!(
-                "a ClientHello of {length} bytes, more than {MAX_CLIENT_HELLO}"
+                "the ClientHello has {length} bytes, and {MAX_CLIENT_HELLO} are allowed"
             )));
         }
         Ok(Some(HANDSHAKE_HEADER + length))
     }
 
-    /// Moves one complete record from `received` to `message`; false when there is none.
+    /// Moves one complete record from `received` to `message`; false if there is none.
     fn take_record(&mut self) -> Result<bool, Error> {
         let rest = &self.received[self.taken..];
         if let Some(&first) = rest.first()
             && first != HANDSHAKE
         {
             return Err(unexpected(match first {
-                20..=24 => format!("a TLS record of type {first} where a ClientHello belongs"),
+                20..=24 => format!("expected a ClientHello, got a TLS record of type {first}"),
                 _ => "the client does not speak TLS".into(),
             }));
         }
@@ -92,10 +92,11 @@ impl ClientHelloReader {
             return Err(unexpected("the client does not speak TLS".into()));
         }
         if length == 0 {
-            return Err(decode_error("an empty handshake record"));
+            return Err(decode_error("the handshake record is empty"));
         }
         if length > MAX_PLAINTEXT {
-            let message = format!("a handshake record of {length} bytes");
+            let message =
+                format!("the handshake record has {length} bytes, and {MAX_PLAINTEXT} are allowed");
             return Err(Error::refused(AlertDescription::RecordOverflow, message));
         }
         let Some(fragment) = body.get(..length) else {

@@ -1,4 +1,4 @@
-//! How rustls looks at the certificates of clients.
+//! Configures rustls to verify client certificates.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use ::rustls::{
 use super::client_auth::ClientAuth;
 use crate::error::Error;
 
-/// What is asked of clients, and a text that is the same where that is.
+/// The verifier of client certificates, and a description of its policy.
 pub(super) struct ClientPolicy {
     pub(super) verifier: Arc<dyn ClientCertVerifier>,
-    /// Part of every ticket's key. A session is resumed without looking at a certificate again: one
-    /// that began where none was asked for, or where another authority or list decided, must not be.
+    /// Part of the key of every ticket: equal for equal policies only. Resuming a session skips the
+    /// check of certificates, so a session must not resume under another policy.
     pub(super) tickets: Vec<u8>,
 }
 
@@ -34,8 +34,7 @@ impl ClientPolicy {
         let authorities = CertificateDer::pem_slice_iter(&auth.authorities)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| {
-                Error::config("the certificates of client authorities are not valid PEM")
-                    .with(error)
+                Error::config("the CA bundle for client certificates is not valid PEM").with(error)
             })?;
         let lists = CertificateRevocationListDer::pem_slice_iter(&auth.revocation_lists)
             .collect::<Result<Vec<_>, _>>()
@@ -44,7 +43,9 @@ impl ClientPolicy {
         let mut roots = RootCertStore::empty();
         for (authority, number) in authorities.into_iter().zip(1..) {
             roots.add(authority).map_err(|error| {
-                let message = format!("certificate {number} of the client authorities is unusable");
+                let message = format!(
+                    "certificate {number} of the CA bundle for client certificates cannot be used"
+                );
                 Error::config(message).with(error)
             })?;
         }
@@ -56,14 +57,14 @@ impl ClientPolicy {
             builder = builder.allow_unauthenticated();
         }
         let verifier = builder.build().map_err(|error| {
-            Error::config("rustls cannot use these client authorities and revocation lists")
+            Error::config("rustls cannot use this CA bundle for client certificates with these revocation lists")
                 .with(error)
         })?;
         Ok(Self { verifier, tickets })
     }
 }
 
-/// Each part with its kind and length before it, so that no two policies have one text.
+/// Each part follows its kind and length, so that different policies have different descriptions.
 fn describe(
     required: bool,
     authorities: &[CertificateDer<'_>],

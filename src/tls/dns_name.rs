@@ -1,4 +1,4 @@
-//! Names of servers, as certificates have them and as clients ask for them.
+//! Server names in certificates and in SNI.
 
 use std::borrow::Cow;
 
@@ -7,16 +7,19 @@ use crate::error::Error;
 /// The longest name in DNS, characters (RFC 1035 section 2.3.4).
 pub(super) const MAX_NAME: usize = 253;
 
-/// The name that a certificate is for, in lower case and without a dot at the end.
+/// A name in a certificate, in lower case and without a final dot.
+///
+/// `DnsName` of rustls-pki-types accepts the same labels, but a build with OpenSSL only must not
+/// contain a crate of rustls, and it knows no wildcards.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum DnsName {
     Exact(String),
-    /// `*.` and this: any one label before it (RFC 9525 section 6.3).
+    /// Stands for `*.` and this name: matches one label before it (RFC 9525 section 6.3).
     Wildcard(String),
 }
 
 impl DnsName {
-    /// A host name in ASCII, or one whose first label is `*` alone.
+    /// Parses a host name in ASCII; its first label may be `*`.
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         let name = normal(text);
         let (wildcard, host) = match name.strip_prefix("*.") {
@@ -25,7 +28,7 @@ impl DnsName {
         };
         if !text.is_ascii() {
             return Err(Error::config(format!(
-                "{text:?} is not ASCII: give the form that is in DNS, xn--..."
+                "the server name {text:?} is not ASCII: use its form in DNS, xn--..."
             )));
         }
         let label = |label: &str| {
@@ -34,8 +37,7 @@ impl DnsName {
         };
         if name.len() > MAX_NAME || !host.split('.').all(label) {
             return Err(Error::config(format!(
-                "{text:?} is no name of a server: wanted is a host name, or one with `*` as its \
-                 whole first label"
+                "{text:?} is not a server name: use a host name, whose whole first label may be `*`"
             )));
         }
         Ok(match wildcard {
@@ -45,7 +47,7 @@ impl DnsName {
     }
 }
 
-/// As names are compared: in lower case (RFC 4343), without the dot of the root.
+/// The form in which names are compared: lower case (RFC 4343), without a final dot.
 pub(super) fn normal(name: &str) -> Cow<'_, str> {
     let name = name.strip_suffix('.').unwrap_or(name);
     match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -68,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn host_names_and_whole_wildcards_are_names() {
+    fn host_names_and_wildcards_are_parsed() {
         for (text, shown) in [
             ("a.test", "a.test"),
             ("WWW.Example.ORG.", "www.example.org"),
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_none() {
+    fn other_names_are_refused() {
         let long = vec!["a".repeat(63); 4].join(".");
         for text in [
             "",

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{certificate::Certificate, dns_name::DnsName, pkcs12_certificate};
+use super::{certificate::Certificate, dns_name::DnsName, pkcs12};
 use crate::error::{Error, Kind};
 
 /// Who the server is: a certificate chain and its private key, not yet read by any TLS library.
@@ -19,7 +19,7 @@ use crate::error::{Error, Kind};
 #[derive(Clone)]
 pub struct Identity {
     pub(crate) source: Source,
-    /// The names to serve it for, where they are not to be the certificate's.
+    /// Replaces the names of the certificate.
     names: Option<Vec<DnsName>>,
     /// The file that the certificate came from.
     file: Option<PathBuf>,
@@ -97,12 +97,12 @@ impl Identity {
         match &self.source {
             Source::Pem { chain, .. } => Certificate::from_pem(chain),
             Source::Pkcs12 { der, password } => {
-                Certificate::from_der(&pkcs12_certificate(der, password)?)
+                Certificate::from_der(&pkcs12::certificate(der, password)?)
             }
         }
     }
 
-    /// The names to serve it for, and what is wrong with others that the certificate has.
+    /// The server names, and an error for each name of the certificate that is not one.
     pub(super) fn dns_names(&self) -> Result<(Vec<DnsName>, Vec<Error>), Error> {
         if let Some(names) = &self.names {
             return Ok((names.clone(), Vec::new()));
@@ -136,12 +136,11 @@ impl Identity {
         self
     }
 
-    /// Looks at the labels only, to explain the mistakes that people make before a TLS library
-    /// answers them with a code.
+    /// Checks the PEM labels, so that common mistakes get a better error than a code of the TLS library.
     fn pem(chain: Vec<u8>, key: Vec<u8>, chain_name: &str, key_name: &str) -> Result<Self, Error> {
         if !labels(&chain).iter().any(|label| label == "CERTIFICATE") {
             return Err(Error::config(format!(
-                "{chain_name} holds no `-----BEGIN CERTIFICATE-----`{}",
+                "{chain_name} contains no `-----BEGIN CERTIFICATE-----`{}",
                 found(&chain)
             )));
         }
@@ -162,7 +161,7 @@ impl Identity {
             .any(|label| supported.contains(&label.as_str()))
         {
             return Err(Error::config(format!(
-                "{key_name} holds no private key in PEM (PKCS#8, SEC1 or PKCS#1){}",
+                "{key_name} contains no private key in PEM (PKCS#8, SEC1 or PKCS#1){}",
                 found(&key)
             )));
         }
@@ -211,12 +210,15 @@ fn contains(pem: &[u8], text: &str) -> bool {
         .any(|window| window == text.as_bytes())
 }
 
+/// Completes the error about a missing label: what the text contains instead.
 pub(super) fn found(pem: &[u8]) -> String {
     match labels(pem)[..] {
-        [] => " and is no PEM at all: DER can be turned into PEM with `openssl x509` or \
-               `openssl pkey -inform DER`"
-            .into(),
-        ref labels => format!("; it holds {labels:?}"),
+        [] => {
+            ": it is not PEM, convert DER with `openssl x509 -inform DER` or `openssl pkey -inform \
+               DER`"
+                .into()
+        }
+        ref labels => format!(": it contains {labels:?}"),
     }
 }
 
@@ -236,9 +238,9 @@ mod tests {
     fn mistakes_are_explained() {
         let key = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
         assert!(Identity::from_pem(CERTIFICATE, key).is_ok());
-        assert!(refusal(key, CERTIFICATE).contains("the certificate holds no"));
-        assert!(refusal(CERTIFICATE, CERTIFICATE).contains("it holds [\"CERTIFICATE\"]"));
-        assert!(refusal(CERTIFICATE, "\u{30}\u{82}").contains("no PEM at all"));
+        assert!(refusal(key, CERTIFICATE).contains("the certificate contains no"));
+        assert!(refusal(CERTIFICATE, CERTIFICATE).contains("it contains [\"CERTIFICATE\"]"));
+        assert!(refusal(CERTIFICATE, "\u{30}\u{82}").contains("it is not PEM"));
         for encrypted in [
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n",
             "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n",

@@ -1,34 +1,34 @@
-//! Ciphertext that was read ahead of the library that is to open it.
+//! Reads ciphertext ahead of the TLS library.
 
 use std::io::{self, Read};
 
 use super::session::Wire;
 use crate::scratch::Scratch;
 
-/// A library asks for a record's header and then for the rest, or for 4 KiB at a time: each would
-/// be a system call.
+/// A buffer of ciphertext. A TLS library reads the header of a record and then its body, or 4 KiB at
+/// a time; without the buffer each read would be a system call.
 ///
-/// Holds memory only while something waits in it.
+/// It holds memory only while it is not empty.
 #[derive(Default)]
 pub(super) struct Incoming {
     scratch: Option<Scratch>,
-    given: usize,
+    read: usize,
     filled: usize,
 }
 
 impl Incoming {
     pub(super) fn is_empty(&self) -> bool {
-        self.given == self.filled
+        self.read == self.filled
     }
 
-    /// Takes what the wire has, where nothing waits here: as much as one record may be. `0` is the
-    /// wire's end.
+    /// Reads from the wire up to the length of one record. To be called when the buffer is empty. `0`
+    /// is the end of the wire.
     pub(super) fn fill(&mut self, wire: &mut dyn Wire) -> io::Result<usize> {
         let mut scratch = Scratch::take();
         let n = wire.read(&mut scratch)?;
         if n > 0 {
             self.scratch = Some(scratch);
-            (self.given, self.filled) = (0, n);
+            (self.read, self.filled) = (0, n);
         }
         Ok(n)
     }
@@ -39,10 +39,10 @@ impl Read for Incoming {
         let Some(scratch) = &self.scratch else {
             return Ok(0);
         };
-        let waiting = &scratch[self.given..self.filled];
+        let waiting = &scratch[self.read..self.filled];
         let n = waiting.len().min(buf.len());
         buf[..n].copy_from_slice(&waiting[..n]);
-        self.given += n;
+        self.read += n;
         if self.is_empty() {
             *self = Self::default();
         }

@@ -1,4 +1,4 @@
-//! The kinds of keys that certificates are for, and whether a client can use one.
+//! Kinds of keys, and whether a client can verify their signatures.
 
 use tls_parser::{TlsCipherAu, TlsCipherKx, TlsCipherSuite};
 
@@ -13,15 +13,14 @@ pub(super) enum KeyKind {
     Ed25519,
     Ed448,
     Rsa,
-    /// An RSA key for RSASSA-PSS only.
+    /// An RSA key that signs with RSASSA-PSS only.
     RsaPss,
-    /// Nothing is known of whom it suits.
+    /// A kind of key whose clients are not known.
     Other,
 }
 
-/// Kinds between which a client may have to choose; of one name there is one certificate for each.
-/// In the order in which they are preferred: ECDSA takes the server less than a tenth of the work
-/// of RSA.
+/// Families of keys, in order of preference. A name may have one certificate of each family. ECDSA
+/// costs the server less than a tenth of RSA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Family {
     Ecdsa,
@@ -41,11 +40,11 @@ impl Family {
     }
 }
 
-/// Whether a client can use a key.
+/// Whether a client can verify the signatures of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum KeyCompatibility {
     No,
-    /// Under one version of TLS that it offers, and not under the other.
+    /// Under one of the two TLS versions that it offers only.
     OneVersion,
     Yes,
 }
@@ -60,10 +59,9 @@ impl KeyKind {
         }
     }
 
-    /// Whether the client can verify what this key signs. Which version of TLS is going to be
-    /// spoken is the backend's to say; what is best under all that the client offers is the same
-    /// for every backend.
-    pub(super) fn fits(self, client: &ClientHello) -> KeyCompatibility {
+    /// Whether the client can verify the signatures of this key. The backend selects the version of
+    /// TLS later, so this judges all versions that the client offers.
+    pub(super) fn compatibility(self, client: &ClientHello) -> KeyCompatibility {
         if self == Self::Other {
             return KeyCompatibility::Yes;
         }
@@ -71,30 +69,30 @@ impl KeyKind {
         let tls_1_3 = offered.contains(&TlsVersion::TLS_1_3);
         let tls_1_2 = offered.is_empty() || offered.contains(&TlsVersion::TLS_1_2);
         match (
-            !tls_1_3 || self.fits_tls_1_3(client),
-            !tls_1_2 || self.fits_tls_1_2(client),
+            !tls_1_3 || self.verifies_in_tls_1_3(client),
+            !tls_1_2 || self.verifies_in_tls_1_2(client),
         ) {
             (true, true) => KeyCompatibility::Yes,
             (false, false) => KeyCompatibility::No,
-            // A version that is not offered fits only in so far as the other one does.
+            // Only one version is offered, and the key does not fit it.
             _ if tls_1_3 && tls_1_2 => KeyCompatibility::OneVersion,
             _ => KeyCompatibility::No,
         }
     }
 
-    /// RFC 8446 section 4.2.3.
-    fn fits_tls_1_3(self, client: &ClientHello) -> bool {
+    /// By RFC 8446 section 4.2.3.
+    fn verifies_in_tls_1_3(self, client: &ClientHello) -> bool {
         let offered = &client.signature_algorithms;
         self.schemes().iter().any(|scheme| offered.contains(scheme))
     }
 
-    /// RFC 5246 section 7.4.1.4.1, RFC 8422 section 5.1, RFC 8446 section 4.2.3.
-    fn fits_tls_1_2(self, client: &ClientHello) -> bool {
+    /// By RFC 5246 section 7.4.1.4.1, RFC 8422 section 5.1 and RFC 8446 section 4.2.3.
+    fn verifies_in_tls_1_2(self, client: &ClientHello) -> bool {
         /// rsa_pkcs1_sha256, rsa_pkcs1_sha384, rsa_pkcs1_sha512.
         const RSA_PKCS1: [u16; 3] = [0x0401, 0x0501, 0x0601];
         let offered = &client.signature_algorithms;
         let pkcs1 = self == Self::Rsa && RSA_PKCS1.iter().any(|scheme| offered.contains(scheme));
-        let verifies = offered.is_empty() || pkcs1 || self.fits_tls_1_3(client);
+        let verifies = offered.is_empty() || pkcs1 || self.verifies_in_tls_1_3(client);
         let groups = &client.supported_groups;
         let knows_curve = match self.curve() {
             Some(curve) => groups.is_empty() || groups.contains(&curve),
@@ -105,10 +103,10 @@ impl KeyKind {
             && client
                 .cipher_suites
                 .iter()
-                .any(|&suite| self.fits_suite(suite))
+                .any(|&suite| self.signs_for(suite))
     }
 
-    fn fits_suite(self, CipherSuite(id): CipherSuite) -> bool {
+    fn signs_for(self, CipherSuite(id): CipherSuite) -> bool {
         let Some(suite) = TlsCipherSuite::from_id(id) else {
             return false;
         };
@@ -118,8 +116,8 @@ impl KeyKind {
         }
     }
 
-    /// The signature schemes of TLS 1.3. Of ECDSA under TLS 1.2 the same: there a curve does not
-    /// go with one hash only, but not every backend knows other pairs.
+    /// The signature schemes of TLS 1.3. ECDSA has the same ones here under TLS 1.2: that version
+    /// allows other pairs of curve and hash, but not every backend supports them.
     fn schemes(self) -> &'static [u16] {
         match self {
             Self::EcdsaP256 => &[0x0403],
@@ -133,7 +131,7 @@ impl KeyKind {
         }
     }
 
-    /// The number among supported_groups of the curve that an ECDSA key is on.
+    /// The number of the curve of an ECDSA key in supported_groups.
     fn curve(self) -> Option<u16> {
         match self {
             Self::EcdsaP256 => Some(23),
@@ -163,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_fits_who_can_verify_it() {
+    fn a_key_is_compatible_with_clients_that_verify_it() {
         use KeyKind::{EcdsaP256, EcdsaP384, Ed25519, Other, Rsa, RsaPss};
         const BOTH: &[TlsVersion] = &[TlsVersion::TLS_1_3, TlsVersion::TLS_1_2];
         const ONLY_1_3: &[TlsVersion] = &[TlsVersion(0x7a7a), TlsVersion::TLS_1_3];
@@ -221,20 +219,29 @@ mod tests {
             (Other, BOTH, all, &[], KeyCompatibility::Yes),
         ] {
             let hello = client(versions, suites, schemes);
-            assert_eq!(key.fits(&hello), fit, "{key:?} {hello:?}");
+            assert_eq!(key.compatibility(&hello), fit, "{key:?} {hello:?}");
         }
     }
 
     #[test]
-    fn under_tls_1_2_the_curve_of_the_key_has_to_be_known() {
+    fn tls_1_2_clients_must_support_the_curve_of_the_key() {
         let mut hello = client(&[], &[ECDSA], &[0x0403]);
         hello.supported_groups = vec![29, 24];
-        assert_eq!(KeyKind::EcdsaP256.fits(&hello), KeyCompatibility::No);
+        assert_eq!(
+            KeyKind::EcdsaP256.compatibility(&hello),
+            KeyCompatibility::No
+        );
         hello.supported_groups.push(23);
-        assert_eq!(KeyKind::EcdsaP256.fits(&hello), KeyCompatibility::Yes);
-        // Under TLS 1.3 they are those of the key exchange alone.
+        assert_eq!(
+            KeyKind::EcdsaP256.compatibility(&hello),
+            KeyCompatibility::Yes
+        );
+        // In TLS 1.3 the groups concern the key exchange only.
         let mut hello = client(&[TlsVersion::TLS_1_3], &[AES_1_3], &[0x0403]);
         hello.supported_groups = vec![29];
-        assert_eq!(KeyKind::EcdsaP256.fits(&hello), KeyCompatibility::Yes);
+        assert_eq!(
+            KeyKind::EcdsaP256.compatibility(&hello),
+            KeyCompatibility::Yes
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! The TLS layer: the seam ([`TlsAcceptor`], [`TlsSession`]), the backends that come with the
 //! crate, and the configuration that is the same for all of them.
 //!
-//! This is the only place where a backend is chosen at compile time.
+//! Backends are chosen here at compile time, and nowhere else. Their ticket crypto and PKCS#12 are
+//! chosen in `tickets/mod.rs` and `pkcs12.rs`.
 
 mod certificate;
 mod cleartext;
@@ -11,6 +12,7 @@ pub(crate) mod client_hello_reader;
 mod dns_name;
 mod identity;
 mod key_kind;
+mod pkcs12;
 mod server_name_acceptor;
 pub(crate) mod session;
 mod tickets;
@@ -35,15 +37,6 @@ cfg_if::cfg_if! {
         mod pipe;
         mod server_hello;
         pub use self::native_tls::NativeTlsAcceptor;
-        use self::native_tls::pkcs12_certificate;
-    } else {
-        fn pkcs12_certificate(_der: &[u8], _password: &str) -> Result<Vec<u8>, crate::error::Error> {
-            Err(crate::error::Error::unsupported(
-                "this build",
-                "PKCS#12",
-                "convert it with `openssl pkcs12 -in FILE -nodes` and use Identity::from_pem",
-            ))
-        }
     }
 }
 

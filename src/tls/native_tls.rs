@@ -1,4 +1,4 @@
-//! The native-tls backend: the system's TLS library, OpenSSL on Linux.
+//! The backend on native-tls: the TLS library of the system, OpenSSL on Linux.
 
 use std::io::{self, IoSlice, Read, Write};
 
@@ -22,53 +22,58 @@ use crate::{
 
 const BACKEND: &str = "native-tls";
 
-/// TLS by the system's library through native-tls. As a server it speaks TLS 1.2 only.
+/// TLS by the system's library through native-tls. Its servers speak TLS 1.2 only.
 #[derive(Clone)]
 pub struct NativeTlsAcceptor {
     acceptor: ::native_tls::TlsAcceptor,
-    /// Known when this crate built the acceptor; native-tls does not tell.
+    /// `None` if the user built the acceptor: native-tls has no getter.
     alpn_protocols: Option<Vec<ProtocolName>>,
 }
 
 impl NativeTlsAcceptor {
-    /// From the configuration that all backends share. What native-tls has no way to do is an
-    /// error: TLS 1.3 as a minimum, turning session resumption off, ticket keys and client
-    /// certificates. Sessions resume within one acceptor, that is, one process.
+    /// Builds the acceptor from the configuration that all backends share. Sessions resume within one
+    /// acceptor, so within one process.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration asks for something that native-tls does not support
+    /// ([`Error::is_unsupported`]): TLS 1.3 as a minimum, no session resumption, ticket keys or client
+    /// certificates. When the certificate or the key cannot be used ([`Error::is_config`]).
     pub fn new(config: &TlsConfig) -> Result<Self, Error> {
         if config.min_version > TlsVersion::TLS_1_2 {
             return Err(Error::unsupported(
                 BACKEND,
                 &format!("min_version {}", config.min_version),
-                "its acceptor never negotiates more than TLS 1.2; use rustls",
+                "its servers speak TLS 1.2 at most; rustls supports TLS 1.3",
             ));
         }
         if config.min_version < TlsVersion::TLS_1_2 {
             return Err(Error::unsupported(
                 BACKEND,
                 &format!("min_version {}", config.min_version),
-                "HTTP/2 needs TLS 1.2",
+                "HTTP/2 needs TLS 1.2 or newer",
             ));
         }
         if !config.session_resumption {
             return Err(Error::unsupported(
                 BACKEND,
                 "session_resumption = false",
-                "its interface cannot turn session ids and tickets off",
+                "it has no option to turn session ids and tickets off",
             ));
         }
         if config.ticket_keys.is_some() {
             return Err(Error::unsupported(
                 BACKEND,
                 "ticket keys",
-                "its interface keeps them to itself, and sessions resume within one process only: \
-                 rustls takes them",
+                "it has no option to set them, and its sessions resume within one process only; \
+                 rustls supports them",
             ));
         }
         if config.client_auth.is_some() {
             return Err(Error::unsupported(
                 BACKEND,
                 "client certificates",
-                "its acceptor has no way to ask for them, rustls does",
+                "it has no option to ask for them; rustls supports them",
             ));
         }
         let mut names = Vec::new();
@@ -77,7 +82,7 @@ impl NativeTlsAcceptor {
                 return Err(Error::unsupported(
                     BACKEND,
                     &format!("the ALPN protocol {name:?}"),
-                    "its interface takes UTF-8 only",
+                    "it takes UTF-8 only",
                 ));
             };
             names.push(name);
@@ -96,9 +101,8 @@ impl NativeTlsAcceptor {
     }
 }
 
-/// Takes an acceptor as it is. A [`Server`](crate::Server) wants it built with
-/// `accept_alpn(&["h2"])`; where it was not, connections are closed after the handshake with an
-/// error that says so.
+/// Uses an acceptor unchanged. Build it with `accept_alpn(&["h2"])`: otherwise the server closes
+/// every connection after the handshake, with an error that gives this reason.
 impl From<::native_tls::TlsAcceptor> for NativeTlsAcceptor {
     fn from(acceptor: ::native_tls::TlsAcceptor) -> Self {
         Self {
@@ -140,8 +144,7 @@ fn identity(identity: &Identity) -> Result<::native_tls::Identity, Error> {
         }
         Source::Pkcs12 { der, password } => ::native_tls::Identity::from_pkcs12(der, password)
             .map_err(|error| {
-                Error::config("the PKCS#12 file cannot be opened: is the password right?")
-                    .with(error)
+                Error::config("the PKCS#12 file cannot be opened: check the password").with(error)
             }),
     }
 }
@@ -151,33 +154,11 @@ cfg_if::cfg_if! {
         fn pkcs8(_chain: &[u8], key: &[u8]) -> Result<Vec<u8>, Error> {
             Ok(key.to_vec())
         }
-
-        pub(super) fn pkcs12_certificate(_der: &[u8], _password: &str) -> Result<Vec<u8>, Error> {
-            Err(Error::unsupported(
-                BACKEND,
-                "the names and the end of a certificate in PKCS#12",
-                "convert it with `openssl pkcs12 -in FILE -nodes` and use Identity::from_pem",
-            ))
-        }
     } else {
-        use openssl::{pkcs12::Pkcs12, pkey::PKey, x509::X509};
+        use openssl::{pkey::PKey, x509::X509};
 
-        /// The server's own certificate, DER.
-        pub(super) fn pkcs12_certificate(der: &[u8], password: &str) -> Result<Vec<u8>, Error> {
-            let unreadable =
-                || Error::config("the PKCS#12 file cannot be opened: is the password right?");
-            let parsed = Pkcs12::from_der(der)
-                .and_then(|file| file.parse2(password))
-                .map_err(|error| unreadable().with(error))?;
-            let certificate = parsed
-                .cert
-                .ok_or_else(|| Error::config("the PKCS#12 file holds no certificate"))?;
-            certificate.to_der().map_err(|error| unreadable().with(error))
-        }
-
-        /// native-tls takes PKCS#8 only and wants it to be the first thing in the file; OpenSSL
-        /// reads the other formats and writes that one. It is also asked whether the key belongs
-        /// to the certificate: given one that does not, it forgets the key without a word.
+        /// Converts the key to PKCS#8, the only format that native-tls takes. Also checks that the
+        /// key belongs to the certificate: native-tls drops any other key without an error.
         fn pkcs8(chain: &[u8], key: &[u8]) -> Result<Vec<u8>, Error> {
             let certificate = X509::from_pem(chain)
                 .and_then(|certificate| certificate.public_key())
@@ -189,8 +170,8 @@ cfg_if::cfg_if! {
             })?;
             if !certificate.public_eq(&key) {
                 return Err(Error::config(
-                    "native-tls cannot use this certificate with this key: they do not belong \
-                     together",
+                    "native-tls cannot use this certificate with this key: the key belongs to \
+                     another certificate",
                 ));
             }
             key.private_key_to_pem_pkcs8()
@@ -199,18 +180,18 @@ cfg_if::cfg_if! {
     }
 }
 
-/// What may wait for the wire before the library gets no more input, which it may answer: more than
-/// responses ever fill, so that a peer that reads nothing is still listened to.
+/// How many sealed bytes may wait before the library gets no more input, which it might answer. More
+/// than responses fill, so that the session still reads from a peer that reads nothing.
 const MAX_PENDING: usize = 2 * MAX_SEALED;
 
 struct NativeTlsSession {
     state: State,
     pipe: Pipe,
-    /// What the client asked for, which the library does not tell.
+    /// From the ClientHello, because native-tls has no getter.
     server_name: Option<String>,
     session_id: Vec<u8>,
-    /// Plaintext taken and not yet sealed, gathered from several slices: the library makes one
-    /// record of each call. At most one record.
+    /// Plaintext that was taken and is not sealed yet, at most one record. It gathers several slices,
+    /// because native-tls makes one record per call.
     unsealed: Buffer,
     closing: bool,
 }
@@ -234,7 +215,7 @@ impl NativeTlsSession {
         }
     }
 
-    /// One call into the library, repeated while it asks for input that the wire has.
+    /// Calls the library, and again while it asks for input that the wire has.
     fn drive<T>(
         &mut self,
         wire: &mut dyn Wire,
@@ -260,11 +241,9 @@ impl NativeTlsSession {
             }
         }
     }
-}
 
-impl NativeTlsSession {
-    /// Makes records of what was taken. The library may take less than it is given: a client can
-    /// ask for shorter records (RFC 6066 section 4).
+    /// Seals the plaintext that was taken. The library may take a part of it only: a client can ask
+    /// for shorter records (RFC 6066 section 4).
     fn seal(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
         if self.pipe.pending() >= MAX_SEALED {
             self.pipe.send(wire)?;
@@ -280,9 +259,9 @@ impl NativeTlsSession {
         Ok(())
     }
 
-    /// The end of a write: what is left over makes a shorter record. Bytes once taken are never
-    /// an error of this call; where sealing has to wait, `flush` goes on with it.
-    fn taken(&mut self, taken: usize, wire: &mut dyn Wire) -> io::Result<usize> {
+    /// Ends a write of which `taken` bytes were taken: seals the rest as a shorter record. If sealing
+    /// has to wait, `flush` continues it, and the write still succeeds.
+    fn finish_write(&mut self, taken: usize, wire: &mut dyn Wire) -> io::Result<usize> {
         match self.seal(wire) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             Err(error) if taken == 0 => Err(error),
@@ -333,8 +312,8 @@ impl TlsSession for NativeTlsSession {
             tls_version: hello.as_ref().map(|hello| hello.version),
             cipher_suite: hello.as_ref().map(|hello| hello.cipher_suite),
             server_name: self.server_name.clone(),
-            // TLS 1.2 echoes the client's session id when it resumes (RFC 5246 section 7.4.1.3);
-            // TLS 1.3 always does.
+            // A TLS 1.2 server echoes the session id only when it resumes (RFC 5246 section
+            // 7.4.1.3).
             resumed: hello
                 .filter(|hello| hello.version == TlsVersion::TLS_1_2)
                 .map(|hello| !asked.is_empty() && hello.session_id == *asked),
@@ -351,7 +330,7 @@ impl TlsSession for NativeTlsSession {
 
     fn write(&mut self, wire: &mut dyn Wire, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         if self.closing {
-            // The library would make it an error of the session, and reading goes on.
+            // The library would fail the session, which still has to read.
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         self.open()?;
@@ -361,7 +340,7 @@ impl TlsSession for NativeTlsSession {
             let mut rest = &buf[..];
             while !rest.is_empty() {
                 if self.pipe.pending() >= MAX_SEALED {
-                    return self.taken(taken, wire);
+                    return self.finish_write(taken, wire);
                 }
                 let n = rest.len().min(MAX_PLAINTEXT - self.unsealed.len());
                 self.unsealed.extend(&rest[..n]);
@@ -377,7 +356,7 @@ impl TlsSession for NativeTlsSession {
                 }
             }
         }
-        self.taken(taken, wire)
+        self.finish_write(taken, wire)
     }
 
     fn flush(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
@@ -394,8 +373,8 @@ impl TlsSession for NativeTlsSession {
     fn send_close_notify(&mut self) {
         self.closing = true;
         if let State::Open(stream) = &mut self.state {
-            // It goes into the pipe, which takes everything. That the peer's own close_notify has
-            // not come yet is no failure.
+            // The pipe takes it without waiting. The result only tells whether the peer has sent its
+            // close_notify yet.
             let _ = stream.shutdown();
         }
     }

@@ -1,5 +1,4 @@
-//! The two byte queues that stand between a library that wants to own a stream and the wire, which
-//! is lent for a call.
+//! Two byte queues between a library that owns its stream and a wire that is lent for one call.
 
 use std::{
     cell::RefCell,
@@ -10,24 +9,25 @@ use std::{
 use super::{incoming::Incoming, session::Wire};
 use crate::buffer::Buffer;
 
-/// What the library owns as its stream. Shared, because a failed handshake drops the library's end
-/// of it with the alert still inside.
+/// The stream that the library owns. The session shares it: a failed handshake drops the library's
+/// handle while the alert is still in the queue.
 #[derive(Clone, Default)]
 pub(super) struct Pipe(Rc<RefCell<Queues>>);
 
 #[derive(Default)]
 struct Queues {
-    /// Ciphertext from the peer, filled only when it is empty: at most one record.
+    /// Ciphertext from the peer, at most one record: it is filled only when it is empty.
     incoming: Incoming,
     end_of_wire: bool,
-    /// The library was told of the end.
+    /// The library has read the end of the wire.
     end_was_read: bool,
-    /// Ciphertext to the peer. Takes everything; the bound is kept by the session.
+    /// Ciphertext to the peer. The session limits its length.
     outgoing: Buffer,
     first_flight: Vec<u8>,
 }
 
-/// More than a ServerHello with every extension that OpenSSL sends.
+/// How many of the first bytes are kept: more than a ServerHello with every extension that OpenSSL
+/// sends.
 const FIRST_FLIGHT: usize = 512;
 
 impl Read for Pipe {
@@ -61,7 +61,7 @@ impl Write for Pipe {
 }
 
 impl Pipe {
-    /// The first bytes that were sent: they hold the ServerHello.
+    /// Passes the first bytes that were sent, which contain the ServerHello, to `look`.
     pub(super) fn with_first_flight<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         look(&self.0.borrow().first_flight)
     }
@@ -81,7 +81,7 @@ impl Pipe {
         Ok(())
     }
 
-    /// Takes from the wire what the library has asked for; the wire's end is remembered.
+    /// Reads from the wire what the library has asked for, or notes the end of the wire.
     pub(super) fn receive(&self, wire: &mut dyn Wire) -> io::Result<()> {
         let queues = &mut *self.0.borrow_mut();
         if queues.end_was_read {

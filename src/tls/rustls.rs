@@ -1,4 +1,4 @@
-//! The rustls backend.
+//! The backend on rustls.
 
 use std::{
     io::{self, BufRead, IoSlice, Read, Write},
@@ -31,19 +31,25 @@ use crate::{
 
 const BACKEND: &str = "rustls";
 
-/// Sessions kept for clients that resume without tickets (TLS 1.2 session ids), on this acceptor only. Tickets, which
-/// most clients use, need no memory here.
+/// Sessions in memory, for clients that resume by session id (TLS 1.2). Most clients use tickets, which
+/// need no memory here.
 const SESSION_CACHE: usize = 4096;
 
-/// TLS by rustls, with the crypto provider passed explicitly: the process default is never asked.
+/// TLS by rustls. The crypto provider is passed explicitly; the process default is never used.
 #[derive(Clone, Debug)]
 pub struct RustlsAcceptor {
     config: Arc<ServerConfig>,
 }
 
 impl RustlsAcceptor {
-    /// With the provider that was compiled in: aws-lc-rs by feature `aws-lc-rs`, else ring by
-    /// feature `ring`. An error where neither is there.
+    /// Builds the acceptor with the compiled-in crypto provider: aws-lc-rs with the feature
+    /// `aws-lc-rs`, otherwise ring with the feature `ring`.
+    ///
+    /// # Errors
+    ///
+    /// When neither feature is on, or the configuration asks for something that rustls does not
+    /// support ([`Error::is_unsupported`]). When the certificate, the key or the client authorities
+    /// cannot be used ([`Error::is_config`]).
     pub fn new(config: &TlsConfig) -> Result<Self, Error> {
         let Some(provider) = compiled_in() else {
             return Err(Error::unsupported(
@@ -59,9 +65,15 @@ impl RustlsAcceptor {
         })
     }
 
-    /// With a provider of the caller's. Without [`TlsConfig::ticket_keys`] sessions resume from
-    /// memory only; with them tickets are sealed by what the feature `aws-lc-rs` or `ring` brings,
-    /// and it is an error where neither is on.
+    /// Builds the acceptor with another crypto provider. Without [`TlsConfig::ticket_keys`] sessions
+    /// resume from memory only. With them the crate of the feature `aws-lc-rs` or `ring` seals the
+    /// tickets.
+    ///
+    /// # Errors
+    ///
+    /// When there are ticket keys and neither feature is on, or the configuration asks for something
+    /// else that rustls does not support ([`Error::is_unsupported`]). When the certificate, the key or
+    /// the client authorities cannot be used ([`Error::is_config`]).
     pub fn with_provider(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
         let keys = config.ticket_keys.as_ref();
         Ok(Self {
@@ -70,7 +82,8 @@ impl RustlsAcceptor {
     }
 }
 
-/// Takes a configuration as it is. A [`Server`](crate::Server) wants `alpn_protocols` to be `h2`.
+/// Uses a configuration unchanged. A [`Server`](crate::Server) needs `h2` as its first
+/// `alpn_protocols`.
 impl From<Arc<ServerConfig>> for RustlsAcceptor {
     fn from(config: Arc<ServerConfig>) -> Self {
         Self { config }
@@ -92,7 +105,8 @@ impl TlsAcceptor for RustlsAcceptor {
     fn start(&self, _client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
         let mut connection = ServerConnection::new(Arc::clone(&self.config))
             .map_err(|error| Error::handshake("rustls could not start a session", error))?;
-        // The bound is MAX_SEALED; rustls' own one would cut full records apart.
+        // The session has a limit of its own, MAX_SEALED. The limit of rustls would split full
+        // records.
         connection.set_buffer_limit(None);
         Ok(Box::new(RustlsSession {
             connection,
@@ -136,7 +150,7 @@ fn server_config(
             return Err(Error::unsupported(
                 BACKEND,
                 &format!("min_version {other}"),
-                "TLS 1.2 and TLS 1.3 can be asked for",
+                "use TLS 1.2 or TLS 1.3",
             ));
         }
     };
@@ -167,7 +181,7 @@ fn server_config(
         }
     } else if config.ticket_keys.is_some() {
         return Err(Error::config(
-            "there are ticket keys, but session_resumption is off: leave one of them out",
+            "ticket_keys need session resumption: remove them, or turn session_resumption on",
         ));
     } else {
         server.session_storage = Arc::new(NoServerSessionStorage {});
@@ -180,22 +194,22 @@ struct RustlsSession {
     connection: ServerConnection,
     incoming: Incoming,
     age: SessionAge,
-    /// Upper bound of the sealed bytes that wait in `connection`; rustls does not tell.
+    /// An upper bound of the sealed bytes in `connection`: rustls has no getter.
     sealed: usize,
-    /// Why the session failed; it has no way back.
+    /// Why the session failed; it stays failed.
     failed: Option<::rustls::Error>,
-    /// close_notify is queued: rustls itself would go on to seal what is written behind it.
+    /// close_notify is queued. rustls would still seal plaintext that is written after it.
     closing: bool,
 }
 
-/// What a record adds to its plaintext at most: header, nonce or content type, tag.
+/// The most that a record adds to its plaintext, bytes: header, nonce or content type, tag.
 const RECORD_OVERHEAD: usize = 32;
 
 impl RustlsSession {
-    /// One turn of the crank: takes some of what the wire has and works on it. A failure is told by the
-    /// next `unfailed`, so that what came before it can be read.
+    /// Reads some ciphertext from the wire and processes it. `check_failed` reports an error of the
+    /// processing later, so that plaintext before it can be read.
     fn receive(&mut self, wire: &mut dyn Wire) -> io::Result<usize> {
-        self.unfailed()?;
+        self.check_failed()?;
         let n = self.connection.read_tls(&mut Ciphertext {
             ahead: &mut self.incoming,
             wire,
@@ -209,24 +223,24 @@ impl RustlsSession {
         if !connection.is_handshaking() {
             return connection.process_new_packets().map(drop);
         }
-        // Tickets are opened and sealed in here.
+        // rustls opens and seals tickets during this call.
         self.age.during(|| connection.process_new_packets())?;
         if let Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest) =
             connection.handshake_kind()
         {
-            self.age.begins_now();
+            self.age.restart();
         }
         Ok(())
     }
 
-    fn unfailed(&self) -> io::Result<()> {
+    fn check_failed(&self) -> io::Result<()> {
         match &self.failed {
             Some(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error.clone())),
             None => Ok(()),
         }
     }
 
-    /// What is decrypted already, of as many records as there is room for.
+    /// Moves decrypted plaintext to `buf`, of as many records as fit.
     fn take_plaintext(&mut self, buf: &mut dyn BufMut) -> io::Result<usize> {
         let mut reader = self.connection.reader();
         let mut taken = 0;
@@ -257,14 +271,14 @@ impl RustlsSession {
     }
 }
 
-/// What was read ahead, and behind it what the wire has.
+/// The bytes that were read ahead, then the wire.
 struct Ciphertext<'a> {
     ahead: &'a mut Incoming,
     wire: &'a mut dyn Wire,
 }
 
-/// Bytes that rustls has room for, from which on they are read without a detour: a system call costs
-/// less than to copy them.
+/// A buffer of rustls of at least this size is filled from the wire directly, bytes: a system call
+/// costs less than copying so much.
 const LARGE: usize = 8 * 1024;
 
 impl Read for Ciphertext<'_> {
@@ -282,7 +296,7 @@ impl Read for Ciphertext<'_> {
 impl TlsSession for RustlsSession {
     fn handshake(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
         while self.connection.is_handshaking() {
-            self.unfailed()?;
+            self.check_failed()?;
             if self.connection.wants_write() {
                 self.send(wire)?;
             }
@@ -322,9 +336,9 @@ impl TlsSession for RustlsSession {
 
     fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize> {
         loop {
-            // Decided by rustls: plaintext, a clean close, a truncation, or nothing there yet.
-            // What a peer can make it queue (answers to KeyUpdate and to renegotiation) it bounds
-            // by itself: one KeyUpdate waits at most, and a peer that asks too often is an error.
+            // rustls reports plaintext, a clean close, a truncation, or WouldBlock. It limits what a
+            // peer can make it queue: at most one KeyUpdate waits, and a peer that asks too often
+            // for an answer is an error.
             match self.take_plaintext(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return result,
@@ -334,7 +348,7 @@ impl TlsSession for RustlsSession {
     }
 
     fn write(&mut self, wire: &mut dyn Wire, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.unfailed()?;
+        self.check_failed()?;
         if self.closing {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
@@ -342,7 +356,7 @@ impl TlsSession for RustlsSession {
             self.send(wire)?;
         }
         let n = self.connection.writer().write_vectored(bufs)?;
-        // One record more than `n` fills, and the answer to a KeyUpdate before them.
+        // One record more than `n` fills, and one for the answer to a KeyUpdate.
         self.sealed += n + (n / MAX_PLAINTEXT + 2) * RECORD_OVERHEAD;
         Ok(n)
     }

@@ -1,5 +1,5 @@
-//! Several identities behind one address: which of them answers is read from the ClientHello, and
-//! is so the same for every backend.
+//! Several identities behind one address. The ClientHello selects one, for every backend by the same
+//! rule.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{alert::AlertDescription, alpn::ProtocolName, error::Error};
 
-/// Starts each session by the acceptor of the name that the client asks for by SNI (RFC 6066
-/// section 3). Holds several acceptors of one backend, each made from one [`Identity`].
+/// Selects the certificate by the server name that the client sends in SNI (RFC 6066 section 3). It
+/// contains several acceptors of one backend, each made from one [`Identity`].
 ///
 /// ```no_run
 /// use corelane::tls::{Identity, ServerNameAcceptor, TlsConfig, UnknownName};
@@ -34,41 +34,41 @@ use crate::{alert::AlertDescription, alpn::ProtocolName, error::Error};
 /// # fn main() {}
 /// ```
 ///
-/// The names of an identity are those of [`Identity::names`]. One that is the name asked for comes
-/// before a wildcard, which stands for one label: `*.a.test` is for `www.a.test`, neither for
-/// `a.test` nor for `x.www.a.test` (RFC 9525 section 6.3). Case does not matter, nor does a dot at
-/// the end; names beyond ASCII are compared in the form that DNS has, `xn--...`.
+/// [`Identity::names`] are the names of an identity. An exact name comes before a wildcard. A
+/// wildcard matches one label: `*.a.test` matches `www.a.test`, but not `a.test` or `x.www.a.test`
+/// (RFC 9525 section 6.3). Case and a final dot are ignored. Internationalized names are compared in
+/// their form in DNS, `xn--...`.
 ///
-/// For one name there may be an identity with an ECDSA key, one with an EdDSA key and one with an
-/// RSA key. The client gets the first of these whose signatures it can verify: under TLS 1.3 its
-/// signature_algorithms say so, under TLS 1.2 its cipher suites and supported_groups too.
+/// A name may have one identity with an ECDSA key, one with an EdDSA key and one with an RSA key. The
+/// client gets the first of these whose signatures it can verify: by its signature_algorithms, and
+/// under TLS 1.2 by its cipher suites and supported_groups too.
 ///
-/// What was negotiated is a matter of the connection, and a request on it may name any host: where
-/// identities differ in whom they let in, by [`TlsConfig::client_auth`](super::TlsConfig::client_auth)
-/// say, the handler has to compare the request's authority with the connection's server name and
-/// answer 421 (RFC 9110 section 15.5.20).
+/// A request may name another host than the connection it arrives on. If identities differ in their
+/// access rules, for example in [`TlsConfig::client_auth`](super::TlsConfig::client_auth), the
+/// handler has to compare the authority of a request with the server name of its connection, and
+/// answer 421 if they differ (RFC 9110 section 15.5.20).
 ///
-/// Who asks for no name gets the default identity, the first; who asks for one that is not known
-/// gets what [`UnknownName`] says. Where others are for the first name of the default identity by
-/// another kind of key, the client gets the one of these that it can use best.
+/// The first identity is the default. It answers clients that send no server name; [`UnknownName`]
+/// decides about clients that send an unknown one. If other identities have the first name of the
+/// default identity and another kind of key, the client gets the best of these for it.
 #[derive(Clone)]
 pub struct ServerNameAcceptor {
-    /// In the order in which they were added. Never empty: `new` adds the first.
+    /// In the order of `new` and `add`. Never empty: `new` adds the first.
     served: Vec<Served>,
-    /// Which of `served` are for a name, in the order in which they are preferred.
+    /// The indices in `served` for each name, in order of preference.
     exact: HashMap<String, Vec<usize>>,
-    /// The same by what follows `*.`.
+    /// The same for wildcards, by the name after `*.`.
     wildcards: HashMap<String, Vec<usize>>,
     unknown_name: UnknownName,
 }
 
-/// What becomes of clients that ask for a name which no identity is for.
+/// How the server answers clients that send a server name which no identity has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownName {
-    /// They get the default identity, and judge for themselves. The default.
+    /// With the default identity; the client decides whether to accept it. The default.
     #[default]
     UseDefault,
-    /// They are refused with the alert `unrecognized_name` (112, RFC 6066 section 3).
+    /// With the alert `unrecognized_name` (112, RFC 6066 section 3).
     Refuse,
 }
 
@@ -77,13 +77,17 @@ struct Served {
     acceptor: Arc<dyn TlsAcceptor>,
     key: KeyKind,
     names: Vec<DnsName>,
-    /// For people: which one it is.
+    /// Names the identity in errors and logs.
     label: String,
 }
 
 impl ServerNameAcceptor {
-    /// With the default identity and an acceptor made from it. An error where the certificate
-    /// cannot be read, or the acceptor does not speak TLS.
+    /// Starts with the default identity and an acceptor made from it.
+    ///
+    /// # Errors
+    ///
+    /// When the certificate cannot be read, or the acceptor does not speak TLS
+    /// ([`Error::is_config`]).
     pub fn new(identity: &Identity, acceptor: impl TlsAcceptor) -> Result<Self, Error> {
         let mut this = Self {
             served: Vec::new(),
@@ -95,15 +99,19 @@ impl ServerNameAcceptor {
         Ok(this)
     }
 
-    /// One more identity with an acceptor made from it. An error where the certificate cannot be
-    /// read, where it has no name, where another identity has the same name and kind of key, or
-    /// where the acceptor is of another backend than the first.
+    /// Adds an identity with an acceptor made from it.
+    ///
+    /// # Errors
+    ///
+    /// When the certificate cannot be read or has no name, when another identity has the same name
+    /// and kind of key, or when the acceptor has another backend than the first
+    /// ([`Error::is_config`]).
     pub fn add(mut self, identity: &Identity, acceptor: impl TlsAcceptor) -> Result<Self, Error> {
         self.insert(identity, Arc::new(acceptor))?;
         Ok(self)
     }
 
-    /// What becomes of clients that ask for an unknown name. Default [`UnknownName::UseDefault`].
+    /// How the server answers an unknown name. Default [`UnknownName::UseDefault`].
     pub fn unknown_name(mut self, unknown_name: UnknownName) -> Self {
         self.unknown_name = unknown_name;
         self
@@ -117,13 +125,13 @@ impl ServerNameAcceptor {
         }
         if !acceptor.expects_client_hello() {
             return Err(Error::config(format!(
-                "{label}: the backend {} has no TLS, so clients ask it for no name",
+                "{label}: the backend {} has no TLS, so clients send it no server name",
                 acceptor.backend()
             )));
         }
         let (names, others) = identity.dns_names()?;
         for why in others {
-            tracing::warn!(%label, %why, "a name in a certificate is never served");
+            tracing::warn!(%label, %why, "a name in a certificate is ignored");
         }
         let served = Served {
             key: identity.certificate()?.key,
@@ -132,7 +140,7 @@ impl ServerNameAcceptor {
             label,
         };
         if let Some(first) = self.served.first() {
-            first.goes_with(&served)?;
+            first.check_beside(&served)?;
         }
         for name in &served.names {
             let (of_its_kind, name) = match name {
@@ -143,43 +151,44 @@ impl ServerNameAcceptor {
             others.push(index);
         }
         self.served.push(served);
-        self.in_order()
+        self.sort_by_preference()
     }
 
-    /// Puts those of one name in the order in which they are preferred; an error where two are of
-    /// one kind.
-    fn in_order(&mut self) -> Result<(), Error> {
+    /// Sorts the identities of each name. Two of one family are an error.
+    fn sort_by_preference(&mut self) -> Result<(), Error> {
         for group in self.exact.values_mut().chain(self.wildcards.values_mut()) {
             let family = |index: usize| self.served[index].key.family();
             group.sort_by_key(|&index| family(index));
             for pair in group.windows(2) {
                 if family(pair[0]) == family(pair[1]) {
-                    return Err(self.served[pair[0]].collides_with(&self.served[pair[1]]));
+                    return Err(self.served[pair[0]].conflict_with(&self.served[pair[1]]));
                 }
             }
         }
         Ok(())
     }
 
-    /// Which identity answers this client.
+    /// The identity that answers this client.
     fn choose(&self, client: Option<&ClientHello>) -> Result<&Served, Error> {
         let asked = client.and_then(|client| client.server_name.as_deref());
         let (exact, wildcards) = self.candidates(asked)?;
         let mut best: Option<(KeyCompatibility, &Served)> = None;
         for &index in exact.iter().chain(wildcards) {
             let served = &self.served[index];
-            let fit = client.map_or(KeyCompatibility::Yes, |client| served.key.fits(client));
-            if best.is_none_or(|(so_far, _)| fit > so_far) {
-                best = Some((fit, served));
+            let compatibility = client.map_or(KeyCompatibility::Yes, |client| {
+                served.key.compatibility(client)
+            });
+            if best.is_none_or(|(so_far, _)| compatibility > so_far) {
+                best = Some((compatibility, served));
             }
-            if fit == KeyCompatibility::Yes {
+            if compatibility == KeyCompatibility::Yes {
                 break;
             }
         }
         Ok(best.map_or(&self.served[0], |(_, served)| served))
     }
 
-    /// Those that are for this name itself, and those that are for it by a wildcard.
+    /// The identities with this name, and those with a wildcard that matches it.
     fn candidates(&self, asked: Option<&str>) -> Result<(&[usize], &[usize]), Error> {
         let Some(asked) = asked else {
             return Ok((self.default_identities(), &[]));
@@ -199,8 +208,8 @@ impl ServerNameAcceptor {
             UnknownName::Refuse => Err(Error::refused(
                 AlertDescription::UnrecognizedName,
                 format!(
-                    "the client asked for {:?}, which no identity here is for",
-                    // ASCII, and longer only where it is no name.
+                    "no identity has the server name {:?} that the client sent",
+                    // Always ASCII, and longer only if it is no valid name.
                     &asked[..asked.len().min(MAX_NAME)]
                 ),
             )),
@@ -218,29 +227,29 @@ impl ServerNameAcceptor {
 }
 
 impl Served {
-    /// Whether another one can be served beside this one, the first.
-    fn goes_with(&self, other: &Self) -> Result<(), Error> {
+    /// Checks that another identity can be served beside this one, the first.
+    fn check_beside(&self, other: &Self) -> Result<(), Error> {
         let label = &other.label;
         let (backend, wanted) = (other.acceptor.backend(), self.acceptor.backend());
         if backend != wanted {
             return Err(Error::config(format!(
-                "{label} is for the backend {backend}, {} for {wanted}: one server has one backend",
+                "{label} has the backend {backend}, and {} has {wanted}: use one backend for all",
                 self.label
             )));
         }
         if other.names.is_empty() {
             return Err(Error::config(format!(
-                "the certificate of {label} has no dNSName, so nobody would ever get it: give \
-                 Identity::with_names, or make it the first, the default"
+                "the certificate of {label} has no dNSName, so no client would get it: set its \
+                 names with Identity::with_names, or make it the first identity, the default"
             )));
         }
         Ok(())
     }
 
-    fn collides_with(&self, other: &Self) -> Error {
+    fn conflict_with(&self, other: &Self) -> Error {
         let mut both = self.names.iter().filter(|name| other.names.contains(name));
         Error::config(format!(
-            "{} and {} are both for {} with {} keys: of each kind there can be one",
+            "{} and {} both have the name {} and {} keys: remove one of them",
             self.label,
             other.label,
             both.next().map_or_else(String::new, DnsName::to_string),
@@ -254,7 +263,7 @@ impl TlsAcceptor for ServerNameAcceptor {
         self.served[0].acceptor.backend()
     }
 
-    /// Those of an acceptor that would not choose `h2`, if there is one.
+    /// The list of an acceptor that would not choose `h2`, if there is one.
     fn alpn_protocols(&self) -> Option<Vec<ProtocolName>> {
         let lists = || self.served.iter().map(|one| one.acceptor.alpn_protocols());
         let not_h2 = |names: &Vec<ProtocolName>| names.first() != Some(&ProtocolName::H2);

@@ -130,7 +130,7 @@ fn import_past_a_layer_is_found() {
         ("http2/body.rs", "use crate::io::TlsStream;"),
         ("tls/session.rs", "use rustls::ServerConnection;"),
         ("tls/rustls.rs", "use tokio::io::AsyncRead;"),
-        ("tls/tickets.rs", "use ring::aead::Aad;"),
+        ("tls/tickets/ticketer.rs", "use ring::aead::Aad;"),
         ("alpn.rs", "use crate::tls::ClientHello;"),
         ("service.rs", "use crate::server::Handle;"),
         ("server/worker.rs", "use crate::tls::RustlsAcceptor;"),

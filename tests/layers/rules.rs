@@ -55,6 +55,11 @@ const LAYERS: &[Layer] = &[
         crates: &["native_tls", "openssl"],
     },
     Layer {
+        path: "tls/pkcs12.rs",
+        modules: &["tls::*"],
+        crates: &["openssl"],
+    },
+    Layer {
         path: "tls/certificate.rs",
         modules: &["tls::*"],
         crates: &["x509_parser"],

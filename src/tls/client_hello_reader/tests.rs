@@ -120,7 +120,7 @@ fn sni(entries: &[(u8, &[u8])]) -> (u16, Vec<u8>) {
     (0, prefixed(2, &listed.collect::<Vec<_>>().concat()))
 }
 
-/// What is read of [`hello`] without extensions.
+/// The ClientHello that [`hello`] makes without extensions.
 fn bare() -> ClientHello {
     ClientHello {
         cipher_suites: vec![CipherSuite(0x1301)],
@@ -129,7 +129,7 @@ fn bare() -> ClientHello {
 }
 
 #[test]
-fn real_clients_are_read() {
+fn hellos_of_rustls_and_openssl_are_parsed() {
     let rustls = hello_of(&RUSTLS_HELLO);
     assert_eq!(rustls.alpn_protocols, names(&[b"h2", b"http/1.1"]));
     assert_eq!(rustls.server_name.as_deref(), Some("www.example.org"));
@@ -150,9 +150,9 @@ fn real_clients_are_read() {
     }
 }
 
-/// Which of two certificates is sent depends on these; whether the client is served does not.
+/// The backend decides whether it serves such a client.
 #[test]
-fn what_decides_between_certificates_is_left_to_the_backend_where_it_cannot_be_read() {
+fn malformed_extensions_that_only_select_a_certificate_are_ignored() {
     for kind in [10, 13, 43] {
         for data in [&b""[..], b"\0", b"\0\x09\x04\x03", b"\x03\x03\x04\x03"] {
             let read = hello_of(&hello(&[(kind, data.to_vec())]));
@@ -164,7 +164,7 @@ fn what_decides_between_certificates_is_left_to_the_backend_where_it_cannot_be_r
 }
 
 #[test]
-fn a_hello_is_the_same_in_single_bytes_and_incomplete_until_the_last() {
+fn a_hello_in_single_bytes_is_complete_with_the_last() {
     for bytes in [&RUSTLS_HELLO[..], &OPENSSL_HELLO] {
         let whole = hello_of(bytes);
         let (all_but_one, last) = bytes.split_at(bytes.len() - 1);
@@ -176,7 +176,7 @@ fn a_hello_is_the_same_in_single_bytes_and_incomplete_until_the_last() {
 }
 
 #[test]
-fn a_hello_is_the_same_cut_in_two_records_anywhere() {
+fn a_hello_may_be_split_into_two_records_anywhere() {
     let bytes = &*RUSTLS_HELLO;
     let whole = hello_of(bytes);
     let message = &bytes[RECORD_HEADER..];
@@ -188,14 +188,14 @@ fn a_hello_is_the_same_cut_in_two_records_anywhere() {
 }
 
 #[test]
-fn what_follows_the_hello_is_kept_for_the_session() {
+fn bytes_after_the_hello_are_kept_for_the_session() {
     let hello = &*RUSTLS_HELLO;
     let followed = [&hello[..], &record(20, &[1]), b"more"].concat();
     assert_eq!(hello_of(&followed), hello_of(hello));
 }
 
 #[test]
-fn what_is_not_offered_is_none() {
+fn missing_extensions_are_none() {
     let nothing = hello(&[]);
     assert_eq!(hello_of(&nothing), bare());
     let no_list = body(&[]);
@@ -205,7 +205,7 @@ fn what_is_not_offered_is_none() {
 }
 
 #[test]
-fn grease_and_long_names_are_names_like_any_other() {
+fn grease_and_long_protocol_names_are_accepted() {
     let long = [b'x'; 255];
     let offer: &[&[u8]] = &[&[0x0a, 0x0a], &long, b"h2"];
     let grease = |kind| (kind, vec![]);
@@ -214,7 +214,7 @@ fn grease_and_long_names_are_names_like_any_other() {
 }
 
 #[test]
-fn what_is_no_hello_is_unexpected() {
+fn other_messages_are_refused_as_unexpected() {
     let alert = record(21, &[2, 40]);
     let amid = [&record(HANDSHAKE, &RUSTLS_HELLO[5..9])[..], &alert].concat();
     let finished = record(HANDSHAKE, &[20, 0, 0, 1, 0]);
@@ -235,7 +235,7 @@ fn what_is_no_hello_is_unexpected() {
 }
 
 #[test]
-fn a_hello_of_more_than_16_kib_is_refused_by_its_header() {
+fn a_hello_over_16_kib_is_refused_at_its_header() {
     let padding = |n| (21, vec![0; n]);
     let room = MAX_CLIENT_HELLO - body(&[padding(0)]).len();
     let largest = message(&body(&[padding(room)]));
@@ -247,7 +247,7 @@ fn a_hello_of_more_than_16_kib_is_refused_by_its_header() {
 }
 
 #[test]
-fn a_record_without_content_or_too_long_is_refused_by_its_header() {
+fn an_empty_or_oversized_record_is_refused_at_its_header() {
     let begun = record(HANDSHAKE, &RUSTLS_HELLO[5..50]);
     for before in [&begun[..], &[]] {
         let with_header = |a, b| [before, &[HANDSHAKE, 3, 1, a, b]].concat();
@@ -285,7 +285,7 @@ fn malformed_extensions_are_decode_errors() {
 }
 
 #[test]
-fn lengths_that_do_not_add_up_are_decode_errors() {
+fn inconsistent_lengths_are_decode_errors() {
     let good = body(&[alpn(&[b"h2"])]);
     let extensions_at = body(&[]).len() - 2;
     let lie = |at: usize, by: u8| {
@@ -316,7 +316,7 @@ fn lengths_that_do_not_add_up_are_decode_errors() {
 
 proptest! {
     #[test]
-    fn a_hello_is_the_same_in_any_records_and_any_pieces(
+    fn a_hello_may_be_split_into_any_records_and_pieces(
         fragments in vec(1_usize..600, 1..8),
         sizes in vec(1_usize..600, 1..8),
     ) {
@@ -329,12 +329,12 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_at_all_are_answered(
+    fn any_bytes_get_an_answer(
         bytes in vec(any::<u8>(), 0..2000),
         sizes in vec(1_usize..50, 1..4),
         head in 0_usize..4,
     ) {
-        // Wrapped deeper and deeper, so that they reach the inner parsers too.
+        // Wrapped in up to four layers, so that the inner parsers are reached too.
         let wrapped = match head {
             0 => bytes,
             1 => records(&bytes, 700),
@@ -345,7 +345,7 @@ proptest! {
     }
 
     #[test]
-    fn any_mutation_of_a_hello_is_answered(
+    fn any_mutation_of_a_hello_gets_an_answer(
         changes in vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
         keep in any::<proptest::sample::Index>(),
         sizes in vec(1_usize..300, 1..4),

@@ -1,4 +1,4 @@
-//! The keys of session tickets, where they come from and how long they last.
+//! The keys that seal session tickets: their sources, their rotation and their lifetime.
 
 use std::{
     fmt,
@@ -9,25 +9,25 @@ use std::{
 
 use crate::{error::Error, tls::identity::read};
 
-/// What session tickets are sealed with (RFC 8446 section 4.6.1, RFC 5077 section 4), and how long
-/// a session may be resumed.
+/// The keys that seal session tickets (RFC 8446 section 4.6.1, RFC 5077 section 4), and how long a
+/// session may be resumed.
 ///
-/// Every acceptor with the same keys resumes what any of them began: after a restart or a reload,
-/// on another host. The first key seals, all of them open, so that keys can be changed while
+/// Acceptors with the same keys resume each other's sessions: after a restart, after a reload, on
+/// another host. The first key seals tickets and all keys open them, so that keys can change while
 /// clients hold tickets.
 ///
-/// A file, or text in memory, has one key a line, the current one first, then the previous one,
-/// then the next one; the last two may be missing. A key is 64 hexadecimal digits, as
-/// `openssl rand -hex 32` prints them. What stands behind `#` is a comment.
+/// A file, or text in memory, has one key per line: the current one, then the previous one, then the
+/// next one. The last two are optional. A key is 64 hexadecimal digits, as `openssl rand -hex 32`
+/// prints them. `#` starts a comment.
 ///
-/// Who has a key can open the tickets sealed with it and pretend to be the server to those who
-/// hold them; under TLS 1.2 he can also read what was recorded of sessions that were given or
-/// offered one. So keys have to be changed regularly, and before any has sealed 2^32 tickets: the
-/// nonces of AES-256-GCM are random, and repeat too easily from then on (NIST SP 800-38D section
-/// 8.3). rustls gives two tickets to each client that shakes hands.
+/// An attacker with a key can open the tickets that it sealed, and can pose as the server to the
+/// clients that hold them. Under TLS 1.2 the attacker can also decrypt recorded sessions that issued
+/// or offered such a ticket. Change keys regularly, and before a key has sealed 2^32 tickets: the
+/// nonces of AES-256-GCM are random and may repeat from then on (NIST SP 800-38D section 8.3). rustls
+/// sends two tickets per full handshake.
 ///
-/// A ticket is not used up by resuming: nothing is kept by which that could be known. There is no
-/// early data (0-RTT), where it would matter.
+/// A ticket can be used more than once: the server keeps no record of used tickets. It accepts no
+/// early data (0-RTT), which such a replay would affect.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -47,7 +47,7 @@ pub struct TicketKeys {
     pub(crate) lifetime: Duration,
 }
 
-/// One key, 256 bits.
+/// A key of 256 bits.
 pub(super) type TicketKey = [u8; 32];
 
 #[derive(Clone)]
@@ -57,37 +57,49 @@ enum Source {
 }
 
 impl TicketKeys {
-    /// How long a session may be resumed unless [`lifetime`](Self::lifetime) says otherwise,
-    /// counted from its full handshake: 12 hours, so that who comes back within a working day
-    /// resumes, and random keys are gone after one.
+    /// The default of [`lifetime`](Self::lifetime): 12 hours, so that clients resume within a working
+    /// day, and random keys are forgotten after one.
     pub const LIFETIME: Duration = Duration::from_secs(12 * 3600);
 
-    /// The longest that [`lifetime`](Self::lifetime) takes: 7 days (RFC 8446 section 4.6.1).
+    /// The maximum of [`lifetime`](Self::lifetime): 7 days (RFC 8446 section 4.6.1).
     pub const MAX_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
-    /// From a file. Others than its owner being able to read it is worth a warning.
+    /// Reads the keys from a file. Logs a warning if every user of the machine can open it.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or does not contain one to three different keys
+    /// ([`Error::is_config`]).
     pub fn from_file(file: impl AsRef<Path>) -> Result<Self, Error> {
         let file = file.as_ref();
         let text = read(file)?;
-        warn_of_readers(file);
+        warn_if_readable_by_all(file);
         Self::parse(&text, &file.display().to_string())
     }
 
-    /// From the text of such a file. Keys may also stand on one line, with space between them.
+    /// Reads the keys from the text of such a file. Keys may also be separated by spaces.
+    ///
+    /// # Errors
+    ///
+    /// When the text does not contain one to three different keys ([`Error::is_config`]).
     pub fn from_text(text: impl AsRef<[u8]>) -> Result<Self, Error> {
-        Self::parse(text.as_ref(), "the text of ticket keys")
+        Self::parse(text.as_ref(), "the text with ticket keys")
     }
 
-    /// From the keys themselves: one to three, the current one first. They have to come from a
-    /// random number generator that is fit for cryptography.
+    /// Takes one to three keys, the current one first. They have to come from a cryptographic random
+    /// number generator.
+    ///
+    /// # Errors
+    ///
+    /// When there are no keys, more than three, or two equal ones ([`Error::is_config`]).
     pub fn from_bytes(keys: &[[u8; 32]]) -> Result<Self, Error> {
         let numbered = keys.iter().copied().zip(1..);
         Self::given(numbered.collect(), "the list of ticket keys", "key")
     }
 
-    /// Random ones, known to this value and its clones alone: give the same to every acceptor of a
-    /// process, and to those that take their place. A new one takes over after each lifetime, the
-    /// one before it goes on opening for another and is then forgotten.
+    /// Random keys, which only this value and its clones know: give clones to all acceptors of a
+    /// process, and to the acceptors that replace them in a reload. A new key replaces the current one
+    /// after each lifetime. The previous one opens tickets for another lifetime.
     pub fn random() -> Self {
         Self {
             source: Source::Random(Arc::default()),
@@ -95,16 +107,19 @@ impl TicketKeys {
         }
     }
 
-    /// For how long after its full handshake a session may be resumed, however often it was in
-    /// between: from 1 s to [`MAX_LIFETIME`](Self::MAX_LIFETIME), in whole seconds. The time is in
-    /// the ticket; hosts whose clocks differ by more than a minute may not resume what the other
-    /// began.
+    /// How long after its full handshake a session may be resumed, however often it was resumed in
+    /// between. From 1 s to [`MAX_LIFETIME`](Self::MAX_LIFETIME), in whole seconds; default
+    /// [`LIFETIME`](Self::LIFETIME). The ticket contains the time of the handshake: hosts may refuse
+    /// each other's tickets if their clocks differ by more than a minute.
+    ///
+    /// # Errors
+    ///
+    /// When the lifetime is out of range ([`Error::is_config`]).
     pub fn lifetime(mut self, lifetime: Duration) -> Result<Self, Error> {
         let lifetime = Duration::from_secs(lifetime.as_secs());
         if lifetime.is_zero() || lifetime > Self::MAX_LIFETIME {
             return Err(Error::config(format!(
-                "a ticket lifetime of {lifetime:?} is not possible: it is at least 1 s and at \
-                 most 7 days"
+                "the ticket lifetime {lifetime:?} is out of range: use 1 s to 7 days"
             )));
         }
         self.lifetime = lifetime;
@@ -119,8 +134,8 @@ impl TicketKeys {
             for word in words.filter(|word| !word.is_empty()) {
                 let key = hexadecimal(word).ok_or_else(|| {
                     Error::config(format!(
-                        "{name}, line {number}: a ticket key is 64 hexadecimal digits, as \
-                         `openssl rand -hex 32` prints them, and this is not ({} bytes)",
+                        "{name}, line {number}: a ticket key is 64 hexadecimal digits, this word of \
+                         {} bytes is not: make a key with `openssl rand -hex 32`",
                         word.len()
                     ))
                 })?;
@@ -130,30 +145,30 @@ impl TicketKeys {
         Self::given(keys, name, "line")
     }
 
-    /// Each key with the number of where it stands.
+    /// Checks the keys, each with its line or its number.
     fn given(keys: Vec<(TicketKey, usize)>, name: &str, place: &str) -> Result<Self, Error> {
         if keys.is_empty() {
             return Err(Error::config(format!(
-                "{name} holds no key: make one with `openssl rand -hex 32`"
+                "{name} contains no ticket key: make one with `openssl rand -hex 32`"
             )));
         }
         if keys.len() > 3 {
             return Err(Error::config(format!(
-                "{name} holds {} keys, and there is a use for three: the current one, the \
-                 previous one and the next one",
+                "{name} contains {} ticket keys: three are the most, the current one, the previous \
+                 one and the next one",
                 keys.len()
             )));
         }
         for (i, (key, number)) in keys.iter().enumerate() {
             if key.iter().all(|byte| byte == &key[0]) {
                 return Err(Error::config(format!(
-                    "{name}, {place} {number}: one byte over and over is no key: make one with \
+                    "{name}, {place} {number}: the key repeats one byte: make a key with \
                      `openssl rand -hex 32`"
                 )));
             }
             if keys[..i].iter().any(|(before, _)| before == key) {
                 return Err(Error::config(format!(
-                    "{name}, {place} {number}: the same key as one before it"
+                    "{name}, {place} {number}: this key repeats an earlier one: remove it"
                 )));
             }
         }
@@ -164,15 +179,15 @@ impl TicketKeys {
     }
 }
 
-/// The keys at one time.
+/// The keys at a point in time.
 #[cfg_attr(
     not(any(feature = "aws-lc-rs", feature = "ring")),
     expect(dead_code, reason = "not every backend takes keys")
 )]
 pub(super) struct KeysNow {
-    /// Another one where the keys are others.
+    /// Changes when the keys change.
     pub(super) generation: u64,
-    /// The first seals, all of them open.
+    /// The first key seals tickets, all keys open them.
     pub(super) keys: Vec<TicketKey>,
 }
 
@@ -181,7 +196,7 @@ pub(super) struct KeysNow {
     expect(dead_code, reason = "not every backend takes keys")
 )]
 impl TicketKeys {
-    /// The keys at `now`, in seconds since 1970; `None` where the generation is `known`. `random`
+    /// The keys at `now`, in seconds since 1970; `None` if their generation is `known` already. `random`
     /// makes a key.
     pub(super) fn at<E>(
         &self,
@@ -195,9 +210,9 @@ impl TicketKeys {
                 keys: keys.to_vec(),
             }),
             Source::Random(rotation) => {
-                // Whole after every call, also after one that panicked.
+                // No panic can leave the rotation half changed.
                 let mut rotation = rotation.lock().unwrap_or_else(PoisonError::into_inner);
-                rotation.turn(now, self.lifetime.as_secs(), random)?;
+                rotation.advance(now, self.lifetime.as_secs(), random)?;
                 (known != Some(rotation.generation)).then(|| KeysNow {
                     generation: rotation.generation,
                     keys: rotation
@@ -213,7 +228,7 @@ impl TicketKeys {
     }
 }
 
-/// Random keys that take turns.
+/// Random keys that replace each other.
 #[derive(Default)]
 struct Rotation {
     current: Option<TicketKey>,
@@ -224,7 +239,7 @@ struct Rotation {
 }
 
 impl Rotation {
-    fn turn<E>(
+    fn advance<E>(
         &mut self,
         now: u64,
         lifetime: u64,
@@ -235,7 +250,7 @@ impl Rotation {
             return Ok(());
         }
         let next = random()?;
-        // What it has sealed is too old by now if nobody came for so long.
+        // After two lifetimes without a handshake no ticket of the current key is valid.
         self.previous = self.current.replace(next).filter(|_| age < 2 * lifetime);
         self.since = now;
         self.generation += 1;
@@ -268,21 +283,21 @@ fn hexadecimal(word: &[u8]) -> Option<TicketKey> {
 
 cfg_if::cfg_if! {
     if #[cfg(unix)] {
-        fn warn_of_readers(file: &Path) {
+        fn warn_if_readable_by_all(file: &Path) {
             use std::os::unix::fs::MetadataExt;
 
-            // What cannot be asked could be read all the same.
+            // The file was read, so its mode is no reason to fail.
             let mode = std::fs::metadata(file).map_or(0, |metadata| metadata.mode());
             if mode & 0o007 != 0 {
                 tracing::warn!(
                     file = %file.display(),
                     mode = format!("{:o}", mode & 0o777),
-                    "everybody on this machine can open the file of ticket keys: chmod o= FILE"
+                    "every user can open the file of ticket keys: run `chmod o= FILE`"
                 );
             }
         }
     } else {
-        fn warn_of_readers(_file: &Path) {}
+        fn warn_if_readable_by_all(_file: &Path) {}
     }
 }
 
@@ -303,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_may_hold() {
+    fn keys_are_read_from_text() {
         for (text, expected) in [
             (A.to_owned(), &[0][..]),
             (format!("# of today\n{B}  # sealing\r\n\n{A}\n"), &[0xf0, 0]),
@@ -315,17 +330,17 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_explained_and_show_no_key() {
+    fn errors_explain_the_mistake_without_showing_keys() {
         let short = &A[..62];
         for (text, advice) in [
             ("# nothing\n\n".to_owned(), "openssl rand -hex 32"),
             (format!("{A}\n{short}"), "line 2: a ticket key is 64"),
             (format!("{}g{}", &A[..10], &A[11..]), "64 hexadecimal"),
-            (format!("{A}\n{B}\n{A}"), "line 3: the same key"),
-            ("7f".repeat(32), "line 1: one byte"),
+            (format!("{A}\n{B}\n{A}"), "line 3: this key repeats"),
+            ("7f".repeat(32), "line 1: the key repeats one byte"),
             (
                 format!("{A}\n{B}\n{C}\n{}", "12".repeat(32)),
-                "holds 4 keys",
+                "contains 4 ticket keys",
             ),
         ] {
             let error = TicketKeys::from_text(&text).expect_err("refused");
@@ -345,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn random_keys_take_turns_and_are_forgotten() {
+    fn random_keys_rotate_and_are_forgotten() {
         let keys = TicketKeys::random();
         let keys = keys.lifetime(Duration::from_secs(10)).expect("possible");
         let clone = keys.clone();

@@ -1,5 +1,12 @@
-//! How old sessions get. To resume one makes a new ticket, and that one another: what has to come to
-//! an end is all that goes back to one full handshake (RFC 8446 section 4.6.1).
+//! Limits the age of sessions. Resuming a session makes a new ticket, so the lifetime counts from the
+//! full handshake that a chain of tickets goes back to (RFC 8446 section 4.6.1).
+//!
+//! The time of that handshake reaches the ticketer and the session cache through a thread-local.
+//! rustls 0.23 calls them with opaque bytes only and names no connection. Its resumption data
+//! (`ServerConnection::set_resumption_data`) cannot replace the thread-local: it is inside those
+//! bytes, so expired tickets could not be refused, and in TLS 1.2 rustls opens the old ticket and
+//! seals the new one within one call. A `ServerConfig` per connection could, but costs
+//! allocations for every connection.
 
 use std::{
     cell::Cell,
@@ -11,17 +18,18 @@ use std::{
 use ::rustls::server::{ServerSessionMemoryCache, StoresServerSessions};
 
 thread_local! {
-    /// Of the connection that is being worked on: rustls asks for tickets without saying for whom.
+    /// The full handshake of the connection that rustls works on, in seconds since 1970. Set only
+    /// during [`SessionAge::during`].
     static FULL_HANDSHAKE: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// Of one connection: when the full handshake was that its session goes back to, in seconds since
-/// 1970; `None` as long as that is this one.
+/// The time of the full handshake that the session of a connection goes back to, in seconds since
+/// 1970; `None` for a session that was not resumed.
 #[derive(Default)]
 pub(crate) struct SessionAge(Option<u64>);
 
 impl SessionAge {
-    /// Lets rustls work on this connection.
+    /// Runs a call into rustls that may open or seal tickets of this connection.
     pub(crate) fn during<T>(&mut self, work: impl FnOnce() -> T) -> T {
         FULL_HANDSHAKE.set(self.0);
         let result = work();
@@ -29,50 +37,52 @@ impl SessionAge {
         result
     }
 
-    /// What was offered was not resumed after all.
-    pub(crate) fn begins_now(&mut self) {
+    /// To be called after a full handshake: rustls opened a ticket but did not resume its session.
+    pub(crate) fn restart(&mut self) {
         self.0 = None;
     }
 }
 
-/// How far the clock of who made a ticket may be ahead, seconds.
-const SKEW: u64 = 60;
+/// How far the clock of the host that sealed a ticket may be ahead, seconds.
+const MAX_SKEW: u64 = 60;
 
-const STAMP: usize = 8;
+/// The length of the time before the state, bytes.
+const STAMP_LEN: usize = 8;
 
+/// The time in seconds since 1970.
 pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
 
-/// The session's state with the time of its full handshake before it.
+/// Puts the time of the full handshake before the state of a session.
 pub(super) fn stamped(state: &[u8], now: u64) -> Vec<u8> {
     let begun = FULL_HANDSHAKE.get().unwrap_or(now);
     [&begun.to_be_bytes(), state].concat()
 }
 
-/// The state without the time, unless it is over by now.
+/// Takes the time off the state again; `None` if the session has expired.
 pub(super) fn unstamped(stamped: &[u8], now: u64, lifetime: Duration) -> Option<Vec<u8>> {
-    let (stamp, state) = stamped.split_first_chunk::<STAMP>()?;
+    let (stamp, state) = stamped.split_first_chunk::<STAMP_LEN>()?;
     let begun = u64::from_be_bytes(*stamp);
-    if begun > now + SKEW || now.saturating_sub(begun) >= lifetime.as_secs() {
+    if begun > now + MAX_SKEW || now.saturating_sub(begun) >= lifetime.as_secs() {
         return None;
     }
     FULL_HANDSHAKE.set(Some(begun));
     Some(state.to_vec())
 }
 
-/// How much of the lifetime is left to the session under way.
+/// How much is left of the lifetime of the present session.
 #[cfg_attr(
     not(any(test, feature = "aws-lc-rs", feature = "ring")),
-    expect(dead_code, reason = "it is told with tickets only")
+    expect(dead_code, reason = "only tickets state it")
 )]
 pub(super) fn left(now: u64, lifetime: Duration) -> Duration {
     let begun = FULL_HANDSHAKE.get().unwrap_or(now);
     lifetime.saturating_sub(Duration::from_secs(now.saturating_sub(begun)))
 }
 
-/// Sessions for clients that resume without tickets, in memory, with the same end to them.
+/// Sessions of clients that resume without tickets, in memory, with the same lifetime.
 pub(crate) struct SessionCache {
     sessions: Arc<ServerSessionMemoryCache>,
     lifetime: Duration,
@@ -119,12 +129,12 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn it_is_over_an_hour_after_the_full_handshake() {
+    fn sessions_expire_an_hour_after_the_full_handshake() {
         let first = SessionAge::default().during(|| stamped(b"state", 10_000));
         let mut resumed = SessionAge::default();
         let state = resumed.during(|| unstamped(&first, 13_000, HOUR));
         assert_eq!(state.as_deref(), Some(&b"state"[..]));
-        // Another connection in between, a full handshake.
+        // A full handshake of another connection in between.
         SessionAge::default().during(|| assert_eq!(left(13_000, HOUR), HOUR));
         let second = resumed.during(|| {
             assert_eq!(left(13_000, HOUR).as_secs(), 600);
@@ -134,8 +144,8 @@ mod tests {
             SessionAge::default().during(|| unstamped(ticket, now, HOUR).is_some())
         };
         assert!(open(&second, 13_599));
-        assert!(!open(&second, 13_600), "no longer by having been resumed");
-        resumed.begins_now();
+        assert!(!open(&second, 13_600), "resuming does not extend it");
+        resumed.restart();
         let third = resumed.during(|| stamped(b"state", 13_000));
         assert!(open(&third, 13_600));
     }

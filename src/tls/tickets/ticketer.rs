@@ -1,4 +1,4 @@
-//! Session tickets: a session's state, sealed, that the client keeps and gives back.
+//! Seals and opens session tickets: the encrypted state of a session, which the client stores.
 
 use std::{
     fmt,
@@ -17,8 +17,8 @@ use super::{
 };
 use crate::error::Error;
 
-/// Seals tickets with these keys. `policy` is whatever else has to be the same where they are
-/// opened: a ticket of another policy is one of an unknown key.
+/// Seals and opens tickets with these keys. A ticket opens only under the policy that it was sealed
+/// under: the policy is part of the derivation of the key.
 pub(crate) fn ticketer(
     keys: &TicketKeys,
     policy: &[u8],
@@ -31,27 +31,27 @@ pub(crate) fn ticketer(
     match ticketer.sealers(session_age::now()) {
         Some(_) => Ok(Arc::new(ticketer)),
         None => Err(Error::config(
-            "keys for session tickets cannot be made: the system gives no random numbers",
+            "ticket keys cannot be made: the system's random number generator failed",
         )),
     }
 }
 
-/// A ticket is the name of a key (16 bytes), a random nonce (12), and, sealed with AES-256-GCM, the
-/// time of the full handshake (8) and rustls' state; the tag (16) is its end.
+/// The format of a ticket: the name of the key (16 bytes), a random nonce (12), then, sealed with
+/// AES-256-GCM, the time of the full handshake (8) and rustls' state, then the tag (16).
 const NAME_LEN: usize = 16;
 
-/// The most state that is sealed, bytes. It holds the client's certificates; a ticket of more would
-/// make the next ClientHello larger than is read.
+/// The largest state that is sealed, bytes. It contains the certificates of the client. A larger
+/// ticket would make the client's next ClientHello larger than the server reads.
 const MAX_STATE: usize = 8 * 1024;
 
 struct Ticketer {
     keys: TicketKeys,
     policy: Vec<u8>,
-    /// Made of `keys`, kept while those are the same.
+    /// Derived from `keys`, until those change.
     sealers: RwLock<Arc<Sealers>>,
 }
 
-/// The first seals, all of them open; none before the first use.
+/// The first one seals tickets, all of them open tickets. Empty before the first use.
 #[derive(Default)]
 struct Sealers {
     generation: Option<u64>,
@@ -103,7 +103,7 @@ impl ProducesTickets for Ticketer {
         true
     }
 
-    /// What the client is told: only as much as is left where a session was resumed.
+    /// The lifetime that the client is told: for a resumed session, what is left of it.
     fn lifetime(&self) -> u32 {
         let left = session_age::left(session_age::now(), self.keys.lifetime);
         u32::try_from(left.as_secs()).unwrap_or(u32::MAX)
@@ -125,13 +125,13 @@ impl fmt::Debug for Ticketer {
     }
 }
 
-/// What is derived of one key: what to seal with, and the name by which it is found again.
+/// The AEAD key and the public name that are derived from one ticket key.
 struct Sealer {
     name: [u8; NAME_LEN],
     key: LessSafeKey,
 }
 
-/// Changed with the format of tickets.
+/// To be changed together with the format of tickets.
 const LABEL: &[u8] = b"corelane session ticket 1";
 
 impl Sealer {
@@ -171,7 +171,7 @@ impl Sealer {
     }
 }
 
-/// A name and a key of AES-256.
+/// The output of the key derivation: a name and a key of AES-256.
 struct Derived;
 
 impl Derived {
@@ -184,7 +184,7 @@ impl KeyType for Derived {
     }
 }
 
-/// The system has no random numbers to give.
+/// The system's random number generator failed.
 struct NoRandom;
 
 fn random<const N: usize>() -> Result<[u8; N], NoRandom> {
@@ -212,13 +212,13 @@ mod tests {
 
     fn ticketer(keys: &[TicketKey], policy: &[u8]) -> Ticketer {
         let keys = TicketKeys::from_bytes(keys).expect("keys");
-        of(
+        with_keys(
             keys.lifetime(Duration::from_secs(100)).expect("possible"),
             policy,
         )
     }
 
-    fn of(keys: TicketKeys, policy: &[u8]) -> Ticketer {
+    fn with_keys(keys: TicketKeys, policy: &[u8]) -> Ticketer {
         Ticketer {
             keys,
             policy: policy.to_vec(),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_opens_and_the_first_seals() {
+    fn the_first_key_seals_and_every_key_opens() {
         let ticket = seal(&ticketer(&[A], b""), 1000);
         for (keys, expected) in [
             (&[A][..], true),
@@ -255,14 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn another_policy_is_another_key() {
+    fn a_ticket_does_not_open_under_another_policy() {
         let ticket = seal(&ticketer(&[A], b"no certificates"), 1000);
         assert!(opens(&ticketer(&[A], b"no certificates"), &ticket, 1000));
         assert!(!opens(&ticketer(&[A], b"certificates"), &ticket, 1000));
     }
 
     #[test]
-    fn a_ticket_is_over_after_its_lifetime() {
+    fn a_ticket_expires_after_its_lifetime() {
         let ticketer = ticketer(&[A], b"");
         let ticket = seal(&ticketer, 1000);
         assert!(opens(&ticketer, &ticket, 1099));
@@ -273,18 +273,18 @@ mod tests {
     fn random_keys_open_for_a_lifetime_and_are_shared() {
         let keys = TicketKeys::random();
         let keys = keys.lifetime(Duration::from_secs(100)).expect("possible");
-        let (ticketer, reloaded) = (of(keys.clone(), b""), of(keys, b""));
+        let (ticketer, reloaded) = (with_keys(keys.clone(), b""), with_keys(keys, b""));
         let early = seal(&ticketer, 1000);
         let late = seal(&ticketer, 1099);
         assert!(opens(&reloaded, &early, 1099));
         assert!(opens(&ticketer, &late, 1198));
         assert!(opens(&reloaded, &seal(&ticketer, 1198), 1198));
-        assert!(!opens(&of(TicketKeys::random(), b""), &late, 1099));
+        assert!(!opens(&with_keys(TicketKeys::random(), b""), &late, 1099));
     }
 
-    /// Sealed once upon a time: whichever crate seals, and whichever version, fleets mix them.
+    /// A ticket of an earlier build. Hosts of a fleet run different versions and crypto crates.
     #[test]
-    fn the_format_stays_as_it_is() {
+    fn the_ticket_format_is_stable() {
         let ticket = "f2164a6cb4a7b597efa5574e88ff8d9ef3bff5830a00611895c5e234b75fce4d\
             d3ded4a5b8b84bcf1f6305f4fcf3820c1d4b6df85f73bbee06";
         let digits = ticket.as_bytes().chunks(2);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn nonces_are_new_each_time_and_a_large_state_is_not_sealed() {
+    fn nonces_differ_and_a_large_state_is_not_sealed() {
         let ticketer = ticketer(&[A], b"");
         assert_ne!(seal(&ticketer, 1000), seal(&ticketer, 1000));
         let large = vec![0; MAX_STATE + 1];
@@ -310,7 +310,7 @@ mod tests {
         fn garbage_does_not_open(garbage: Vec<u8>) {
             let ticketer = ticketer(&[A, B], b"");
             prop_assert!(ticketer.open(&garbage, 1000).is_none());
-            // With a name that is known.
+            // With the name of a known key.
             let ticket = seal(&ticketer, 1000);
             let named = [&ticket[..NAME_LEN], &garbage].concat();
             prop_assert!(ticketer.open(&named, 1000).is_none());

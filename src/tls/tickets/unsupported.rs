@@ -1,4 +1,4 @@
-//! Session tickets where no crypto provider is compiled in to seal them.
+//! Replaces the ticketer in builds without a crypto crate to seal tickets with.
 
 use std::sync::Arc;
 
@@ -14,6 +14,6 @@ pub(crate) fn ticketer(
     Err(Error::unsupported(
         "rustls",
         "ticket keys",
-        "nothing is compiled in to seal tickets with: build with the feature aws-lc-rs or ring",
+        "no crypto crate is compiled in to seal tickets: build with the feature aws-lc-rs or ring",
     ))
 }
