@@ -1,21 +1,21 @@
-//! Byte queues whose memory is the thread's while they are empty.
+//! Byte queues that return their memory to the thread when they are empty.
 
 use std::cell::RefCell;
 
-/// A queue of bytes. What is idle holds no memory, and what is busy does not ask the allocator:
-/// buffers that were emptied are kept by the thread and lent to whoever fills one next.
+/// A queue of bytes. An idle connection holds no memory, and a busy one does not call the allocator:
+/// the thread keeps the memory of emptied queues and gives it to the next queue that is filled.
 #[derive(Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     consumed: usize,
 }
 
-/// Buffers that a thread keeps: about as many as connections have something to send in one turn of
-/// its runtime.
+/// How many buffers a thread keeps: about as many as connections that send during one turn of its
+/// runtime.
 const KEPT: usize = 16;
 
-/// The largest buffer that is kept, bytes: what a session seals before it sends, rounded up by the
-/// way that vectors grow.
+/// The largest buffer that is kept, bytes: what a session seals before it sends, rounded up because
+/// vectors grow in steps.
 const LARGEST_KEPT: usize = 128 * 1024;
 
 thread_local! {
@@ -40,14 +40,14 @@ impl Buffer {
             self.bytes = IDLE.with_borrow_mut(Vec::pop).unwrap_or_default();
         }
         if self.consumed > 0 && self.bytes.len() + bytes.len() > self.bytes.capacity() {
-            // Or it would grow by all that ever went through it without emptying it.
+            // Otherwise a queue that never runs empty would grow without limit.
             self.bytes.drain(..self.consumed);
             self.consumed = 0;
         }
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Forgets the first `n` bytes.
+    /// Drops the first `n` bytes.
     pub(crate) fn consume(&mut self, n: usize) {
         self.consumed += n;
         if self.is_empty() {
@@ -60,7 +60,7 @@ impl Buffer {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
         if (1..=LARGEST_KEPT).contains(&bytes.capacity()) {
-            // A thread that ends keeps nothing any more.
+            // Fails while the thread ends; the memory is freed then.
             let _ = IDLE.try_with(|idle| {
                 let mut idle = idle.borrow_mut();
                 if idle.len() < KEPT {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_lent_to_the_next_and_comes_back_empty() {
+    fn memory_of_an_empty_queue_is_reused() {
         let mut first = Buffer::default();
         first.extend(&[1; 1000]);
         let memory = first.as_slice().as_ptr();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_runs_empty_does_not_grow() {
+    fn a_queue_that_never_runs_empty_does_not_grow() {
         let mut buffer = Buffer::default();
         buffer.extend(&[0; 100]);
         for round in 0..10_000_u32 {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_not_kept() {
+    fn large_memory_is_not_kept() {
         let mut buffer = Buffer::default();
         buffer.extend(&vec![0; LARGEST_KEPT + 1]);
         drop(buffer);

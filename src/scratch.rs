@@ -1,22 +1,22 @@
-//! Memory to read into, which a connection has only while it reads.
+//! Read buffers that a thread lends to its connections.
 
 use std::{
     cell::RefCell,
     ops::{Deref, DerefMut},
 };
 
-/// Memory for one record, lent by the thread.
+/// A buffer for one record. A connection has one only while it reads.
 pub(crate) struct Scratch(Box<[u8]>);
 
-/// The most bytes that a record takes on the wire: header, plaintext, and what TLS 1.2 lets it grow
-/// by (RFC 5246 section 6.2.3).
+/// The largest record on the wire, bytes: header, plaintext and the overhead that TLS 1.2 allows
+/// (RFC 5246 section 6.2.3).
 const MAX_RECORD: usize = 5 + 16 * 1024 + 2048;
 
 thread_local! {
     static IDLE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How much a thread keeps, in records.
+/// How many buffers a thread keeps.
 const KEPT: usize = 16;
 
 impl Scratch {
@@ -28,7 +28,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // A thread that ends keeps nothing any more.
+        // Fails while the thread ends; the buffer is freed then.
         let _ = IDLE.try_with(|idle| {
             let mut idle = idle.borrow_mut();
             if idle.len() < KEPT {

@@ -244,7 +244,7 @@ fn without_a_common_protocol_the_client_is_told(backend: Backend) {
     ] {
         deadline(async {
             let (server, client) = accept(backend, tls, alpn, ROOM).await;
-            let error = server.err().expect("nothing in common");
+            let error = server.expect_err("nothing in common");
             assert!(error.is_alpn_mismatch() && error.is_handshake());
             assert_told(client, rustls::AlertDescription::NoApplicationProtocol);
         });
@@ -285,7 +285,7 @@ fn an_acceptor_that_refuses_says_why_by_alert() {
     ] {
         deadline(async {
             let (server, client) = accept_by(&refusing, Tls::Any, &[b"h2"], ROOM).await;
-            let error = server.err().expect("refused");
+            let error = server.expect_err("refused");
             assert_eq!(error.to_string(), refusing.0().to_string());
             assert_told(client, alert);
         });
@@ -301,7 +301,7 @@ fn a_client_that_does_not_speak_tls_is_told(backend: Backend) {
             .expect("room");
         let acceptor = backend.acceptor();
         let error = TlsStream::accept(ours, &*acceptor, AlpnMissing::Allow).await;
-        assert!(error.err().expect("no TLS").is_handshake());
+        assert!(error.expect_err("no TLS").is_handshake());
         let mut answer = Vec::new();
         theirs.read_to_end(&mut answer).await.expect("an end");
         assert_eq!(answer, [21, 3, 3, 0, 2, 2, 10]);
@@ -319,7 +319,7 @@ fn a_failed_handshake_tells_the_client(backend: Backend) {
         theirs.write_all(&flight).await.expect("room");
         let acceptor = backend.acceptor();
         let failed = TlsStream::accept(ours, &*acceptor, AlpnMissing::Reject).await;
-        let error = failed.err().expect("application data in the handshake");
+        let error = failed.expect_err("application data in the handshake");
         assert!(error.is_handshake() && !error.is_alpn_mismatch());
         let mut answer = Vec::new();
         theirs.read_to_end(&mut answer).await.expect("an end");

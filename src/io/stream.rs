@@ -1,6 +1,7 @@
-//! Drives a TLS session on a socket: each call lends the socket to the session.
+//! Drives a TLS session on a socket.
 
 use std::{
+    fmt,
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
@@ -25,16 +26,15 @@ use crate::{
 
 /// A TLS session on a socket, as tokio's `AsyncRead` and `AsyncWrite`.
 ///
-/// Reading and writing go on independently, as HTTP/2 needs: each call lends the socket to the
-/// session and is over before the next. What the stream holds is bounded: less than one record of
-/// plaintext that waits for company ([`MAX_PLAINTEXT`]), and the session's sealed bytes
-/// ([`MAX_SEALED`](crate::tls::MAX_SEALED)).
+/// Reads and writes are independent, as HTTP/2 needs: each call lends the socket to the session, and
+/// ends before the next call begins. The stream buffers less than one record of plaintext
+/// ([`MAX_PLAINTEXT`]) and the sealed bytes of the session ([`MAX_SEALED`](crate::tls::MAX_SEALED)).
 ///
-/// Small writes leave as one record with the next flush; large ones leave in full records at once.
-/// `poll_shutdown` flushes, sends close_notify and ends the socket's sending side. Reading `0`
-/// bytes is a close_notify by the peer; an end without it is
-/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). After any failure the alert that the session
-/// made is sent as far as the socket takes it.
+/// Small writes leave as one record with the next flush. Large writes leave in full records at once.
+/// `poll_shutdown` flushes, sends close_notify and shuts down the sending side of the socket. A read
+/// of `0` bytes means that the peer sent close_notify; an end without it is
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). After a failure the stream sends the alert of the
+/// session, as far as the socket takes it at once.
 pub struct TlsStream<IO> {
     io: IO,
     replay: Replay,
@@ -43,17 +43,26 @@ pub struct TlsStream<IO> {
     closing: bool,
     /// The peer's close_notify or the end of the socket was read.
     ended: bool,
-    /// The end came without close_notify.
+    /// That end came without close_notify.
     truncated: bool,
     read_budget: ReadBudget,
-    /// Whether answers to what was read wait for the caller's next flush.
+    /// Whether what a read makes the session send waits for the caller's next flush.
     lazy_answers: bool,
-    /// Whom that flush lets read on.
+    /// The reader that the flush wakes.
     reader: Option<Waker>,
-    /// Ends a write that makes too little progress; `None`: it may wait for good.
+    /// The slowest rate of writes that have to wait; `None`: they may wait without limit.
     stall: Option<LeastRate>,
     traffic: Traffic,
     session: Box<dyn TlsSession>,
+}
+
+impl<IO> fmt::Debug for TlsStream<IO> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsStream")
+            .field("closing", &self.closing)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
@@ -78,35 +87,35 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         }
     }
 
-    /// Ends writes during which the socket takes less than `min_rate` bytes a second for this long,
-    /// and lets a connection that reads without end make pauses.
+    /// Turns on the time limits: a write fails if the socket takes less than `min_rate` bytes per
+    /// second during `write_limit`. A connection that reads without end pauses.
     pub(crate) fn set_timer(&mut self, timer: Timer, write_limit: Duration, min_rate: u32) {
         self.stall = Some(LeastRate::new(timer, write_limit, min_rate));
         self.read_budget.set_timer(timer);
     }
 
-    /// Counts its bytes there, those of the handshake too.
+    /// Adds the bytes of the connection to these counters, those of the handshake too.
     pub(crate) fn set_counters(&mut self, counters: &Arc<Counters>) {
         self.traffic.count(counters);
     }
 
-    /// For a caller that flushes after every read that has to wait: what a read makes the session
-    /// answer, such as the tickets behind a handshake, goes with what else is sent by then.
+    /// For a caller that flushes after every read that has to wait. What a read makes the session send,
+    /// for example tickets, then leaves together with what the caller sends.
     pub(crate) fn answer_with_flushes(&mut self) {
         self.lazy_answers = true;
     }
 
-    /// Whether the peer will send nothing more.
+    /// Whether the peer has ended its side.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// Whether that was said by the end of the socket alone.
+    /// Whether the peer ended its side without close_notify.
     pub(crate) fn was_truncated(&self) -> bool {
         self.truncated
     }
 
-    /// What the handshake agreed on.
+    /// The result of the handshake.
     pub fn negotiated(&self) -> Negotiated {
         self.session.negotiated()
     }
@@ -115,18 +124,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         self.call(cx, |session, wire| session.handshake(wire))
     }
 
-    /// Hands every sealed byte to the socket.
+    /// Sends all sealed bytes.
     pub(super) fn poll_sealed_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.call(cx, |session, wire| session.flush(wire))
     }
 
-    /// The socket, for the last words after the session has ended.
+    /// The socket, to deliver the final bytes after the session has ended.
     pub(crate) fn into_inner(self) -> IO {
         self.io
     }
 
-    /// Lends the wire for one call, sends the alert if the call failed, and keeps the time of
-    /// writes that wait.
+    /// Lends the wire for one call, sends the alert if the call failed, and measures how long writes
+    /// wait.
     fn call<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -143,8 +152,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         let result = match call(&mut *self.session, &mut wire) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
             Err(error) => {
-                // The first error is the one to report; the alert goes as far as the socket takes
-                // it.
+                // Sends the alert as far as the socket takes it. The first error is the one to
+                // report.
                 let _ = self.session.flush(&mut wire);
                 Poll::Ready(Err(error))
             }
@@ -157,7 +166,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         if let (Some(stall), Some(blocked)) = (&mut self.stall, writes.blocked) {
             stall.moved(writes.taken);
             if !blocked {
-                // Perhaps until the next write: a socket that is nearly full takes a little first.
+                // The next write may find the socket full: it takes some bytes before that.
                 stall.pause();
             } else if stall.poll_waiting(cx).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -166,9 +175,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         result
     }
 
-    /// Seals what is staged together with the head of `bufs`, as whole records. Answers how much
-    /// of `bufs` was taken: all of it if the session took all that makes whole records, the rest
-    /// being staged.
+    /// Seals the staged bytes and the beginning of `bufs` as whole records. Returns how much of `bufs`
+    /// was taken: everything if the session took all whole records, with the rest staged.
     fn poll_seal(
         &mut self,
         cx: &mut Context<'_>,
@@ -177,7 +185,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     ) -> Poll<io::Result<usize>> {
         loop {
             let available = (self.staged.len() + offered) / MAX_PLAINTEXT * MAX_PLAINTEXT;
-            // A session that took only a part of what is staged gets the rest of it first.
+            // If the session took a part of the staged bytes only, the rest of them goes first.
             let whole = available.min(SEALED_AT_ONCE).max(self.staged.len());
             let mut staged = std::mem::take(&mut self.staged);
             let mut slices = [IoSlice::new(&[]); MAX_SLICES + 1];
@@ -209,7 +217,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         }
     }
 
-    /// Keeps what follows the first `skip` bytes of `bufs` until there is more or a flush.
+    /// Buffers `bufs` without the first `skip` bytes, until a record is full or the caller flushes.
     fn stage(&mut self, bufs: &[IoSlice<'_>], mut skip: usize) {
         for buf in bufs {
             let skipped = skip.min(buf.len());
@@ -231,10 +239,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     }
 }
 
-/// Plaintext given to the session in one call: as many full records as it is to hold sealed.
+/// How much plaintext the session gets in one call, bytes: the full records within its limit.
 const SEALED_AT_ONCE: usize = MAX_SEALED / MAX_PLAINTEXT * MAX_PLAINTEXT;
 
-/// Slices of one vectored write that are looked at; h2 gives two.
+/// How many slices of a vectored write are used; h2 passes two.
 const MAX_SLICES: usize = 8;
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
@@ -248,10 +256,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
             return Poll::Ready(Ok(()));
         }
         let result = this.call(cx, |session, wire| session.read(wire, buf));
-        // What the peer sent may have asked for an answer (a KeyUpdate, say).
+        // The session may have to answer what it read, for example a KeyUpdate.
         if this.session.wants_flush() {
             if !this.lazy_answers {
-                // If that fails the next write reports it.
+                // The next write reports a failure.
                 let _ = this.poll_sealed_sent(cx);
             } else if result.is_pending() {
                 this.reader = Some(cx.waker().clone());

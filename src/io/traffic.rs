@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use crate::counters::Counters;
 
-/// The counters of the worker take the bytes of a connection after its handshake, those of the
-/// handshake included.
+/// Where the bytes of a connection are counted. The counters of the worker get those of the handshake
+/// when it is complete.
 pub(super) enum Traffic {
-    Pending { received: usize, sent: usize },
+    /// Before the handshake is complete.
+    Pending {
+        received: usize,
+        sent: usize,
+    },
     Counted(Arc<Counters>),
 }
 

@@ -1,6 +1,6 @@
 //! Client certificates: whether clients need one, and which authorities may have issued it.
 
-use std::{path::Path, time::SystemTime};
+use std::{fmt, path::Path, time::SystemTime};
 
 use super::{
     certificate,
@@ -29,7 +29,7 @@ const CRL: &str = "X509 CRL";
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[cfg_attr(
     not(feature = "rustls"),
     expect(dead_code, reason = "not every backend can ask for certificates")
@@ -116,6 +116,15 @@ impl ClientAuth {
         self.revocation_lists.push(b'\n');
         self.revocation_lists.extend_from_slice(lists);
         Ok(())
+    }
+}
+
+/// Without the PEM.
+impl fmt::Debug for ClientAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientAuth")
+            .field("required", &self.required)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,9 @@
 //! The backend on native-tls: the TLS library of the system, OpenSSL on Linux.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::{
+    fmt,
+    io::{self, IoSlice, Read, Write},
+};
 
 use ::native_tls::{HandshakeError, MidHandshakeTlsStream, Protocol, TlsStream};
 use bytes::BufMut;
@@ -109,6 +112,14 @@ impl From<::native_tls::TlsAcceptor> for NativeTlsAcceptor {
             acceptor,
             alpn_protocols: None,
         }
+    }
+}
+
+impl fmt::Debug for NativeTlsAcceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NativeTlsAcceptor")
+            .field("alpn_protocols", &self.alpn_protocols)
+            .finish_non_exhaustive()
     }
 }
 

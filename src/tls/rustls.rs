@@ -1,6 +1,7 @@
 //! The backend on rustls.
 
 use std::{
+    fmt,
     io::{self, BufRead, IoSlice, Read, Write},
     sync::Arc,
 };
@@ -36,7 +37,7 @@ const BACKEND: &str = "rustls";
 const SESSION_CACHE: usize = 4096;
 
 /// TLS by rustls. The crypto provider is passed explicitly; the process default is never used.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RustlsAcceptor {
     config: Arc<ServerConfig>,
 }
@@ -87,6 +88,14 @@ impl RustlsAcceptor {
 impl From<Arc<ServerConfig>> for RustlsAcceptor {
     fn from(config: Arc<ServerConfig>) -> Self {
         Self { config }
+    }
+}
+
+impl fmt::Debug for RustlsAcceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RustlsAcceptor")
+            .field("alpn_protocols", &self.alpn_protocols())
+            .finish_non_exhaustive()
     }
 }
 
