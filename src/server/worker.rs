@@ -73,7 +73,7 @@ pub(super) struct WorkerLimits {
     pub(super) handshakes: NonZeroUsize,
 }
 
-/// Tells workers to end.
+/// The shutdown signals of the workers.
 #[derive(Clone, Default)]
 pub(super) struct Stop {
     /// Stop accepting, send GOAWAY, finish the requests in flight.
@@ -103,7 +103,7 @@ pub(super) fn run<S: HttpService>(
     factory: &dyn Fn(WorkerInfo) -> S,
     started: &mpsc::Sender<Result<WorkerInfo, Error>>,
 ) {
-    // If nobody receives, the server gave up its start and cancels `config.stop`.
+    // A send fails only after the server has given up its start; it then cancels `config.stop`.
     let report = |result| drop(started.send(result));
     let (mut runtime, info) = match start_runtime(&config) {
         Ok(started) => started,
@@ -218,7 +218,7 @@ impl<S: HttpService> Worker<S> {
 }
 
 impl<S: HttpService> StartedWorker<S> {
-    /// Accepts and serves connections until the worker is told to end and all of them have ended.
+    /// Accepts and serves connections until the server shuts down and all of them have ended.
     async fn serve(self) {
         let Self { worker, listeners } = self;
         let (yields, drain, abort) = (

@@ -1,4 +1,4 @@
-//! The PROXY header, whole, cut and wrong.
+//! PROXY headers that are complete, split or broken.
 
 use futures_util::FutureExt;
 use proptest::{collection::vec, prelude::*};
@@ -90,7 +90,7 @@ fn wrong_ones() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn headers_are_read_wherever_they_are_cut() {
+fn headers_may_be_split_anywhere() {
     for (header, client) in right() {
         let client = client.map(|client| client.parse().expect("an address"));
         assert_eq!(
