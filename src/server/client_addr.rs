@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, pin::pin};
 
-use super::{handshake_limiter::HandshakePermit, linger::linger, socket::Socket};
+use super::{handshake_limiter::HandshakePermit, socket::Socket};
 use crate::{error::Error, io};
 
 /// The other end of a connection.
@@ -46,7 +46,7 @@ pub(super) async fn read_client_addr(
         // The proxy speaks for itself, in a health check for example.
         Ok(Ok(None)) => return Ok(Peer::direct(proxy_addr)),
         Ok(Err(error)) => {
-            linger(socket, b"", permit.time_limit()).await;
+            permit.close(socket, b"").await;
             error
         }
         Err(error) => error,

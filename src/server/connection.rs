@@ -58,12 +58,14 @@ pub async fn serve_connection<S: HttpService>(
     // The listeners of a server set it for their connections.
     stream.set_nodelay(true)?;
     let counters = Arc::new(Counters::default());
+    let service = WorkerService::new(service);
+    let time_limit = options.limits.handshake;
     let handler = ConnectionHandler {
         acceptor: AcceptorSource::Fixed(acceptor),
         options: Cow::Borrowed(options),
-        handshakes: HandshakeLimiter::unlimited(options.limits.handshake, &counters),
+        handshakes: HandshakeLimiter::unlimited(time_limit, &counters, service.yield_queue()),
         counters,
-        service: WorkerService::new(service),
+        service,
         worker: 0,
     };
     handler.handle(stream, peer_addr, pending()).await
@@ -132,7 +134,8 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         }
         if !stream.has_ended() {
             let mut socket = stream.into_inner();
-            Box::pin(linger(&mut socket, b"", options.limits.write)).await;
+            let yields = self.service.yield_queue();
+            Box::pin(linger(&mut socket, b"", options.limits.write, &yields)).await;
         }
         let why = result.map_err(|error| self.failed(peer.addr, error))?;
         tracing::debug!(peer = %peer.addr, ?why, "connection closed");

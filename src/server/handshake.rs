@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use super::{
     client_addr::Peer, current_acceptor::AcceptorSource, handshake_limiter::HandshakePermit,
-    linger::linger, socket::Socket,
+    socket::Socket,
 };
 use crate::{
     alpn::AlpnMissing,
@@ -46,7 +46,7 @@ pub(super) async fn accept_tls(
             mut io,
             final_bytes,
         })) => {
-            linger(&mut io, &final_bytes, permit.time_limit()).await;
+            permit.close(&mut io, &final_bytes).await;
             error
         }
         Err(error) => error,

@@ -7,6 +7,7 @@ use std::{
     net::SocketAddr,
     num::NonZeroUsize,
     pin::pin,
+    rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
@@ -14,11 +15,12 @@ use std::{
 
 use monoio::time::timeout_at;
 
-use super::log_rate_limiter::LogRateLimiter;
+use super::{linger::linger, log_rate_limiter::LogRateLimiter, socket::Socket};
 use crate::{
     counters::Counters,
     error::{Chain, Error, Kind},
     negotiated::{Negotiated, TlsVersion},
+    schedule::YieldQueue,
 };
 
 /// Gives permits for handshakes. Past the limit a new handshake takes the permit of the oldest one.
@@ -31,6 +33,7 @@ pub(super) struct HandshakeLimiter {
     limit: Option<NonZeroUsize>,
     time_limit: Duration,
     counters: Arc<Counters>,
+    yields: Rc<YieldQueue>,
     next: Cell<u64>,
     /// Handshakes in progress by age, each with the task that its permit was taken from last.
     in_progress: RefCell<BTreeMap<u64, Option<Waker>>>,
@@ -47,19 +50,29 @@ pub(super) struct HandshakePermit<'a> {
 }
 
 impl HandshakeLimiter {
-    pub(super) fn new(limit: NonZeroUsize, time_limit: Duration, counters: &Arc<Counters>) -> Self {
+    pub(super) fn new(
+        limit: NonZeroUsize,
+        time_limit: Duration,
+        counters: &Arc<Counters>,
+        yields: Rc<YieldQueue>,
+    ) -> Self {
         Self {
             limit: Some(limit),
-            ..Self::unlimited(time_limit, counters)
+            ..Self::unlimited(time_limit, counters, yields)
         }
     }
 
     /// Limits the time only.
-    pub(super) fn unlimited(time_limit: Duration, counters: &Arc<Counters>) -> Self {
+    pub(super) fn unlimited(
+        time_limit: Duration,
+        counters: &Arc<Counters>,
+        yields: Rc<YieldQueue>,
+    ) -> Self {
         Self {
             limit: None,
             time_limit,
             counters: Arc::clone(counters),
+            yields,
             next: Cell::new(0),
             in_progress: RefCell::default(),
             displaced: LogRateLimiter::default(),
@@ -122,8 +135,10 @@ impl HandshakePermit<'_> {
         .await
     }
 
-    pub(super) fn time_limit(&self) -> Duration {
-        self.limiter.time_limit
+    /// Closes the socket of a failed handshake after the client has received the final bytes.
+    pub(super) async fn close(&self, socket: &mut Socket, final_bytes: &[u8]) {
+        let limiter = self.limiter;
+        linger(socket, final_bytes, limiter.time_limit, &limiter.yields).await;
     }
 
     /// Counts and logs a complete TLS handshake.
@@ -223,7 +238,7 @@ mod tests {
                 .is_ready()
         };
         let two = NonZeroUsize::MIN.saturating_add(1);
-        let limiter = HandshakeLimiter::new(two, Duration::from_secs(10), &counters);
+        let limiter = HandshakeLimiter::new(two, Duration::from_secs(10), &counters, Rc::default());
         let first = limiter.start();
         let second = limiter.start();
         assert!(!displaced(&first));
@@ -240,7 +255,8 @@ mod tests {
     #[test]
     fn without_a_limit_no_handshake_is_displaced() {
         let counters = Arc::new(Counters::default());
-        let limiter = HandshakeLimiter::unlimited(Duration::from_secs(10), &counters);
+        let limiter =
+            HandshakeLimiter::unlimited(Duration::from_secs(10), &counters, Rc::default());
         let permits: Vec<_> = (0..1_000).map(|_| limiter.start()).collect();
         let mut cx = Context::from_waker(Waker::noop());
         assert!(permits[0].poll_displaced(&mut cx).is_pending());

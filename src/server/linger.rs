@@ -11,7 +11,7 @@ use monoio::time::timeout;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::socket::Socket;
-use crate::scratch::Scratch;
+use crate::{schedule::YieldQueue, scratch::Scratch};
 
 /// How much the server reads from a peer that keeps sending, bytes: as much as a flood leaves in the
 /// socket buffers of both sides.
@@ -26,7 +26,12 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// Sends the final bytes, shuts down the sending side and reads what the peer still sends, for
 /// `limit` at most. Closing a socket with unread bytes makes the kernel send a reset, and the reset
 /// can overtake the final bytes.
-pub(super) async fn linger(socket: &mut Socket, final_bytes: &[u8], limit: Duration) {
+pub(super) async fn linger(
+    socket: &mut Socket,
+    final_bytes: &[u8],
+    limit: Duration,
+    yields: &YieldQueue,
+) {
     let drain = async {
         socket.send_final(final_bytes).await;
         if poll_fn(|cx| Pin::new(&mut *socket).poll_shutdown(cx))
@@ -46,7 +51,7 @@ pub(super) async fn linger(socket: &mut Socket, final_bytes: &[u8], limit: Durat
             }
             if until_yield == 0 {
                 until_yield = YIELD_AFTER;
-                yield_now().await;
+                yield_now(yields).await;
             }
         }
     };
@@ -61,13 +66,13 @@ fn poll_discard(socket: &mut Socket, cx: &mut Context<'_>) -> Poll<std::io::Resu
     Poll::Ready(Ok(buf.filled().len()))
 }
 
-async fn yield_now() {
+async fn yield_now(yields: &YieldQueue) {
     let mut yielded = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {
             return Poll::Ready(());
         }
-        cx.waker().wake_by_ref();
+        yields.wake(cx.waker());
         Poll::Pending
     })
     .await;

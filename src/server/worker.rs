@@ -190,16 +190,18 @@ impl<S: HttpService> Worker<S> {
         let listeners = listeners
             .collect::<std::io::Result<_>>()
             .map_err(|error| Error::new(Kind::Worker, "a listener cannot be used").with(error))?;
+        let service = WorkerService::new(service);
         let handler = ConnectionHandler {
             acceptor: AcceptorSource::Current(config.acceptor),
             handshakes: HandshakeLimiter::new(
                 config.limits.handshakes,
                 config.options.limits.handshake,
                 &config.counters,
+                service.yield_queue(),
             ),
             options: Cow::Owned(config.options),
             counters: config.counters,
-            service: WorkerService::new(service),
+            service,
             worker: config.index,
         };
         let worker = Rc::new(Self {

@@ -106,6 +106,7 @@ const LAYERS: &[Layer] = &[
             "http2::*",
             "io",
             "io::*",
+            "schedule::YieldQueue",
             "service",
             "tls::TlsAcceptor",
         ],
