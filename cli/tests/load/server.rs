@@ -26,11 +26,10 @@ const KNOWN: &[&str] = &[
     "the TLS handshake took longer than 10s",
     "the peer took too long",
     // No TLS, or another protocol.
-    "a ClientHello of ",
-    "a TLS record of type ",
-    "a handshake record of ",
-    "an empty handshake record",
-    "handshake message ",
+    "expected a ClientHello, got ",
+    "the ClientHello has ",
+    "the handshake record has ",
+    "the handshake record is empty",
     "the client does not speak TLS",
     // Random bytes with a letter and a space.
     "the client speaks HTTP/1.x",
