@@ -1,5 +1,5 @@
-//! The TLS layer: the seam ([`TlsAcceptor`], [`TlsSession`]), the backends that come with the
-//! crate, and the configuration that is the same for all of them.
+//! The TLS layer: the traits of a backend ([`TlsAcceptor`], [`TlsSession`]), the backends of this crate,
+//! and the configuration that they share.
 //!
 //! Backends are chosen here at compile time, and nowhere else. Their ticket crypto and PKCS#12 are
 //! chosen in `tickets/mod.rs` and `pkcs12.rs`.

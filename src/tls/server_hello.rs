@@ -1,5 +1,5 @@
-//! The ServerHello as it is on the wire, read for what native-tls does not report: version, cipher
-//! suite and whether a session was resumed.
+//! Parses the ServerHello for what native-tls does not report: version, cipher suite, and whether the
+//! session was resumed.
 
 use tls_parser::{
     TlsMessageHandshake, parse_tls_handshake_msg_server_hello, parse_tls_record_header,
@@ -17,8 +17,8 @@ const SERVER_HELLO: u8 = 2;
 
 const SUPPORTED_VERSIONS: u16 = 43;
 
-/// Reads the ServerHello that `flight`, the first records of a server, begins with. It may be cut
-/// into several records (RFC 8446 section 5.1).
+/// Parses the ServerHello at the beginning of `flight`, the first records of a server. It may span
+/// several records (RFC 8446 section 5.1).
 pub(crate) fn parse(flight: &[u8]) -> Option<ServerHello> {
     const HANDSHAKE: u8 = 22;
     let mut message = Vec::new();
@@ -36,7 +36,7 @@ pub(crate) fn parse(flight: &[u8]) -> Option<ServerHello> {
     None
 }
 
-/// Reads the ServerHello that these handshake messages begin with.
+/// Parses the ServerHello at the beginning of these handshake messages.
 fn parse_message(messages: &[u8]) -> Option<ServerHello> {
     let [SERVER_HELLO, a, b, c, message @ ..] = messages else {
         return None;
@@ -47,10 +47,10 @@ fn parse_message(messages: &[u8]) -> Option<ServerHello> {
     else {
         return None;
     };
-    // TLS 1.3 says its version in an extension (RFC 8446 section 4.2.1).
+    // TLS 1.3 has its version in an extension (RFC 8446 section 4.2.1).
     let mut version = TlsVersion(hello.version.0);
     let mut extensions = hello.ext.unwrap_or_default();
-    // One by one: what is wrong with one of them must not hide the others.
+    // One by one, so that a malformed extension does not hide the next ones.
     while let [a, b, c, d, behind @ ..] = extensions {
         let length = usize::from(u16::from_be_bytes([*c, *d]));
         let (body, next) = behind.split_at_checked(length)?;
