@@ -1,9 +1,9 @@
-//! An `axum::Router` as it is: `cargo run --example axum -- cert.pem key.pem`, then
+//! An unchanged `axum::Router`: `cargo run --example axum -- cert.pem key.pem`, then
 //! `curl -k https://localhost:8443/hello/world`, `curl -k https://localhost:8443/who` and
 //! `curl -k --data-binary @README.md https://localhost:8443/echo`
 //!
-//! Without arguments the certificate is made in memory. What axum's handlers await has to do
-//! without tokio's timers and sockets: the workers run monoio.
+//! Without arguments the example makes a certificate in memory. The handlers cannot use the timers and
+//! sockets of tokio: the workers run monoio.
 
 use std::sync::Arc;
 
@@ -18,16 +18,16 @@ async fn hello(Path(name): Path<String>) -> String {
     format!("hello, {name}\n")
 }
 
-/// Streams the request's body back, trailers included.
+/// Streams the request's body back, including trailers.
 async fn echo(body: Body) -> Body {
     body
 }
 
-/// The connection is an extension of the request, by `with_connection_info`.
+/// `with_connection_info` adds the connection to the extensions of the request.
 async fn who(Extension(connection): Extension<Arc<ConnectionInfo>>) -> String {
     let certificates = connection.negotiated.peer_certificates.len();
     let peer = connection.peer_addr;
-    format!("you are {peer} and have shown {certificates} certificates\n")
+    format!("you are {peer} and sent {certificates} certificates\n")
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let service = with_connection_info(router);
     let acceptor = RustlsAcceptor::new(&TlsConfig::new(identity()?))?;
     let handle = Server::builder(acceptor)
-        .listen("127.0.0.1:8443".parse()?)
+        .listen("127.0.0.1:8443")
         .bind()?
         .serve(move |_worker| service.clone())?;
     println!("listening on {:?}", handle.local_addrs());

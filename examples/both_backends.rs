@@ -1,4 +1,4 @@
-//! Both TLS backends in one binary, picked when it starts:
+//! Both TLS backends in one program, chosen at its start:
 //! `cargo run --features native-tls --example both_backends -- rustls` or `-- native-tls`, then
 //! `curl -k https://localhost:8443/`
 
@@ -10,7 +10,7 @@ use corelane::{
 };
 use http::{Request, Response};
 
-/// Says which backend and what was negotiated.
+/// Shows the backend and the result of the handshake.
 async fn answer(request: Request<Body>) -> Result<Response<String>, Infallible> {
     let connection = request.body().connection();
     let negotiated = &connection.negotiated;
@@ -26,7 +26,7 @@ async fn answer(request: Request<Body>) -> Result<Response<String>, Infallible> 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
     let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem())?;
-    // One configuration for either backend.
+    // Both backends use the same configuration.
     let config = TlsConfig::new(identity);
     let acceptor: Arc<dyn TlsAcceptor> = match std::env::args().nth(1).as_deref() {
         None | Some("rustls") => Arc::new(RustlsAcceptor::new(&config)?),
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     println!("backend: {}", acceptor.backend());
     let handle = Server::builder(acceptor)
-        .listen("127.0.0.1:8443".parse()?)
+        .listen("127.0.0.1:8443")
         .bind()?
         .serve(|_worker| service_fn(answer))?;
     Ok(handle.wait()?)

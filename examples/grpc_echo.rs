@@ -1,13 +1,16 @@
-//! gRPC without a framework: its framing is five bytes ahead of each message, its outcome a trailer.
+//! A gRPC server for ci/ordinary, without a framework: five bytes precede each message, and a trailer
+//! carries the status.
 //!
 //! `cargo run --features native-tls --example grpc_echo -- rustls cert.pem key.pem`, or `native-tls`, or
-//! `none` without the files. Ends when its standard input does, and prints what the workers counted.
+//! `none` without the files. It stops at the end of its standard input and prints the counters.
 
 use std::{convert::Infallible, io::Read, sync::Arc};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use corelane::{
-    Body, Error, SHUTDOWN_DEADLINE, Server, service_fn,
+    Body, Error, Server,
+    config::SHUTDOWN_DEADLINE,
+    service_fn,
     tls::{Cleartext, Identity, NativeTlsAcceptor, RustlsAcceptor, TlsAcceptor, TlsConfig},
 };
 use futures_util::stream;
@@ -21,7 +24,7 @@ async fn answer(request: Request<Body>) -> Result<Response<ResponseBody>, Infall
     let method = request.uri().path().to_owned();
     let body = request.into_body();
     let (body, status) = match method.as_str() {
-        // Messages come back as they are, one or many, each as soon as it is there.
+        // Returns messages unchanged, one or many, each as soon as it arrives.
         "/echo.Echo/Echo" => (body.boxed_unsync(), "0"),
         "/echo.Echo/Count" => match count(body).await {
             Ok(counted) => (full(message(counted.as_bytes())), "0"),
@@ -59,7 +62,7 @@ fn full(bytes: Bytes) -> ResponseBody {
         .boxed_unsync()
 }
 
-/// How many messages came, and how many bytes in them.
+/// Counts the messages of a request, and their bytes.
 async fn count(mut body: Body) -> Result<String, Error> {
     let (mut messages, mut bytes) = (0, 0);
     let mut head = Vec::with_capacity(HEAD);
@@ -84,7 +87,7 @@ async fn count(mut body: Body) -> Result<String, Error> {
     Ok(format!("{messages} {bytes}"))
 }
 
-/// As many messages as the one that came says.
+/// Sends as many messages as the request's message says.
 fn repeat(wanted: &[u8]) -> ResponseBody {
     let wanted = wanted
         .get(HEAD..)
@@ -101,10 +104,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ["rustls", cert, key] => Arc::new(RustlsAcceptor::new(&config(cert, key)?)?),
         ["native-tls", cert, key] => Arc::new(NativeTlsAcceptor::new(&config(cert, key)?)?),
         ["none"] => Arc::new(Cleartext),
-        _ => return Err("wanted: rustls or native-tls, certificate and key; or none".into()),
+        _ => {
+            return Err(
+                "usage: grpc_echo rustls|native-tls CERTIFICATE KEY, or grpc_echo none".into(),
+            );
+        }
     };
     let handle = Server::builder(acceptor)
-        .listen("127.0.0.1:0".parse()?)
+        .listen("127.0.0.1:0")
         .bind()?
         .serve(|_worker| service_fn(answer))?;
     println!("listening on {:?}", handle.local_addrs());

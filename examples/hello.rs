@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
     let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem())?;
     let acceptor = RustlsAcceptor::new(&TlsConfig::new(identity))?;
-    let server = Server::builder(acceptor).listen("127.0.0.1:8443".parse()?);
+    let server = Server::builder(acceptor).listen("127.0.0.1:8443");
     let handle = server.bind()?.serve(|_worker| service_fn(hello))?;
     Ok(handle.wait()?)
 }

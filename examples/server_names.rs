@@ -1,10 +1,10 @@
-//! A certificate per server name, exchanged while the server runs.
+//! A certificate per server name, replaced while the server runs.
 //!
 //! `cargo run --example server_names`, then
 //! `curl -k --resolve a.test:8443:127.0.0.1 https://a.test:8443/`
 //!
-//! Each line on standard input, such as `a.test *.b.test`, makes new certificates, one per name; the
-//! first is the default. This shows which one is sent:
+//! Each line on standard input, such as `a.test *.b.test`, makes new certificates, one per name. The
+//! first one is the default. This shows which one the server sends:
 //!
 //!     openssl s_client -connect localhost:8443 -servername x.b.test -alpn h2 </dev/null |
 //!         openssl x509 -noout -serial -ext subjectAltName
@@ -17,8 +17,8 @@ use corelane::{
 };
 use http::{Request, Response};
 
-/// An acceptor with new certificates for these names; in a program of use it would read files. With
-/// `NativeTlsAcceptor` in the place of `RustlsAcceptor` it is the same.
+/// An acceptor with new certificates for these names; a real program would read files.
+/// `NativeTlsAcceptor` works in the same way.
 fn acceptor(names: &str) -> Result<ServerNameAcceptor, Box<dyn Error>> {
     let mut acceptor: Option<ServerNameAcceptor> = None;
     for name in names.split_whitespace() {
@@ -40,12 +40,12 @@ async fn answer(request: Request<Body>) -> Result<Response<String>, Infallible> 
 
 fn main() -> Result<(), Box<dyn Error>> {
     let handle = Server::builder(acceptor("localhost a.test *.b.test")?)
-        .listen("127.0.0.1:8443".parse()?)
+        .listen("127.0.0.1:8443")
         .bind()?
         .serve(|_worker| service_fn(answer))?;
     println!("type server names for new certificates");
     for line in stdin().lines() {
-        // Open connections keep what they have; after an error so do new ones.
+        // Open connections keep their certificate. After an error, new ones get the old certificates.
         match acceptor(&line?) {
             Ok(acceptor) => handle.reload(acceptor)?,
             Err(error) => eprintln!("{error}"),

@@ -1,5 +1,4 @@
-//! Which application protocol is spoken: one rule for every TLS backend (RFC 7301, RFC 9113
-//! section 3.2).
+//! Chooses the application protocol by one rule for every TLS backend (RFC 7301, RFC 9113 section 3.2).
 
 use std::{borrow::Cow, fmt};
 
@@ -19,27 +18,31 @@ impl ProtocolName {
     /// HTTP/1.1.
     pub const HTTP_1_1: Self = Self(Cow::Borrowed(b"http/1.1"));
 
-    /// A name from its bytes; an error when it is empty or longer than 255 bytes.
+    /// A name from its bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] if the name is empty or longer than 255 bytes.
     pub fn new(name: impl Into<Vec<u8>>) -> Result<Self, Error> {
         let name = name.into();
         match name.len() {
             1..=255 => Ok(Self(Cow::Owned(name))),
             len => Err(Error::new(
                 Kind::Config,
-                format!("an ALPN protocol name has 1 to 255 bytes, this one has {len}"),
+                format!("an ALPN protocol name must have 1 to 255 bytes, this one has {len}"),
             )),
         }
     }
 
-    /// A name that is known when the program is built.
+    /// A name that is known at compile time.
     ///
     /// # Panics
     ///
-    /// When it is empty or longer than 255 bytes: in a constant that is an error of the compiler.
+    /// If the name is empty or longer than 255 bytes; in a constant this is a compile error.
     pub const fn from_static(name: &'static [u8]) -> Self {
         assert!(
             !name.is_empty() && name.len() <= 255,
-            "an ALPN protocol name has 1 to 255 bytes"
+            "an ALPN protocol name must have 1 to 255 bytes"
         );
         Self(Cow::Borrowed(name))
     }
@@ -62,32 +65,33 @@ impl fmt::Debug for ProtocolName {
     }
 }
 
-/// What becomes of a client that sends no ALPN extension at all.
+/// How the server treats a client without the ALPN extension.
 ///
-/// A client that sends the extension without `h2` is refused under either policy.
+/// It refuses a client that sends the extension without `h2` in either case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AlpnMissing {
-    /// Refused with the alert `no_application_protocol`: HTTP/2 over TLS requires ALPN (RFC 9113
+    /// Refuses it with the alert `no_application_protocol`: HTTP/2 over TLS requires ALPN (RFC 9113
     /// section 3.2). The default.
     #[default]
     Reject,
-    /// Served HTTP/2 with prior knowledge (RFC 9113 section 3.3).
+    /// Serves it HTTP/2 with prior knowledge (RFC 9113 section 3.3).
     Allow,
 }
 
-/// What was decided on the ClientHello; the session has to agree after the handshake.
+/// The choice made from the ClientHello; the session must agree with it after the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// `h2` was offered and is chosen.
+    /// The client offered `h2`.
     H2,
-    /// Nothing was offered and the policy allows that.
+    /// The client offered nothing, and the policy allows that.
     PriorKnowledge,
 }
 
-/// How many names of an offer an error shows: clients offer two or three, or mean harm.
+/// Names of an offer that an error shows: ordinary clients offer two or three.
 const SHOWN: usize = 5;
 
-/// The rule: `h2` is chosen when it is offered, whatever else is offered and in whatever order.
+/// Chooses `h2` if the client offers it, in any order and with any other protocol.
 pub(crate) fn decide(
     offered: Option<&[ProtocolName]>,
     missing: AlpnMissing,
@@ -114,7 +118,7 @@ pub(crate) fn decide(
 }
 
 impl Decision {
-    /// Whether the protocol that a session reports is the one that was decided.
+    /// Checks that the session reports the protocol that was chosen.
     pub(crate) fn check(self, reported: Option<&ProtocolName>) -> Result<(), Error> {
         let agrees = match self {
             Self::H2 => reported == Some(&ProtocolName::H2),
@@ -126,8 +130,8 @@ impl Decision {
         Err(Error::new(
             Kind::AlpnDisagreement,
             format!(
-                "decided {self:?} on the ClientHello, the session negotiated {reported:?}: \
-                 does the acceptor's own ALPN list hold h2?"
+                "chose {self:?} from the ClientHello, but the session negotiated {reported:?}: \
+                 check that the acceptor's own ALPN list contains h2"
             ),
         ))
     }
@@ -145,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn h2_wins_wherever_it_stands() {
+    fn h2_is_chosen_in_any_order() {
         for offer in [&["h2"][..], &["h2", "http/1.1"], &["http/1.1", "h2"]] {
             for missing in [AlpnMissing::Reject, AlpnMissing::Allow] {
                 let decision = decide(Some(&names(offer)), missing);
@@ -155,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_without_h2_is_refused_under_either_policy() {
+    fn offer_without_h2_is_refused_under_either_policy() {
         for offer in [&["http/1.1"][..], &["h2c"], &["H2"], &["h2 "]] {
             for missing in [AlpnMissing::Reject, AlpnMissing::Allow] {
                 let error = decide(Some(&names(offer)), missing).expect_err("no h2 in it");
@@ -168,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn no_offer_is_the_policys_to_judge() {
+    fn missing_alpn_is_decided_by_the_policy() {
         assert!(decide(None, AlpnMissing::Reject).is_err());
         let allowed = decide(None, AlpnMissing::Allow).expect("allowed");
         assert_eq!(allowed, Decision::PriorKnowledge);
     }
 
     #[test]
-    fn a_session_has_to_agree_with_the_decision() {
+    fn session_must_agree_with_the_decision() {
         assert!(Decision::H2.check(Some(&ProtocolName::H2)).is_ok());
         assert!(Decision::PriorKnowledge.check(None).is_ok());
         for (decision, reported) in [

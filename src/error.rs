@@ -1,4 +1,4 @@
-//! The one error of this crate: opaque, with questions to ask of it.
+//! The error type of this crate: opaque, with `is_*` methods that tell its kind.
 
 use std::{any::Any, error::Error as StdError, fmt, io};
 
@@ -6,11 +6,10 @@ use crate::alert::AlertDescription;
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// Why something failed.
+/// The error of all fallible functions of this crate.
 ///
-/// What kind of failure it was is asked with the `is_*` methods; the text says what happened and,
-/// where there is something to do about it, what; the cause is kept as
-/// [`source`](StdError::source).
+/// The `is_*` methods tell its kind. The text says what is wrong and what to do about it; the cause
+/// is its [`source`](StdError::source). [`Chain`] shows both on one line.
 pub struct Error {
     inner: Box<Inner>,
 }
@@ -24,33 +23,33 @@ struct Inner {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A value that the user gave cannot be used.
+    /// An option or a value of the caller is invalid.
     Config,
-    /// The backend has no way to do what was asked of it.
+    /// The backend or the driver does not support an option.
     Unsupported,
-    /// A listener could not be opened.
+    /// A listening socket cannot be opened.
     Bind,
-    /// A worker could not start.
+    /// A worker cannot start, or panicked.
     Worker,
     /// The TLS handshake failed.
     Handshake,
     /// The two sides have no application protocol in common.
     AlpnMismatch,
-    /// The session negotiated something else than what was decided on the ClientHello.
+    /// The session negotiated another protocol than the server chose from the ClientHello.
     AlpnDisagreement,
-    /// The client speaks HTTP/1.x, or HTTP where TLS belongs.
+    /// The client speaks HTTP/1.x, or HTTP instead of TLS.
     PlainHttp,
-    /// A proxy sent no PROXY header, or one that cannot be used.
+    /// A proxy sent no PROXY header, or an invalid one.
     ProxyHeader,
-    /// The peer ended the connection without saying so (no close_notify).
+    /// The peer ended the connection without close_notify.
     Truncated,
-    /// A time limit of [`Limits`](crate::Limits) ran out.
+    /// A time limit of [`Limits`](crate::Limits) was exceeded.
     Timeout,
-    /// The HTTP/2 layer ended the connection or the stream.
+    /// HTTP/2 ended the connection or the stream.
     Http2,
-    /// The request's body is larger than is allowed.
+    /// The request's body is too large.
     BodyTooLarge,
-    /// The handshake was given up for a newer one.
+    /// The server closed the connection to make room for a newer handshake.
     Displaced,
     /// The socket failed.
     Io,
@@ -73,14 +72,14 @@ impl Error {
         self
     }
 
-    /// An option, key or value that cannot be used. For implementors of
+    /// An option, key or value that is invalid. For implementors of
     /// [`TlsAcceptor`](crate::tls::TlsAcceptor).
     pub fn config(message: impl Into<String>) -> Self {
         Self::new(Kind::Config, message)
     }
 
-    /// An option that this backend has no way to honour. For implementors of
-    /// [`TlsAcceptor`](crate::tls::TlsAcceptor): say so when the acceptor is built.
+    /// An option that this backend does not support. For implementors of
+    /// [`TlsAcceptor`](crate::tls::TlsAcceptor), to return when the acceptor is built.
     pub fn unsupported(backend: &str, option: &str, why: &str) -> Self {
         Self::new(
             Kind::Unsupported,
@@ -93,8 +92,8 @@ impl Error {
         Self::new(Kind::Handshake, message).with(source)
     }
 
-    /// A handshake that is refused with this alert. For implementors of
-    /// [`TlsAcceptor`](crate::tls::TlsAcceptor), whose `start` may look at the ClientHello.
+    /// A handshake that the server refuses with this alert. For implementors of
+    /// [`TlsAcceptor`](crate::tls::TlsAcceptor), to return from `start`.
     pub fn refused(alert: AlertDescription, message: impl Into<String>) -> Self {
         let kind = match alert {
             AlertDescription::NoApplicationProtocol => Kind::AlpnMismatch,
@@ -105,13 +104,13 @@ impl Error {
         error
     }
 
-    /// Gives an error that has no alert this one.
+    /// Sets the alert if the error has none.
     pub(crate) fn or_alert(mut self, alert: AlertDescription) -> Self {
         self.inner.alert.get_or_insert(alert);
         self
     }
 
-    /// What the client is told.
+    /// The alert that the client gets.
     pub(crate) fn alert(&self) -> Option<AlertDescription> {
         self.inner.alert
     }
@@ -124,22 +123,22 @@ impl Error {
         self.inner.kind
     }
 
-    /// A value given by the user of this crate cannot be used.
+    /// An option or a value that the caller gave is invalid.
     pub fn is_config(&self) -> bool {
         self.inner.kind == Kind::Config
     }
 
-    /// The chosen TLS backend or driver cannot do what was asked.
+    /// The chosen TLS backend or driver does not support an option.
     pub fn is_unsupported(&self) -> bool {
         self.inner.kind == Kind::Unsupported
     }
 
-    /// A listening socket could not be opened.
+    /// A listening socket cannot be opened.
     pub fn is_bind(&self) -> bool {
         self.inner.kind == Kind::Bind
     }
 
-    /// A worker could not start, or ended when it should not have.
+    /// A worker cannot start, or panicked.
     pub fn is_worker(&self) -> bool {
         self.inner.kind == Kind::Worker
     }
@@ -152,46 +151,47 @@ impl Error {
         )
     }
 
-    /// The client speaks HTTP/1.x, or HTTP where TLS belongs: it was told so by a response of
-    /// HTTP/1.1, 400 on a port with TLS and 505 on one without. A handshake that failed, too.
+    /// The client speaks HTTP/1.x, or HTTP instead of TLS. The server answered it in HTTP/1.1, with 400
+    /// on a port with TLS and with 505 on one without. [`is_handshake`](Self::is_handshake) is true
+    /// too.
     pub fn is_plain_http(&self) -> bool {
         self.inner.kind == Kind::PlainHttp
     }
 
-    /// The connection came from a network of [`Builder::proxy_protocol`](crate::Builder::proxy_protocol)
-    /// and did not begin with a PROXY header, or with one that cannot be used.
+    /// A connection from a network of [`Builder::proxy_protocol`](crate::Builder::proxy_protocol) began
+    /// without a PROXY header, or with an invalid one.
     pub fn is_proxy_header(&self) -> bool {
         self.inner.kind == Kind::ProxyHeader
     }
 
-    /// The client offered no application protocol that the server speaks (RFC 7301 section 3.2):
-    /// it was sent the alert `no_application_protocol`.
+    /// The client offered no application protocol that the server speaks (RFC 7301 section 3.2). The
+    /// server sent the alert `no_application_protocol`.
     pub fn is_alpn_mismatch(&self) -> bool {
         self.inner.kind == Kind::AlpnMismatch
     }
 
-    /// The TLS session reported another protocol than the one decided on the ClientHello.
+    /// The TLS session negotiated another protocol than the server chose from the ClientHello.
     pub fn is_alpn_disagreement(&self) -> bool {
         self.inner.kind == Kind::AlpnDisagreement
     }
 
-    /// A time limit of [`Limits`](crate::Limits) ran out.
+    /// A time limit of [`Limits`](crate::Limits) was exceeded.
     pub fn is_timeout(&self) -> bool {
         self.inner.kind == Kind::Timeout
     }
 
-    /// The connection ended without the close that the protocol wants (for TLS: close_notify).
+    /// The peer ended the connection without close_notify (RFC 8446 section 6.1).
     pub fn is_truncated(&self) -> bool {
         self.inner.kind == Kind::Truncated
     }
 
-    /// HTTP/2 ended the connection or the stream; the source is an [`h2::Error`].
+    /// HTTP/2 ended the connection or the stream; the source says why.
     pub fn is_http2(&self) -> bool {
         self.inner.kind == Kind::Http2
     }
 
     /// A request's body is larger than
-    /// [`Http2Config::max_request_body_size`](crate::Http2Config::max_request_body_size).
+    /// [`Http2Config::max_request_body_size`](crate::Http2Config#structfield.max_request_body_size).
     pub fn is_body_too_large(&self) -> bool {
         self.inner.kind == Kind::BodyTooLarge
     }
@@ -202,8 +202,8 @@ impl Error {
     }
 }
 
-/// Sorts an error of the socket or of a session by the same questions: what the socket met, what
-/// a time limit ended, what the peer cut short.
+/// Maps an error of a socket or a session to its kind: [`TimedOut`](io::ErrorKind::TimedOut) is a
+/// time limit, [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) a missing close_notify.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         let (kind, message) = match error.kind() {
@@ -255,7 +255,16 @@ impl StdError for Error {
     }
 }
 
-/// An error with all its causes on one line, for logs and terminals.
+/// Displays an error and all its causes on one line, for logs and terminals.
+///
+/// ```
+/// use corelane::{Chain, tls::Identity};
+///
+/// let error = Identity::from_pem_files("no-such-file", "key.pem").expect_err("no file");
+/// let text = Chain(&error).to_string();
+/// assert!(text.starts_with("cannot read no-such-file: "), "{text}");
+/// ```
+#[derive(Debug)]
 pub struct Chain<'a>(pub &'a (dyn StdError + 'static));
 
 impl fmt::Display for Chain<'_> {
@@ -270,7 +279,7 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
-/// What a panic said, where it said something.
+/// The message of a panic, if it has one.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     if let Some(text) = panic.downcast_ref::<&str>() {
         text

@@ -1,7 +1,91 @@
-#![doc = include_str!("../README.md")]
+//! HTTP/2 over TLS, one server per core.
+//!
+//! Every core runs a worker: a thread with its own [monoio] runtime (io_uring, or epoll where io_uring
+//! is not available), its own listening sockets, joined by `SO_REUSEPORT`, and its own connections. A
+//! connection stays on the core that accepted it, and the workers share nothing on the way of a
+//! request. The TLS backend is a value that you give to the server: rustls, the system's library
+//! through native-tls, or one of your own.
+//!
+//! ```no_run
+//! # #[cfg(feature="rustls")]
+//! # mod example {
+//! use std::convert::Infallible;
+//!
+//! use corelane::{
+//!     Body, Server,
+//!     http::{Request, Response},
+//!     service_fn,
+//!     tls::{Identity, RustlsAcceptor, TlsConfig},
+//! };
+//!
+//! async fn hello(request: Request<Body>) -> Result<Response<String>, Infallible> {
+//!     let worker = request.body().connection().worker;
+//!     Ok(Response::new(format!("hello from worker {worker}\n")))
+//! }
+//!
+//! fn main() -> Result<(), corelane::Error> {
+//!     let identity = Identity::from_pem_files("cert.pem", "key.pem")?;
+//!     let acceptor = RustlsAcceptor::new(&TlsConfig::new(identity))?;
+//!     let handle = Server::builder(acceptor)
+//!         .listen("0.0.0.0:8443")
+//!         .bind()?
+//!         .serve(|_worker| service_fn(hello))?;
+//!     handle.wait()
+//! }
+//! # }
+//! # fn main() {}
+//! ```
+//!
+//! # Where to start
+//!
+//! - [`Server::builder`] takes the backend and gives the options; [`Builder::bind`] opens the sockets,
+//!   [`Server::serve`] starts the workers.
+//! - [`Handle`] controls a running server: shutdown, new certificates, counters.
+//! - [`HttpService`] is what answers requests: any `tower` service over [`Body`], for example
+//!   [`service_fn`] or an `axum::Router`. Nothing in it needs to be `Send`.
+//! - [`tls`] has the backends and [`TlsConfig`](tls::TlsConfig): certificates, client certificates,
+//!   session tickets, server names.
+//! - [`Limits`], [`Http2Config`] and [`config`] have every limit with its default and its reason.
+//! - [`serve_connection`] serves a single socket in a monoio runtime of your own.
+//!
+//! # Protocol
+//!
+//! The server speaks HTTP/2 only. It reads the ClientHello and applies one rule for every backend: if
+//! the client offers `h2` by ALPN, it is chosen; otherwise the handshake ends with the alert
+//! `no_application_protocol` (120). [`AlpnMissing`] decides about clients without ALPN.
+//! [`tls::Cleartext`] serves HTTP/2 with prior knowledge without TLS.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `rustls` | yes | `tls::RustlsAcceptor` |
+//! | `aws-lc-rs` | yes | the crypto provider of rustls |
+//! | `ring` | | another crypto provider; `aws-lc-rs` wins where both are on |
+//! | `native-tls` | | `tls::NativeTlsAcceptor`, the system's OpenSSL |
+//! | `native-tls-vendored` | | the same, with OpenSSL compiled in |
+//! | `metrics` | | `Handle::record_metrics`, for the crate metrics |
+//!
+//! Features only add items. The acceptor that you give to [`Server::builder`] decides which backend
+//! serves, whatever else is enabled.
+//!
+//! # Public dependencies
+//!
+//! Types of these crates are part of this interface, and are re-exported so that you can use the same
+//! versions: [`bytes`], [`http`], [`http_body`], [`ipnet`], [`monoio`], [`tokio`] (its I/O traits) and
+//! [`tower_service`], with their features `rustls` and `native_tls`. A new major version of one of them
+//! is a new major version of this crate.
+//!
+//! # Platform
+//!
+//! Linux. Handlers run on monoio: they cannot use the timers and sockets of tokio.
+//!
+//! [monoio]: https://github.com/bytedance/monoio
+
 #![forbid(unsafe_code)]
-#![deny(missing_docs)]
-#![warn(unreachable_pub, clippy::incompatible_msrv)]
+#![deny(missing_docs, missing_debug_implementations)]
+#![warn(unreachable_pub, clippy::incompatible_msrv, clippy::missing_errors_doc)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
@@ -10,7 +94,7 @@
 mod alert;
 mod alpn;
 mod buffer;
-mod config;
+pub mod config;
 mod connection_info;
 mod counters;
 mod error;
@@ -29,15 +113,9 @@ mod service;
 mod time;
 pub mod tls;
 
-pub use ipnet::IpNet;
-
 pub use self::{
     alert::AlertDescription,
     alpn::{AlpnMissing, ProtocolName},
-    config::{
-        BACKLOG, Http2Config, Limits, MAX_CONNECTIONS, MAX_HANDSHAKES, SHUTDOWN_DEADLINE,
-        TCP_KEEP_ALIVE,
-    },
     connection_info::ConnectionInfo,
     counters::WorkerCounters,
     error::{Chain, Error},
@@ -49,3 +127,19 @@ pub use self::{
     },
     service::{HttpService, ServiceFn, WithConnectionInfo, service_fn, with_connection_info},
 };
+
+#[doc(inline)]
+pub use self::config::{Http2Config, Limits};
+pub use self::tls::crates::*;
+#[doc(no_inline)]
+pub use {bytes, http, http_body, ipnet, ipnet::IpNet, monoio, tokio, tower_service};
+
+/// The declarations behind the tables in docs/, for the tests that write them. Not part of the public
+/// interface.
+#[doc(hidden)]
+pub mod reference {
+    pub use crate::{
+        config::{DefaultValue, LIMITS, Limit},
+        counters::{METRICS, Metric, MetricKind},
+    };
+}

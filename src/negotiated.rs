@@ -1,10 +1,10 @@
-//! What a TLS handshake agreed on, in the same words whichever backend spoke.
+//! The result of a TLS handshake, in the same terms for every backend.
 
 use std::fmt;
 
 use crate::alpn::ProtocolName;
 
-/// A version of TLS by its number on the wire.
+/// A version of TLS, by its number on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TlsVersion(pub u16);
 
@@ -18,7 +18,7 @@ impl TlsVersion {
 impl fmt::Display for TlsVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            // Nothing here speaks these two, but there are servers that do.
+            // corelane does not speak these two; servers that the prober asks do.
             Self(0x0301) => f.write_str("TLS 1.0"),
             Self(0x0302) => f.write_str("TLS 1.1"),
             Self::TLS_1_2 => f.write_str("TLS 1.2"),
@@ -34,12 +34,12 @@ impl fmt::Debug for TlsVersion {
     }
 }
 
-/// A cipher suite by its number in IANA's registry; shown by its name there.
+/// A cipher suite, by its number in the IANA registry. Displayed by its name there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CipherSuite(pub u16);
 
 impl CipherSuite {
-    /// The name in IANA's registry, for example `TLS_AES_128_GCM_SHA256`.
+    /// The name in the IANA registry, for example `TLS_AES_128_GCM_SHA256`.
     pub fn name(self) -> Option<&'static str> {
         tls_parser::TlsCipherSuite::from_id(self.0).map(|suite| suite.name)
     }
@@ -60,8 +60,8 @@ impl fmt::Debug for CipherSuite {
     }
 }
 
-/// What was negotiated. A field is `None` where the peer did not send it, where there was no TLS,
-/// or where the backend cannot tell.
+/// The result of a TLS handshake. A field is `None` if the peer did not send it, if there is no TLS,
+/// or if the backend does not report it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Negotiated {
@@ -71,13 +71,13 @@ pub struct Negotiated {
     pub tls_version: Option<TlsVersion>,
     /// The cipher suite.
     pub cipher_suite: Option<CipherSuite>,
-    /// The name that the client asked for by SNI (RFC 6066 section 3).
+    /// The server name that the client sent by SNI (RFC 6066 section 3).
     pub server_name: Option<String>,
-    /// Whether an earlier session was resumed (RFC 8446 section 2.2, RFC 5246 section 7.3).
+    /// Whether the handshake resumed an earlier session (RFC 8446 section 2.2, RFC 5246 section 7.3).
     pub resumed: Option<bool>,
-    /// The client's certificate chain, DER, its own certificate first; empty where it sent none or
-    /// was not asked ([`TlsConfig::client_auth`](crate::tls::TlsConfig::client_auth)). A resumed
-    /// session has the chain of the handshake that it goes back to.
+    /// The client's certificate chain, DER, its own certificate first. Empty if it sent none or the
+    /// server did not ask ([`TlsConfig::client_auth`](crate::tls::TlsConfig#structfield.client_auth)).
+    /// A resumed session has the chain of its full handshake.
     pub peer_certificates: Vec<Vec<u8>>,
 }
 
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_ianas() {
+    fn names_are_those_of_iana() {
         for (id, name) in [
             (0x1301, "TLS_AES_128_GCM_SHA256"),
             (0x1303, "TLS_CHACHA20_POLY1305_SHA256"),

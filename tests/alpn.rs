@@ -128,14 +128,14 @@ fn driver_name(driver: Driver) -> &'static str {
     match driver {
         Driver::IoUring => "io-uring",
         Driver::Epoll => "epoll",
-        Driver::Auto => "auto",
+        _ => "auto",
     }
 }
 
 fn policy(missing: AlpnMissing) -> &'static str {
     match missing {
-        AlpnMissing::Reject => "reject",
         AlpnMissing::Allow => "allow",
+        _ => "reject",
     }
 }
 

@@ -119,8 +119,7 @@ fn config(tls: Tls, certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<
 
 /// Sealed with the same keys wherever it is called.
 fn make(backend: Backend, auth: Option<ClientAuth>) -> Result<Arc<dyn TlsAcceptor>, Error> {
-    let mut config = TlsConfig::new(identity());
-    config.client_auth = auth;
+    let mut config = TlsConfig::new(identity()).client_auth(auth);
     if backend.name != "native-tls" {
         let key = *b"the key of all servers of a test";
         config.ticket_keys = Some(TicketKeys::from_bytes(&[key]).expect("a key"));

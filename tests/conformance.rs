@@ -102,10 +102,10 @@ async fn answer(request: Request<Body>) -> Result<Response<String>, Infallible> 
 
 fn every_case_ends_as_the_table_says(backend: Backend) {
     for &driver in Drivers::all() {
-        let mut http2 = Http2Config::default();
-        http2.initial_stream_window_size = 32_768;
-        http2.initial_connection_window_size = 65_535;
-        http2.max_concurrent_streams = 20;
+        let http2 = Http2Config::default()
+            .initial_stream_window_size(32_768)
+            .initial_connection_window_size(65_535)
+            .max_concurrent_streams(20);
         let options = |builder: corelane::Builder| builder.http2(http2);
         let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(answer));
         let mut wrong = Vec::new();

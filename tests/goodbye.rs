@@ -9,7 +9,7 @@ use common::{
     client::{connect, get, never, send},
     deadline,
 };
-use corelane::{Body, SHUTDOWN_DEADLINE, service_fn};
+use corelane::{Body, config::SHUTDOWN_DEADLINE, service_fn};
 use futures_util::future::join;
 use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};

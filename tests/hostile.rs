@@ -38,8 +38,7 @@ for_each_tls_backend!(
 fn endless(backend: Backend, driver: Driver) -> (TestServer, Receiver<()>) {
     let (asked, blocks) = channel();
     // What ends a connection here is what its peer sends, not that it reads nothing.
-    let mut limits = Limits::default();
-    limits.write = 10 * DEADLINE;
+    let limits = Limits::default().write(10 * DEADLINE);
     let options = |builder: Builder| builder.limits(limits);
     let server = TestServer::with(backend.acceptor(), driver, options, move |_| {
         let asked = asked.clone();

@@ -53,8 +53,7 @@ backend_tests!(
 
 fn with_handshake_limit(limit: Duration) -> impl Fn(Builder) -> Builder {
     move |builder| {
-        let mut limits = Limits::default();
-        limits.handshake = limit;
+        let limits = Limits::default().handshake(limit);
         builder.limits(limits)
     }
 }
@@ -262,8 +261,7 @@ fn survives(
     let mut survived = Vec::new();
     for &driver in Drivers::all() {
         let options = |builder: Builder| {
-            let mut limits = Limits::default();
-            limits.write = Duration::from_secs(1);
+            let limits = Limits::default().write(Duration::from_secs(1));
             builder.limits(limits)
         };
         let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));

@@ -528,8 +528,7 @@ fn an_unread_body_holds_the_peer_back(backend: Backend) {
 
 fn an_idle_connection_is_closed(backend: Backend) {
     for &driver in Drivers::all() {
-        let mut limits = corelane::Limits::default();
-        limits.idle = Duration::from_millis(100);
+        let limits = corelane::Limits::default().idle(Duration::from_millis(100));
         let server = TestServer::with(
             backend.acceptor(),
             driver,
@@ -562,8 +561,7 @@ fn an_idle_connection_is_closed(backend: Backend) {
 
 fn a_stream_without_window_is_reset_in_time(backend: Backend) {
     for &driver in Drivers::all() {
-        let mut limits = corelane::Limits::default();
-        limits.write = Duration::from_millis(100);
+        let limits = corelane::Limits::default().write(Duration::from_millis(100));
         let server = TestServer::with(
             backend.acceptor(),
             driver,

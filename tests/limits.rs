@@ -7,7 +7,6 @@ use std::{
     convert::Infallible,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    num::NonZeroUsize,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -40,10 +39,6 @@ fn with(backend: Backend, driver: Driver, options: impl FnOnce(Builder) -> Build
     TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never))
 }
 
-fn number(n: usize) -> NonZeroUsize {
-    NonZeroUsize::new(n).expect("not zero")
-}
-
 async fn ask(backend: Backend, server: &TestServer) {
     let client = H2Client::connect(backend, server.addr).await;
     client
@@ -57,9 +52,7 @@ async fn ask(backend: Backend, server: &TestServer) {
 /// `Builder::max_connections`.
 fn one_connection_too_many_is_closed(backend: Backend) {
     for &driver in Drivers::all() {
-        let server = with(backend, driver, |builder| {
-            builder.max_connections(number(3))
-        });
+        let server = with(backend, driver, |builder| builder.max_connections(3));
         deadline(async {
             let mut open = Vec::new();
             for _ in 0..3 {
@@ -96,8 +89,7 @@ fn the_oldest_handshake_gives_way(backend: Backend) {
         false => b"PRI * HTTP",
     };
     for &driver in Drivers::all() {
-        let places = number(10);
-        let server = with(backend, driver, |builder| builder.max_handshakes(places));
+        let server = with(backend, driver, |builder| builder.max_handshakes(10));
         let mut silent = Vec::new();
         for n in 1..=SILENT {
             let mut tcp = TcpStream::connect(server.addr).expect("connects");
@@ -141,10 +133,10 @@ async fn waits(_: Request<Body>) -> Result<Response<String>, Infallible> {
 }
 
 fn asking(builder: Builder) -> Builder {
-    let mut limits = Limits::default();
-    limits.keep_alive_interval = Some(Duration::from_millis(50));
-    limits.keep_alive_timeout = Duration::from_millis(500);
-    limits.idle = Duration::from_millis(500);
+    let limits = Limits::default()
+        .keep_alive_interval(Duration::from_millis(50))
+        .keep_alive_timeout(Duration::from_millis(500))
+        .idle(Duration::from_millis(500));
     builder.limits(limits)
 }
 
@@ -212,8 +204,7 @@ fn without_a_stream_nobody_is_asked(backend: Backend) {
 
 /// `Http2Config::max_request_body_size` (RFC 9110 section 15.5.14).
 fn a_body_too_large_is_answered_413(backend: Backend) {
-    let mut http2 = Http2Config::default();
-    http2.max_request_body_size = Some(1_000);
+    let http2 = Http2Config::default().max_request_body_size(1_000);
     for &driver in Drivers::all() {
         let called = Arc::new(AtomicUsize::new(0));
         let handler = Arc::clone(&called);
@@ -292,8 +283,8 @@ fn a_full_accept_queue_is_worked_off(backend: Backend) {
     const CLIENTS: usize = 16;
     for &driver in Drivers::all() {
         let server = Server::builder(backend.acceptor())
-            .listen("127.0.0.1:0".parse().expect("an address"))
-            .workers(NonZeroUsize::MIN)
+            .listen("127.0.0.1:0")
+            .workers(1)
             .affinity(Affinity::None)
             .driver(driver)
             .backlog(4)

@@ -198,12 +198,12 @@ fn what_cannot_be_served_by_name_is_refused(backend: Backend) {
     );
 
     // One of the acceptors would not choose h2: refused as it would be alone.
-    let mut config = TlsConfig::new(certificate(&["c.test"]).identity());
-    config.alpn_protocols = vec![ProtocolName::HTTP_1_1];
+    let config = TlsConfig::new(certificate(&["c.test"]).identity())
+        .alpn_protocols(vec![ProtocolName::HTTP_1_1]);
     let acceptor = by_name(backend, &[&a]).expect("an acceptor");
     let acceptor = acceptor.add(&config.identity, (backend.make)(&config).expect("made"));
     let acceptor = acceptor.expect("an acceptor, if of HTTP/1.1");
-    let server = corelane::Server::builder(acceptor).listen(([127, 0, 0, 1], 0).into());
+    let server = corelane::Server::builder(acceptor).listen("127.0.0.1:0");
     assert!(server.bind().is_err_and(|error| error.is_config()));
 }
 
@@ -327,8 +327,7 @@ fn a_reload_with_what_cannot_be_served_changes_nothing(backend: Backend) {
         assert!(error.is_config(), "{error:?}");
         error.to_string()
     };
-    let mut config = TlsConfig::new(identity());
-    config.alpn_protocols = vec![ProtocolName::HTTP_1_1];
+    let config = TlsConfig::new(identity()).alpn_protocols(vec![ProtocolName::HTTP_1_1]);
     let http_1 = (backend.make)(&config).expect("an acceptor");
     let said = refused(server.handle(), http_1);
     assert!(said.contains("only HTTP/2 is served"), "{said}");

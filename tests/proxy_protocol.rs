@@ -217,8 +217,8 @@ fn a_connection_of_ones_own_has_it_too(backend: Backend) {
                 listener.set_nonblocking(true).expect("a socket");
                 let listener = monoio::net::TcpListener::from_std(listener).expect("a socket");
                 let (stream, _) = listener.accept().await.expect("a client");
-                let mut options = ConnectionOptions::default();
-                options.proxy_protocol = vec![network("127.0.0.1/32")];
+                let options =
+                    ConnectionOptions::default().proxy_protocol(vec![network("127.0.0.1/32")]);
                 let acceptor = backend.acceptor();
                 serve_connection(stream, &*acceptor, service_fn(answer), &options).await
             };

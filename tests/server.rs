@@ -7,7 +7,6 @@ use std::{
     collections::BTreeSet,
     io::{Read, Write},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
-    num::NonZeroUsize,
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -47,7 +46,7 @@ for_each_backend!(
 );
 
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-const TWO: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
+const TWO: usize = 2;
 
 /// Sends one request on a connection of its own.
 async fn ask(backend: Backend, addr: SocketAddr) -> String {
@@ -162,8 +161,7 @@ fn a_port_is_shared_with_another_server_only_when_asked_to() {
 
 #[test]
 fn an_address_of_another_host_is_an_error() {
-    let addr = "192.0.2.1:0".parse().expect("an address");
-    let (error, text) = refused(|builder| builder.listen(addr));
+    let (error, text) = refused(|builder| builder.listen("192.0.2.1:0"));
     assert!(error.is_bind(), "{error:?}");
     assert!(text.contains("no interface of this host has"), "{text}");
     assert!(text.contains("192.0.2.1"), "{text}");
@@ -182,14 +180,56 @@ fn a_port_that_takes_a_privilege_is_an_error_that_names_it() {
 }
 
 #[test]
+fn debug_output_is_short() {
+    let builder = Server::builder(Cleartext).listen(ANY_PORT).workers(2);
+    let text = format!("{builder:?}");
+    assert!(text.starts_with("Builder") && text.len() < 200, "{text}");
+    let server = builder.bind().expect("loopback");
+    let text = format!("{server:?}");
+    assert!(text.starts_with("Server") && text.len() < 200, "{text}");
+    let handle = server.serve(|_| service_fn(never)).expect("workers");
+    for text in [format!("{handle:?}"), format!("{:?}", handle.observer())] {
+        assert!(text.contains("workers: 2") && text.len() < 200, "{text}");
+    }
+    handle.shutdown(Duration::ZERO);
+    handle.wait().expect("no worker panicked");
+}
+
+#[test]
+fn names_are_resolved_to_all_of_their_addresses() {
+    let addrs = [
+        ANY_PORT,
+        SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), 0)),
+        ANY_PORT,
+    ];
+    let server = Server::builder(Cleartext)
+        .listen(&addrs[..])
+        .workers(1)
+        .bind();
+    let server = server.expect("loopback");
+    let mut ips: Vec<_> = server.local_addrs().iter().map(SocketAddr::ip).collect();
+    ips.sort();
+    assert_eq!(ips, [addrs[0].ip(), addrs[1].ip()], "each once");
+}
+
+#[test]
 fn options_that_cannot_be_are_errors_that_name_them() {
-    let mut limits = Limits::default();
-    limits.idle = Duration::ZERO;
-    let mut http2 = Http2Config::default();
-    http2.max_frame_size = 1;
+    let limits = Limits::default().idle(Duration::ZERO);
+    let http2 = Http2Config::default().max_frame_size(1);
     type Options = Box<dyn FnOnce(Builder) -> Builder>;
-    let cases: [(&str, Options); 6] = [
+    let cases: [(&str, Options); 11] = [
         ("no address to listen on", Box::new(|b| b)),
+        ("\"no address\"", Box::new(|b| b.listen("no address"))),
+        (
+            "(\"host.invalid\", 1)",
+            Box::new(|b| b.listen(ANY_PORT).listen(("host.invalid", 1))),
+        ),
+        ("names no address", Box::new(|b| b.listen(&[][..]))),
+        ("workers is 0", Box::new(|b| b.listen(ANY_PORT).workers(0))),
+        (
+            "max_connections is 0",
+            Box::new(|b| b.listen(ANY_PORT).max_connections(0)),
+        ),
         (
             "Limits::idle is 0",
             Box::new(|b| b.listen(ANY_PORT).limits(limits)),
@@ -211,7 +251,7 @@ fn options_that_cannot_be_are_errors_that_name_them() {
             Box::new(|b| {
                 b.listen(ANY_PORT)
                     .affinity(Affinity::Cpus(vec![0, 9999]))
-                    .workers(NonZeroUsize::MIN)
+                    .workers(1)
             }),
         ),
     ];
@@ -231,8 +271,8 @@ fn an_acceptor_without_h2_is_refused(backend: Backend) {
         ProtocolName::new("h2c").expect("short"),
     ] {
         for also in [None, Some(ProtocolName::H2)] {
-            let mut config = TlsConfig::new(identity());
-            config.alpn_protocols = [first.clone()].into_iter().chain(also).collect();
+            let config =
+                TlsConfig::new(identity()).alpn_protocols([first.clone()].into_iter().chain(also));
             let acceptor = (backend.make)(&config).expect("an acceptor");
             let error = Server::builder(acceptor).listen(ANY_PORT).bind().err();
             let error = error.expect("HTTP/2 could not be negotiated");
@@ -306,7 +346,7 @@ fn a_given_socket_that_does_not_listen_is_refused(backend: Backend) {
     let bound = bound.expect("a socket");
     bound.bind(&ANY_PORT.into()).expect("a port");
     let builder = Server::builder(backend.acceptor()).listener(bound.into());
-    let error = builder.bind().err().expect("refused");
+    let error = builder.bind().expect_err("refused");
     assert!(
         error.is_bind() && error.to_string().contains("does not listen"),
         "{error}"
@@ -374,8 +414,7 @@ fn the_factory_runs_inside_the_runtime_of_its_worker(backend: Backend) {
 const SHORT: Duration = Duration::from_millis(100);
 
 fn silent_clients_are_closed(backend: Backend) {
-    let mut limits = Limits::default();
-    limits.handshake = SHORT;
+    let limits = Limits::default().handshake(SHORT);
     let openings: [&[u8]; 2] = match backend.tls {
         true => [b"", &[22, 3, 1]],
         false => [b"", b"PRI"],
@@ -397,8 +436,7 @@ fn silent_clients_are_closed(backend: Backend) {
 }
 
 fn idle_clients_are_told_to_go(backend: Backend) {
-    let mut limits = Limits::default();
-    limits.idle = SHORT;
+    let limits = Limits::default().idle(SHORT);
     for &driver in Drivers::all() {
         let options = |builder: Builder| builder.limits(limits.clone());
         let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use common::{
     Backend, Drivers, TestServer,
@@ -39,8 +39,7 @@ fn keys(numbers: &[usize]) -> TicketKeys {
 
 /// `None` where the backend has no place for keys and says so.
 fn acceptor(backend: Backend, keys: TicketKeys) -> Option<Arc<dyn TlsAcceptor>> {
-    let mut config = TlsConfig::new(identity());
-    config.ticket_keys = Some(keys);
+    let config = TlsConfig::new(identity()).ticket_keys(keys);
     let made = (backend.make)(&config);
     if backend.name != "native-tls" {
         return Some(made.expect("an acceptor"));
@@ -68,9 +67,8 @@ fn every_worker_resumes(backend: Backend) {
     let acceptors = [own, acceptor(backend, keys(&[0]))];
     for acceptor in acceptors.into_iter().flatten() {
         for &driver in Drivers::all() {
-            let workers = NonZeroUsize::MIN.saturating_add(1);
             let acceptor = Arc::clone(&acceptor);
-            let two = |builder: corelane::Builder| builder.workers(workers);
+            let two = |builder: corelane::Builder| builder.workers(2);
             let server = TestServer::with(acceptor, driver, two, register);
             for &tls in versions {
                 let client = Arc::new(returning(tls));
@@ -184,9 +182,9 @@ fn another_server_name_does_not_resume(backend: Backend) {
 }
 
 fn ticket_keys_without_resumption_are_refused(backend: Backend) {
-    let mut config = TlsConfig::new(identity());
-    config.session_resumption = false;
-    config.ticket_keys = Some(keys(&[0]));
+    let config = TlsConfig::new(identity())
+        .session_resumption(false)
+        .ticket_keys(keys(&[0]));
     let error = (backend.make)(&config).err().expect("a contradiction");
     assert!(error.is_config() || backend.name == "native-tls", "{error}");
 }

@@ -65,8 +65,7 @@ fn server(
     let mut limits = Limits::default();
     options(&mut limits);
     // The clients here keep time by PING.
-    let mut http2 = Http2Config::default();
-    http2.max_extra_frames = u32::MAX;
+    let http2 = Http2Config::default().max_extra_frames(u32::MAX);
     let options = |builder: Builder| builder.limits(limits).http2(http2);
     let counted = Arc::clone(&running);
     let server = TestServer::with(backend.acceptor(), driver, options, move |_| {

@@ -45,12 +45,10 @@ fn unknown_frames() -> Vec<u8> {
 
 fn a_flood_on_one_connection_holds_nobody_up(backend: Backend) {
     const REQUESTS: usize = 50;
-    let mut limits = Limits::default();
-    limits.handshake = Duration::from_millis(500);
+    let limits = Limits::default().handshake(Duration::from_millis(500));
     for &driver in Drivers::all() {
         // It would be ended: tests/floods.rs.
-        let mut http2 = Http2Config::default();
-        http2.max_extra_frames = u32::MAX;
+        let http2 = Http2Config::default().max_extra_frames(u32::MAX);
         let options =
             |builder: corelane::Builder| builder.limits(limits.clone()).http2(http2.clone());
         let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
@@ -150,8 +148,7 @@ async fn endless(_: Request<Body>) -> Result<Response<Pattern>, Infallible> {
 fn downloads_of_a_connection_take_turns(backend: Backend) {
     const TOTAL: usize = 32 * 1024 * 1024;
     for &driver in Drivers::all() {
-        let mut http2 = Http2Config::default();
-        http2.max_send_buffer_size = 128 * 1024;
+        let http2 = Http2Config::default().max_send_buffer_size(128 * 1024);
         let options = |builder: corelane::Builder| builder.http2(http2);
         let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(endless));
         let sums = deadline(async {

@@ -6,40 +6,43 @@ use std::{
 };
 
 use clap::Args;
-use corelane::{Builder, Http2Config, Limits, MAX_CONNECTIONS, MAX_HANDSHAKES, SHUTDOWN_DEADLINE};
+use corelane::{
+    Builder, Http2Config, Limits,
+    config::{MAX_CONNECTIONS, MAX_HANDSHAKES, SHUTDOWN_DEADLINE},
+};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArgs {
     /// Open connections per worker; one more is closed.
-    #[arg(long, value_name = "N", default_value_t = MAX_CONNECTIONS)]
+    #[arg(long, value_name = "N", default_value_t = count(MAX_CONNECTIONS))]
     max_connections: NonZeroUsize,
 
     /// Handshakes in progress per worker; one more ends the oldest.
-    #[arg(long, value_name = "N", default_value_t = MAX_HANDSHAKES)]
+    #[arg(long, value_name = "N", default_value_t = count(MAX_HANDSHAKES))]
     max_handshakes: NonZeroUsize,
 
     /// How long the handshakes of TLS and HTTP/2 may take together; then the connection is closed.
-    #[arg(long, value_name = "SECONDS", default_value_t = seconds(Limits::HANDSHAKE))]
+    #[arg(long, value_name = "SECONDS", default_value_t = seconds(limits().handshake))]
     handshake_timeout: NonZeroU64,
 
     /// How long a connection may be open without a request; then the server sends GOAWAY.
-    #[arg(long, value_name = "SECONDS", default_value_t = seconds(Limits::IDLE))]
+    #[arg(long, value_name = "SECONDS", default_value_t = seconds(limits().idle))]
     idle_timeout: NonZeroU64,
 
     /// How long a client may receive a response more slowly than --min-rate; then the request is
     /// reset (CANCEL) or the connection closed.
-    #[arg(long, value_name = "SECONDS", default_value_t = seconds(Limits::WRITE))]
+    #[arg(long, value_name = "SECONDS", default_value_t = seconds(limits().write))]
     write_timeout: NonZeroU64,
 
     /// How long a client may send a request's body more slowly than --min-rate while the handler
     /// waits for it; then the response is 408.
-    #[arg(long, value_name = "SECONDS", default_value_t = seconds(Limits::BODY))]
+    #[arg(long, value_name = "SECONDS", default_value_t = seconds(limits().body))]
     body_timeout: NonZeroU64,
 
     /// The least rate at which clients have to receive or send, bytes per second, on average over
     /// --write-timeout and --body-timeout; with 0 any byte counts as progress.
-    #[arg(long, value_name = "BYTES", default_value_t = Limits::MIN_RATE)]
+    #[arg(long, value_name = "BYTES", default_value_t = limits().min_rate)]
     min_rate: u32,
 
     /// Send PING to clients that have been silent for this long while a request is open. [default:
@@ -48,7 +51,7 @@ pub(crate) struct LimitArgs {
     keep_alive: Option<NonZeroU64>,
 
     /// How long a client may take to answer that PING; then the connection is closed.
-    #[arg(long, value_name = "SECONDS", default_value_t = seconds(Limits::KEEP_ALIVE_TIMEOUT))]
+    #[arg(long, value_name = "SECONDS", default_value_t = seconds(limits().keep_alive_timeout))]
     keep_alive_timeout: NonZeroU64,
 
     /// Open requests per connection; one more is refused (REFUSED_STREAM).
@@ -98,8 +101,8 @@ pub(crate) struct LimitArgs {
 impl LimitArgs {
     pub(crate) fn set(&self, builder: Builder) -> Builder {
         builder
-            .max_connections(self.max_connections)
-            .max_handshakes(self.max_handshakes)
+            .max_connections(self.max_connections.get())
+            .max_handshakes(self.max_handshakes.get())
             .limits(self.limits())
             .http2(self.http2())
     }
@@ -109,30 +112,32 @@ impl LimitArgs {
     }
 
     fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
-        limits.handshake = duration(self.handshake_timeout);
-        limits.idle = duration(self.idle_timeout);
-        limits.write = duration(self.write_timeout);
-        limits.body = duration(self.body_timeout);
-        limits.min_rate = self.min_rate;
-        limits.keep_alive_interval = self.keep_alive.map(duration);
-        limits.keep_alive_timeout = duration(self.keep_alive_timeout);
-        limits
+        Limits::default()
+            .handshake(duration(self.handshake_timeout))
+            .idle(duration(self.idle_timeout))
+            .write(duration(self.write_timeout))
+            .body(duration(self.body_timeout))
+            .min_rate(self.min_rate)
+            .keep_alive_interval(self.keep_alive.map(duration))
+            .keep_alive_timeout(duration(self.keep_alive_timeout))
     }
 
     fn http2(&self) -> Http2Config {
-        let mut http2 = http2();
-        http2.max_concurrent_streams = self.max_streams;
-        http2.max_header_list_size = self.max_header_list;
-        http2.max_request_body_size = self.max_request_body;
-        http2.max_frame_size = self.max_frame;
-        http2.initial_stream_window_size = self.stream_window;
-        http2.initial_connection_window_size = self.connection_window;
-        http2.max_send_buffer_size = self.max_send_buffer;
-        http2.max_extra_frames = self.max_extra_frames;
-        http2.max_early_resets = self.max_early_resets;
-        http2
+        Http2Config::default()
+            .max_concurrent_streams(self.max_streams)
+            .max_header_list_size(self.max_header_list)
+            .max_request_body_size(self.max_request_body)
+            .max_frame_size(self.max_frame)
+            .initial_stream_window_size(self.stream_window)
+            .initial_connection_window_size(self.connection_window)
+            .max_send_buffer_size(self.max_send_buffer)
+            .max_extra_frames(self.max_extra_frames)
+            .max_early_resets(self.max_early_resets)
     }
+}
+
+fn limits() -> Limits {
+    Limits::default()
 }
 
 fn http2() -> Http2Config {
@@ -167,6 +172,11 @@ pub(crate) fn name_flag(message: String) -> String {
     named.unwrap_or(message)
 }
 
+/// The library's defaults are not 0.
+fn count(limit: usize) -> NonZeroUsize {
+    NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN)
+}
+
 /// The library's defaults are whole seconds.
 fn seconds(limit: Duration) -> NonZeroU64 {
     NonZeroU64::new(limit.as_secs()).unwrap_or(NonZeroU64::MIN)
@@ -195,8 +205,8 @@ mod tests {
         let debug = |what: &dyn std::fmt::Debug| format!("{what:?}");
         assert_eq!(debug(&args.limits()), debug(&Limits::default()));
         assert_eq!(debug(&args.http2()), debug(&Http2Config::default()));
-        assert_eq!(args.max_connections, MAX_CONNECTIONS);
-        assert_eq!(args.max_handshakes, MAX_HANDSHAKES);
+        assert_eq!(args.max_connections.get(), MAX_CONNECTIONS);
+        assert_eq!(args.max_handshakes.get(), MAX_HANDSHAKES);
         assert_eq!(args.shutdown_deadline(), SHUTDOWN_DEADLINE);
     }
 

@@ -135,7 +135,7 @@ fn configure(args: &Args) -> Result<Configured, corelane::Error> {
 
 fn with_workers(mut builder: Builder, args: &Args) -> Builder {
     if let Some(workers) = args.workers.0 {
-        builder = builder.workers(workers);
+        builder = builder.workers(workers.get());
     }
     if args.no_affinity {
         builder = builder.affinity(Affinity::None);

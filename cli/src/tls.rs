@@ -199,9 +199,8 @@ fn config(args: &Args, takes_ticket_keys: bool) -> Result<impl Fn(Identity) -> T
     }
     let ticket_keys = args.tickets.keys(takes_ticket_keys)?;
     Ok(move |identity| {
-        let mut config = TlsConfig::new(identity);
-        config.client_auth = client_auth.clone();
-        config.ticket_keys = ticket_keys.clone();
-        config
+        TlsConfig::new(identity)
+            .client_auth(client_auth.clone())
+            .ticket_keys(ticket_keys.clone())
     })
 }

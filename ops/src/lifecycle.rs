@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use corelane::{Builder, Chain, Handle, SHUTDOWN_DEADLINE};
+use corelane::{Builder, Chain, Handle, config::SHUTDOWN_DEADLINE};
 use signal_hook::{consts::SIGHUP, iterator::Signals};
 
 #[cfg(feature = "access-log")]

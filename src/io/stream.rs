@@ -35,6 +35,27 @@ use crate::{
 /// of `0` bytes means that the peer sent close_notify; an end without it is
 /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). After a failure the stream sends the alert of the
 /// session, as far as the socket takes it at once.
+///
+/// ```
+/// use corelane::{AlpnMissing, TlsStream, tls::Cleartext};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// // Any `AsyncRead + AsyncWrite`, and any acceptor; a server would use `RustlsAcceptor`.
+/// let (mut client, socket) = tokio::io::duplex(1024);
+/// let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// client.write_all(preface).await?;
+///
+/// let mut stream = TlsStream::accept(socket, &Cleartext, AlpnMissing::Reject).await?;
+/// let mut received = [0; 24];
+/// stream.read_exact(&mut received).await?;
+/// assert_eq!(&received, preface);
+/// assert_eq!(stream.negotiated().tls_version, None);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub struct TlsStream<IO> {
     io: IO,
     replay: Replay,

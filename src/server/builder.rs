@@ -1,9 +1,10 @@
-//! From options to running workers.
+//! The options of a server.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    fmt,
+    net::{SocketAddr, TcpListener, ToSocketAddrs},
     num::NonZeroUsize,
-    sync::{Arc, mpsc},
+    sync::Arc,
     thread,
 };
 
@@ -11,161 +12,247 @@ use ipnet::IpNet;
 
 use super::{
     connection_options::ConnectionOptions,
-    current_acceptor::{CurrentAcceptor, Reloader, check_alpn},
-    handle::Handle,
+    current_acceptor::check_alpn,
     listener::{self, ListenerOptions},
-    observer::Observer,
     runtime::Driver,
-    worker::{self, Stop, WorkerConfig, WorkerInfo, WorkerLimits},
+    start::Server,
+    worker::WorkerLimits,
 };
 use crate::{
     alpn::AlpnMissing,
     config::{BACKLOG, Http2Config, Limits, MAX_CONNECTIONS, MAX_HANDSHAKES},
-    counters::Counters,
-    error::{Error, Kind},
-    service::HttpService,
+    error::Error,
     tls::TlsAcceptor,
 };
 
-/// Which CPUs the workers are pinned to.
+/// The CPUs that workers are pinned to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Affinity {
-    /// Each worker to one of the CPUs that the process may use, in order. Not pinned where there
-    /// are more workers than CPUs. The default.
+    /// Pins each worker to one of the CPUs that the process may use, in order. Pins none if there are
+    /// more workers than CPUs. The default.
     #[default]
     Auto,
-    /// Each worker to one of these, in order and around again.
+    /// Pins each worker to one of these CPUs, in order, and starts again at the first after the last.
     Cpus(Vec<usize>),
-    /// Not pinned: the kernel may move them.
+    /// Pins none: the kernel may move them.
     None,
 }
 
-/// Options of a [`Server`].
+/// Options of a [`Server`], made by [`Server::builder`].
+///
+/// ```
+/// use corelane::{Affinity, Limits, Server, tls::Cleartext};
+///
+/// # fn main() -> Result<(), corelane::Error> {
+/// let server = Server::builder(Cleartext)
+///     .listen("127.0.0.1:0")
+///     .workers(2)
+///     .affinity(Affinity::None)
+///     .limits(Limits::default().idle(std::time::Duration::from_secs(300)))
+///     .bind()?;
+/// assert_ne!(server.local_addrs()[0].port(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Builder {
     acceptor: Arc<dyn TlsAcceptor>,
     addrs: Vec<SocketAddr>,
+    /// Why an address given to `listen` cannot be used.
+    unresolved: Option<String>,
     listeners: Vec<TcpListener>,
-    workers: Option<NonZeroUsize>,
+    workers: Option<usize>,
     affinity: Affinity,
     driver: Driver,
     listener_options: ListenerOptions,
-    worker_limits: WorkerLimits,
+    max_connections: usize,
+    max_handshakes: usize,
     connection_options: ConnectionOptions,
 }
 
+impl Server {
+    /// Options of a server with this TLS backend; [`tls::Cleartext`](crate::tls::Cleartext) is none.
+    pub fn builder(acceptor: impl TlsAcceptor) -> Builder {
+        Builder {
+            acceptor: Arc::new(acceptor),
+            addrs: Vec::new(),
+            unresolved: None,
+            listeners: Vec::new(),
+            workers: None,
+            affinity: Affinity::default(),
+            driver: Driver::default(),
+            listener_options: ListenerOptions {
+                backlog: BACKLOG,
+                only_v6: true,
+                share_port: false,
+            },
+            max_connections: MAX_CONNECTIONS,
+            max_handshakes: MAX_HANDSHAKES,
+            connection_options: ConnectionOptions::default(),
+        }
+    }
+}
+
 impl Builder {
-    /// Listens on this address too. Port 0 asks the kernel for a port, the same for all workers.
-    pub fn listen(mut self, addr: SocketAddr) -> Self {
-        self.addrs.push(addr);
+    /// Adds an address to listen on: a socket address, `"host:port"`, `(host, port)`, or what else
+    /// [`ToSocketAddrs`] takes. Port 0 asks the kernel for a port, the same one for all workers.
+    ///
+    /// A name is resolved at once, and the server listens on all of its addresses. If it cannot be
+    /// resolved, [`check`](Self::check) and [`bind`](Self::bind) return an error.
+    ///
+    /// ```
+    /// # use corelane::{Server, tls::Cleartext};
+    /// let builder = Server::builder(Cleartext)
+    ///     .listen("127.0.0.1:8080")
+    ///     .listen(("::1", 8080));
+    /// # let _ = builder;
+    /// ```
+    pub fn listen(mut self, addr: impl ToSocketAddrs + fmt::Debug) -> Self {
+        let begin = self.addrs.len();
+        match addr.to_socket_addrs() {
+            Ok(resolved) => {
+                for addr in resolved {
+                    // A resolver may name an address once per protocol.
+                    if !self.addrs[begin..].contains(&addr) {
+                        self.addrs.push(addr);
+                    }
+                }
+                if self.addrs.len() == begin {
+                    self.unresolved(format!("{addr:?} names no address to listen on"));
+                }
+            }
+            Err(error) => self.unresolved(format!(
+                "cannot listen on {addr:?}, it is not an address and cannot be resolved: {error}"
+            )),
+        }
         self
     }
 
-    /// Accepts from this listener too, which the caller opened, got from the service manager or from
-    /// another server ([`Handle::listeners`]). Listeners of one address are dealt out to the workers;
-    /// where there are fewer than workers, several share one, where there are more, a worker has
-    /// several. One that does not listen is an error of [`bind`](Self::bind).
+    /// The first failure is the one to report.
+    fn unresolved(&mut self, why: String) {
+        self.unresolved.get_or_insert(why);
+    }
+
+    /// Adds a listener that is open already: one that the caller opened, that the service manager
+    /// passed, or that another server shares ([`Handle::listeners`](crate::Handle::listeners)).
+    ///
+    /// The workers get the listeners of one address in turn. If there are fewer listeners than
+    /// workers, several workers share one; if there are more, a worker has several. A socket that
+    /// does not listen is an error of [`bind`](Self::bind).
     pub fn listener(mut self, listener: TcpListener) -> Self {
         self.listeners.push(listener);
         self
     }
 
-    /// How many workers. Default: as many as
-    /// [`available_parallelism`](thread::available_parallelism) says, or as many as CPUs are given
-    /// by [`Affinity::Cpus`].
-    pub fn workers(mut self, workers: NonZeroUsize) -> Self {
+    /// Sets the number of workers, at least 1. Default: the number of CPUs in [`Affinity::Cpus`], or
+    /// else [`available_parallelism`](thread::available_parallelism).
+    pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
     }
 
-    /// Which CPUs the workers are pinned to. Default [`Affinity::Auto`].
+    /// Sets which CPUs the workers are pinned to. Default [`Affinity::Auto`].
     pub fn affinity(mut self, affinity: Affinity) -> Self {
         self.affinity = affinity;
         self
     }
 
-    /// What the workers run on. Default [`Driver::Auto`].
+    /// Sets the driver of the workers' runtimes. Default [`Driver::Auto`].
     pub fn driver(mut self, driver: Driver) -> Self {
         self.driver = driver;
         self
     }
 
-    /// Connections that the kernel keeps per worker and address until they are accepted. Default
-    /// [`BACKLOG`]; the kernel caps it at `net.core.somaxconn`.
+    /// Sets the number of connections per listener that the kernel keeps until a worker accepts them.
+    /// Default [`BACKLOG`]; the kernel caps it at `net.core.somaxconn`.
     pub fn backlog(mut self, backlog: u32) -> Self {
         self.listener_options.backlog = backlog;
         self
     }
 
-    /// Connections that each worker has open at once. One more is closed as soon as it is accepted:
-    /// its client sees an end before the first byte, and can try elsewhere. Default
-    /// [`MAX_CONNECTIONS`].
-    pub fn max_connections(mut self, max_connections: NonZeroUsize) -> Self {
-        self.worker_limits.connections = max_connections;
+    /// Sets the number of open connections per worker, at least 1. The server closes one more as soon
+    /// as it has accepted it: the client sees the end before the first byte and can try elsewhere.
+    /// Default [`MAX_CONNECTIONS`].
+    pub fn max_connections(mut self, max_connections: usize) -> Self {
+        self.max_connections = max_connections;
         self
     }
 
-    /// HandshakeLimiter, up to the HTTP/2 preface, that each worker has under way at once. One more takes
-    /// the place of the one that has been under way for longest, which is closed: who means to
-    /// connect gets through, however many do not. Default [`MAX_HANDSHAKES`].
-    pub fn max_handshakes(mut self, max_handshakes: NonZeroUsize) -> Self {
-        self.worker_limits.handshakes = max_handshakes;
+    /// Sets the number of handshakes in progress per worker, up to the HTTP/2 preface, at least 1. At
+    /// one more the server closes the oldest, so that clients that complete their handshake get
+    /// through, however many do not. Default [`MAX_HANDSHAKES`].
+    pub fn max_handshakes(mut self, max_handshakes: usize) -> Self {
+        self.max_handshakes = max_handshakes;
         self
     }
 
-    /// Whether a listener on an IPv6 address takes IPv6 only (RFC 3493 section 5.3). Default true,
-    /// so that `[::]` and `0.0.0.0` can be listened on side by side.
+    /// Sets whether listeners on IPv6 addresses accept IPv6 only (RFC 3493 section 5.3). Default true,
+    /// so that a server can listen on `[::]` and `0.0.0.0` side by side.
     pub fn only_v6(mut self, only_v6: bool) -> Self {
         self.listener_options.only_v6 = only_v6;
         self
     }
 
-    /// Whether to join servers that listen on the same port already, as when one process takes over
-    /// from another; the kernel then deals connections out to all of them. They have to run as one
-    /// user. Default false: a port in use is an error of [`bind`](Self::bind), which names who has
-    /// it.
+    /// Sets whether the server may join servers that listen on the same port already, for example
+    /// while one process replaces another; the kernel then distributes connections among all of them.
+    /// They must run as the same user. Default false: a port in use is an error of
+    /// [`bind`](Self::bind), which names the process that has it.
     pub fn share_port(mut self, share_port: bool) -> Self {
         self.listener_options.share_port = share_port;
         self
     }
 
-    /// What becomes of clients that offer no protocol by ALPN. Default [`AlpnMissing::Reject`].
+    /// Sets how the server treats clients without the ALPN extension. Default [`AlpnMissing::Reject`].
     pub fn alpn_missing(mut self, alpn_missing: AlpnMissing) -> Self {
         self.connection_options.alpn_missing = alpn_missing;
         self
     }
 
-    /// From these networks every connection has to begin with a header of the PROXY protocol, version 1
-    /// or 2, which names the client: [`ConnectionInfo::peer_addr`](crate::ConnectionInfo::peer_addr)
-    /// is then what it says. A connection without one is closed. From anywhere else there is no such
-    /// header: what looks like one is no TLS, and ends the handshake.
+    /// Expects a header of the PROXY protocol, version 1 or 2, on every connection from these
+    /// networks. The header names the client:
+    /// [`ConnectionInfo::peer_addr`](crate::ConnectionInfo#structfield.peer_addr) is then its address.
+    /// The server closes a connection from these networks without the header. From any other address
+    /// it expects none, and a header there fails the TLS handshake.
     ///
-    /// Whoever can connect from these networks can claim any address: name proxies only. A header
-    /// has 4,096 bytes at most and has to be there within [`Limits::handshake`], as all the rest of
-    /// the handshake. Default: none.
+    /// A host in these networks can claim any client address: name the proxies only. A header has at
+    /// most 4,096 bytes and must arrive within [`Limits::handshake`](Limits#structfield.handshake),
+    /// which the TLS handshake counts towards too. Default: none.
     pub fn proxy_protocol(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
         self.connection_options.proxy_protocol = networks.into_iter().collect();
         self
     }
 
-    /// How long things may take.
+    /// Sets the time limits of connections. Default [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.connection_options.limits = limits;
         self
     }
 
-    /// Windows and bounds of HTTP/2.
+    /// Sets the HTTP/2 settings. Default [`Http2Config::default`].
     pub fn http2(mut self, http2: Http2Config) -> Self {
         self.connection_options.http2 = http2;
         self
     }
 
-    /// Checks the options as [`bind`](Self::bind) does, and opens no socket.
+    /// Checks the options as [`bind`](Self::bind) does, without opening a socket. Only the kernel
+    /// knows whether an address is free, so `bind` can still fail.
     ///
-    /// What only the kernel can say, as whether a port is free, is not among it.
+    /// # Errors
+    ///
+    /// [`Error::is_config`] if an option is out of range, an address cannot be resolved, there is no
+    /// address to listen on, a CPU is not available to this process, or the acceptor does not choose
+    /// `h2` by ALPN.
     pub fn check(&self) -> Result<(), Error> {
         check_alpn(&*self.acceptor)?;
         self.connection_options.validate()?;
+        self.worker_limits()?;
+        if self.workers == Some(0) {
+            return Err(at_least_one("workers", "leave it out for one per CPU"));
+        }
+        if let Some(why) = &self.unresolved {
+            return Err(Error::config(why));
+        }
         if self.addrs.is_empty() && self.listeners.is_empty() {
             return Err(Error::config(
                 "no address to listen on: use Builder::listen or Builder::listener",
@@ -176,13 +263,19 @@ impl Builder {
 
     /// Checks the options and opens the sockets of all workers.
     ///
-    /// Clients may connect from here on; they wait in the kernel until [`Server::serve`]. The soft
-    /// limit on open files (`RLIMIT_NOFILE`) is raised to the hard one.
+    /// Clients may connect from now on; they wait in the kernel until [`Server::serve`]. This raises
+    /// the process's soft limit on open files (`RLIMIT_NOFILE`) to the hard one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check`](Self::check), and [`Error::is_bind`] if a socket cannot be opened. The text
+    /// says why, for example which process listens on the port.
     pub fn bind(self) -> Result<Server, Error> {
         self.check()?;
-        // A limit that cannot be raised shows itself when it is reached, with advice.
+        let worker_limits = self.worker_limits()?;
+        // If it cannot be raised, the error at the limit says what to do.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-            tracing::warn!(%error, "the limit on open files cannot be raised");
+            tracing::warn!(%error, "cannot raise the limit on open files");
         }
         let cpus = self.cpus()?;
         let workers = self.worker_count(&cpus);
@@ -207,16 +300,27 @@ impl Builder {
         };
         let cpus = (0..workers).map(|i| pinned.then(|| cpus[i % cpus.len()]));
         Ok(Server {
-            places: listeners.into_iter().zip(cpus).collect(),
+            workers: listeners.into_iter().zip(cpus).collect(),
             local_addrs,
             acceptor: self.acceptor,
             driver: self.driver,
-            worker_limits: self.worker_limits,
+            worker_limits,
             options: self.connection_options,
         })
     }
 
-    /// The CPUs to pin to.
+    fn worker_limits(&self) -> Result<WorkerLimits, Error> {
+        let positive = |name, limit| {
+            NonZeroUsize::new(limit)
+                .ok_or_else(|| at_least_one(name, "the server would accept no connection"))
+        };
+        Ok(WorkerLimits {
+            connections: positive("max_connections", self.max_connections)?,
+            handshakes: positive("max_handshakes", self.max_handshakes)?,
+        })
+    }
+
+    /// The CPUs that workers may be pinned to.
     fn cpus(&self) -> Result<Vec<usize>, Error> {
         let allowed: Vec<usize> = core_affinity::get_core_ids()
             .unwrap_or_default()
@@ -231,7 +335,7 @@ impl Builder {
         }
         match wanted.iter().find(|cpu| !allowed.contains(cpu)) {
             Some(cpu) => Err(Error::config(format!(
-                "CPU {cpu} cannot be used by this process; it may use {allowed:?}"
+                "CPU {cpu} is not available to this process; available are {allowed:?}"
             ))),
             None => Ok(wanted.clone()),
         }
@@ -239,125 +343,26 @@ impl Builder {
 
     fn worker_count(&self, cpus: &[usize]) -> usize {
         match (self.workers, &self.affinity) {
-            (Some(workers), _) => workers.get(),
+            (Some(workers), _) => workers,
             (None, Affinity::Cpus(_)) => cpus.len(),
             (None, _) => thread::available_parallelism().map_or(1, NonZeroUsize::get),
         }
     }
 }
 
-/// A server whose sockets are open.
-///
-/// Made by [`Server::builder`] and [`Builder::bind`]; [`serve`](Self::serve) starts it.
-pub struct Server {
-    /// Each worker's listeners and CPU.
-    places: Vec<(Vec<Arc<TcpListener>>, Option<usize>)>,
-    local_addrs: Vec<SocketAddr>,
-    acceptor: Arc<dyn TlsAcceptor>,
-    driver: Driver,
-    worker_limits: WorkerLimits,
-    options: ConnectionOptions,
+fn at_least_one(option: &str, why: &str) -> Error {
+    Error::config(format!(
+        "Builder::{option} is 0, it must be at least 1: {why}"
+    ))
 }
 
-impl Server {
-    /// A server on this TLS backend, [`tls::Cleartext`](crate::tls::Cleartext) for none.
-    pub fn builder(acceptor: impl TlsAcceptor) -> Builder {
-        Builder {
-            acceptor: Arc::new(acceptor),
-            addrs: Vec::new(),
-            listeners: Vec::new(),
-            workers: None,
-            affinity: Affinity::default(),
-            driver: Driver::default(),
-            listener_options: ListenerOptions {
-                backlog: BACKLOG,
-                only_v6: true,
-                share_port: false,
-            },
-            worker_limits: WorkerLimits {
-                connections: MAX_CONNECTIONS,
-                handshakes: MAX_HANDSHAKES,
-            },
-            connection_options: ConnectionOptions::default(),
-        }
-    }
-
-    /// The addresses listened on, with the ports that the kernel gave.
-    pub fn local_addrs(&self) -> &[SocketAddr] {
-        &self.local_addrs
-    }
-
-    /// Starts the workers. `factory` makes the service of each, inside the worker's runtime:
-    /// `monoio::spawn` works there.
-    ///
-    /// Returns when all of them accept connections. If one cannot start, none is left running and
-    /// the error says why, be it a panic of the factory.
-    pub fn serve<F, S>(self, factory: F) -> Result<Handle, Error>
-    where
-        F: Fn(WorkerInfo) -> S + Send + Sync + 'static,
-        S: HttpService,
-    {
-        let factory = Arc::new(factory);
-        let backend = self.acceptor.backend();
-        let acceptor = Arc::new(CurrentAcceptor::new(self.acceptor));
-        let stop = Stop::default();
-        let (started, starting) = mpsc::channel();
-        let mut threads = Vec::new();
-        let mut counters = Vec::new();
-        let mut failure = None;
-        let sockets = self.places.iter().flat_map(|(listeners, _)| listeners);
-        let sockets = sockets.map(Arc::downgrade).collect();
-        for (index, (listeners, cpu)) in self.places.into_iter().enumerate() {
-            let plan = WorkerConfig {
-                index,
-                cpu,
-                driver: self.driver,
-                listeners,
-                acceptor: Arc::clone(&acceptor),
-                limits: self.worker_limits,
-                options: self.options.clone(),
-                counters: Arc::new(Counters::default()),
-                stop: stop.child(),
-            };
-            counters.push(Arc::clone(&plan.counters));
-            let (factory, started) = (Arc::clone(&factory), started.clone());
-            let spawned = thread::Builder::new()
-                .name(format!("corelane-{index}"))
-                .spawn(move || worker::run(plan, &*factory, &started));
-            match spawned {
-                Ok(thread) => threads.push(thread),
-                Err(error) => {
-                    let error = Error::new(Kind::Worker, "no thread for a worker").with(error);
-                    failure = Some(error);
-                    break;
-                }
-            }
-        }
-        drop(started);
-        let mut workers = Vec::new();
-        for result in starting.iter().take(threads.len()) {
-            match result {
-                Ok(info) => workers.push(info),
-                Err(error) => failure = failure.or(Some(error)),
-            }
-        }
-        if failure.is_none() && workers.len() != counters.len() {
-            failure = Some(Error::new(Kind::Worker, "a worker ended while it started"));
-        }
-        workers.sort_by_key(|info| info.index);
-        let observer = Observer::new(
-            backend,
-            workers.into_iter().zip(counters).collect(),
-            stop.clone(),
-        );
-        let reloader = Reloader(acceptor);
-        let handle = Handle::new(self.local_addrs, reloader, sockets, stop, threads, observer);
-        if let Some(error) = failure {
-            handle.abort();
-            // What ended the start is the error to report.
-            let _ = handle.wait();
-            return Err(error);
-        }
-        Ok(handle)
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("backend", &self.acceptor.backend())
+            .field("addrs", &self.addrs)
+            .field("listeners", &self.listeners.len())
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
     }
 }

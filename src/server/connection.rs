@@ -32,14 +32,44 @@ use crate::{
     tls::TlsAcceptor,
 };
 
-/// Serves one connection that the caller accepted, on the caller's own monoio runtime.
+/// Serves one connection that the caller accepted, in the caller's own monoio runtime, and returns when
+/// it has ended.
 ///
-/// Returns when the connection has ended.
+/// ```
+/// use std::convert::Infallible;
+///
+/// use corelane::{Body, ConnectionOptions, serve_connection, service_fn, tls::Cleartext};
+/// use http::{Request, Response};
+/// use monoio::net::TcpListener;
+///
+/// async fn hello(_request: Request<Body>) -> Result<Response<String>, Infallible> {
+///     Ok(Response::new("hello\n".into()))
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // The connection uses timers.
+/// let mut runtime = monoio::RuntimeBuilder::<monoio::FusionDriver>::new()
+///     .enable_timer()
+///     .build()?;
+/// runtime.block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0")?;
+/// #   let client = std::net::TcpStream::connect(listener.local_addr()?)?;
+/// #   drop(client);
+///     let (stream, _peer) = listener.accept().await?;
+///     let options = ConnectionOptions::default();
+///     if let Err(error) = serve_connection(stream, &Cleartext, service_fn(hello), &options).await {
+///         println!("connection failed: {error}");
+///     }
+///     Ok(())
+/// })
+/// # }
+/// ```
 ///
 /// # Errors
 ///
-/// When the monoio runtime has no timer (`RuntimeBuilder::enable_timer`), when `options` or
-/// `acceptor` cannot be used ([`Error::is_config`]), and when the connection failed.
+/// [`Error::is_config`] if an option is out of range, if the acceptor does not choose `h2` by ALPN, or
+/// if the runtime has no timer (`RuntimeBuilder::enable_timer`). Any other error says why the
+/// connection did not end cleanly.
 pub async fn serve_connection<S: HttpService>(
     stream: TcpStream,
     acceptor: &dyn TlsAcceptor,

@@ -1,6 +1,7 @@
-//! The caller's hold on a running server.
+//! Controls a running server.
 
 use std::{
+    fmt,
     net::{SocketAddr, TcpListener},
     sync::{Arc, Weak, atomic::Ordering},
     thread::{self, JoinHandle},
@@ -17,11 +18,36 @@ use crate::{
     tls::TlsAcceptor,
 };
 
-/// A running server. Dropping it leaves the server running.
+/// A running server, made by [`Server::serve`](crate::Server::serve). Dropping it does not stop the
+/// server.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use corelane::{Body, Server, config::SHUTDOWN_DEADLINE, service_fn, tls::Cleartext};
+/// use http::{Request, Response};
+///
+/// async fn hello(_request: Request<Body>) -> Result<Response<String>, Infallible> {
+///     Ok(Response::new("hello\n".into()))
+/// }
+///
+/// # fn main() -> Result<(), corelane::Error> {
+/// let handle = Server::builder(Cleartext)
+///     .listen("127.0.0.1:0")
+///     .bind()?
+///     .serve(|_worker| service_fn(hello))?;
+/// for worker in handle.workers() {
+///     println!("worker {}: {} requests", worker.info.index, worker.counters.requests);
+/// }
+/// // Usually when a signal arrives: a thread of its own calls this while another one waits.
+/// handle.shutdown(SHUTDOWN_DEADLINE);
+/// handle.wait()
+/// # }
+/// ```
 pub struct Handle {
     local_addrs: Vec<SocketAddr>,
     reloader: Reloader,
-    /// The workers', several times where several share one. They are the workers' to close.
+    /// Of all workers: several times the same one where several share it. The workers close them.
     listeners: Vec<Weak<TcpListener>>,
     stop: Stop,
     threads: Vec<JoinHandle<()>>,
@@ -47,16 +73,19 @@ impl Handle {
         }
     }
 
-    /// The addresses listened on.
+    /// The addresses that the server listens on.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs
     }
 
-    /// The sockets it listens on, each once, as further handles to them: for another server, or for
-    /// another process, to accept from ([`Builder::listener`](crate::Builder::listener) there).
-    /// Connections wait in the kernel, and none is lost, for as long as anybody has the socket.
-    /// Those that are closed already, as after [`shutdown`](Self::shutdown), are not among them.
-    /// An error where there are too many open files.
+    /// Duplicates of the listening sockets, each once, for another server or process to accept from
+    /// ([`Builder::listener`](crate::Builder::listener)). As long as any process has the socket open,
+    /// connections wait in the kernel and none is lost. Sockets that are closed already, as after
+    /// [`shutdown`](Self::shutdown), are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_bind`] if the process has too many open files.
     pub fn listeners(&self) -> Result<Vec<TcpListener>, Error> {
         let mut open: Vec<Arc<TcpListener>> = Vec::new();
         for listener in self.listeners.iter().filter_map(Weak::upgrade) {
@@ -66,43 +95,47 @@ impl Handle {
         }
         let clones = open.iter().map(|listener| listener.try_clone());
         clones.collect::<Result<_, _>>().map_err(|error| {
-            Error::new(Kind::Bind, "a listener has no room for another handle").with(error)
+            Error::new(Kind::Bind, "cannot duplicate a listening socket").with(error)
         })
     }
 
-    /// What each worker has done so far.
+    /// What each worker has counted so far.
     pub fn workers(&self) -> Vec<WorkerStatus> {
         self.observer.workers().collect()
     }
 
-    /// A look at the server for others than who holds it: for a metrics endpoint, or a handler.
+    /// Reads the server's state from other threads, for example in a metrics endpoint or a handler.
     pub fn observer(&self) -> Observer {
         self.observer.clone()
     }
 
-    /// Gives every handshake that begins from now on this acceptor, with other certificates, say.
-    /// Open connections go on as they are, handshakes under way end with the acceptor that they
-    /// began with, and that is dropped when the last of them has.
+    /// Uses this acceptor for every handshake from now on, for example with new certificates. Open
+    /// connections do not change, and handshakes in progress end with the acceptor they began with.
+    /// The backend may be another one.
     ///
-    /// An error, and the server goes on with the acceptor that it has, where
-    /// [`Builder::bind`](crate::Builder::bind) would refuse this one, and where it speaks TLS and
-    /// the server does not, or the other way around. The backend may be another.
+    /// A session resumes only if the new acceptor can open the tickets of the old one; otherwise the
+    /// client makes a full handshake.
     ///
-    /// Sessions resume only where the new acceptor can open the tickets of the old one: else
-    /// clients shake hands in full.
+    /// # Errors
+    ///
+    /// [`Error::is_config`] if [`Builder::bind`](crate::Builder::bind) would refuse the acceptor, or if
+    /// one of the old and the new acceptor speaks TLS and the other does not. The server then keeps the
+    /// old one.
     pub fn reload(&self, acceptor: impl TlsAcceptor) -> Result<(), Error> {
         self.reloader.reload(acceptor)
     }
 
-    /// What [`reload`](Self::reload) does, for another thread than the one that waits.
+    /// Does what [`reload`](Self::reload) does, from another thread than the one that
+    /// [`wait`](Self::wait)s.
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
     }
 
-    /// Begins to shut down and returns at once: no more connections are accepted, peers are sent
-    /// GOAWAY (RFC 9113 section 6.8), requests in flight are answered. What is left after
-    /// `deadline` is dropped. [`SHUTDOWN_DEADLINE`](crate::SHUTDOWN_DEADLINE) is a good deadline;
-    /// zero ends everything now. A later call can only shorten it.
+    /// Starts a graceful shutdown and returns at once. The workers accept no more connections, send
+    /// GOAWAY (RFC 9113 section 6.8) and answer the requests in flight; after `deadline` they drop the
+    /// connections that are left. Zero drops all connections now, and
+    /// [`SHUTDOWN_DEADLINE`](crate::config::SHUTDOWN_DEADLINE) is a usual value. A second call can only
+    /// shorten the deadline.
     pub fn shutdown(&self, deadline: Duration) {
         self.stop.drain.cancel();
         if deadline.is_zero() {
@@ -116,14 +149,15 @@ impl Handle {
             abort.cancel();
         });
         if let Err(error) = spawned {
-            tracing::warn!(%error, "no thread to keep the shutdown deadline: ending now");
+            tracing::warn!(%error, "cannot start the thread of the shutdown deadline, stopping now");
             self.stop.abort.cancel();
         }
     }
 
-    /// [`shutdown`](Self::shutdown) for a server whose sockets somebody else accepts from as well
-    /// ([`listeners`](Self::listeners)): connections that the kernel has not handed out yet are left to
-    /// them. Where nobody has the sockets these are reset.
+    /// Shuts down a server whose sockets another server accepts from as well
+    /// ([`listeners`](Self::listeners)): like [`shutdown`](Self::shutdown), but connections that wait in
+    /// the kernel are left to the other server. If no other process has the sockets open, the kernel
+    /// resets these connections.
     pub fn hand_over(&self, deadline: Duration) {
         self.stop.skip_accept_backlog.store(true, Ordering::Relaxed);
         self.shutdown(deadline);
@@ -133,7 +167,11 @@ impl Handle {
         self.shutdown(Duration::ZERO);
     }
 
-    /// Waits until all workers have ended, which they do after [`shutdown`](Self::shutdown).
+    /// Waits until all workers have stopped, which they do after [`shutdown`](Self::shutdown).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_worker`] if a worker panicked.
     pub fn wait(self) -> Result<(), Error> {
         let mut result = Ok(());
         for thread in self.threads {
@@ -148,11 +186,11 @@ impl Handle {
     }
 }
 
-impl std::fmt::Debug for Handle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
             .field("local_addrs", &self.local_addrs)
-            .field("workers", &self.workers())
+            .field("workers", &self.threads.len())
             .finish_non_exhaustive()
     }
 }

@@ -18,16 +18,18 @@ mod observer;
 mod ring_socket;
 mod runtime;
 mod socket;
+mod start;
 mod task_tracker;
 mod worker;
 
 pub use self::{
-    builder::{Affinity, Builder, Server},
+    builder::{Affinity, Builder},
     connection::serve_connection,
     connection_options::ConnectionOptions,
     current_acceptor::Reloader,
     handle::Handle,
     observer::{Observer, WorkerStatus},
     runtime::{ActiveDriver, Driver},
+    start::Server,
     worker::WorkerInfo,
 };

@@ -1,12 +1,16 @@
-//! A look at a running server from elsewhere.
+//! Reads the state of a running server from any thread.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
 
 use super::worker::{Stop, WorkerInfo};
 use crate::counters::{Counters, WorkerCounters};
 
-/// Looks at a running server from any thread, without touching its workers: made by
-/// [`Handle::observer`](crate::Handle::observer), cheap to clone, of use for as long as one likes.
+/// Reads the state of a server from any thread without disturbing its workers. Made by
+/// [`Handle::observer`](crate::Handle::observer); cheap to clone, and valid after the server has
+/// stopped.
 #[derive(Clone)]
 pub struct Observer {
     backend: &'static str,
@@ -14,13 +18,13 @@ pub struct Observer {
     stop: Stop,
 }
 
-/// One worker and what it has done.
+/// One worker and its counters.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct WorkerStatus {
     /// Which worker.
     pub info: WorkerInfo,
-    /// What it has done since it started.
+    /// What it has counted since it started.
     pub counters: WorkerCounters,
 }
 
@@ -37,13 +41,13 @@ impl Observer {
         }
     }
 
-    /// The TLS backend's name, [`TlsAcceptor::backend`](crate::tls::TlsAcceptor::backend), as it was at
-    /// the start.
+    /// The name of the TLS backend that the server started with
+    /// ([`TlsAcceptor::backend`](crate::tls::TlsAcceptor::backend)).
     pub fn backend(&self) -> &'static str {
         self.backend
     }
 
-    /// What each worker has done so far.
+    /// What each worker has counted so far.
     pub fn workers(&self) -> impl ExactSizeIterator<Item = WorkerStatus> {
         self.workers.iter().map(|(info, counters)| WorkerStatus {
             info: *info,
@@ -51,24 +55,24 @@ impl Observer {
         })
     }
 
-    /// Whether the server has been told to shut down. A response that never ends of itself has to
-    /// end by this, or it keeps the server until the deadline.
+    /// Whether the server is shutting down. A response without an end, such as an event stream, must
+    /// end then, or it delays the shutdown until the deadline.
     pub fn is_shutting_down(&self) -> bool {
         self.stop.drain.is_cancelled()
     }
 
-    /// Whether that was by [`Handle::hand_over`](crate::Handle::hand_over): another server has taken
-    /// over.
+    /// Whether another server has taken over, by [`Handle::hand_over`](crate::Handle::hand_over).
     pub fn is_handed_over(&self) -> bool {
         self.stop.skip_accept_backlog.load(Ordering::Relaxed)
     }
 }
 
-impl std::fmt::Debug for Observer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Observer")
             .field("backend", &self.backend)
-            .field("workers", &self.workers().collect::<Vec<_>>())
+            .field("workers", &self.workers.len())
+            .field("shutting_down", &self.is_shutting_down())
             .finish_non_exhaustive()
     }
 }

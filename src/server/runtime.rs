@@ -17,6 +17,7 @@ pub(super) const TIMER: Timer = Timer {
 
 /// Which driver of monoio the workers run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Driver {
     /// io_uring if the kernel allows it, otherwise epoll. The default.
     #[default]
@@ -29,6 +30,7 @@ pub enum Driver {
 
 /// Which driver a worker runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ActiveDriver {
     /// io_uring.
     IoUring,

@@ -1,4 +1,4 @@
-//! The certificate chain and private key of a server, in the formats that people have.
+//! The certificate chain and the private key of a server, in PEM or PKCS#12.
 
 use std::{
     fmt,
@@ -9,13 +9,14 @@ use std::{
 use super::{certificate::Certificate, dns_name::DnsName, pkcs12};
 use crate::error::{Error, Kind};
 
-/// Who the server is: a certificate chain and its private key, not yet read by any TLS library.
+/// The certificate chain and the private key of a server.
 ///
-/// PEM: the chain begins with the server's own certificate; the key is PKCS#8
-/// (`BEGIN PRIVATE KEY`), SEC1 (`BEGIN EC PRIVATE KEY`) or PKCS#1 (`BEGIN RSA PRIVATE KEY`),
-/// unencrypted. PKCS#12: where the backend takes it, see `features.md`.
+/// In PEM the chain begins with the server's own certificate. The key is PKCS#8 (`BEGIN PRIVATE KEY`),
+/// SEC1 (`BEGIN EC PRIVATE KEY`) or PKCS#1 (`BEGIN RSA PRIVATE KEY`), not encrypted. Not every backend
+/// takes PKCS#12: see `features.md`.
 ///
-/// Two are equal if they are the same bytes and names, wherever they came from.
+/// Two identities are equal if their bytes and names are, even if they come from different files. The
+/// TLS library parses them when an acceptor is built.
 #[derive(Clone)]
 pub struct Identity {
     pub(crate) source: Source,
@@ -32,12 +33,21 @@ pub(crate) enum Source {
 }
 
 impl Identity {
-    /// From PEM in memory.
+    /// Takes PEM from memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] if `chain` has no certificate, or `key` has no private key or an encrypted
+    /// one.
     pub fn from_pem(chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Result<Self, Error> {
         Self::pem(chain.into(), key.into(), "the certificate", "the key")
     }
 
-    /// From PEM files.
+    /// Reads PEM files.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] if a file cannot be read, and as for [`from_pem`](Self::from_pem).
     pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, Error> {
         let (chain, key) = (chain.as_ref(), key.as_ref());
         let identity = Self::pem(
@@ -49,7 +59,7 @@ impl Identity {
         Ok(identity.read_from(chain))
     }
 
-    /// From PKCS#12 (`.p12`, `.pfx`) in memory.
+    /// Takes PKCS#12 (`.p12`, `.pfx`) from memory.
     pub fn from_pkcs12(der: impl Into<Vec<u8>>, password: impl Into<String>) -> Self {
         Self::new(Source::Pkcs12 {
             der: der.into(),
@@ -57,7 +67,11 @@ impl Identity {
         })
     }
 
-    /// From a PKCS#12 file.
+    /// Reads a PKCS#12 file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] if the file cannot be read.
     pub fn from_pkcs12_file(
         file: impl AsRef<Path>,
         password: impl Into<String>,
@@ -66,9 +80,13 @@ impl Identity {
         Ok(Self::from_pkcs12(read(file)?, password).read_from(file))
     }
 
-    /// Serves it for these names, whatever the certificate says, where several identities are
-    /// served by name ([`ServerNameAcceptor`](super::ServerNameAcceptor)). A name is a host name in
-    /// ASCII or one with `*` as its first label; an error where it is neither.
+    /// Replaces the names of the certificate by these: a
+    /// [`ServerNameAcceptor`](super::ServerNameAcceptor) then serves the identity for them. A name is a
+    /// host name in ASCII, or one with `*` as its first label.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] if a name is neither.
     pub fn with_names<N: AsRef<str>>(
         mut self,
         names: impl IntoIterator<Item = N>,
@@ -78,16 +96,23 @@ impl Identity {
         Ok(self)
     }
 
-    /// The names that it is for: those of [`with_names`](Self::with_names), or the dNSNames of the
-    /// certificate's subjectAltName (RFC 5280 section 4.2.1.6) that are host names, or have `*` as
-    /// their first label. An error where the certificate cannot be read.
+    /// The names of [`with_names`](Self::with_names), or the dNSNames of the certificate's
+    /// subjectAltName (RFC 5280 section 4.2.1.6) that are host names or have `*` as their first label.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] if the certificate cannot be parsed, [`Error::is_unsupported`] if it is
+    /// PKCS#12 and this build cannot read that.
     pub fn names(&self) -> Result<Vec<String>, Error> {
         let (names, _) = self.dns_names()?;
         Ok(names.iter().map(DnsName::to_string).collect())
     }
 
-    /// The last second in which clients take the certificate for valid (RFC 5280 section 4.1.2.5).
-    /// An error where the certificate cannot be read.
+    /// The end of the certificate's validity, inclusive (RFC 5280 section 4.1.2.5).
+    ///
+    /// # Errors
+    ///
+    /// As for [`names`](Self::names).
     pub fn not_after(&self) -> Result<SystemTime, Error> {
         Ok(self.certificate()?.not_after)
     }
@@ -235,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_explained() {
+    fn wrong_pem_is_explained() {
         let key = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
         assert!(Identity::from_pem(CERTIFICATE, key).is_ok());
         assert!(refusal(key, CERTIFICATE).contains("the certificate contains no"));

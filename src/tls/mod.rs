@@ -1,8 +1,12 @@
-//! The TLS layer: the traits of a backend ([`TlsAcceptor`], [`TlsSession`]), the backends of this crate,
-//! and the configuration that they share.
+//! TLS: the configuration that all backends share, the backends of this crate, and the traits for
+//! backends of other crates.
 //!
-//! Backends are chosen here at compile time, and nowhere else. Their ticket crypto and PKCS#12 are
-//! chosen in `tickets/mod.rs` and `pkcs12.rs`.
+//! A backend is a value of [`TlsAcceptor`]. [`TlsConfig`] builds the ones that the enabled features
+//! provide, `RustlsAcceptor` and `NativeTlsAcceptor`; [`Cleartext`] is none, and
+//! [`ServerNameAcceptor`] combines several by server name. [`TlsSession`] states the contract between
+//! corelane and a TLS library.
+// Backends are chosen here at compile time; their ticket crypto and PKCS#12 in `tickets/mod.rs` and
+// `pkcs12.rs`.
 
 mod certificate;
 mod cleartext;
@@ -27,6 +31,8 @@ cfg_if::cfg_if! {
     if #[cfg(feature = "rustls")] {
         mod client_verifier;
         mod rustls;
+        // cfg_if hides the feature from rustdoc.
+        #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
         pub use self::rustls::RustlsAcceptor;
     }
 }
@@ -36,7 +42,26 @@ cfg_if::cfg_if! {
         mod native_tls;
         mod pipe;
         mod server_hello;
+        #[cfg_attr(docsrs, doc(cfg(feature = "native-tls")))]
         pub use self::native_tls::NativeTlsAcceptor;
+    }
+}
+
+/// The TLS crates whose types are part of the public interface, for `lib.rs`.
+pub(crate) mod crates {
+    cfg_if::cfg_if! {
+        if #[cfg(feature = "rustls")] {
+            #[doc(no_inline)]
+            #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+            pub use ::rustls;
+        }
+    }
+    cfg_if::cfg_if! {
+        if #[cfg(feature = "native-tls")] {
+            #[doc(no_inline)]
+            #[cfg_attr(docsrs, doc(cfg(feature = "native-tls")))]
+            pub use ::native_tls;
+        }
     }
 }
 
@@ -56,40 +81,41 @@ pub use crate::{
 
 use crate::alpn::ProtocolName;
 
-/// What a backend is configured with, in words that all of them share.
+/// The configuration of a backend, in terms that all of them share.
 ///
 /// ```no_run
 /// use corelane::tls::{Identity, TlsConfig, TlsVersion};
 ///
 /// # fn main() -> Result<(), corelane::Error> {
-/// let mut config = TlsConfig::new(Identity::from_pem_files("cert.pem", "key.pem")?);
-/// config.min_version = TlsVersion::TLS_1_3;
+/// let identity = Identity::from_pem_files("cert.pem", "key.pem")?;
+/// let config = TlsConfig::new(identity).min_version(TlsVersion::TLS_1_3);
+/// # let _ = config;
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// Where a backend cannot honour an option, building its acceptor fails with an error that says
-/// so ([`Error::is_unsupported`](crate::Error::is_unsupported)).
+/// If a backend does not support an option, building its acceptor fails with an error that says so
+/// ([`Error::is_unsupported`](crate::Error::is_unsupported)).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TlsConfig {
-    /// Certificate chain and key.
+    /// The certificate chain and the private key.
     pub identity: Identity,
-    /// The oldest version to accept, TLS 1.2 (the default) or TLS 1.3. HTTP/2 forbids older ones
+    /// The oldest version to accept, TLS 1.2 or TLS 1.3. Default TLS 1.2: HTTP/2 forbids older ones
     /// (RFC 9113 section 9.2).
     pub min_version: TlsVersion,
-    /// The protocols to choose from by ALPN, best first. Default `h2`; a [`Server`](crate::Server)
-    /// wants just that.
+    /// The protocols to choose from by ALPN (RFC 7301), best first. Default `h2`, which a
+    /// [`Server`](crate::Server) needs to be the first.
     pub alpn_protocols: Vec<ProtocolName>,
-    /// Whether clients may resume sessions. Default true.
+    /// Whether clients may resume sessions (RFC 8446 section 2.2). Default true.
     pub session_resumption: bool,
-    /// What session tickets are sealed with (RFC 8446 section 4.6.1, RFC 5077). Default none: keys
-    /// of the acceptor's own, so that sessions end with it. With keys they resume wherever the
-    /// same ones are: after a restart, after a reload, on another host. Backends that keep their
-    /// keys to themselves: see `features.md`.
+    /// The keys that seal session tickets (RFC 8446 section 4.6.1, RFC 5077). Default `None`: the
+    /// acceptor makes its own, and sessions end with it. With keys, sessions resume wherever the same
+    /// keys are: after a restart or a reload, and on other hosts. `features.md` lists the backends
+    /// that do not support it.
     pub ticket_keys: Option<TicketKeys>,
-    /// Whether clients are asked for certificates (RFC 8446 section 4.3.2). Default none: they are
-    /// not. Backends that cannot ask: see `features.md`.
+    /// Asks clients for certificates (RFC 8446 section 4.3.2). Default `None`: does not ask.
+    /// `features.md` lists the backends that do not support it.
     pub client_auth: Option<ClientAuth>,
 }
 
@@ -104,5 +130,40 @@ impl TlsConfig {
             ticket_keys: None,
             client_auth: None,
         }
+    }
+
+    /// Sets [`min_version`](Self#structfield.min_version).
+    #[must_use]
+    pub fn min_version(mut self, min_version: TlsVersion) -> Self {
+        self.min_version = min_version;
+        self
+    }
+
+    /// Sets [`alpn_protocols`](Self#structfield.alpn_protocols).
+    #[must_use]
+    pub fn alpn_protocols(mut self, names: impl IntoIterator<Item = ProtocolName>) -> Self {
+        self.alpn_protocols = names.into_iter().collect();
+        self
+    }
+
+    /// Sets [`session_resumption`](Self#structfield.session_resumption).
+    #[must_use]
+    pub fn session_resumption(mut self, session_resumption: bool) -> Self {
+        self.session_resumption = session_resumption;
+        self
+    }
+
+    /// Sets [`ticket_keys`](Self#structfield.ticket_keys).
+    #[must_use]
+    pub fn ticket_keys(mut self, ticket_keys: impl Into<Option<TicketKeys>>) -> Self {
+        self.ticket_keys = ticket_keys.into();
+        self
+    }
+
+    /// Sets [`client_auth`](Self#structfield.client_auth).
+    #[must_use]
+    pub fn client_auth(mut self, client_auth: impl Into<Option<ClientAuth>>) -> Self {
+        self.client_auth = client_auth.into();
+        self
     }
 }

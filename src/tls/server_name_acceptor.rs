@@ -64,6 +64,7 @@ pub struct ServerNameAcceptor {
 
 /// How the server answers clients that send a server name which no identity has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum UnknownName {
     /// With the default identity; the client decides whether to accept it. The default.
     #[default]

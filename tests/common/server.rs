@@ -2,7 +2,6 @@
 
 use std::{
     net::SocketAddr,
-    num::NonZeroUsize,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -20,7 +19,7 @@ impl Drivers {
         static ALLOWED: LazyLock<Vec<Driver>> = LazyLock::new(|| {
             let probe = Server::builder(Cleartext)
                 .listen(SocketAddr::from(([127, 0, 0, 1], 0)))
-                .workers(NonZeroUsize::MIN)
+                .workers(1)
                 .driver(Driver::IoUring)
                 .bind()
                 .expect("loopback")
@@ -67,7 +66,7 @@ impl TestServer {
     {
         let builder = Server::builder(acceptor)
             .listen(SocketAddr::from(([127, 0, 0, 1], 0)))
-            .workers(NonZeroUsize::MIN)
+            .workers(1)
             .affinity(Affinity::None)
             .driver(driver);
         let server = options(builder).bind().expect("loopback");

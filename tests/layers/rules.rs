@@ -44,6 +44,12 @@ const LAYERS: &[Layer] = &[
         modules: &["tls::*"],
         crates: &["aws_lc_rs", "ring"],
     },
+    // It re-exports them.
+    Layer {
+        path: "tls/mod.rs",
+        modules: &["tls::*"],
+        crates: &["native_tls", "rustls"],
+    },
     Layer {
         path: "tls/tickets/",
         modules: &["tls::*"],

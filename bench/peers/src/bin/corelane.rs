@@ -26,7 +26,7 @@ fn main() -> anyhow::Result<()> {
     };
     let handle = Server::builder(acceptor)
         .listen(args.listen)
-        .workers(args.workers)
+        .workers(args.workers.get())
         .driver(driver)
         .bind()?
         .serve(move |_worker| service_fn(move |request| answer(bodies, request)))?;

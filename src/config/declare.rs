@@ -1,0 +1,173 @@
+//! Declares limits: each one makes its documentation, its default, its check and a row of the table in
+//! docs/limits.md.
+
+use std::{fmt, ops::RangeInclusive, time::Duration};
+
+use crate::error::Error;
+
+/// One limit, as the table in docs/limits.md shows it.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Limit {
+    /// Where it is set: `Limits`, `Http2Config` or `Builder`; empty for a constant.
+    pub owner: &'static str,
+    pub name: &'static str,
+    /// What one value of it counts, if it is more than a number of things.
+    pub unit: &'static str,
+    pub default: fn() -> DefaultValue,
+    pub why: &'static str,
+    /// What the peer sees when the limit is reached.
+    pub peer: &'static str,
+}
+
+/// A default, for the table.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum DefaultValue {
+    None,
+    Number(u64),
+    Time(Duration),
+}
+
+impl From<u32> for DefaultValue {
+    fn from(number: u32) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+impl From<usize> for DefaultValue {
+    fn from(number: usize) -> Self {
+        Self::Number(number as u64)
+    }
+}
+
+impl From<Duration> for DefaultValue {
+    fn from(time: Duration) -> Self {
+        Self::Time(time)
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for DefaultValue {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::None, Into::into)
+    }
+}
+
+impl From<u64> for DefaultValue {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+/// Declares an options struct. Each field states its unit, its default and why, its range, and what
+/// the peer sees: they make the documentation, `Default`, the setter, `validate` and a row of LIMITS.
+macro_rules! options {
+    (
+        $(#[$attribute:meta])*
+        pub struct $Options:ident in $rows:ident {
+            $(
+                $(#[doc = $doc:literal])*
+                #[unit = $unit:literal]
+                #[default($default:expr, $why:literal)]
+                #[range($range:expr)]
+                #[peer = $peer:literal]
+                pub $field:ident: $type:ty, $argument:ty;
+            )*
+        }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Debug)]
+        #[non_exhaustive]
+        pub struct $Options {
+            $(
+                $(#[doc = $doc])*
+                ///
+                #[doc = concat!("Default `", stringify!($default), "`: ", $why, ".")]
+                pub $field: $type,
+            )*
+        }
+
+        impl Default for $Options {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl $Options {
+            $(
+                #[doc = concat!(
+                    "Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ")."
+                )]
+                #[must_use]
+                pub fn $field(mut self, $field: $argument) -> Self {
+                    self.$field = $field.into();
+                    self
+                }
+            )*
+
+            pub(crate) fn validate(&self) -> Result<(), $crate::error::Error> {
+                $($crate::config::declare::in_range(
+                    concat!(stringify!($Options), "::", stringify!($field)),
+                    self.$field,
+                    $range,
+                )?;)*
+                Ok(())
+            }
+        }
+
+        pub(super) const $rows: &[$crate::config::declare::Limit] = &[$(
+            $crate::config::declare::Limit {
+                owner: stringify!($Options),
+                name: stringify!($field),
+                unit: $unit,
+                default: || $Options::default().$field.into(),
+                why: $why,
+                peer: $peer,
+            },
+        )*];
+    };
+}
+
+/// Declares constants that are limits, each with its row of LIMITS.
+macro_rules! constants {
+    (in $rows:ident; $(
+        $(#[doc = $doc:literal])*
+        #[limit($owner:literal, $name:literal, $unit:literal)]
+        #[why = $why:literal]
+        #[peer = $peer:literal]
+        $visibility:vis const $constant:ident: $type:ty = $value:expr;
+    )*) => {
+        $(
+            $(#[doc = $doc])*
+            ///
+            #[doc = concat!("`", stringify!($value), "`: ", $why, ".")]
+            $visibility const $constant: $type = $value;
+        )*
+
+        pub(super) const $rows: &[$crate::config::declare::Limit] = &[$(
+            $crate::config::declare::Limit {
+                owner: $owner,
+                name: $name,
+                unit: $unit,
+                default: || $constant.into(),
+                why: $why,
+                peer: $peer,
+            },
+        )*];
+    };
+}
+
+pub(super) fn in_range<T: PartialOrd + fmt::Debug>(
+    name: &str,
+    value: impl Into<Option<T>>,
+    range: RangeInclusive<T>,
+) -> Result<(), Error> {
+    match value.into() {
+        Some(value) if !range.contains(&value) => Err(Error::config(format!(
+            "{name} is {value:?}, it must be from {:?} to {:?}",
+            range.start(),
+            range.end()
+        ))),
+        _ => Ok(()),
+    }
+}

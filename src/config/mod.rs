@@ -1,0 +1,74 @@
+//! Limits and HTTP/2 settings: every default with its unit and its reason.
+//!
+//! [`Limits`] holds the time limits, [`Http2Config`] the HTTP/2 settings; the constants are the other
+//! defaults. `docs/limits.md` in the repository shows them in one table, generated from the
+//! declarations here.
+
+#[macro_use]
+mod declare;
+mod http2;
+mod limits;
+
+use std::time::Duration;
+
+pub(crate) use self::http2::{MAX_ERROR_RESETS, MAX_RESET_STREAMS};
+pub use self::{
+    declare::{DefaultValue, Limit},
+    http2::Http2Config,
+    limits::Limits,
+};
+
+/// Every limit that a user can set or a peer can reach, for docs/limits.md.
+#[doc(hidden)]
+pub const LIMITS: [&[Limit]; 3] = [CONSTANTS, limits::ROWS, http2::ROWS];
+
+constants! {
+    in CONSTANTS;
+
+    /// Open connections per worker: the default of
+    /// [`Builder::max_connections`](crate::Builder::max_connections).
+    #[limit("Builder", "max_connections", "per worker")]
+    #[why = "more than a core can keep busy; if all are idle, they hold half a GiB"]
+    #[peer = "the connection is closed before the first byte"]
+    pub const MAX_CONNECTIONS: usize = 16_384;
+
+    /// Handshakes in progress per worker: the default of
+    /// [`Builder::max_handshakes`](crate::Builder::max_handshakes).
+    #[limit("Builder", "max_handshakes", "per worker")]
+    #[why = "about what a core finishes in one second"]
+    #[peer = "the oldest handshake is closed"]
+    pub const MAX_HANDSHAKES: usize = 1_024;
+
+    /// Connections per listener that the kernel completes and keeps until the worker accepts them: the
+    /// default of [`Builder::backlog`](crate::Builder::backlog).
+    #[limit("Builder", "backlog", "per listener")]
+    #[why = "the kernel's own default since Linux 5.4; it caps the value at `net.core.somaxconn`"]
+    #[peer = "it connects later, by a retransmission"]
+    pub const BACKLOG: u32 = 4_096;
+
+    /// Idle time after which the kernel probes a peer by TCP keep-alive (RFC 9293 section 3.8.4), then
+    /// three times, each a fifth of this time apart. It closes the connections of peers that vanished
+    /// while they waited for a response. The server sets it on the listeners that it opens; the caller
+    /// sets it on those that it gives.
+    #[limit("", "TCP_KEEP_ALIVE", "")]
+    #[why = "the default of `Limits::idle`; three probes, 15 s apart, follow"]
+    #[peer = "nothing: it has gone away"]
+    pub const TCP_KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+    /// The usual argument of [`Handle::shutdown`](crate::Handle::shutdown).
+    #[limit("", "SHUTDOWN_DEADLINE", "")]
+    #[why = "Kubernetes waits this long between SIGTERM and SIGKILL"]
+    #[peer = "GOAWAY at the start; at the deadline the connection is closed without another one"]
+    pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
+
+    /// Size of a header of the PROXY protocol, bytes.
+    #[limit("", "MAX_PROXY_HEADER", "bytes")]
+    #[why = "the bound of nginx; addresses take up to 232 bytes, the rest describes the client's TLS"]
+    #[peer = "the connection is closed"]
+    pub(crate) const MAX_PROXY_HEADER: usize = 4 * 1024;
+}
+
+/// Time that a server that shuts down waits for the first request of a connection before it sends
+/// GOAWAY: 2 s, a few round trips of the slowest link. Most clients send a request right after the
+/// handshake; after an early GOAWAY they would have to connect again.
+pub(crate) const FIRST_REQUEST: Duration = Duration::from_secs(2);

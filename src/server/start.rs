@@ -1,0 +1,153 @@
+//! Starts the workers of a server.
+
+use std::{
+    fmt,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use super::{
+    connection_options::ConnectionOptions,
+    current_acceptor::{CurrentAcceptor, Reloader},
+    handle::Handle,
+    observer::Observer,
+    runtime::Driver,
+    worker::{self, Stop, WorkerConfig, WorkerInfo, WorkerLimits},
+};
+use crate::{
+    counters::Counters,
+    error::{Error, Kind},
+    service::HttpService,
+    tls::TlsAcceptor,
+};
+
+/// A server whose sockets are open.
+///
+/// [`Builder::bind`](crate::Builder::bind) makes it, [`serve`](Self::serve) starts it.
+///
+/// ```
+/// use std::{convert::Infallible, time::Duration};
+///
+/// use corelane::{Body, Server, service_fn, tls::Cleartext};
+/// use http::{Request, Response};
+///
+/// async fn hello(_request: Request<Body>) -> Result<Response<String>, Infallible> {
+///     Ok(Response::new("hello\n".into()))
+/// }
+///
+/// # fn main() -> Result<(), corelane::Error> {
+/// let server = Server::builder(Cleartext).listen("127.0.0.1:0").bind()?;
+/// println!("listening on {:?}", server.local_addrs());
+/// let handle = server.serve(|_worker| service_fn(hello))?;
+/// # handle.shutdown(Duration::ZERO);
+/// handle.wait()
+/// # }
+/// ```
+pub struct Server {
+    /// The listeners and the CPU of each worker.
+    pub(super) workers: Vec<(Vec<Arc<TcpListener>>, Option<usize>)>,
+    pub(super) local_addrs: Vec<SocketAddr>,
+    pub(super) acceptor: Arc<dyn TlsAcceptor>,
+    pub(super) driver: Driver,
+    pub(super) worker_limits: WorkerLimits,
+    pub(super) options: ConnectionOptions,
+}
+
+impl Server {
+    /// The addresses that the server listens on, with the ports that the kernel chose.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.local_addrs
+    }
+
+    /// Starts the workers and returns when all of them accept connections. Each worker calls `factory`
+    /// inside its runtime to make its service: `monoio::spawn` works there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_worker`] if a worker cannot start, for example because `factory` panicked, and
+    /// [`Error::is_unsupported`] if the kernel refuses [`Driver::IoUring`]. All other workers are then
+    /// stopped.
+    pub fn serve<F, S>(self, factory: F) -> Result<Handle, Error>
+    where
+        F: Fn(WorkerInfo) -> S + Send + Sync + 'static,
+        S: HttpService,
+    {
+        let factory = Arc::new(factory);
+        let backend = self.acceptor.backend();
+        let acceptor = Arc::new(CurrentAcceptor::new(self.acceptor));
+        let stop = Stop::default();
+        let (started, starting) = mpsc::channel();
+        let mut threads = Vec::new();
+        let mut counters = Vec::new();
+        let mut failure = None;
+        let sockets = self.workers.iter().flat_map(|(listeners, _)| listeners);
+        let sockets = sockets.map(Arc::downgrade).collect();
+        for (index, (listeners, cpu)) in self.workers.into_iter().enumerate() {
+            let config = WorkerConfig {
+                index,
+                cpu,
+                driver: self.driver,
+                listeners,
+                acceptor: Arc::clone(&acceptor),
+                limits: self.worker_limits,
+                options: self.options.clone(),
+                counters: Arc::new(Counters::default()),
+                stop: stop.child(),
+            };
+            counters.push(Arc::clone(&config.counters));
+            let (factory, started) = (Arc::clone(&factory), started.clone());
+            let spawned = thread::Builder::new()
+                .name(format!("corelane-{index}"))
+                .spawn(move || worker::run(config, &*factory, &started));
+            match spawned {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    let error =
+                        Error::new(Kind::Worker, "cannot start a worker's thread").with(error);
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        drop(started);
+        let mut workers = Vec::new();
+        for result in starting.iter().take(threads.len()) {
+            match result {
+                Ok(info) => workers.push(info),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        if failure.is_none() && workers.len() != counters.len() {
+            failure = Some(Error::new(
+                Kind::Worker,
+                "a worker stopped while it started",
+            ));
+        }
+        workers.sort_by_key(|info| info.index);
+        let observer = Observer::new(
+            backend,
+            workers.into_iter().zip(counters).collect(),
+            stop.clone(),
+        );
+        let reloader = Reloader(acceptor);
+        let handle = Handle::new(self.local_addrs, reloader, sockets, stop, threads, observer);
+        if let Some(error) = failure {
+            handle.abort();
+            // The error to report is the one that made the start fail.
+            let _ = handle.wait();
+            return Err(error);
+        }
+        Ok(handle)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("backend", &self.acceptor.backend())
+            .field("local_addrs", &self.local_addrs)
+            .field("workers", &self.workers.len())
+            .finish_non_exhaustive()
+    }
+}
