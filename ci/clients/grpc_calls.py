@@ -1,4 +1,4 @@
-"""Every kind of gRPC call on examples/grpc_echo.rs: grpc_calls.py ADDRESS CERTIFICATE|- MESSAGES SILENCE
+"""Every kind of gRPC call on grpc_echo.rs: grpc_calls.py ADDRESS CERTIFICATE|- MESSAGES SILENCE
 
 MESSAGES per call where there are many, SILENCE in seconds on a bidirectional stream while the client
 sends PING every ten. Prints a line for each kind of call; fails where an answer is not right.
