@@ -24,8 +24,10 @@ const CRL: &str = "X509 CRL";
 /// use corelane::tls::{ClientAuth, Identity, TlsConfig};
 ///
 /// # fn main() -> Result<(), corelane::Error> {
-/// let mut config = TlsConfig::new(Identity::from_pem_files("cert.pem", "key.pem")?);
-/// config.client_auth = Some(ClientAuth::from_pem_file("ca.pem")?.crl_pem_file("ca.crl")?);
+/// let identity = Identity::from_pem_files("cert.pem", "key.pem")?;
+/// let auth = ClientAuth::from_pem_file("ca.pem")?.crl_pem_file("ca.crl")?;
+/// let config = TlsConfig::new(identity).client_auth(auth);
+/// # let _ = config;
 /// # Ok(())
 /// # }
 /// ```

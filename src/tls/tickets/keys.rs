@@ -36,8 +36,9 @@ use crate::{error::Error, tls::identity::read};
 ///
 /// # fn main() -> Result<(), corelane::Error> {
 /// let keys = TicketKeys::from_file("ticket.keys")?;
-/// let mut config = TlsConfig::new(Identity::from_pem_files("cert.pem", "key.pem")?);
-/// config.ticket_keys = Some(keys.lifetime(Duration::from_secs(3600))?);
+/// let identity = Identity::from_pem_files("cert.pem", "key.pem")?;
+/// let config = TlsConfig::new(identity).ticket_keys(keys.lifetime(Duration::from_secs(3600))?);
+/// # let _ = config;
 /// # Ok(())
 /// # }
 /// ```
