@@ -130,6 +130,11 @@ pub use self::{
 
 #[doc(inline)]
 pub use self::config::{Http2Config, Limits};
+#[allow(
+    unused_imports,
+    unreachable_pub,
+    reason = "empty in a build without a TLS library"
+)]
 pub use self::tls::crates::*;
 #[doc(no_inline)]
 pub use {bytes, http, http_body, ipnet, ipnet::IpNet, monoio, tokio, tower_service};
