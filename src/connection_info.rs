@@ -1,6 +1,6 @@
 //! Facts about a request's connection, for handlers.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::negotiated::Negotiated;
 
@@ -22,4 +22,20 @@ pub struct ConnectionInfo {
     pub backend: &'static str,
     /// The result of the TLS handshake.
     pub negotiated: Negotiated,
+}
+
+impl Default for ConnectionInfo {
+    /// A placeholder for tests of a service, without a socket: addresses of the loopback interface
+    /// and no TLS.
+    fn default() -> Self {
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            peer_addr: addr,
+            proxy_addr: None,
+            local_addr: addr,
+            worker: 0,
+            backend: "none",
+            negotiated: Negotiated::default(),
+        }
+    }
 }

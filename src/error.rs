@@ -218,19 +218,6 @@ impl From<io::Error> for Error {
     }
 }
 
-impl From<h2::Error> for Error {
-    fn from(error: h2::Error) -> Self {
-        if error.is_io() {
-            match error.into_io() {
-                Some(error) => error.into(),
-                None => Self::new(Kind::Io, "the connection failed"),
-            }
-        } else {
-            Self::new(Kind::Http2, "HTTP/2 error").with(error)
-        }
-    }
-}
-
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Error");

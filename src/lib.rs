@@ -93,6 +93,7 @@
 
 mod alert;
 mod alpn;
+mod body;
 mod buffer;
 pub mod config;
 mod connection_info;
@@ -101,6 +102,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod h2_engine;
 mod http2;
 mod io;
 #[cfg(feature = "metrics")]
@@ -116,10 +118,10 @@ pub mod tls;
 pub use self::{
     alert::AlertDescription,
     alpn::{AlpnMissing, ProtocolName},
+    body::{Body, Rejection},
     connection_info::ConnectionInfo,
     counters::WorkerCounters,
     error::{Chain, Error},
-    http2::{Body, Rejection},
     io::TlsStream,
     server::{
         ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Observer, Reloader,

@@ -1,4 +1,4 @@
-//! What answers requests: any `tower_service::Service` over [`Body`].
+//! The services that the server calls: any `tower_service::Service` over [`Body`].
 
 use std::{
     future::Future,
@@ -9,12 +9,12 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::{error::BoxError, http2::Body};
+use crate::{body::Body, error::BoxError};
 
-/// The services that can be served: a short name for a long bound. Implemented for every
-/// `Service<Request<Body>>` that can be cloned and whose response has an [`http_body::Body`].
+/// A service that the server can call: a short name for a long bound. Implemented for every
+/// `Service<Request<Body>>` that is `Clone` and whose response has an [`http_body::Body`].
 ///
-/// A worker makes one service and clones it for each request, so a clone has to be cheap. Nothing
+/// Each worker makes one service and clones it for each request, so a clone has to be cheap. Nothing
 /// has to be `Send`: a request is answered on the core that accepted its connection.
 pub trait HttpService:
     Service<
@@ -80,11 +80,12 @@ where
     }
 }
 
-/// Lets `service` find an `Arc<ConnectionInfo>` ([`ConnectionInfo`](crate::ConnectionInfo)) among
-/// the extensions of each request.
+/// Adds an `Arc<ConnectionInfo>` ([`ConnectionInfo`](crate::ConnectionInfo)) to the extensions of each
+/// request.
 ///
-/// For services that are given a request without its [`Body`], as axum's handlers are; who has the
-/// body asks [`Body::connection`], which costs nothing: an extension is two allocations per request.
+/// For services that see a request without its [`Body`], such as handlers of axum. A service that has
+/// the body calls [`Body::connection`] instead, which is free: an extension costs two allocations per
+/// request.
 ///
 /// ```
 /// use std::sync::Arc;

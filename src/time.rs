@@ -1,4 +1,4 @@
-//! Time as the layers without a runtime see it.
+//! Clocks and time limits, for the layers that know no runtime.
 
 use std::{
     future::Future,
@@ -24,12 +24,12 @@ impl Timer {
 
 /// A time limit on something that waits.
 ///
-/// Progress is cheap: the timer stays armed, and when it fires it is looked at how long the wait
+/// Progress is cheap: the timer stays armed. When it fires, the deadline compares how long the wait
 /// has really been.
 pub(crate) struct Deadline {
     timer: Timer,
     limit: Duration,
-    /// Before the last pause.
+    /// Waited before the last pause.
     waited: Duration,
     waiting_since: Option<Instant>,
     sleep: Option<Sleep>,
@@ -46,7 +46,7 @@ impl Deadline {
         }
     }
 
-    /// Called while the wait goes on; ready once it has gone on for the limit.
+    /// Called while the wait goes on. Ready when it has lasted for the limit.
     pub(crate) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let since = *self.waiting_since.get_or_insert_with(self.timer.now);
         loop {
@@ -68,13 +68,13 @@ impl Deadline {
         }
     }
 
-    /// The wait is over, or something moved: the limit starts anew.
+    /// The wait is over, or there was progress: the limit starts again.
     pub(crate) fn progress(&mut self) {
         self.waited = Duration::ZERO;
         self.waiting_since = None;
     }
 
-    /// Nothing is waited for just now: the limit goes on with the next wait.
+    /// There is nothing to wait for now: the limit continues with the next wait.
     pub(crate) fn pause(&mut self) {
         if let Some(since) = self.waiting_since.take() {
             self.waited += self.timer.since(since);
@@ -82,8 +82,8 @@ impl Deadline {
     }
 }
 
-/// A time limit on something that goes on bit by bit: within the limit of waiting so much has to
-/// be moved that a trickle does not count as progress.
+/// A time limit on a transfer. It starts again only when so many bytes were moved that the average
+/// rate is kept, so that a trickle does not count as progress.
 pub(crate) struct LeastRate {
     wait: Deadline,
     least: u64,
@@ -91,7 +91,7 @@ pub(crate) struct LeastRate {
 }
 
 impl LeastRate {
-    /// `rate` is in bytes a second; with 0 every byte is progress.
+    /// `rate` is in bytes per second. With 0 every byte is progress.
     pub(crate) fn new(timer: Timer, limit: Duration, rate: u32) -> Self {
         let least = u128::from(rate) * limit.as_millis() / 1000;
         Self {
@@ -104,11 +104,11 @@ impl LeastRate {
     pub(crate) fn moved(&mut self, bytes: usize) {
         self.moved = self.moved.saturating_add(bytes as u64);
         if self.moved >= self.least {
-            self.start_anew();
+            self.restart();
         }
     }
 
-    /// Called while the wait goes on; ready once too little was moved in the time of the limit.
+    /// Called while the transfer waits. Ready when too little was moved within the limit.
     pub(crate) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.wait.poll_waiting(cx)
     }
@@ -118,7 +118,7 @@ impl LeastRate {
         self.wait.pause();
     }
 
-    fn start_anew(&mut self) {
+    fn restart(&mut self) {
         self.moved = 0;
         self.wait.progress();
     }
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_trickle_is_no_progress() {
-        // 100 bytes within the limit; nothing but the sleep tells how much of it is over.
+        // 100 bytes within the limit.
         let mut rate = LeastRate::new(NEVER, Duration::from_secs(10), 10);
         assert!(waits(&mut rate));
         let begun = rate.wait.waiting_since;
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_counts_where_there_is_no_rate() {
+    fn every_byte_is_progress_without_a_rate() {
         let mut rate = LeastRate::new(NEVER, Duration::from_secs(10), 0);
         assert!(waits(&mut rate));
         rate.moved(0);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_keeps_what_was_waited() {
+    fn a_pause_keeps_the_time_waited() {
         let mut wait = Deadline::new(NEVER, Duration::from_secs(10));
         wait.waiting_since = Instant::now().checked_sub(Duration::from_secs(11));
         assert!(

@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     convert::Infallible,
-    future::poll_fn,
+    future::{Future, pending, poll_fn},
     io,
     net::{Ipv4Addr, SocketAddr},
     pin::{Pin, pin},
@@ -18,7 +18,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_channel::oneshot;
+use futures_util::{
+    FutureExt,
+    future::{AbortHandle, Abortable},
+};
 use http::{Method, Request, Response};
 use http_body::{Body as _, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -26,11 +29,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::clock;
 use crate::{
     alpn::AlpnMissing,
+    body::Body,
     config::{Http2Config, Limits},
     connection_info::ConnectionInfo,
     counters::Counters,
     error::Error,
-    http2::{self, Body, Closed, ConnectionContext, WorkerService},
+    http2::{self, Closed, ConnectionContext, WorkerService},
     io::{Accepted, accept},
     service::service_fn,
     tls::TlsAcceptor,
@@ -41,26 +45,26 @@ use crate::{
 pub enum Step {
     /// The client sends this.
     Sends(Vec<u8>),
-    /// The socket takes so many bytes from here on; at first it takes all.
+    /// The socket takes so many more bytes. At first it takes all.
     Takes(usize),
-    /// So much time goes by.
+    /// The clock advances.
     Later(Duration),
-    /// The server is told to end.
+    /// The server shuts down.
     Shutdown,
 }
 
-/// Serves a connection until its client closes, and answers what the client was sent, write by write.
+/// Serves a connection until its client closes. Returns what the server sent, write by write.
 ///
-/// The handler echoes a body; to GET it answers 100,000 bytes, to PUT with the body's length, and to
-/// DELETE without having read the body.
+/// The handler echoes a body. It answers 100,000 bytes to GET, as many as the body's length to PUT,
+/// and one byte to DELETE, for which it does not read the body.
 ///
 /// # Panics
 ///
-/// When the connection outlives its client, and no flood holds it back, wakes itself without end, or holds more of the responses
-/// than it may.
+/// When the connection outlives its client although it is not throttled, wakes itself without end, or
+/// holds more response bytes than the limit.
 pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
     let http2 = Http2Config {
-        // Less than one response, so that they have to take turns.
+        // Less than one response, so that responses have to wait for room.
         max_send_buffer_size: SEND_BUFFER,
         ..Http2Config::default()
     };
@@ -76,8 +80,7 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
     let counters = Arc::new(Counters::default());
     let context = ConnectionContext::new(info, &Limits::default(), &http2, clock::TIMER, &counters);
     let context = Rc::new(context);
-    let (stop, stopped) = oneshot::channel();
-    let mut stop = Some(stop);
+    let (stop, stopped) = AbortHandle::new_pair();
     let serve = {
         let (socket, context) = (socket.clone(), Rc::clone(&context));
         async move {
@@ -86,7 +89,7 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
             let Accepted { mut stream, .. } = accepted.map_err(|failed| failed.error)?;
             stream.answer_with_flushes();
             let connection = http2::preface(&mut stream, &http2).await?;
-            let stopped = Box::pin(async { stopped.await.unwrap_or_default() });
+            let stopped = Abortable::new(pending::<()>(), stopped).map(drop);
             let service = WorkerService::new(service_fn(answer));
             http2::serve(connection, &service, context, stopped).await
         }
@@ -101,7 +104,7 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
             Step::Sends(bytes) => socket.receives(bytes),
             Step::Takes(room) => socket.takes(*room),
             Step::Later(time) => clock::pass(*time),
-            Step::Shutdown => drop(stop.take().map(|stop| stop.send(()))),
+            Step::Shutdown => stop.abort(),
         }
         result = task.run();
         assert!(context.send_buffer.held() < SEND_BUFFER + LARGEST_PIECE);
@@ -110,7 +113,7 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
     socket.ends();
     result = result.or_else(|| task.run());
     if counters.read().connections_held_back > 0 {
-        // It looks at its client now and then.
+        // A throttled connection reads its client from time to time.
         for _ in 0..LONGEST_FLOOD {
             clock::pass(Duration::from_secs(1));
             result = result.or_else(|| task.run());
@@ -122,13 +125,13 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
     socket.sent()
 }
 
-/// Far less than in earnest.
+/// Far less than the default.
 const SEND_BUFFER: usize = 50_000;
 
-/// What a stream may send in one go, though there be less room for it.
+/// What a stream may queue at once, even if there is less room.
 const LARGEST_PIECE: usize = 64 * 1024;
 
-/// Seconds in which all has passed of what a client has sent that is held back, or it is ended.
+/// Seconds after which a throttled connection has read all that its client sent, or is closed.
 const LONGEST_FLOOD: u32 = 60;
 
 async fn answer(request: Request<Body>) -> Result<Response<Answer>, Infallible> {
@@ -181,7 +184,7 @@ impl http_body::Body for Answer {
 
 type Served = Result<Closed, Error>;
 
-/// A task that is polled when it was woken, and only then: a wake-up that is missing shows.
+/// A task that is polled only when it was woken, so that a missing wake-up is found.
 struct Task<'a> {
     future: Pin<Box<dyn Future<Output = Served> + 'a>>,
     woken: Arc<Woken>,
@@ -195,8 +198,8 @@ impl Wake for Woken {
     }
 }
 
-/// Turns in a row without anything new from outside: far more than one step gives reason for.
-const MOST_TURNS: usize = 10_000;
+/// Polls without input from outside: far more than one step needs.
+const MAX_POLLS: usize = 10_000;
 
 impl<'a> Task<'a> {
     fn new(future: impl Future<Output = Served> + 'a) -> Self {
@@ -206,17 +209,17 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// Until it is done, or waits.
+    /// Polls until it is done, or waits.
     fn run(&mut self) -> Option<Served> {
         let waker = Waker::from(Arc::clone(&self.woken));
-        let mut turns = 0;
+        let mut polls = 0;
         while self.woken.0.swap(false, SeqCst) {
             let future = pin!(&mut self.future);
             if let Poll::Ready(served) = future.poll(&mut Context::from_waker(&waker)) {
                 return Some(served);
             }
-            turns += 1;
-            assert!(turns < MOST_TURNS, "the task wakes itself without end");
+            polls += 1;
+            assert!(polls < MAX_POLLS, "the task wakes itself without end");
         }
         None
     }

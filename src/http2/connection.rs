@@ -1,48 +1,42 @@
-//! Drives one connection: polls h2 and, in the same task, the requests in flight.
+//! Drives one connection: polls the engine and, in the same task, the requests in flight.
 
 use std::{
     future::{Future, poll_fn},
-    pin::Pin,
+    pin::pin,
     rc::Rc,
     task::{Context, Poll},
 };
 
-use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     context::ConnectionContext,
-    flood_guard::{Flood, Resets, note_flood},
+    flood_guard::{self, FloodGuard, Verdict},
     in_flight::InFlight,
     keep_alive::KeepAlive,
     request::RequestTask,
-    send::Chunk,
-    throttle::ThrottleState,
+    send_buffer::Chunk,
+    shutdown::{Closed, Shutdown},
     transport::{Transport, TransportHandle, transport},
     worker_service::WorkerService,
 };
 use crate::{
-    config::{self, Http2Config},
+    config::Http2Config,
     error::{Error, Kind},
-    schedule::{PollGuard, Wakeups},
+    h2_engine::{self, ProtocolError},
+    schedule::{Phase, PollGuard, ROUNDS, Wakeups},
     service::HttpService,
-    time::{Deadline, Sleep},
+    time::Deadline,
 };
+
+type Engine<IO> = h2_engine::Connection<Transport<IO>, Chunk>;
 
 /// A connection whose preface has been exchanged.
 pub(crate) struct Connection<IO> {
-    h2: h2::server::Connection<Transport<IO>, Chunk>,
+    engine: Engine<IO>,
     transport: TransportHandle<IO>,
-    resets: Resets,
-    guard: PollGuard,
-}
-
-/// Why a connection ended without an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closed {
-    ByPeer,
-    Idle,
-    Shutdown,
+    flood_guard: FloodGuard,
+    poll_guard: PollGuard,
 }
 
 /// Exchanges the preface (RFC 9113 section 3.4).
@@ -50,31 +44,20 @@ pub(crate) async fn preface<IO>(io: IO, config: &Http2Config) -> Result<Connecti
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut guard = PollGuard::new();
-    let (io, transport) = transport(io, guard.wakeups(), config);
-    let mut handshake = h2::server::Builder::new()
-        .initial_window_size(config.initial_stream_window_size)
-        .initial_connection_window_size(config.initial_connection_window_size)
-        .max_concurrent_streams(config.max_concurrent_streams)
-        .max_header_list_size(config.max_header_list_size)
-        .max_frame_size(config.max_frame_size)
-        .max_send_buffer_size(config.max_send_buffer_size)
-        .max_pending_accept_reset_streams(config.max_pending_accept_resets())
-        .max_local_error_reset_streams(Some(config::MAX_ERROR_RESETS))
-        .max_concurrent_reset_streams(config::MAX_RESET_STREAMS)
-        .data_frame_budget(config.small_frames_budget())
-        .handshake(io);
-    let h2 = poll_fn(|cx| {
+    let mut poll_guard = PollGuard::new();
+    let (io, transport) = transport(io, poll_guard.wakeups(), config);
+    let mut handshake = pin!(h2_engine::handshake(io, config));
+    let engine = poll_fn(|cx| {
         let task = cx.waker();
-        let (result, woken) = guard.run(task, |cx, wakeups| {
+        let (result, woken) = poll_guard.run(task, |cx, wakeups| {
             wakeups.take_woken();
-            let result = Pin::new(&mut handshake).poll(cx).map_err(Error::from);
+            let result = handshake.as_mut().poll(cx);
             if result.is_pending()
-                && let Poll::Ready(Err(error)) = transport.poll(cx)
+                && let Poll::Ready(Err(error)) = transport.poll_flush(cx)
             {
                 return Poll::Ready(Err(error.into()));
             }
-            result
+            result.map_err(ProtocolError::into_error)
         });
         if woken {
             task.wake_by_ref();
@@ -83,16 +66,16 @@ where
     })
     .await?;
     Ok(Connection {
-        h2,
+        engine,
         transport,
-        resets: Resets::new(config),
-        guard,
+        flood_guard: FloodGuard::new(config),
+        poll_guard,
     })
 }
 
-/// Serves a connection until it ends. When `shutdown` is ready the peer is told to go elsewhere
-/// (GOAWAY, RFC 9113 section 6.8) and what it has asked for by then is answered; its first request it
-/// has some time for.
+/// Serves a connection until it ends. When `shutdown` is ready the server sends GOAWAY (RFC 9113
+/// section 6.8) and answers the requests that have arrived by then. A client that has sent none has
+/// some time for its first.
 ///
 /// Not an `async fn`, which would hold the connection twice for as long as it is idle.
 pub(crate) fn serve<IO, S>(
@@ -106,94 +89,54 @@ where
     S: HttpService,
 {
     let Connection {
-        mut h2,
+        mut engine,
         transport,
-        resets,
-        mut guard,
+        flood_guard,
+        mut poll_guard,
     } = connection;
-    let keep_alive = KeepAlive::new(h2.ping_pong(), &context.limits, context.timer).map(Box::new);
-    let idle = Deadline::new(context.timer, context.limits.idle);
-    let mut serving = Serving {
-        h2,
+    let keep_alive = KeepAlive::new(engine.pings(), &context.limits, context.timer).map(Box::new);
+    let mut driver = Driver {
+        engine,
         transport,
-        pause: None,
-        held_back: false,
-        resets,
-        flood: None,
+        flood_guard,
         service: service.service.clone(),
-        shutdown,
-        closed: Closed::ByPeer,
-        asked: false,
-        leaving: None,
-        in_flight: InFlight::new(guard.wakeups(), Rc::clone(&service.pool)),
+        in_flight: InFlight::new(poll_guard.wakeups(), Rc::clone(&service.pool)),
         phase: Phase::Receive,
-        idle,
+        shutdown: Shutdown::new(shutdown),
+        idle: Deadline::new(context.timer, context.limits.idle),
         keep_alive,
         context,
     };
-    let yields = service.yield_queue();
+    let yield_queue = service.yield_queue();
     poll_fn(move |cx| {
         let task = cx.waker();
-        let (result, woken) = guard.run(task, |cx, wakeups| serving.poll(cx, wakeups));
-        if result.is_pending() && (woken || serving.phase != Phase::Receive) {
-            yields.wake(task);
+        let (result, woken) = poll_guard.run(task, |cx, wakeups| driver.poll(cx, wakeups));
+        if result.is_pending() && (woken || driver.phase != Phase::Receive) {
+            yield_queue.wake(task);
         }
         result
     })
 }
 
-/// What a connection does next.
-///
-/// Those of a worker that have new requests go through this together, each making way for the
-/// others in between. A small request runs through more code than a core's first cache holds:
-/// alone, each connection would find nothing there of what the one before it has used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Takes requests, and lets handlers answer.
-    Receive,
-    /// Writes what they have answered.
-    Write,
-    /// Hands it to the socket.
-    Send,
-}
-
-/// How often a connection that does not make way looks, in one wakeups, at what it has woken by itself:
-/// what it answered in one round is written in the next, and all of it sent then.
-const ROUNDS: usize = 2;
-
-/// Bytes up to which a connection makes way before it sends. More would be gone from the cache by
-/// the time the others have written theirs.
-const SMALL: usize = 4096;
-
-struct Serving<IO, S: HttpService, Shutdown> {
-    h2: h2::server::Connection<Transport<IO>, Chunk>,
+struct Driver<IO, S: HttpService, F> {
+    engine: Engine<IO>,
     transport: TransportHandle<IO>,
-    /// For as long nothing is read.
-    pause: Option<Sleep>,
-    /// It has been so at least once.
-    held_back: bool,
-    resets: Resets,
-    /// What this connection is being ended for.
-    flood: Option<Flood>,
+    flood_guard: FloodGuard,
     service: S,
-    shutdown: Shutdown,
-    closed: Closed,
-    /// Whether there has been a request.
-    asked: bool,
-    /// There from the moment of the shutdown on: the wait for the first request.
-    leaving: Option<Box<Deadline>>,
     in_flight: InFlight<RequestTask<S>>,
     phase: Phase,
+    shutdown: Shutdown<F>,
+    /// Until GOAWAY is sent for want of requests; then until the peer has closed.
     idle: Deadline,
     keep_alive: Option<Box<KeepAlive>>,
     context: Rc<ConnectionContext>,
 }
 
-impl<IO, S, Shutdown> Serving<IO, S, Shutdown>
+impl<IO, S, F> Driver<IO, S, F>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
-    Shutdown: Future<Output = ()> + Unpin,
+    F: Future<Output = ()> + Unpin,
 {
     fn poll(&mut self, cx: &mut Context<'_>, wakeups: &Wakeups) -> Poll<Result<Closed, Error>> {
         loop {
@@ -206,40 +149,34 @@ where
                 }
             }
             self.phase = Phase::Receive;
-            if let Poll::Ready(Err(error)) = self.transport.poll(cx) {
+            if let Poll::Ready(Err(error)) = self.transport.poll_flush(cx) {
                 return Poll::Ready(self.failed(error.into()));
             }
-            if let Some(keep_alive) = &mut self.keep_alive {
-                let streams_open = !self.in_flight.is_empty();
-                if keep_alive
-                    .poll(cx, self.transport.received(), streams_open)
-                    .is_ready()
-                {
-                    self.context.counters.keep_alive_timeouts.add();
-                    let limit = self.context.limits.keep_alive_timeout;
-                    return Poll::Ready(Err(Error::timeout("the answer to a PING", limit)));
-                }
+            if self.poll_keep_alive(cx).is_ready() {
+                self.context.counters.keep_alive_timeouts.add();
+                let limit = self.context.limits.keep_alive_timeout;
+                return Poll::Ready(Err(Error::timeout("the answer to a PING", limit)));
             }
-            if self.flood.is_none() && !self.in_flight.is_empty() {
+            if self.flood_guard.found().is_none() && !self.in_flight.is_empty() {
                 return Poll::Pending;
             }
             self.in_flight.shrink();
             if self.idle.poll_waiting(cx).is_pending() {
                 return Poll::Pending;
             }
-            if self.flood.is_some() {
+            if self.flood_guard.found().is_some() {
                 return Poll::Ready(self.ended());
             }
-            if self.closed != Closed::ByPeer {
+            if self.shutdown.is_sent() {
                 let limit = self.context.limits.write;
                 return Poll::Ready(Err(Error::timeout("the peer's answer to GOAWAY", limit)));
             }
-            self.say_goodbye(Closed::Idle);
+            self.send_goaway(Closed::Idle);
         }
     }
 
-    /// Lets h2 read and write, and handlers answer. If the connection goes on, `phase` tells whether
-    /// it makes way for others now.
+    /// Lets the engine read and write, and handlers answer. If the connection goes on, `phase` tells
+    /// whether it yields now.
     fn exchange(
         &mut self,
         cx: &mut Context<'_>,
@@ -248,57 +185,42 @@ where
         let mut has_new = false;
         let mut rounds = 1;
         loop {
-            // Everything is looked at from here on, the shutdown too, whatever was woken.
+            // Everything is polled below, the shutdown too, whatever was woken.
             wakeups.take_woken();
-            if self.leaving.is_none() && Pin::new(&mut self.shutdown).poll(cx).is_ready() {
-                let wait = Deadline::new(self.context.timer, config::FIRST_REQUEST);
-                self.leaving = Some(Box::new(wait));
-            }
-            // Everything that has arrived is accepted before anything is answered, so that the
+            self.shutdown.poll_signal(cx, self.context.timer);
+            // All requests that have arrived are accepted before any is answered, so that the
             // answers leave together.
-            while let Poll::Ready(accepted) = self.h2.poll_accept(cx) {
-                match accepted {
-                    Some(Ok((request, sender))) => {
+            while let Poll::Ready(next) = self.engine.poll_request(cx) {
+                match next {
+                    Some(Ok(incoming)) => {
                         has_new = true;
-                        self.context.counters.requests.add();
-                        self.context.credits.request();
-                        self.asked = true;
-                        let context = Rc::clone(&self.context);
-                        let service = self.service.clone();
-                        self.in_flight
-                            .push(RequestTask::new(service, request, sender, context));
-                        self.idle.progress();
+                        self.accept(incoming);
                     }
                     Some(Err(error)) => {
-                        note_flood(&error, &self.context);
-                        return Some(self.failed(error.into()));
+                        if error.is_flood() {
+                            flood_guard::report(&self.context, &error);
+                        }
+                        return Some(self.failed(error.into_error()));
                     }
                     None => return Some(self.ended()),
                 }
             }
-            if self.is_to_leave(cx) {
-                self.say_goodbye(Closed::Shutdown);
+            if self.shutdown.poll_due(cx).is_ready() {
+                self.send_goaway(Closed::Shutdown);
                 continue;
             }
-            if self.flood.is_none() {
-                let flood = match self.poll_throttle(cx) {
-                    ThrottleState::Reopened => continue,
-                    ThrottleState::Flood => Some(Flood::Frames),
-                    ThrottleState::Open
-                    | ThrottleState::HandlersFirst
-                    | ThrottleState::Closed(_) => self.early_resets(),
-                };
-                if let Some(flood) = flood {
-                    self.refuse(flood);
+            match self.flood_guard.poll(cx, &self.transport, &self.context) {
+                Verdict::Pass => {}
+                Verdict::Read => continue,
+                Verdict::Close => {
+                    self.engine.end_for_flood();
+                    self.idle = Deadline::new(self.context.timer, self.context.limits.write);
                     continue;
                 }
             }
             self.in_flight.poll();
             if self.phase == Phase::Write {
-                self.phase = match self.transport.written() <= SMALL {
-                    true => Phase::Send,
-                    false => Phase::Receive,
-                };
+                self.phase = Phase::after_write(self.transport.written());
             } else if rounds < ROUNDS && wakeups.take_woken() {
                 if !has_new {
                     rounds += 1;
@@ -310,69 +232,48 @@ where
         }
     }
 
-    /// Whether it is time for a goodbye that has not been said yet.
-    fn is_to_leave(&mut self, cx: &mut Context<'_>) -> bool {
-        self.closed == Closed::ByPeer
-            && self
-                .leaving
-                .as_mut()
-                .is_some_and(|wait| self.asked || wait.poll_waiting(cx).is_ready())
+    fn accept(&mut self, incoming: h2_engine::Incoming<Chunk>) {
+        self.context.counters.requests.add();
+        self.context.credits.request();
+        self.shutdown.request_received();
+        let context = Rc::clone(&self.context);
+        let service = self.service.clone();
+        self.in_flight
+            .push(RequestTask::new(service, incoming, context));
+        self.idle.progress();
     }
 
-    /// Whether frames pass; where they do not, this task is woken when they may. All else goes on.
-    fn poll_throttle(&mut self, cx: &mut Context<'_>) -> ThrottleState {
-        let timer = self.context.timer;
-        loop {
-            let accounted = self.context.credits.accounted.take();
-            let state = self.transport.look(accounted, timer.now);
-            let ThrottleState::Closed(wait) = state else {
-                self.pause = None;
-                return state;
-            };
-            if !std::mem::replace(&mut self.held_back, true) {
-                self.context.counters.connections_held_back.add();
-                tracing::debug!(peer = %self.context.info.peer_addr, "a peer is held back");
+    /// Ready when the peer has not answered a PING in time.
+    fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.keep_alive {
+            Some(keep_alive) => {
+                let streams_open = !self.in_flight.is_empty();
+                keep_alive.poll(cx, self.transport.received(), streams_open)
             }
-            let pause = self.pause.get_or_insert_with(|| (timer.sleep)(wait));
-            if pause.as_mut().poll(cx).is_pending() {
-                return state;
-            }
-            self.pause = None;
+            None => Poll::Pending,
         }
     }
 
-    fn early_resets(&mut self) -> Option<Flood> {
-        let too_many = self.resets.are_too_many(&self.context.credits);
-        too_many.then_some(Flood::Resets)
-    }
-
-    fn say_goodbye(&mut self, why: Closed) {
-        self.closed = why;
-        self.h2.graceful_shutdown();
-        self.idle = Deadline::new(self.context.timer, self.context.limits.write);
-    }
-
-    /// Told once for each connection.
-    fn refuse(&mut self, flood: Flood) {
-        flood.tell(&self.context);
-        self.flood = Some(flood);
-        self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+    fn send_goaway(&mut self, why: Closed) {
+        self.shutdown.sent(why);
+        self.engine.graceful_shutdown();
         self.idle = Deadline::new(self.context.timer, self.context.limits.write);
     }
 
     fn ended(&self) -> Result<Closed, Error> {
-        match self.flood {
-            None => Ok(self.closed),
+        match self.flood_guard.found() {
+            None => Ok(self.shutdown.closed()),
             Some(flood) => Err(Error::new(Kind::Http2, flood.to_string())),
         }
     }
 
-    /// What an error means: a peer that was told to go and went may not have said goodbye.
+    /// A peer that closes after GOAWAY may do so without a close of its own protocol: that is no
+    /// error.
     fn failed(&self, error: Error) -> Result<Closed, Error> {
         let left = error.is_io() || error.is_truncated();
-        match self.closed {
-            Closed::Idle | Closed::Shutdown if self.in_flight.is_empty() && left => Ok(self.closed),
-            _ => Err(error),
+        match self.shutdown.is_sent() && self.in_flight.is_empty() && left {
+            true => Ok(self.shutdown.closed()),
+            false => Err(error),
         }
     }
 }

@@ -16,15 +16,15 @@ use crate::{
     tls::Cleartext,
 };
 
-/// More than any client here says or is told.
+/// More than any client here sends or receives.
 const ROOM: u32 = 4 * 1024 * 1024;
 
-/// A client that says all that it has to say at once, and hears all at once later.
+/// A client that sends all its requests at once, and later receives all responses at once.
 struct Client {
     connection: Connection<DuplexStream, Bytes>,
     responses: Vec<ResponseFuture>,
     wire: DuplexStream,
-    said: Vec<u8>,
+    sent: Vec<u8>,
 }
 
 fn poll<F: Future>(future: F) -> Poll<F::Output> {
@@ -39,7 +39,7 @@ fn ready<F: Future>(future: F) -> F::Output {
 }
 
 impl Client {
-    /// Asks by these methods with bodies of these lengths.
+    /// Requests with these methods and bodies of these lengths.
     fn new(requests: &[(Method, usize)]) -> Self {
         let (near, mut wire) = tokio::io::duplex(ROOM as usize);
         let mut builder = h2::client::Builder::new();
@@ -56,19 +56,19 @@ impl Client {
         });
         let responses = responses.collect();
         assert!(poll(Pin::new(&mut connection)).is_pending());
-        let mut said = vec![0; ROOM as usize];
-        let n = ready(wire.read(&mut said)).expect("memory");
-        said.truncate(n);
+        let mut sent = vec![0; ROOM as usize];
+        let n = ready(wire.read(&mut sent)).expect("memory");
+        sent.truncate(n);
         Self {
             connection,
             responses,
             wire,
-            said,
+            sent,
         }
     }
 
-    /// The bodies of the responses to it, whole.
-    fn hears(mut self, answers: &[u8]) -> Vec<Vec<u8>> {
+    /// The complete bodies of its responses.
+    fn receive(mut self, answers: &[u8]) -> Vec<Vec<u8>> {
         ready(self.wire.write_all(answers)).expect("memory");
         let driven = poll(Pin::new(&mut self.connection));
         assert!(driven.is_pending(), "{driven:?}");
@@ -98,8 +98,8 @@ fn frame(kind: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     [&[0, 0, length, kind, 0, 0, 0, 0, stream], payload].concat()
 }
 
-/// Each asks for nothing; the last ones are of a body that has no end.
-fn idle_talk() -> [Vec<u8>; 7] {
+/// Frames that request nothing. The last ones belong to a body without an end.
+fn useless_frames() -> [Vec<u8>; 7] {
     [
         frame(6, 0, &[0; 8]),
         frame(4, 0, &[]),
@@ -112,10 +112,10 @@ fn idle_talk() -> [Vec<u8>; 7] {
 }
 
 #[test]
-fn what_a_connection_begins_with_is_sent_at_once() {
+fn requests_right_behind_the_preface_are_answered() {
     let client = Client::new(&[(Method::PUT, 3)]);
-    let sent = connection(&Cleartext, &[Step::Sends(client.said.clone())]);
-    assert_eq!(client.hears(&sent[0]), [b"xxx"]);
+    let received = connection(&Cleartext, &[Step::Sends(client.sent.clone())]);
+    assert_eq!(client.receive(&received[0]), [b"xxx"]);
 }
 
 proptest! {
@@ -127,11 +127,11 @@ proptest! {
     ) {
         let client = Client::new(&requests);
         let mut steps = Vec::new();
-        for (piece, room) in pieces(&client.said, &sizes).into_iter().zip(room.iter().cycle()) {
+        for (piece, room) in pieces(&client.sent, &sizes).into_iter().zip(room.iter().cycle()) {
             steps.extend([Step::Takes(*room), Step::Sends(piece.to_vec())]);
         }
         steps.push(Step::Takes(usize::MAX));
-        let bodies = client.hears(&connection(&Cleartext, &steps).concat());
+        let bodies = client.receive(&connection(&Cleartext, &steps).concat());
         for ((method, length), received) in requests.into_iter().zip(bodies) {
             match method {
                 Method::POST => prop_assert_eq!(received, body(length)),
@@ -141,17 +141,17 @@ proptest! {
         }
     }
 
-    /// Far more than a burst, and less than would end the connection.
+    /// Far more frames than a burst, but fewer than close the connection.
     #[test]
-    fn who_is_held_back_is_answered_all_the_same(
+    fn a_throttled_client_gets_its_answers(
         pings in 900_usize..9_000,
         sizes in vec(2_000_usize..20_000, 1..5),
         later in vec(0_u64..300, 1..5),
     ) {
         const BEGIN: usize = 24;
         let client = Client::new(&[(Method::POST, 5000)]);
-        let settings = BEGIN + 9 + usize::from(client.said[BEGIN + 2]);
-        let (begin, requests) = client.said.split_at(settings);
+        let settings = BEGIN + 9 + usize::from(client.sent[BEGIN + 2]);
+        let (begin, requests) = client.sent.split_at(settings);
         let said = [begin, &frame(6, 0, &[0; 8]).repeat(pings), requests].concat();
         let mut steps = Vec::new();
         for (piece, later) in pieces(&said, &sizes).into_iter().zip(later.iter().cycle()) {
@@ -159,12 +159,12 @@ proptest! {
             steps.push(Step::Later(Duration::from_millis(*later)));
         }
         steps.extend(vec![Step::Later(Duration::from_secs(1)); 12]);
-        let bodies = client.hears(&connection(&Cleartext, &steps).concat());
+        let bodies = client.receive(&connection(&Cleartext, &steps).concat());
         prop_assert_eq!(&bodies[0], &body(5000));
     }
 
     #[test]
-    fn any_flood_ends_with_its_client(
+    fn a_connection_ends_with_its_client_after_any_flood(
         floods in vec((0_usize..7, 0_usize..3_000, 0_u64..3_000), 1..6),
         room in proptest::option::of(0_usize..30_000),
         shutdown in any::<proptest::sample::Index>(),
@@ -174,7 +174,7 @@ proptest! {
         let begin = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(4, 0, &[])[..], &open];
         let mut steps = vec![Step::Sends(begin.concat()), Step::Takes(room.unwrap_or(usize::MAX))];
         for (what, count, later) in floods {
-            steps.push(Step::Sends(idle_talk()[what].repeat(count)));
+            steps.push(Step::Sends(useless_frames()[what].repeat(count)));
             steps.push(Step::Later(Duration::from_millis(later)));
         }
         steps.insert(shutdown.index(steps.len()), Step::Shutdown);
@@ -182,7 +182,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_at_all_end_with_their_client(
+    fn a_connection_ends_with_its_client_after_any_bytes(
         bytes in vec(any::<u8>(), 0..2000),
         sizes in vec(1_usize..300, 1..4),
         behind_preface in any::<bool>(),
@@ -198,13 +198,13 @@ proptest! {
     }
 
     #[test]
-    fn any_change_of_an_exchange_ends_with_its_client(
+    fn a_connection_ends_with_its_client_after_any_change(
         changes in vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
         sizes in vec(1_usize..300, 1..4),
         shutdown in any::<proptest::sample::Index>(),
     ) {
         let requests = [(Method::POST, 100), (Method::GET, 0), (Method::PUT, 1)];
-        let mut said = Client::new(&requests).said;
+        let mut said = Client::new(&requests).sent;
         for (at, value) in changes {
             let at = at.index(said.len());
             said[at] = value;

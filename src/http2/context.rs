@@ -2,21 +2,22 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use super::{flood_guard::FrameCredits, headers::ContentLength, send::SendBuffer};
+use super::{credits::FrameCredits, headers::ContentLength, send_buffer::SendBuffer};
 use crate::{
+    body::BodyLimits,
     config::{Http2Config, Limits},
     connection_info::ConnectionInfo,
     counters::Counters,
     time::Timer,
 };
 
-/// What the requests of a connection share.
+/// Built once for each connection.
 pub(crate) struct ConnectionContext {
     pub(super) info: Arc<ConnectionInfo>,
     pub(super) limits: Limits,
     pub(super) timer: Timer,
     pub(super) counters: Arc<Counters>,
-    pub(super) max_body_size: Option<u64>,
+    pub(super) body_limits: BodyLimits,
     pub(crate) send_buffer: Rc<SendBuffer>,
     pub(super) content_length: ContentLength,
     pub(super) credits: FrameCredits,
@@ -35,7 +36,7 @@ impl ConnectionContext {
             limits: limits.clone(),
             timer,
             counters: Arc::clone(counters),
-            max_body_size: config.max_request_body_size,
+            body_limits: BodyLimits::new(config.max_request_body_size, limits, timer),
             send_buffer: Rc::new(SendBuffer::new(config.max_send_buffer_size)),
             content_length: ContentLength::default(),
             credits: FrameCredits::default(),

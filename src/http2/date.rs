@@ -11,7 +11,7 @@ thread_local! {
     static CACHED: RefCell<Option<(u64, HeaderValue)>> = const { RefCell::new(None) };
 }
 
-/// Now; `None` if the clock stands before 1970.
+/// The value for now; `None` if the clock is before 1970.
 pub(super) fn now() -> Option<HeaderValue> {
     let second = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
     CACHED.with_borrow_mut(|cached| {

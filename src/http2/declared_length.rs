@@ -1,11 +1,11 @@
-//! What `content-length` of a response promises, held against what its body gives.
+//! Compares the `content-length` of a response with the length of its body.
 
 use http::{HeaderMap, header::CONTENT_LENGTH};
 
-/// How much of the declared length is left to be sent; `None`: nothing was declared.
+/// How much of the declared length is left to be sent; `None`: no length was declared.
 ///
-/// A client must take a response of another length for malformed (RFC 9113 section 8.1.1), and one
-/// that does not look may take it for complete: its stream is reset instead.
+/// A response of another length is malformed (RFC 9113 section 8.1.1), and a client that does not
+/// check may take it for complete. The server resets its stream instead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct DeclaredLength(Option<u64>);
 
@@ -14,7 +14,7 @@ impl DeclaredLength {
         Self(Some(length))
     }
 
-    /// What the handler declared: one number, however often it stands there.
+    /// What the handler declared. The header may be repeated with the same value.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, &'static str> {
         let mut declared = None;
         for value in headers.get_all(CONTENT_LENGTH) {
@@ -24,9 +24,9 @@ impl DeclaredLength {
                 false => None,
             };
             match (length, declared) {
-                (None, _) => return Err("a content-length that is no number"),
+                (None, _) => return Err("content-length is not a number"),
                 (Some(_), Some(_)) if length != declared => {
-                    return Err("two content-lengths that differ");
+                    return Err("content-length has two different values");
                 }
                 _ => declared = length,
             }
@@ -39,7 +39,7 @@ impl DeclaredLength {
         if let Some(left) = &mut self.0 {
             *left = left
                 .checked_sub(length as u64)
-                .ok_or("a body longer than its content-length")?;
+                .ok_or("body is longer than its content-length")?;
         }
         Ok(())
     }
@@ -48,7 +48,7 @@ impl DeclaredLength {
     pub(super) fn end(self) -> Result<(), &'static str> {
         match self.0 {
             None | Some(0) => Ok(()),
-            Some(_) => Err("a body shorter than its content-length"),
+            Some(_) => Err("body is shorter than its content-length"),
         }
     }
 }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn one_number_or_none_is_declared() {
+    fn the_header_is_one_number_or_absent() {
         assert_eq!(declared(&[]), Ok(DeclaredLength(None)));
         assert_eq!(declared(&["7"]), Ok(DeclaredLength(Some(7))));
         assert_eq!(declared(&["7", "7"]), Ok(DeclaredLength(Some(7))));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_more_nor_less_is_sent() {
+    fn a_body_has_exactly_the_declared_length() {
         let mut length = DeclaredLength::exactly(5);
         assert!(length.end().is_err());
         assert!(length.send(3).is_ok());

@@ -1,81 +1,120 @@
-//! Peers that only make work: too many frames beside requests (`throttle.rs` counts them), too many
-//! requests taken back.
+//! Slows down, and in the end disconnects, peers that only make work: too many frames beside
+//! requests, or too many requests that they reset.
 
-use std::{
-    cell::Cell,
-    fmt,
-    time::{Duration, Instant},
+use std::{fmt, task::Context, time::Instant};
+
+use tokio::io::AsyncWrite;
+
+use super::{
+    context::ConnectionContext, credits::FrameCredits, throttle::ThrottleState,
+    token_bucket::PERIOD, transport::TransportHandle,
 };
+use crate::{config::Http2Config, time::Sleep};
 
-use super::context::ConnectionContext;
-use crate::config::Http2Config;
-
-/// What is counted in: a slow drip is no flood.
-pub(super) const PERIOD: Duration = Duration::from_secs(10);
-
-/// Frames that a request accounts for: its head in a few frames, a change of priority, the
-/// acknowledgement of its response's bytes, a PING to see how long that took.
-const PER_REQUEST: u32 = 8;
-
-/// What requests and responses account for, since it was looked at last.
-#[derive(Default)]
-pub(super) struct FrameCredits {
-    /// Frames that are not DATA.
-    pub(super) accounted: Cell<u32>,
-    pub(super) early_resets: Cell<u32>,
-    pub(super) answered: Cell<u32>,
+/// Watches one connection.
+pub(super) struct FloodGuard {
+    resets: EarlyResets,
+    /// Nothing is read until then.
+    pause: Option<Sleep>,
+    /// The counters know that the peer was throttled.
+    counted: bool,
+    found: Option<Flood>,
 }
 
-impl FrameCredits {
-    pub(super) fn request(&self) {
-        add(&self.accounted, PER_REQUEST);
-    }
-
-    /// Peers acknowledge what they read by WINDOW_UPDATE; some do it for each DATA frame. One that
-    /// is short because their window is accounts for nothing: `whole` is what ends a piece of the
-    /// handler's.
-    pub(super) fn sent(&self, bytes: usize, whole: bool) {
-        let frames = u32::try_from(bytes / 256).unwrap_or(u32::MAX);
-        add(&self.accounted, frames.saturating_add(4 * u32::from(whole)));
-    }
-
-    pub(super) fn answered(&self) {
-        add(&self.answered, 1);
-    }
-
-    pub(super) fn early_reset(&self) {
-        add(&self.early_resets, 1);
-    }
+/// What the connection does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It goes on.
+    Pass,
+    /// It reads again: the peer was throttled, and is not any more.
+    Read,
+    /// It closes, with `ENHANCE_YOUR_CALM`.
+    Close,
 }
 
-fn add(cell: &Cell<u32>, n: u32) {
-    cell.set(cell.get().saturating_add(n));
-}
-
-/// What a peer does too much of.
+/// What a peer sent too much of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flood {
     Frames,
     Resets,
 }
 
-impl Flood {
-    pub(super) fn tell(self, context: &ConnectionContext) {
-        match self {
-            Self::Frames => context.counters.frame_floods.add(),
-            Self::Resets => context.counters.reset_floods.add(),
+impl FloodGuard {
+    pub(super) fn new(config: &Http2Config) -> Self {
+        Self {
+            resets: EarlyResets::new(config),
+            pause: None,
+            counted: false,
+            found: None,
         }
-        context.counters.floods.add();
-        tracing::info!(peer = %context.info.peer_addr, why = %self, "a peer is told to calm down");
+    }
+
+    /// Why the connection is being closed, after [`Verdict::Close`].
+    pub(super) fn found(&self) -> Option<Flood> {
+        self.found
+    }
+
+    /// Looks at what the peer has sent. Wakes the task when a throttled peer may go on. After
+    /// [`Verdict::Close`] everything passes.
+    pub(super) fn poll<IO: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &TransportHandle<IO>,
+        context: &ConnectionContext,
+    ) -> Verdict {
+        if self.found.is_some() {
+            return Verdict::Pass;
+        }
+        let flood = match self.poll_throttle(cx, transport, context) {
+            ThrottleState::Reopened => return Verdict::Read,
+            ThrottleState::Flood => Flood::Frames,
+            ThrottleState::Open | ThrottleState::HandlersFirst | ThrottleState::Closed(_) => {
+                if !self.resets.are_too_many(&context.credits) {
+                    return Verdict::Pass;
+                }
+                Flood::Resets
+            }
+        };
+        self.found = Some(flood);
+        match flood {
+            Flood::Frames => context.counters.frame_floods.add(),
+            Flood::Resets => context.counters.reset_floods.add(),
+        }
+        report(context, &flood);
+        Verdict::Close
+    }
+
+    fn poll_throttle<IO: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &TransportHandle<IO>,
+        context: &ConnectionContext,
+    ) -> ThrottleState {
+        let timer = context.timer;
+        loop {
+            let state = transport.update_throttle(context.credits.take_frames(), timer.now);
+            let ThrottleState::Closed(wait) = state else {
+                self.pause = None;
+                return state;
+            };
+            if !std::mem::replace(&mut self.counted, true) {
+                context.counters.connections_held_back.add();
+                tracing::debug!(peer = %context.info.peer_addr, "throttling connection");
+            }
+            let pause = self.pause.get_or_insert_with(|| (timer.sleep)(wait));
+            if pause.as_mut().poll(cx).is_pending() {
+                return state;
+            }
+            self.pause = None;
+        }
     }
 }
 
-/// h2 has limits of its own.
-pub(super) fn note_flood(error: &h2::Error, context: &ConnectionContext) {
-    if error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM) {
-        context.counters.floods.add();
-        tracing::info!(peer = %context.info.peer_addr, why = %error, "a peer is told to calm down");
-    }
+/// Counts and logs that a connection is closed for a flood, be it by a limit of this guard or of the
+/// engine below.
+pub(super) fn report(context: &ConnectionContext, why: &dyn fmt::Display) {
+    context.counters.floods.add();
+    tracing::info!(peer = %context.info.peer_addr, %why, "closing connection: ENHANCE_YOUR_CALM");
 }
 
 impl fmt::Display for Flood {
@@ -88,28 +127,26 @@ impl fmt::Display for Flood {
 }
 
 /// How far the requests that a peer resets are ahead of those that are answered, within a period.
-pub(super) struct Resets {
-    most: u32,
+struct EarlyResets {
+    limit: u32,
     ahead: u32,
     since: Instant,
 }
 
-impl Resets {
-    pub(super) fn new(config: &Http2Config) -> Self {
+impl EarlyResets {
+    fn new(config: &Http2Config) -> Self {
         Self {
-            most: config.max_early_resets,
+            limit: config.max_early_resets,
             ahead: 0,
             since: Instant::now(),
         }
     }
 
-    /// Looks at what has come since the last time. The clock is asked only where there is too much:
-    /// mostly there is not.
-    pub(super) fn are_too_many(&mut self, credits: &FrameCredits) -> bool {
-        let more = credits.early_resets.take();
-        self.ahead = self.ahead.saturating_add(more);
-        self.ahead = self.ahead.saturating_sub(credits.answered.take());
-        if self.ahead <= self.most {
+    /// Looks at what has come since the last call. The clock is read only above the limit.
+    fn are_too_many(&mut self, credits: &FrameCredits) -> bool {
+        self.ahead = self.ahead.saturating_add(credits.take_early_resets());
+        self.ahead = self.ahead.saturating_sub(credits.take_answered());
+        if self.ahead <= self.limit {
             return false;
         }
         if self.since.elapsed() < PERIOD {
@@ -125,16 +162,16 @@ impl Resets {
 mod tests {
     use super::*;
 
-    fn resets(most: u32) -> Resets {
+    fn resets(limit: u32) -> EarlyResets {
         let config = Http2Config {
-            max_early_resets: most,
+            max_early_resets: limit,
             ..Http2Config::default()
         };
-        Resets::new(&config)
+        EarlyResets::new(&config)
     }
 
     #[test]
-    fn resets_are_set_off_by_answers() {
+    fn answers_offset_resets() {
         let mut resets = resets(10);
         let credits = FrameCredits::default();
         for _ in 0..1000 {
@@ -147,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_period_forgives() {
+    fn a_new_period_starts_at_zero() {
         let mut resets = resets(10);
         let credits = FrameCredits::default();
         resets.since = Instant::now().checked_sub(PERIOD).expect("up for as long");

@@ -1,15 +1,15 @@
-//! The heads of frames, read out of what passes.
+//! Reads the heads of frames out of a byte stream (RFC 9113 section 4.1).
 
-/// Follows the frames of a client from the preface on (RFC 9113 section 4.1), however they are cut.
+/// Follows the frames of a client from the preface on, however they are split into reads.
 pub(super) struct FrameHeads {
-    /// Of the preface or a payload.
+    /// Bytes left of the preface or of a payload.
     skip: usize,
     head: [u8; 5],
-    /// Bytes of the head that have passed, of nine.
+    /// Bytes read of the head, of nine.
     have: usize,
 }
 
-/// What a frame says of itself, but for its stream.
+/// The head of a frame, without its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     /// Bytes of payload.
@@ -28,8 +28,7 @@ impl FrameHeads {
         }
     }
 
-    /// The next head that is whole; takes from `bytes` what comes up to its end. Without one it takes
-    /// them all.
+    /// The next complete head. Consumes `bytes` up to its end, or all of them if no head is complete.
     pub(super) fn next(&mut self, bytes: &mut &[u8]) -> Option<Head> {
         const LENGTH: usize = 9;
         let skipped = self.skip.min(bytes.len());
@@ -63,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_found_however_they_are_cut() {
+    fn frames_are_found_in_pieces_of_any_size() {
         const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
         let sent = [(4, 0), (1, 30), (0, 200), (6, 8), (0, 0)].map(|(kind, length)| Head {
             length,

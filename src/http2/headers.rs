@@ -1,4 +1,4 @@
-//! What the server does to the headers of a response.
+//! Completes the headers of a response.
 
 use std::cell::RefCell;
 
@@ -14,8 +14,8 @@ pub(super) fn may_have_body(status: StatusCode) -> bool {
     status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
 }
 
-/// Adds `date` and `content-length` where they are missing, and takes out what HTTP/2 forbids
-/// (RFC 9113 section 8.2.2). Answers the length that the response has declared then.
+/// Adds `date` and `content-length` where they are missing, and removes what HTTP/2 forbids (RFC 9113
+/// section 8.2.2). Returns the length that the response declares then.
 pub(super) fn complete(
     headers: &mut HeaderMap,
     status: StatusCode,
@@ -31,7 +31,7 @@ pub(super) fn complete(
         UPGRADE,
         TE,
     ];
-    // One look at what is there, mostly little, is cheaper than to ask for each.
+    // Most responses have few headers: one pass over them is cheaper than a lookup of each name.
     let (mut forbidden, mut has_length, mut has_date) = (false, false, false);
     for name in headers.keys() {
         has_length |= *name == CONTENT_LENGTH;
@@ -50,7 +50,7 @@ pub(super) fn complete(
     if may_have_body(status)
         && !has_length
         && let Some(length) = body.size_hint().exact()
-        // To HEAD, 0 usually means that the service left the body out, not that there is none.
+        // For HEAD, 0 usually means that the service left the body out.
         && (length > 0 || !is_head)
     {
         headers.insert(CONTENT_LENGTH, lengths.value(length));
@@ -62,7 +62,7 @@ pub(super) fn complete(
     Ok(declared)
 }
 
-/// Makes the values of `content-length`, and keeps the last: one is often like the one before it.
+/// Makes the values of `content-length`. Keeps the last one, as it is often the same as the next.
 #[derive(Default)]
 pub(super) struct ContentLength(RefCell<Option<(u64, HeaderValue)>>);
 
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_length_is_its_own() {
+    fn the_cached_value_is_used_for_its_length_only() {
         let lengths = ContentLength::default();
         for length in [7, 7, 8, 7, 0, u64::MAX] {
             assert_eq!(lengths.value(length), length.to_string());

@@ -11,16 +11,18 @@ use std::{
 
 use crate::schedule::{RequestWaker, Wakeups};
 
-/// Futures with a waker each, in memory that goes from one to the next: what a `FuturesUnordered`
-/// would ask the allocator for with every one of them.
+/// Futures with a waker each, in reused memory.
+///
+/// `FuturesUnordered` allocates for every future. `futures-buffered` keeps its slots for each
+/// collection, so that idle connections hold them; here all connections of a worker share a pool.
 pub(super) struct InFlight<F> {
     wakeups: Arc<Wakeups>,
     pool: Rc<Pool<F>>,
     slots: Vec<Slot<F>>,
     free: Vec<usize>,
-    /// Taken and not polled yet.
+    /// Slots that were never polled.
     fresh: Vec<usize>,
-    /// Only for its memory.
+    /// Empty between calls: kept for its memory.
     woken: Vec<usize>,
 }
 
@@ -32,13 +34,13 @@ struct Slot<F> {
 
 type Memory<F> = Pin<Box<Option<F>>>;
 
-/// Memory of futures that are over, for the next ones of whichever connection.
+/// Memory of futures that are done, for the next ones of all connections.
 pub(super) struct Pool<F>(RefCell<Vec<Memory<F>>>);
 
-/// How much a pool keeps, in futures: the bursts of a few connections.
+/// Futures whose memory a pool keeps: the bursts of a few connections.
 const KEPT: usize = 128;
 
-/// How many slots a connection keeps, of about 100 bytes: a usual burst.
+/// Slots that a connection keeps, about 100 bytes each: a usual burst.
 const KEPT_SLOTS: usize = 32;
 
 impl<F> Pool<F> {
@@ -81,7 +83,7 @@ impl<F: Future<Output = ()>> InFlight<F> {
         self.free.len() == self.slots.len()
     }
 
-    /// Takes a future, to be polled with the next call of `poll`.
+    /// Takes a future. The next call of `poll` polls it.
     pub(super) fn push(&mut self, future: F) {
         let future = Some(self.pool.put(future));
         let number = match self.free.pop() {
@@ -103,7 +105,7 @@ impl<F: Future<Output = ()>> InFlight<F> {
         self.fresh.push(number);
     }
 
-    /// Polls what is new, and what was woken before this call, each once.
+    /// Polls the futures that are new, and those that were woken before this call, each once.
     pub(super) fn poll(&mut self) {
         let mut fresh = std::mem::take(&mut self.fresh);
         for number in fresh.drain(..) {
@@ -118,7 +120,8 @@ impl<F: Future<Output = ()>> InFlight<F> {
         self.woken = woken;
     }
 
-    /// An earlier request's waker may have outlived it: the slot may be empty or someone else's.
+    /// The waker of an earlier request may have outlived it: the slot may be empty, or another
+    /// request's.
     fn poll_one(&mut self, number: usize) {
         let Some(slot) = self.slots.get_mut(number) else {
             return;
@@ -137,7 +140,7 @@ impl<F: Future<Output = ()>> InFlight<F> {
         }
     }
 
-    /// Gives back what a burst has needed, where nothing is in flight.
+    /// Frees the memory of a burst, if nothing is in flight.
     pub(super) fn shrink(&mut self) {
         if self.is_empty() && self.slots.len() > KEPT_SLOTS {
             self.slots.truncate(KEPT_SLOTS);
@@ -163,7 +166,7 @@ mod tests {
         (wakeups, in_flight)
     }
 
-    /// Pending until `polls` is that many; says how often it was polled, and with what.
+    /// Pending until it was polled `until` times. Reports the number of polls and the last waker.
     fn counting(polls: &Rc<Cell<u32>>, until: u32, waker: &Rc<RefCell<Option<Waker>>>) -> Boxed {
         let (polls, waker) = (Rc::clone(polls), Rc::clone(waker));
         Box::pin(poll_fn(move |cx| {
@@ -178,7 +181,7 @@ mod tests {
 
     #[test]
     fn only_what_was_woken_is_polled_again() {
-        let (_turn, mut in_flight) = in_flight();
+        let (_wakeups, mut in_flight) = in_flight();
         let (polls, waker) = <(Rc<Cell<u32>>, Rc<RefCell<Option<Waker>>>)>::default();
         in_flight.push(counting(&polls, 2, &waker));
         in_flight.poll();
@@ -193,8 +196,8 @@ mod tests {
     }
 
     #[test]
-    fn a_waker_that_outlives_its_request_harms_nobody() {
-        let (_turn, mut in_flight) = in_flight();
+    fn a_waker_may_outlive_its_request() {
+        let (_wakeups, mut in_flight) = in_flight();
         let (polls, waker) = <(Rc<Cell<u32>>, Rc<RefCell<Option<Waker>>>)>::default();
         for _ in 0..100 {
             in_flight.push(counting(&polls, 1, &waker));
@@ -209,8 +212,8 @@ mod tests {
     }
 
     #[test]
-    fn memory_goes_from_one_to_the_next() {
-        let (_turn, mut in_flight) = in_flight();
+    fn memory_is_reused() {
+        let (_wakeups, mut in_flight) = in_flight();
         let (polls, waker) = <(Rc<Cell<u32>>, Rc<RefCell<Option<Waker>>>)>::default();
         for _ in 0..10_000 {
             in_flight.push(counting(&polls, 1, &waker));

@@ -1,35 +1,32 @@
-//! Whether a peer that says nothing is still there: PING (RFC 9113 section 6.7).
+//! Finds out by PING whether a silent peer is still there (RFC 9113 section 6.7).
 
 use std::task::{Context, Poll};
 
-use h2::{Ping, PingPong};
-
 use crate::{
     config::Limits,
+    h2_engine::Pings,
     time::{Deadline, Timer},
 };
 
-/// Asks peers that have been silent while a stream is open. Every byte that arrives is an answer:
-/// the one to PING may be behind a long upload.
+/// Sends a PING to a peer that has been silent while a stream is open. Every byte that arrives is an
+/// answer: the one to the PING may be behind a long upload.
 pub(super) struct KeepAlive {
-    pings: PingPong,
-    /// Up to the next question.
+    pings: Pings,
+    /// Until the PING is sent.
     silence: Deadline,
-    /// Up to the end of the connection.
+    /// Until the connection is closed.
     answer: Deadline,
     received: u64,
-    asked: bool,
 }
 
 impl KeepAlive {
-    /// `None` where it is not wanted.
-    pub(super) fn new(pings: Option<PingPong>, limits: &Limits, timer: Timer) -> Option<Self> {
+    /// `None` where the limits ask for no PING.
+    pub(super) fn new(pings: Option<Pings>, limits: &Limits, timer: Timer) -> Option<Self> {
         Some(Self {
             silence: Deadline::new(timer, limits.keep_alive_interval?),
             answer: Deadline::new(timer, limits.keep_alive_timeout),
             pings: pings?,
             received: 0,
-            asked: false,
         })
     }
 
@@ -40,9 +37,7 @@ impl KeepAlive {
         received: u64,
         streams_open: bool,
     ) -> Poll<()> {
-        if self.asked {
-            self.asked = self.pings.poll_pong(cx).is_pending();
-        }
+        self.pings.poll_answer(cx);
         let heard = received != self.received;
         self.received = received;
         if heard || !streams_open {
@@ -52,11 +47,7 @@ impl KeepAlive {
         if !streams_open || self.silence.poll_waiting(cx).is_pending() {
             return Poll::Pending;
         }
-        if !self.asked && self.pings.send_ping(Ping::opaque()).is_ok() {
-            self.asked = true;
-            // Whoever answers is to wake this task.
-            let _ = self.pings.poll_pong(cx);
-        }
+        self.pings.send(cx);
         self.answer.poll_waiting(cx)
     }
 }

@@ -1,29 +1,38 @@
 //! HTTP/2 on one connection: requests to the service, its responses back (RFC 9113).
 //!
-//! Sees a byte stream only; what is below it, TLS or not, is no matter here.
+//! It sees a byte stream only, with TLS below it or without. A request goes through the files in
+//! this order:
+//!
+//! 1. `connection`: drives the engine ([`h2_engine`](crate::h2_engine)) and accepts requests;
+//! 2. `in_flight`: polls the requests of the connection, in the same task;
+//! 3. `request`: calls the service, with a [`Body`](crate::Body) to read, and sends the response's
+//!    head;
+//! 4. `send_body`: sends the response's body, through the room in `send_buffer`;
+//! 5. `transport`: puts the frames of all requests together, and flushes them.
 
-mod arrival;
-mod body;
-mod body_limit;
 mod connection;
 mod context;
+mod credits;
 mod date;
 mod declared_length;
+mod failure;
 mod flood_guard;
 mod frame_heads;
 mod headers;
 mod in_flight;
 mod keep_alive;
 mod request;
-mod send;
+mod send_body;
+mod send_buffer;
+mod shutdown;
 mod throttle;
+mod token_bucket;
 mod transport;
-mod upload;
 mod worker_service;
 
-pub use self::{arrival::Rejection, body::Body};
 pub(crate) use self::{
-    connection::{Closed, preface, serve},
+    connection::{preface, serve},
     context::ConnectionContext,
+    shutdown::Closed,
     worker_service::WorkerService,
 };

@@ -1,29 +1,30 @@
-//! Holds back peers that send more frames than their requests account for.
+//! Stops reading from peers that send more frames than their requests allow for.
 
 use std::time::{Duration, Instant};
 
 use super::{
-    flood_guard::PERIOD,
     frame_heads::{FrameHeads, Head},
+    token_bucket::TokenBucket,
 };
 use crate::{buffer::Buffer, config::Http2Config};
 
-/// Stands between the transport and h2, and stops behind the frame that is one too many.
+/// Stands between the transport and the engine, and stops behind the frame that is one too many.
 ///
-/// What is ahead of a peer's requests by more than a burst is not read until time has made up for it:
-/// the kernel's window holds the peer back, and what it does not get rid of is no work here. DATA is
-/// bounded by flow control, so that it counts only where it is empty or shorter than any message.
+/// Frames that are ahead of a peer's requests by more than a burst wait until the token bucket is
+/// refilled. Meanwhile nothing is read, so that the kernel's window stops the peer and its frames are
+/// no work here. Flow control bounds DATA, which counts only where it is empty or shorter than any
+/// message.
 pub(super) struct Throttle {
     heads: FrameHeads,
-    /// SETTINGS that any peer sends: its own, and that it has seen ours.
+    /// SETTINGS that any peer sends: its own, and the acknowledgement of the server's.
     first_settings: u8,
     frames: TokenBucket,
-    /// Short DATA beyond those that are not: a message and its length may come in two frames.
+    /// Short DATA, against DATA that is not: a message and its length may come in two frames.
     short_data: TokenBucket,
-    /// DATA that h2 has to account for by more than its length, since the handlers had their turn.
+    /// DATA that takes more memory than its length, since the handlers last ran.
     small_data: u32,
     stopped: bool,
-    /// What was read and has to wait.
+    /// Bytes that were read and have to wait.
     held: Buffer,
 }
 
@@ -31,34 +32,34 @@ pub(super) struct Throttle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ThrottleState {
     Open,
-    /// Again, after they had been stopped.
+    /// They pass again, after they were stopped.
     Reopened,
-    /// Again, once the handlers have had their turn.
+    /// They pass again, after the handlers have run.
     HandlersFirst,
-    /// Not for so long.
+    /// They wait for so long.
     Closed(Duration),
-    /// The peer went on regardless, past the limit.
+    /// The peer has exceeded the limit.
     Flood,
 }
 
-/// What SETTINGS count for behind the first: each may change the windows of all streams, and no
+/// What SETTINGS count for after the first: each may change the windows of all streams, and no
 /// client has reason to send many.
 const SETTINGS_WEIGHT: u32 = 100;
 
-/// What DATA without content counts for that does not end its stream: h2 takes a hundred of them in a
-/// connection's life, and then it costs another handshake.
+/// What empty DATA counts for that does not end its stream: crate h2 accepts a hundred of them on a
+/// connection, then ends it, which costs another handshake.
 const EMPTY_DATA_WEIGHT: u32 = 100;
 
-/// Bytes. DATA with fewer carries nothing that there is a protocol for: a message of gRPC has a head
-/// of so many, one of WebSocket six from a client.
+/// Bytes. DATA with fewer holds a message of no protocol: one of gRPC has a head of five bytes, one
+/// of a WebSocket client a head of six.
 const SHORTEST_MESSAGE: usize = 5;
 
-/// Bytes. Of DATA with fewer h2 takes so many without a handler that reads them: see
+/// Bytes. The number of unread DATA frames with fewer is bounded by
 /// [`Http2Config::small_frames_budget`].
 const SMALL_DATA: usize = 256;
 
-/// Small DATA that passes before the handlers have their turn: half of what the smallest window leaves
-/// room for. A client that sends messages by the thousand gives them no other occasion.
+/// Small DATA that passes before the handlers run: half of what the smallest window leaves room for.
+/// A client that sends thousands of messages at once gives the handlers no other occasion to read.
 const SMALL_DATA_AT_ONCE: u32 = 500;
 
 impl Throttle {
@@ -74,18 +75,18 @@ impl Throttle {
         }
     }
 
-    /// While they are stopped the transport is not to be read.
+    /// Whether frames are stopped, so that the transport must not be read.
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped
     }
 
-    /// How many of these bytes may pass. The others are to be given to [`hold`](Self::hold).
+    /// How many of these bytes may pass. The caller gives the others to [`hold`](Self::hold).
     pub(super) fn pass(&mut self, bytes: &[u8]) -> usize {
         let mut rest = bytes;
         while let Some(head) = self.heads.next(&mut rest) {
             self.count(head);
-            self.stopped = self.frames.is_used_up()
-                || self.short_data.is_used_up()
+            self.stopped = self.frames.is_empty()
+                || self.short_data.is_empty()
                 || self.small_data >= SMALL_DATA_AT_ONCE;
             if self.stopped {
                 break;
@@ -94,13 +95,13 @@ impl Throttle {
         bytes.len() - rest.len()
     }
 
-    /// Keeps what may not pass yet.
+    /// Keeps bytes that may not pass yet.
     pub(super) fn hold(&mut self, bytes: &[u8]) {
         self.held.extend(bytes);
     }
 
-    /// Of what had to wait, as much as may pass by now and is at most `room`: it comes before all that
-    /// is read.
+    /// Gives to `take` as many of the held bytes as may pass now, at most `room`. They come before
+    /// what is read next.
     pub(super) fn take_held(&mut self, room: usize, take: impl FnOnce(&[u8])) {
         let held = std::mem::take(&mut self.held);
         let bytes = held.as_slice();
@@ -122,32 +123,32 @@ impl Throttle {
             self.small_data += 1;
         }
         match head.kind {
-            // Each stream has one of them, but h2 lets pass any number on one that it has reset.
-            DATA if head.flags & END_STREAM != 0 => self.frames.add(1),
-            DATA if head.length == 0 => self.frames.add(EMPTY_DATA_WEIGHT),
-            DATA if head.length < SHORTEST_MESSAGE => self.short_data.add(1),
-            DATA => self.short_data.take_off(1),
-            SETTINGS if self.first_settings == 0 => self.frames.add(SETTINGS_WEIGHT),
+            // Each stream has one, but on a stream that was reset crate h2 ignores any number.
+            DATA if head.flags & END_STREAM != 0 => self.frames.take(1),
+            DATA if head.length == 0 => self.frames.take(EMPTY_DATA_WEIGHT),
+            DATA if head.length < SHORTEST_MESSAGE => self.short_data.take(1),
+            DATA => self.short_data.put_back(1),
+            SETTINGS if self.first_settings == 0 => self.frames.take(SETTINGS_WEIGHT),
             SETTINGS => {
                 self.first_settings -= 1;
-                self.frames.add(1);
+                self.frames.take(1);
             }
-            _ => self.frames.add(1),
+            _ => self.frames.take(1),
         }
     }
 
-    /// What comes of what has passed, now that so many frames are accounted for. The clock is asked
-    /// only where they were stopped: mostly they are not.
-    pub(super) fn look(&mut self, accounted: u32, now: fn() -> Instant) -> ThrottleState {
+    /// Puts back what requests allow for, and answers whether frames pass. The clock is read only
+    /// while they are stopped.
+    pub(super) fn update(&mut self, credits: u32, now: fn() -> Instant) -> ThrottleState {
         let handlers_first = std::mem::take(&mut self.small_data) >= SMALL_DATA_AT_ONCE;
-        self.frames.take_off(accounted);
+        self.frames.put_back(credits);
         if !self.stopped {
             return ThrottleState::Open;
         }
         let now = now();
-        let wait = self.frames.look(now).max(self.short_data.look(now));
-        // Short DATA may be an honest program that writes byte by byte: it is held back, no more.
-        if self.frames.is_too_much() {
+        let wait = self.frames.refill(now).max(self.short_data.refill(now));
+        // Short DATA may come from a harmless program that writes byte by byte: it is only delayed.
+        if self.frames.is_flood() {
             return ThrottleState::Flood;
         }
         if let Some(wait) = wait {
@@ -158,78 +159,6 @@ impl Throttle {
             true => ThrottleState::HandlersFirst,
             false => ThrottleState::Reopened,
         }
-    }
-}
-
-/// How far one count is ahead of another. Time makes up for it, as much in each period as may be in
-/// one.
-struct TokenBucket {
-    /// Within a period.
-    most: u32,
-    /// So many may be ahead at once.
-    burst: u32,
-    /// Since `since`, what time has made up for included.
-    ahead: u32,
-    since: Instant,
-    /// Up to here there is no need to look at the clock.
-    mark: u32,
-}
-
-/// More than clients that mean no harm come up with at once: each stream that a browser may open taken
-/// back, re-prioritised and its window opened.
-const BURST: u32 = 1_000;
-
-impl TokenBucket {
-    /// A limit that is no more than a burst has nobody wait for what will be a flood all the same.
-    fn new(most: u32) -> Self {
-        let burst = most.min(BURST.max(most / 10));
-        Self {
-            most,
-            burst,
-            ahead: 0,
-            since: Instant::now(),
-            mark: burst,
-        }
-    }
-
-    fn add(&mut self, n: u32) {
-        self.ahead = self.ahead.saturating_add(n);
-    }
-
-    /// Nothing is saved up.
-    fn take_off(&mut self, n: u32) {
-        self.ahead = self.ahead.saturating_sub(n);
-        self.mark = self.mark.saturating_sub(n).max(self.burst);
-    }
-
-    fn is_used_up(&self) -> bool {
-        self.ahead > self.mark
-    }
-
-    fn is_too_much(&self) -> bool {
-        self.ahead > self.most
-    }
-
-    /// How long it has to wait; `None`: it may go on up to a new mark.
-    fn look(&mut self, now: Instant) -> Option<Duration> {
-        let elapsed = now.saturating_duration_since(self.since).as_millis();
-        let made_up = u128::from(self.most) * elapsed / PERIOD.as_millis();
-        match u32::try_from(made_up) {
-            Ok(made_up) if made_up < self.ahead => {
-                self.mark = made_up.saturating_add(self.burst);
-            }
-            _ => {
-                self.ahead = 0;
-                self.since = now;
-                self.mark = self.burst;
-            }
-        }
-        if !self.is_used_up() {
-            return None;
-        }
-        // A tenth more, so that there is something to wake up for.
-        let wanted = self.ahead - self.mark + self.burst / 10;
-        Some((PERIOD * wanted).checked_div(self.most).unwrap_or(PERIOD))
     }
 }
 

@@ -1,6 +1,6 @@
 use std::cell::Cell;
 
-use super::*;
+use super::{super::token_bucket::PERIOD, *};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const DATA: u8 = 0;
@@ -28,7 +28,7 @@ fn frames(kind: u8, length: u8, count: usize) -> Vec<u8> {
     frame(kind, 0, length).repeat(count)
 }
 
-/// One that is past the preface and the settings of any peer; its time stands still.
+/// A throttle after the preface and the SETTINGS of any peer. Its clock stands still.
 fn throttle(most: u32) -> Throttle {
     let config = Http2Config {
         max_extra_frames: most,
@@ -38,7 +38,7 @@ fn throttle(most: u32) -> Throttle {
     let mut throttle = Throttle::new(&config);
     assert!(passes(&mut throttle, PREFACE));
     assert!(passes(&mut throttle, &frames(SETTINGS, 0, 2)));
-    assert_eq!(throttle.look(2, now), ThrottleState::Open);
+    assert_eq!(throttle.update(2, now), ThrottleState::Open);
     throttle
 }
 
@@ -49,35 +49,38 @@ fn passes(throttle: &mut Throttle, bytes: &[u8]) -> bool {
 }
 
 fn wait(throttle: &mut Throttle) -> Duration {
-    match throttle.look(0, now) {
+    match throttle.update(0, now) {
         ThrottleState::Closed(wait) => wait,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn what_requests_account_for_never_waits() {
+fn frames_that_requests_allow_for_never_wait() {
     let mut throttle = throttle(10_000);
     for _ in 0..1_000 {
         assert!(passes(&mut throttle, &frames(PING, 8, 8)));
-        assert_eq!(throttle.look(8, now), ThrottleState::Open);
+        assert_eq!(throttle.update(8, now), ThrottleState::Open);
     }
 }
 
 #[test]
-fn a_burst_passes_and_what_follows_waits() {
+fn frames_after_a_burst_wait() {
     let mut throttle = throttle(10_000);
     assert!(passes(&mut throttle, &frames(PING, 8, 1_000)));
     let rest = frames(PING, 8, 300);
     assert!(!passes(&mut throttle, &rest));
     let mut given = rest.len() - throttle.held.len();
-    assert_eq!(given, 9, "the head that was one too many");
-    // A thousand a second, a hundred at a time and the one that was too many.
+    assert_eq!(
+        given, 9,
+        "only the head of the frame that is one too many passes"
+    );
+    // 1,000 frames a second: the time for a tenth of the burst, and for one frame too many.
     let tenth = wait(&mut throttle);
     assert_eq!(tenth, Duration::from_millis(101));
     assert_eq!(wait(&mut throttle), tenth);
     later(tenth);
-    assert_eq!(throttle.look(0, now), ThrottleState::Reopened);
+    assert_eq!(throttle.update(0, now), ThrottleState::Reopened);
     assert!(!throttle.is_stopped());
     throttle.take_held(usize::MAX, |bytes| {
         assert_eq!(bytes, &rest[given..given + bytes.len()]);
@@ -89,12 +92,12 @@ fn a_burst_passes_and_what_follows_waits() {
 }
 
 #[test]
-fn what_is_held_comes_by_the_room_there_is() {
+fn held_bytes_fill_the_room_of_the_reader() {
     let mut throttle = throttle(10_000);
     let all = frames(PING, 8, 1_010);
     assert!(!passes(&mut throttle, &all));
     later(Duration::from_secs(1));
-    assert_eq!(throttle.look(0, now), ThrottleState::Reopened);
+    assert_eq!(throttle.update(0, now), ThrottleState::Reopened);
     let mut given = all.len() - throttle.held.len();
     while throttle.has_held() {
         throttle.take_held(7, |bytes| {
@@ -108,27 +111,27 @@ fn what_is_held_comes_by_the_room_there_is() {
 }
 
 #[test]
-fn requests_that_are_accounted_for_let_it_go_on_at_once() {
+fn credits_reopen_at_once() {
     let mut throttle = throttle(10_000);
     assert!(!passes(&mut throttle, &frames(PING, 8, 1_500)));
     wait(&mut throttle);
-    assert_eq!(throttle.look(8, now), ThrottleState::Reopened);
+    assert_eq!(throttle.update(8, now), ThrottleState::Reopened);
 }
 
 #[test]
-fn nothing_is_saved_up() {
+fn unused_credits_expire() {
     let mut throttle = throttle(10_000);
-    assert_eq!(throttle.look(u32::MAX, now), ThrottleState::Open);
+    assert_eq!(throttle.update(u32::MAX, now), ThrottleState::Open);
     later(1_000 * PERIOD);
     assert!(!passes(&mut throttle, &frames(PING, 0, 1_001)));
-    // It had been quiet for long.
-    assert_eq!(throttle.look(0, now), ThrottleState::Reopened);
+    // The peer was quiet for a long time before.
+    assert_eq!(throttle.update(0, now), ThrottleState::Reopened);
     assert!(passes(&mut throttle, &frames(PING, 0, 1_000)));
     assert!(!passes(&mut throttle, &frames(PING, 0, 1)));
     wait(&mut throttle);
 }
 
-/// As fast as it is let, until it is too much.
+/// Sends as fast as it is allowed to, until that is a flood.
 fn flood_time(most: u32, frame: &[u8]) -> (Duration, u32) {
     let mut throttle = throttle(most);
     let begun = now();
@@ -139,18 +142,18 @@ fn flood_time(most: u32, frame: &[u8]) -> (Duration, u32) {
             throttle.pass(&frame[n..]);
             passed += 1;
         }
-        match throttle.look(0, now) {
+        match throttle.update(0, now) {
             ThrottleState::Closed(wait) => later(wait),
             ThrottleState::Reopened | ThrottleState::HandlersFirst => {}
             ThrottleState::Flood => return (now() - begun, passed),
             ThrottleState::Open => panic!("it was stopped"),
         }
-        assert!(now() - begun < 3 * PERIOD, "it goes on and on");
+        assert!(now() - begun < 3 * PERIOD, "no flood is detected");
     }
 }
 
 #[test]
-fn who_goes_on_for_a_period_is_ended() {
+fn a_flood_for_a_period_is_detected() {
     for (kind, length, weight) in [(PING, 8, 1), (SETTINGS, 6, 100), (DATA, 0, 100)] {
         let (time, passed) = flood_time(10_000, &frame(kind, 0, length));
         assert!((PERIOD * 8 / 10..=PERIOD).contains(&time), "{time:?}");
@@ -159,7 +162,7 @@ fn who_goes_on_for_a_period_is_ended() {
 }
 
 #[test]
-fn a_limit_within_a_burst_has_nobody_wait() {
+fn a_limit_within_a_burst_never_delays() {
     let (time, passed) = flood_time(100, &frame(PING, 0, 8));
     assert_eq!((time, passed), (Duration::ZERO, 101));
 }
@@ -170,7 +173,7 @@ fn a_drip_is_no_flood() {
     for _ in 0..50_000 {
         later(Duration::from_micros(1_050));
         if !passes(&mut throttle, &frame(PING, 0, 8)) {
-            assert_eq!(throttle.look(0, now), ThrottleState::Reopened);
+            assert_eq!(throttle.update(0, now), ThrottleState::Reopened);
         }
         throttle.take_held(usize::MAX, |_| {});
     }
@@ -182,7 +185,7 @@ fn short_data_waits_and_is_no_flood() {
     let mut waited = Duration::ZERO;
     for _ in 0..10_000 {
         if !passes(&mut throttle, &frame(DATA, 0, 1)) {
-            while let ThrottleState::Closed(wait) = throttle.look(0, now) {
+            while let ThrottleState::Closed(wait) = throttle.update(0, now) {
                 waited += wait;
                 later(wait);
             }
@@ -201,7 +204,7 @@ fn messages_never_wait() {
         assert!(passes(&mut throttle, &frame(DATA, 0, 1)));
         assert!(passes(&mut throttle, &frame(DATA, 1, 0)));
         // Its request accounts for the last one.
-        assert_eq!(throttle.look(1, now), ThrottleState::Open);
+        assert_eq!(throttle.update(1, now), ThrottleState::Open);
     }
 }
 
@@ -210,21 +213,21 @@ fn ends_without_requests_wait() {
     let mut throttle = throttle(10_000);
     for _ in 0..10 {
         assert!(passes(&mut throttle, &frame(DATA, 1, 0).repeat(100)));
-        assert_eq!(throttle.look(0, now), ThrottleState::Open);
+        assert_eq!(throttle.update(0, now), ThrottleState::Open);
     }
     assert!(!passes(&mut throttle, &frame(DATA, 1, 9)));
     assert!(wait(&mut throttle) > Duration::ZERO);
 }
 
 #[test]
-fn handlers_have_their_turn_between_small_messages() {
+fn handlers_run_between_small_messages() {
     let mut throttle = throttle(10_000);
     assert!(passes(&mut throttle, &frames(DATA, 255, 499)));
-    assert_eq!(throttle.look(0, now), ThrottleState::Open);
+    assert_eq!(throttle.update(0, now), ThrottleState::Open);
     assert!(!passes(&mut throttle, &frames(DATA, 255, 600)));
     assert_eq!(throttle.held.len(), 100 * (9 + 255) + 255);
-    assert_eq!(throttle.look(0, now), ThrottleState::HandlersFirst);
+    assert_eq!(throttle.update(0, now), ThrottleState::HandlersFirst);
     assert!(!throttle.is_stopped());
     throttle.take_held(usize::MAX, |_| {});
-    assert_eq!(throttle.look(0, now), ThrottleState::Open);
+    assert_eq!(throttle.update(0, now), ThrottleState::Open);
 }

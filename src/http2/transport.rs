@@ -1,4 +1,4 @@
-//! Flushes once per wakeups of a connection, not once per frame.
+//! Flushes once per poll of a connection, not once per frame, and throttles what is read.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,20 +18,19 @@ use crate::{
     schedule::{Readable, Wakeups},
 };
 
-/// The transport as h2 gets it: flushing only takes note.
+/// The transport as the engine gets it: a flush is only noted.
 ///
-/// h2 flushes behind every DATA frame. Obeyed at once, that is a system call and a short TLS record
-/// for each; put off until h2 has nothing more to write, frames share records and records share
-/// system calls. What waits meanwhile is bounded by what the transport holds before it writes of
-/// itself.
+/// Crate h2 flushes after every DATA frame. Done at once, that is a system call and a short TLS
+/// record for each. Done when h2 has nothing more to write, frames share records and records share
+/// system calls. What waits meanwhile is bounded: the transport writes when it holds enough.
 pub(super) struct Transport<IO>(Rc<Shared<IO>>);
 
-/// The other end, with which the connection's driver flushes when h2 is pending.
+/// The transport as the driver of the connection gets it: it flushes when the engine is pending.
 pub(super) struct TransportHandle<IO>(Rc<Shared<IO>>);
 
 struct Shared<IO> {
     io: RefCell<IO>,
-    wanted: Cell<bool>,
+    flush_wanted: Cell<bool>,
     /// Bytes since the last flush.
     written: Cell<usize>,
     throttle: RefCell<Throttle>,
@@ -41,7 +40,7 @@ struct Shared<IO> {
     received: Cell<u64>,
 }
 
-/// Both ends on one transport.
+/// Both ends of one transport.
 pub(super) fn transport<IO>(
     io: IO,
     wakeups: &Arc<Wakeups>,
@@ -50,7 +49,7 @@ pub(super) fn transport<IO>(
     let readable = Arc::new(Readable::new(wakeups));
     let shared = Rc::new(Shared {
         io: RefCell::new(io),
-        wanted: Cell::new(false),
+        flush_wanted: Cell::new(false),
         written: Cell::new(0),
         throttle: RefCell::new(Throttle::new(config)),
         on_readable: Waker::from(Arc::clone(&readable)),
@@ -66,27 +65,27 @@ impl<IO: AsyncWrite + Unpin> TransportHandle<IO> {
         self.0.received.get()
     }
 
-    /// Whether frames pass, now that so many are accounted for. Once they are stopped nothing is read
-    /// until this says that they pass again; h2 is to be polled then. Behind the handlers that goes by
-    /// itself.
-    pub(super) fn look(&self, accounted: u32, now: fn() -> Instant) -> ThrottleState {
-        let state = self.0.throttle.borrow_mut().look(accounted, now);
+    /// How many bytes have been written since the last flush.
+    pub(super) fn written(&self) -> usize {
+        self.0.written.get()
+    }
+
+    /// As [`Throttle::update`]. Once frames are stopped nothing is read until this says that they pass
+    /// again. Then the engine is to be polled; [`ThrottleState::HandlersFirst`] wakes the task for
+    /// that.
+    pub(super) fn update_throttle(&self, credits: u32, now: fn() -> Instant) -> ThrottleState {
+        let state = self.0.throttle.borrow_mut().update(credits, now);
         if state == ThrottleState::HandlersFirst {
             self.0.on_readable.wake_by_ref();
         }
         state
     }
 
-    /// How many bytes have been written since the last flush.
-    pub(super) fn written(&self) -> usize {
-        self.0.written.get()
-    }
-
-    /// Flushes if that was asked for; ready when nothing is left to do.
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.0.wanted.get() {
+    /// Flushes if the engine has asked for it. Ready when nothing is left to flush.
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.0.flush_wanted.get() {
             ready!(Pin::new(&mut *self.0.io.borrow_mut()).poll_flush(cx))?;
-            self.0.wanted.set(false);
+            self.0.flush_wanted.set(false);
             self.0.written.set(0);
         }
         Poll::Ready(Ok(()))
@@ -94,7 +93,7 @@ impl<IO: AsyncWrite + Unpin> TransportHandle<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Transport<IO> {
-    /// h2 asks once for each request: the transport is asked only where it may have something.
+    /// Crate h2 calls this once for each request. The socket is asked only if it may have something.
     fn poll_read(
         self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
@@ -106,7 +105,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Transport<IO> {
             on_readable,
             received,
             throttle,
-            wanted,
+            flush_wanted,
             written: _,
         } = &*self.0;
         let throttle = &mut *throttle.borrow_mut();
@@ -132,7 +131,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Transport<IO> {
             readable.set();
         }
         // The transport may have to answer what it read.
-        wanted.set(true);
+        flush_wanted.set(true);
         read
     }
 }
@@ -161,7 +160,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.wanted.set(true);
+        self.0.flush_wanted.set(true);
         Poll::Ready(Ok(()))
     }
 

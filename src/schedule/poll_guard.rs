@@ -1,4 +1,4 @@
-//! A connection's wakeups: what wakes it while it lasts makes it go on, and not be polled again.
+//! One waker for all parts of a connection: a wake-up during a poll does not cause another one.
 
 use std::{
     sync::{
@@ -11,24 +11,26 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-/// What the parts of a connection wake: its task between the guard, or nobody in one.
+/// What the parts of a connection wake. Between polls that wakes the connection's task; during a
+/// poll it is only noted.
 ///
-/// There is one for all of a connection's life, as monoio's timers keep the first waker that they
-/// are polled with.
+/// It lives as long as the connection, as monoio's timers keep the first waker that they are polled
+/// with.
 #[derive(Default)]
 pub(crate) struct Wakeups {
     task: Mutex<Option<Waker>>,
-    lasts: AtomicBool,
+    /// A poll is under way.
+    polling: AtomicBool,
     woken: AtomicBool,
-    /// Requests that were woken and not polled since.
+    /// Requests that were woken and not polled since then.
     requests: Mutex<Vec<usize>>,
 }
 
-/// A connection's guard, as its task has them.
+/// Polls a connection, with a waker for its parts.
 pub(crate) struct PollGuard {
     wakeups: Arc<Wakeups>,
     waker: Waker,
-    /// Whom the wakeups wakes: asked for here, without a lock.
+    /// A copy of the task that `wakeups` wakes, to be compared without a lock.
     task: Option<Waker>,
 }
 
@@ -46,8 +48,8 @@ impl PollGuard {
         &self.wakeups
     }
 
-    /// One wakeups, for which `poll` gets the waker. Beside its result: whether something was woken that
-    /// it has not [looked at](Wakeups::take_woken), so that the task wants another one.
+    /// Calls `poll`, with a context for the parts of the connection. Returns its result, and whether a
+    /// part was woken after the last [`Wakeups::take_woken`], so that the task has to be polled again.
     pub(crate) fn run<T>(
         &mut self,
         task: &Waker,
@@ -57,11 +59,12 @@ impl PollGuard {
             self.task = Some(task.clone());
             *self.wakeups.task() = Some(task.clone());
         }
-        // Whoever does not see it wakes the task once too often.
-        self.wakeups.lasts.store(true, Relaxed);
+        // Relaxed: a thread that does not see it yet wakes the task once too often, no more.
+        self.wakeups.polling.store(true, Relaxed);
         let result = poll(&mut Context::from_waker(&self.waker), &self.wakeups);
-        // In one order for all with `Wakeups::wake`: either it wakes the task, or it is seen here.
-        self.wakeups.lasts.store(false, SeqCst);
+        // SeqCst, as in `Wakeups::wake`: either that one sees the end of the poll and wakes the task,
+        // or its flag is seen here.
+        self.wakeups.polling.store(false, SeqCst);
         (result, self.wakeups.woken.load(SeqCst))
     }
 }
@@ -71,13 +74,12 @@ impl Wakeups {
         self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether something was woken since this was asked last. Everything has to be looked at from
-    /// here on.
+    /// Whether a part was woken since the last call. The caller polls every part after it.
     pub(crate) fn take_woken(&self) -> bool {
         self.woken.load(Acquire) && self.woken.swap(false, SeqCst)
     }
 
-    /// A waker for the request with this number.
+    /// A waker for the request in this slot.
     pub(crate) fn request_waker(self: &Arc<Self>, number: usize) -> (Waker, Arc<RequestWaker>) {
         let waker = Arc::new(RequestWaker {
             wakeups: Arc::clone(self),
@@ -87,7 +89,7 @@ impl Wakeups {
         (Waker::from(Arc::clone(&waker)), waker)
     }
 
-    /// The requests that were woken, into `numbers`, which is empty.
+    /// Swaps the requests that were woken with `numbers`, which is empty.
     pub(crate) fn swap_requests(&self, numbers: &mut Vec<usize>) {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut *requests, numbers);
@@ -101,7 +103,7 @@ impl Wake for Wakeups {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.woken.store(true, SeqCst);
-        if !self.lasts.load(SeqCst)
+        if !self.polling.load(SeqCst)
             && let Some(task) = &*self.task()
         {
             task.wake_by_ref();
@@ -109,7 +111,7 @@ impl Wake for Wakeups {
     }
 }
 
-/// Whether the transport may have something to read. Woken by the transport alone.
+/// Whether the transport may have something to read. Only the transport wakes it.
 pub(crate) struct Readable {
     wakeups: Arc<Wakeups>,
     readable: AtomicBool,
@@ -123,7 +125,7 @@ impl Readable {
         }
     }
 
-    /// To be called before the transport is polled: a wake-up meanwhile counts.
+    /// To be called before the transport is polled, so that a wake-up during that poll counts.
     pub(crate) fn take(&self) -> bool {
         self.readable.swap(false, SeqCst)
     }
@@ -144,6 +146,7 @@ impl Wake for Readable {
     }
 }
 
+/// Wakes the connection for one of its requests.
 pub(crate) struct RequestWaker {
     wakeups: Arc<Wakeups>,
     number: usize,
@@ -189,25 +192,25 @@ mod tests {
     }
 
     #[test]
-    fn the_task_is_woken_between_turns_and_told_at_the_end_of_one() {
+    fn only_a_wake_up_between_polls_wakes_the_task() {
         let task = Arc::<Count>::default();
         let woken = || task.0.load(SeqCst);
         let waker = Waker::from(Arc::clone(&task));
         let mut guard = PollGuard::new();
         let parts = Waker::from(Arc::clone(guard.wakeups()));
         let again = guard.run(&waker, |_, _| parts.wake_by_ref()).1;
-        assert!(again, "it was woken and has not looked");
+        assert!(again, "woken, and the poll has not looked");
         let again = guard
             .run(&waker, |_, wakeups| assert!(wakeups.take_woken()))
             .1;
-        assert!(!again, "nothing was woken in the second wakeups");
+        assert!(!again, "nothing was woken in the second poll");
         assert_eq!(woken(), 0);
         parts.wake_by_ref();
         assert_eq!(woken(), 1);
     }
 
     #[test]
-    fn whoever_polls_now_is_woken() {
+    fn the_task_that_polled_last_is_woken() {
         let tasks = [Arc::<Count>::default(), Arc::<Count>::default()];
         let mut guard = PollGuard::new();
         for task in &tasks {

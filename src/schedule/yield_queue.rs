@@ -1,19 +1,19 @@
-//! The end of a worker's queue.
+//! Wakes tasks after all tasks that are ready now have run.
 
 use std::{
     cell::RefCell,
     future::poll_fn,
-    task::{Context, Poll, Waker, ready},
-    time::Duration,
+    task::{Poll, Waker, ready},
 };
 
-use crate::time::{Sleep, Timer};
+use super::timer_yield::TimerYield;
+use crate::time::Timer;
 
-/// Wakes tasks when all that are ready now have had their turn.
+/// The end of a worker's queue of ready tasks.
 ///
-/// A runtime may let a task that wakes itself go on at once, ahead of all others: monoio does.
-/// Whoever wants to make way is woken by another task instead, [`run`](Self::run), which is itself
-/// behind those that are ready.
+/// A runtime may let a task that wakes itself go on at once, before all others: monoio does. A task
+/// that makes way is therefore woken by another one, [`run`](Self::run), which is itself behind the
+/// tasks that are ready.
 #[derive(Default)]
 pub(crate) struct YieldQueue {
     waiting: RefCell<Vec<Waker>>,
@@ -22,17 +22,18 @@ pub(crate) struct YieldQueue {
 
 #[derive(Default)]
 enum Runner {
-    /// Whoever drives connections alone has nobody to make way for.
+    /// Connections are driven one by one: there is no other to make way for.
     #[default]
-    Nobody,
+    Absent,
     Waits(Waker),
     Woken,
 }
 
 impl YieldQueue {
+    /// Wakes `task` later, or at once if the queue is not run.
     pub(crate) fn wake(&self, task: &Waker) {
         let runner = &mut *self.runner.borrow_mut();
-        if matches!(runner, Runner::Nobody) {
+        if matches!(runner, Runner::Absent) {
             task.wake_by_ref();
             return;
         }
@@ -42,7 +43,7 @@ impl YieldQueue {
         }
     }
 
-    /// A task of its own; it never ends.
+    /// The body of a task of its own. It never ends.
     pub(crate) async fn run(&self, timer: Timer) {
         let mut woken = Vec::new();
         let mut timer_yield = TimerYield::new(timer);
@@ -59,70 +60,35 @@ impl YieldQueue {
     }
 }
 
-/// monoio looks at sockets and timers only when no task is ready. A handler that gives up its turn
-/// again and again, in order to wait for one of them, would wait for good.
-struct TimerYield {
-    timer: Timer,
-    turns: u32,
-    sleep: Sleep,
-}
-
-/// Turns in a row without a look at the timers before it is made sure that there is one.
-const TURNS: u32 = 256;
-
-/// Until then a timer that goes off shows that there has been one.
-const PAUSE: Duration = Duration::from_millis(1);
-
-impl TimerYield {
-    fn new(timer: Timer) -> Self {
-        Self {
-            timer,
-            turns: 0,
-            sleep: (timer.sleep)(PAUSE),
-        }
-    }
-
-    /// Ready at once, but for a pause where one is due.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.turns += 1;
-        if self.turns > TURNS {
-            ready!(self.sleep.as_mut().poll(cx));
-            self.sleep = (self.timer.sleep)(PAUSE);
-            self.turns = 0;
-        }
-        Poll::Ready(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
         future::Future,
         pin::pin,
         sync::{Arc, Mutex},
-        task::Wake,
+        task::{Context, Wake},
         time::Instant,
     };
 
     use super::*;
 
-    /// Writes down when it is woken.
+    /// Logs when it is woken.
     struct Named(&'static str, Arc<Mutex<Vec<&'static str>>>);
 
     impl Wake for Named {
         fn wake(self: Arc<Self>) {
-            self.1.lock().expect("nobody panics").push(self.0);
+            self.1.lock().expect("not poisoned").push(self.0);
         }
     }
 
     #[test]
-    fn all_are_woken_by_one_task_in_the_order_in_which_they_asked() {
+    fn the_runner_wakes_tasks_in_the_order_of_their_requests() {
         let log = Arc::<Mutex<Vec<_>>>::default();
         let named = |name| Waker::from(Arc::new(Named(name, Arc::clone(&log))));
-        let taken = || std::mem::take(&mut *log.lock().expect("nobody panics"));
+        let taken = || std::mem::take(&mut *log.lock().expect("not poisoned"));
         let yields = YieldQueue::default();
-        yields.wake(&named("nobody runs it"));
-        assert_eq!(taken(), ["nobody runs it"]);
+        yields.wake(&named("without a runner"));
+        assert_eq!(taken(), ["without a runner"]);
 
         let timer = Timer {
             sleep: |_| Box::pin(std::future::pending()),
@@ -130,14 +96,14 @@ mod tests {
         };
         let mut run = pin!(yields.run(timer));
         let runner = named("runner");
-        let mut turn = || run.as_mut().poll(&mut Context::from_waker(&runner));
-        assert!(turn().is_pending());
-        for round in 0..2 {
+        let mut round = || run.as_mut().poll(&mut Context::from_waker(&runner));
+        assert!(round().is_pending());
+        for i in 0..2 {
             yields.wake(&named("first"));
             yields.wake(&named("second"));
-            assert_eq!(taken(), ["runner"], "round {round}");
-            assert!(turn().is_pending());
-            assert_eq!(taken(), ["first", "second"], "round {round}");
+            assert_eq!(taken(), ["runner"], "round {i}");
+            assert!(round().is_pending());
+            assert_eq!(taken(), ["first", "second"], "round {i}");
         }
     }
 }

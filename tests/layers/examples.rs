@@ -124,10 +124,13 @@ fn import_past_a_layer_is_found() {
         ),
         ("io/stream.rs", "use super::super::tls::RustlsAcceptor;"),
         (
-            "http2/body.rs",
+            "http2/connection.rs",
             "fn f() { crate::tls::session::MAX_SEALED; }",
         ),
-        ("http2/body.rs", "use crate::io::TlsStream;"),
+        ("http2/connection.rs", "use crate::io::TlsStream;"),
+        ("http2/connection.rs", "use h2::server::Connection;"),
+        ("body/mod.rs", "use crate::http2::ConnectionContext;"),
+        ("error.rs", "use h2::Reason;"),
         ("tls/session.rs", "use rustls::ServerConnection;"),
         ("tls/rustls.rs", "use tokio::io::AsyncRead;"),
         ("tls/tickets/ticketer.rs", "use ring::aead::Aad;"),
@@ -160,7 +163,7 @@ const EXAMPLES: [(&str, &str, &[&str], &[&str]); 10] = [
     ("fuzz", "src/lib.rs", &["corelane_ops::Signals", "corelane_cli::Args"], &["corelane::fuzzing", "corelane_probe::Report"]),
     ("tests/frames", "src/lib.rs", &["corelane::Server", "h2::Reason"], &["bytes::Bytes"]),
     ("tests/support", "src/lib.rs", &["corelane_ops::Signals", "corelane_bench::Shape"], &["corelane::Server"]),
-    ("", "src/http2/body.rs", &["corelane_probe::Report", "monoio::spawn"], &["h2::Reason"]),
+    ("", "src/http2/connection.rs", &["corelane_probe::Report", "monoio::spawn", "h2::Reason"], &["http::Method"]),
 ];
 
 #[test]

@@ -86,22 +86,29 @@ const LAYERS: &[Layer] = &[
         crates: &[],
     },
     Layer {
+        path: "h2_engine/",
+        modules: &["h2_engine::*"],
+        crates: &["h2", "http", "http_body", "tokio"],
+    },
+    Layer {
+        path: "body/",
+        modules: &["body::*", "h2_engine::RequestStream"],
+        crates: &["futures_util", "http", "http_body"],
+    },
+    Layer {
         path: "http2/",
-        modules: &["http2::*", "schedule::*", "service"],
-        crates: &[
-            "h2",
-            "http",
-            "http_body",
-            "httpdate",
-            "futures_util",
-            "futures_channel",
-            "pin_project_lite",
-            "tokio",
+        modules: &[
+            "http2::*",
+            "body::*",
+            "h2_engine",
+            "schedule::*",
+            "service",
         ],
+        crates: &["http", "http_body", "httpdate", "pin_project_lite", "tokio"],
     },
     Layer {
         path: "service.rs",
-        modules: &["http2::Body"],
+        modules: &["body::Body"],
         crates: &["http", "http_body", "tower_service"],
     },
     Layer {
@@ -141,7 +148,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         path: "",
         modules: &[],
-        crates: &["tls_parser", "h2"],
+        crates: &["tls_parser"],
     },
 ];
 

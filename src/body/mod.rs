@@ -1,0 +1,301 @@
+//! The body of a request, for every version of HTTP.
+
+mod monitor;
+mod source;
+mod state;
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap,
+    header::{CONTENT_LENGTH, EXPECT},
+};
+use http_body::{Frame, SizeHint};
+
+use self::state::BodyState;
+pub use self::state::Rejection;
+pub(crate) use self::{
+    monitor::{BodyEvent, BodyLimits, BodyMonitor},
+    source::Source,
+};
+use crate::{
+    connection_info::ConnectionInfo,
+    error::{Error, Kind},
+};
+
+/// The body of a request, streamed: an [`http_body::Body`] with data and trailers.
+///
+/// Flow control follows consumption (RFC 9113 section 5.2): the peer may send more once data has
+/// been taken from here, so a handler that does not read holds the peer back at
+/// [`Http2Config::initial_stream_window_size`](crate::Http2Config::initial_stream_window_size).
+/// A client that sent `expect: 100-continue` gets `100 Continue` when the body is first polled. The
+/// server drains what is left unread when this is dropped, so that the client sees its response.
+///
+/// A body can also be made from bytes, to test a service without a socket:
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use corelane::{Body, service_fn};
+/// use http::{Request, Response};
+/// use tower_service::Service;
+///
+/// # futures_executor(async {
+/// let mut service = service_fn(async |request: Request<Body>| {
+///     let peer = request.body().connection().peer_addr.ip();
+///     Ok::<_, Infallible>(Response::new(format!("hello, {peer}")))
+/// });
+/// let response = service.call(Request::new(Body::from("ping"))).await;
+/// assert_eq!(response.expect("infallible").body(), "hello, 127.0.0.1");
+/// # });
+/// # fn futures_executor(future: impl Future<Output = ()>) {
+/// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+/// #     assert!(std::pin::pin!(future).poll(&mut cx).is_ready());
+/// # }
+/// ```
+pub struct Body {
+    source: Source,
+    /// What `content-length` declares, less what was read.
+    content_length: Option<u64>,
+    /// How much may still be read; `u64::MAX` without a limit.
+    limit_left: u64,
+    /// The client waits for `100 Continue`, and this was not polled yet.
+    expects_continue: bool,
+    /// `None` where nothing can arrive.
+    state: Option<Arc<BodyState>>,
+    connection: Arc<ConnectionInfo>,
+}
+
+impl Body {
+    /// A body without data, for tests.
+    pub fn empty() -> Self {
+        Self::from(Bytes::new())
+    }
+
+    /// Replaces what [`connection`](Self::connection) answers, for tests.
+    #[must_use]
+    pub fn with_connection(mut self, connection: impl Into<Arc<ConnectionInfo>>) -> Self {
+        self.connection = connection.into();
+        self
+    }
+
+    /// The connection that the request came in on. A body that was made from bytes answers
+    /// [`ConnectionInfo::default`], unless [`with_connection`](Self::with_connection) was called.
+    pub fn connection(&self) -> &Arc<ConnectionInfo> {
+        &self.connection
+    }
+
+    /// Whether the server has answered the request itself. It stays valid after the body is dropped.
+    pub fn rejection(&self) -> Rejection {
+        Rejection::of(self.state.as_ref())
+    }
+
+    /// The body of a request with these headers, which `source` receives, and its monitor.
+    pub(crate) fn receive(
+        source: Source,
+        headers: &HeaderMap,
+        limits: &BodyLimits,
+        connection: &Arc<ConnectionInfo>,
+    ) -> (Self, Option<Box<BodyMonitor>>) {
+        let mut body = Self {
+            source,
+            content_length: None,
+            limit_left: u64::MAX,
+            expects_continue: false,
+            state: None,
+            connection: Arc::clone(connection),
+        };
+        if body.source.is_end_stream() {
+            body.source = Source::Empty;
+            return (body, None);
+        }
+        let length = headers.get(CONTENT_LENGTH);
+        body.content_length = length.and_then(|value| value.to_str().ok()?.parse().ok());
+        body.limit_left = limits.max_size.unwrap_or(u64::MAX);
+        body.expects_continue = headers
+            .get(EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        let too_large = body.content_length > Some(body.limit_left);
+        let state = body.state.insert(Arc::new(BodyState::new(too_large)));
+        let monitor = Box::new(BodyMonitor::new(Arc::clone(state), limits));
+        (body, Some(monitor))
+    }
+
+    /// Counts data against the limit and the declared length.
+    fn count(&mut self, frame: &Frame<Bytes>) -> Result<(), Error> {
+        let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+        let Some(left) = self.limit_left.checked_sub(length) else {
+            self.limit_left = 0;
+            if let Some(state) = &self.state {
+                state.set_too_large();
+            }
+            let message = "the request body is larger than max_request_body_size";
+            return Err(Error::new(Kind::BodyTooLarge, message));
+        };
+        self.limit_left = left;
+        self.content_length = self.content_length.map(|left| left.saturating_sub(length));
+        if let Some(state) = &self.state {
+            state.received(length);
+        }
+        Ok(())
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        if std::mem::take(&mut this.expects_continue)
+            && let Some(state) = &this.state
+        {
+            state.want_continue();
+        }
+        let polled = this.source.poll_frame(cx);
+        if let Some(state) = &this.state {
+            state.set_waiting(polled.is_pending());
+        }
+        Poll::Ready(match ready!(polled) {
+            Some(Ok(frame)) => Some(this.count(&frame).map(|()| frame)),
+            Some(Err(error)) => Some(Err(error)),
+            None => {
+                if let Some(state) = &this.state {
+                    state.ended();
+                }
+                None
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.source.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.content_length {
+            _ if self.is_end_stream() => SizeHint::with_exact(0),
+            Some(left) => SizeHint::with_exact(left),
+            None => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(state) = &self.state {
+            state.leave(std::mem::take(&mut self.source));
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    /// For tests: a handler gets a body from a connection.
+    fn from(bytes: Bytes) -> Self {
+        Self {
+            content_length: Some(bytes.len() as u64),
+            source: match bytes.is_empty() {
+                true => Source::Empty,
+                false => Source::Bytes(bytes),
+            },
+            limit_left: u64::MAX,
+            expects_continue: false,
+            state: None,
+            connection: Arc::default(),
+        }
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Self::from(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::from(Bytes::from(text))
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::from(Bytes::from(bytes))
+    }
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body")
+            .field("content_length", &self.content_length)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body::Body as _;
+
+    use super::*;
+
+    fn poll(body: &mut Body) -> Option<Bytes> {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        match Pin::new(body).poll_frame(&mut cx) {
+            Poll::Ready(Some(frame)) => Some(frame.expect("no error").into_data().expect("data")),
+            Poll::Ready(None) => None,
+            Poll::Pending => panic!("the bytes are there"),
+        }
+    }
+
+    #[test]
+    fn a_body_of_bytes_yields_them_once() {
+        for mut body in [
+            Body::from("text"),
+            Body::from(String::from("text")),
+            Body::from(b"text".to_vec()),
+            Body::from(Bytes::from_static(b"text")),
+        ] {
+            assert_eq!(body.size_hint().exact(), Some(4));
+            assert!(!body.is_end_stream());
+            assert_eq!(poll(&mut body).expect("data"), "text");
+            assert!(body.is_end_stream());
+            assert_eq!(body.size_hint().exact(), Some(0));
+            assert_eq!(poll(&mut body), None);
+            assert_eq!(body.rejection().status(), None);
+        }
+    }
+
+    #[test]
+    fn an_empty_body_has_ended() {
+        for mut body in [Body::empty(), Body::default(), Body::from("")] {
+            assert!(body.is_end_stream());
+            assert_eq!(body.size_hint().exact(), Some(0));
+            assert_eq!(poll(&mut body), None);
+        }
+    }
+
+    #[test]
+    fn a_test_names_the_connection() {
+        let connection = ConnectionInfo {
+            worker: 7,
+            ..ConnectionInfo::default()
+        };
+        let body = Body::empty().with_connection(connection);
+        assert_eq!(body.connection().worker, 7);
+        assert!(body.connection().peer_addr.ip().is_loopback());
+    }
+}

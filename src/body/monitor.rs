@@ -1,0 +1,157 @@
+//! Watches how a request's body arrives, and drains what its handler leaves.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use http::StatusCode;
+
+use super::{source::Source, state::BodyState};
+use crate::{
+    config::Limits,
+    time::{Deadline, LeastRate, Timer},
+};
+
+/// How long the server drains what the handler has not read: nginx' `lingering_time`.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// How long it does so while a peer that has its response sends nothing: nginx'
+/// `lingering_timeout`.
+const DRAIN_SILENCE: Duration = Duration::from_secs(5);
+
+/// How large the bodies of a connection may be, and how long they may take.
+pub(crate) struct BodyLimits {
+    pub(super) max_size: Option<u64>,
+    timer: Timer,
+    time: Duration,
+    min_rate: u32,
+}
+
+impl BodyLimits {
+    pub(crate) fn new(max_size: Option<u64>, limits: &Limits, timer: Timer) -> Self {
+        Self {
+            max_size,
+            timer,
+            time: limits.body,
+            min_rate: limits.min_rate,
+        }
+    }
+}
+
+/// What a body asks of the server while its handler runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyEvent {
+    /// The handler has begun to read: the client may send the body (RFC 9110 section 10.1.1).
+    WantsContinue,
+    /// The handler has waited for the body for too long.
+    TooSlow,
+}
+
+/// The server's end of a [`BodyState`]: it has a timer, while the body itself may be on any thread.
+pub(crate) struct BodyMonitor {
+    state: Arc<BodyState>,
+    /// Bytes of the body that `rate` knows.
+    seen: u64,
+    rate: LeastRate,
+    /// What the handler has left, while it is drained.
+    left: Option<Source>,
+    drain: Deadline,
+    /// Of a peer that has its response.
+    silence: LeastRate,
+}
+
+impl BodyMonitor {
+    pub(super) fn new(state: Arc<BodyState>, limits: &BodyLimits) -> Self {
+        let (timer, time, min_rate) = (limits.timer, limits.time, limits.min_rate);
+        Self {
+            state,
+            seen: 0,
+            rate: LeastRate::new(timer, time, min_rate),
+            left: None,
+            drain: Deadline::new(timer, DRAIN.min(time)),
+            silence: LeastRate::new(timer, DRAIN_SILENCE.min(time), min_rate),
+        }
+    }
+
+    /// The body is larger than is allowed, by its declared length or by what has arrived.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.state.is_too_large()
+    }
+
+    /// Writes down what the server answers in place of the handler.
+    pub(crate) fn reject(&self, status: StatusCode) {
+        self.state.reject(status);
+    }
+
+    /// Called while the handler runs: drains what it has dropped already. Ready with what is to be
+    /// done; to be called again after [`BodyEvent::WantsContinue`].
+    pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BodyEvent> {
+        self.state.register(cx.waker());
+        if self.state.take_continue_wanted() {
+            return Poll::Ready(BodyEvent::WantsContinue);
+        }
+        if self.poll_too_slow(cx).is_ready() {
+            return Poll::Ready(BodyEvent::TooSlow);
+        }
+        let _ = self.poll_left(cx);
+        Poll::Pending
+    }
+
+    /// Called while the response's body is sent: drains what the handler has dropped.
+    pub(crate) fn drain(&mut self, cx: &mut Context<'_>) {
+        self.state.register(cx.waker());
+        let _ = self.poll_left(cx);
+    }
+
+    /// Called behind the response. Ready when the body is drained, or the peer has been silent for
+    /// too long; the stream is to be dropped then, which resets the rest (`NO_ERROR`).
+    pub(crate) fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.state.register(cx.waker());
+        if self.poll_left(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        self.silence.poll_waiting(cx)
+    }
+
+    fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let received = self.state.bytes_received();
+        let more = received.saturating_sub(self.seen);
+        self.seen = received;
+        self.rate.moved(usize::try_from(more).unwrap_or(usize::MAX));
+        if self.state.is_waiting() {
+            return self.rate.poll_waiting(cx);
+        }
+        self.rate.pause();
+        Poll::Pending
+    }
+
+    /// Reads what the handler has left. Ready when nothing is left, or the time for it is up.
+    ///
+    /// Otherwise the stream would be reset right behind the response. Clients that are still sending
+    /// take that for a failure (curl 7.88 for one), or do not get to see the response.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let left = match &mut self.left {
+            Some(left) => left,
+            none => match self.state.take_left() {
+                Some(left) => none.insert(left),
+                None => return Poll::Pending,
+            },
+        };
+        if !left.is_end_stream() && self.drain.poll_waiting(cx).is_pending() {
+            while let Some(Ok(frame)) = ready!(left.poll_frame(cx)) {
+                self.silence
+                    .moved(frame.data_ref().map_or(0, |data| data.len()));
+            }
+        }
+        self.left = Some(Source::Empty);
+        Poll::Ready(())
+    }
+}
+
+impl Drop for BodyMonitor {
+    fn drop(&mut self) {
+        self.state.close();
+    }
+}

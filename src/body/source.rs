@@ -1,0 +1,46 @@
+//! Where the frames of a body come from.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::Frame;
+
+use crate::{error::Error, h2_engine::RequestStream};
+
+/// One variant for each protocol. What a variant has to do is all that a protocol provides for its
+/// request bodies: yield frames, data before trailers, and take the peer's flow control with it.
+#[derive(Default)]
+pub(crate) enum Source {
+    #[default]
+    Empty,
+    Bytes(Bytes),
+    Http2(RequestStream),
+}
+
+impl Source {
+    /// Whether nothing is left to yield.
+    pub(super) fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Bytes(_) => false,
+            Self::Http2(stream) => stream.is_end_stream(),
+        }
+    }
+
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self {
+            Self::Empty => Poll::Ready(None),
+            Self::Bytes(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = Self::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Self::Http2(stream) => stream
+                .poll_frame(cx)
+                .map(|frame| frame.map(|result| result.map_err(|error| error.into_error()))),
+        }
+    }
+}

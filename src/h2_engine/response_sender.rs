@@ -1,0 +1,109 @@
+//! The sending half of a stream: a response's head, then its body.
+
+use std::task::{Context, Poll};
+
+use bytes::Buf;
+use http::{HeaderMap, Response, StatusCode};
+
+use super::error::ProtocolError;
+
+/// Why the server resets a stream (RFC 9113 section 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResetCode {
+    InternalError,
+    Cancel,
+}
+
+impl From<ResetCode> for h2::Reason {
+    fn from(code: ResetCode) -> Self {
+        match code {
+            ResetCode::InternalError => Self::INTERNAL_ERROR,
+            ResetCode::Cancel => Self::CANCEL,
+        }
+    }
+}
+
+/// Sends the head of one response.
+pub(crate) struct ResponseSender<D: Buf>(h2::server::SendResponse<D>);
+
+impl<D: Buf> ResponseSender<D> {
+    pub(super) fn new(respond: h2::server::SendResponse<D>) -> Self {
+        Self(respond)
+    }
+
+    /// Sends `100 Continue` (RFC 9110 section 15.2.1).
+    pub(crate) fn send_continue(&mut self) -> Result<(), ProtocolError> {
+        let mut head = Response::new(());
+        *head.status_mut() = StatusCode::CONTINUE;
+        self.0.send_informational(head).map_err(ProtocolError)
+    }
+
+    pub(crate) fn send_head(
+        &mut self,
+        head: Response<()>,
+        end_of_stream: bool,
+    ) -> Result<BodySender<D>, ProtocolError> {
+        let stream = self.0.send_response(head, end_of_stream);
+        stream.map(BodySender).map_err(ProtocolError)
+    }
+
+    pub(crate) fn reset(&mut self, code: ResetCode) {
+        self.0.send_reset(code.into());
+    }
+
+    /// Ready when the peer has reset the stream, or the connection has failed.
+    pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_reset(cx).map(|_reason| ())
+    }
+}
+
+/// Sends the body of one response.
+pub(crate) struct BodySender<D: Buf>(h2::SendStream<D>);
+
+impl<D: Buf> BodySender<D> {
+    /// Ready with how many bytes may be sent now, `wanted` at most. Never ready with 0.
+    pub(crate) fn poll_window(
+        &mut self,
+        wanted: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, PeerGone>> {
+        self.0.reserve_capacity(wanted);
+        loop {
+            // `poll_capacity` tells of changes only: what is there already is asked for first.
+            let capacity = self.0.capacity();
+            if capacity > 0 {
+                return Poll::Ready(Ok(capacity.min(wanted)));
+            }
+            match self.0.poll_capacity(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(PeerGone)),
+            }
+        }
+    }
+
+    /// Queues data, which [`poll_window`](Self::poll_window) has granted.
+    pub(crate) fn send_data(&mut self, data: D, end_of_stream: bool) -> Result<(), PeerGone> {
+        self.0
+            .send_data(data, end_of_stream)
+            .map_err(|_error| PeerGone)
+    }
+
+    /// Queues trailers and ends the stream.
+    pub(crate) fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), PeerGone> {
+        self.0.send_trailers(trailers).map_err(|_error| PeerGone)
+    }
+
+    pub(crate) fn reset(&mut self, code: ResetCode) {
+        self.0.send_reset(code.into());
+    }
+
+    /// Ready when the peer has reset the stream, or the connection has failed.
+    pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_reset(cx).map(|_reason| ())
+    }
+}
+
+/// The peer has reset the stream, or the connection has failed: nothing can be sent on it.
+#[derive(Debug)]
+pub(crate) struct PeerGone;

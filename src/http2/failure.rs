@@ -1,0 +1,59 @@
+//! Why a request ends without the response of its handler.
+
+use std::{any::Any, task::Poll};
+
+use crate::{
+    counters::Counters,
+    error::{BoxError, Chain, panic_message},
+    h2_engine::PeerGone,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The service failed or panicked, or its response is malformed. It is logged and counted.
+    Handler,
+    /// The request's body is larger than is allowed, and the response has not begun.
+    BodyTooLarge,
+    /// The request's body arrives too slowly, and the response has not begun.
+    BodyTooSlow,
+    /// The peer granted too little window for the time limit.
+    Stalled,
+    /// The peer has reset the stream, or the connection has failed.
+    PeerGone,
+}
+
+impl From<PeerGone> for Failure {
+    fn from(PeerGone: PeerGone) -> Self {
+        Self::PeerGone
+    }
+}
+
+impl Failure {
+    /// Of the service or the body of its response. `closed`: whether the peer is gone. A service
+    /// that fails then mostly fails because of that.
+    pub(super) fn of_handler(
+        error: impl Into<BoxError>,
+        closed: Poll<()>,
+        counters: &Counters,
+    ) -> Self {
+        if closed.is_ready() {
+            return Self::PeerGone;
+        }
+        counters.handler_errors.add();
+        tracing::error!(error = %Chain(&*error.into()), "handler failed");
+        Self::Handler
+    }
+
+    pub(super) fn panicked(panic: &(dyn Any + Send), counters: &Counters) -> Self {
+        counters.handler_panics.add();
+        tracing::error!(panic = panic_message(panic), "handler panicked");
+        Self::Handler
+    }
+
+    /// A response that HTTP does not allow.
+    pub(super) fn malformed(why: &'static str, counters: &Counters) -> Self {
+        counters.handler_errors.add();
+        tracing::error!(error = why, "handler returned a malformed response");
+        Self::Handler
+    }
+}

@@ -1,0 +1,162 @@
+//! Sends a response's body, as fast as the peer's windows and the connection's buffer allow.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+
+use super::{
+    context::ConnectionContext,
+    declared_length::DeclaredLength,
+    failure::Failure,
+    send_buffer::{Chunk, SendPermit},
+};
+use crate::{
+    error::BoxError,
+    h2_engine::{BodySender, ResetCode},
+    time::LeastRate,
+};
+
+/// How much one stream queues at once, so that the streams of a connection take turns at its send
+/// buffer. A multiple of the frame size, so that it cuts no frame short.
+const PIECE: usize = 64 * 1024;
+
+/// What belongs to the sending of one body, but for the body itself.
+pub(super) struct SendBody {
+    stream: BodySender<Chunk>,
+    permit: SendPermit,
+    stall: LeastRate,
+    declared: DeclaredLength,
+    /// Taken from the body and not queued yet.
+    data: Bytes,
+    /// Nothing follows `data`.
+    ends: bool,
+}
+
+impl SendBody {
+    pub(super) fn new(
+        stream: BodySender<Chunk>,
+        declared: DeclaredLength,
+        context: &ConnectionContext,
+    ) -> Self {
+        let limits = &context.limits;
+        Self {
+            stream,
+            permit: SendPermit::new(&context.send_buffer),
+            stall: LeastRate::new(context.timer, limits.write, limits.min_rate),
+            declared,
+            data: Bytes::new(),
+            ends: false,
+        }
+    }
+
+    /// Ready when all of `body` is queued.
+    pub(super) fn poll<B>(
+        &mut self,
+        mut body: Pin<&mut B>,
+        context: &ConnectionContext,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Failure>>
+    where
+        B: http_body::Body<Error: Into<BoxError>>,
+    {
+        let counters = &context.counters;
+        loop {
+            ready!(self.poll_data(context, cx))?;
+            if self.ends {
+                return Poll::Ready(Ok(()));
+            }
+            let frame = match body.as_mut().poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Ready(Some(Err(error))) => {
+                    let closed = self.stream.poll_closed(cx);
+                    return Poll::Ready(Err(Failure::of_handler(error, closed, counters)));
+                }
+                Poll::Ready(None) => {
+                    self.ends = true;
+                    self.declared
+                        .end()
+                        .map_err(|why| Failure::malformed(why, counters))?;
+                    self.stream.send_data(Chunk::empty(), true)?;
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Pending => {
+                    self.stall.pause();
+                    return self.stream.poll_closed(cx).map(|()| Err(Failure::PeerGone));
+                }
+            };
+            match frame.into_data() {
+                Ok(mut data) => {
+                    self.data = data.copy_to_bytes(data.remaining());
+                    self.ends = body.is_end_stream();
+                    self.declare_sent()
+                        .map_err(|why| Failure::malformed(why, counters))?;
+                    if self.ends && self.data.is_empty() {
+                        self.stream.send_data(Chunk::empty(), true)?;
+                    }
+                }
+                Err(frame) => {
+                    if let Ok(trailers) = frame.into_trailers() {
+                        self.declared
+                            .end()
+                            .map_err(|why| Failure::malformed(why, counters))?;
+                        self.stream.send_trailers(trailers)?;
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn reset(&mut self, code: ResetCode) {
+        self.stream.reset(code);
+    }
+
+    fn declare_sent(&mut self) -> Result<(), &'static str> {
+        self.declared.send(self.data.len())?;
+        match self.ends {
+            true => self.declared.end(),
+            false => Ok(()),
+        }
+    }
+
+    /// Ready when all of `data` is queued.
+    fn poll_data(
+        &mut self,
+        context: &ConnectionContext,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        while !self.data.is_empty() {
+            let granted = ready!(self.poll_window(cx))?;
+            let piece = self.data.split_to(granted);
+            self.stall.moved(piece.len());
+            context.credits.sent(piece.len(), self.data.is_empty());
+            let last = self.ends && self.data.is_empty();
+            self.stream.send_data(self.permit.fill(piece), last)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// How much of `data` may be queued now. The connection's own buffer is asked first: a stream
+    /// that waits for it must not hold window that another one could use.
+    fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Failure>> {
+        let mut stalled = false;
+        if self.permit.poll(cx).is_pending() {
+            // The peer is not to blame: the transport has a time limit of its own.
+            self.stall.pause();
+        } else {
+            let wanted = self.data.len().min(PIECE);
+            if let Poll::Ready(granted) = self.stream.poll_window(wanted, cx)? {
+                return Poll::Ready(Ok(granted));
+            }
+            stalled = self.stall.poll_waiting(cx).is_ready();
+        }
+        match self.stream.poll_closed(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(Failure::PeerGone)),
+            Poll::Pending if stalled => Poll::Ready(Err(Failure::Stalled)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}

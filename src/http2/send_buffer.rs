@@ -1,0 +1,175 @@
+//! Bounds the response bytes that a connection holds, and shares the room among its streams.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::{Buf, Bytes};
+
+/// The response bytes of one connection that wait to be sent.
+pub(crate) struct SendBuffer {
+    limit: usize,
+    used: Cell<usize>,
+    /// Streams that wait for room. Each in turn may queue one piece.
+    queue: RefCell<VecDeque<Waiting>>,
+    next_ticket: Cell<u64>,
+}
+
+struct Waiting {
+    ticket: u64,
+    waker: Waker,
+}
+
+impl SendBuffer {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            used: Cell::new(0),
+            queue: RefCell::default(),
+            next_ticket: Cell::new(0),
+        }
+    }
+
+    /// How many bytes wait to be sent.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn held(&self) -> usize {
+        self.used.get()
+    }
+
+    fn has_room(&self) -> bool {
+        self.used.get() < self.limit
+    }
+
+    /// Wakes the first stream that waits when half of the buffer is free, which leaves enough to
+    /// send meanwhile. Each stream wakes the next.
+    fn release(&self, n: usize) {
+        let before = self.used.get();
+        let after = before.saturating_sub(n);
+        self.used.set(after);
+        let half = self.limit / 2;
+        if before > half && after <= half {
+            self.wake_first();
+        }
+    }
+
+    fn wake_first(&self) {
+        let first = self.queue.borrow().front().map(|first| first.waker.clone());
+        if let Some(waker) = first {
+            waker.wake();
+        }
+    }
+}
+
+/// Allows a stream to fill the buffer, one piece at a time.
+pub(super) struct SendPermit {
+    buffer: Rc<SendBuffer>,
+    /// While the stream is in the queue.
+    ticket: Option<u64>,
+}
+
+impl SendPermit {
+    pub(super) fn new(buffer: &Rc<SendBuffer>) -> Self {
+        Self {
+            buffer: Rc::clone(buffer),
+            ticket: None,
+        }
+    }
+
+    /// Counts a piece until it is sent.
+    pub(super) fn fill(&self, bytes: Bytes) -> Chunk {
+        let counted = bytes.len();
+        self.buffer.used.set(self.buffer.used.get() + counted);
+        Chunk {
+            bytes,
+            counted,
+            buffer: Some(Rc::clone(&self.buffer)),
+        }
+    }
+
+    /// Ready when the stream may queue one piece. For the next one it waits behind the others.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut queue = self.buffer.queue.borrow_mut();
+        let first = queue.front().map(|first| first.ticket);
+        if first == self.ticket && self.buffer.has_room() {
+            if self.ticket.take().is_some() {
+                queue.pop_front();
+                drop(queue);
+                self.buffer.wake_first();
+            }
+            return Poll::Ready(());
+        }
+        let waiting = self
+            .ticket
+            .and_then(|ticket| queue.iter_mut().find(|waiting| waiting.ticket == ticket));
+        match waiting {
+            Some(waiting) => waiting.waker.clone_from(cx.waker()),
+            None => {
+                let ticket = self.buffer.next_ticket.get();
+                self.buffer.next_ticket.set(ticket + 1);
+                self.ticket = Some(ticket);
+                queue.push_back(Waiting {
+                    ticket,
+                    waker: cx.waker().clone(),
+                });
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for SendPermit {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let mut queue = self.buffer.queue.borrow_mut();
+            queue.retain(|waiting| waiting.ticket != ticket);
+            drop(queue);
+            // This stream may have been woken, and cannot wake the next one any more.
+            if self.buffer.has_room() {
+                self.buffer.wake_first();
+            }
+        }
+    }
+}
+
+/// A piece of a body that waits to be sent. It counts until it is sent or dropped.
+pub(crate) struct Chunk {
+    bytes: Bytes,
+    counted: usize,
+    buffer: Option<Rc<SendBuffer>>,
+}
+
+impl Chunk {
+    /// Ends a stream.
+    pub(super) fn empty() -> Self {
+        Self {
+            bytes: Bytes::new(),
+            counted: 0,
+            buffer: None,
+        }
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        if let Some(buffer) = &self.buffer {
+            buffer.release(self.counted);
+        }
+    }
+}
+
+impl Buf for Chunk {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn advance(&mut self, n: usize) {
+        self.bytes.advance(n);
+    }
+}
