@@ -20,7 +20,7 @@ pub(super) struct InFlight<F> {
     pool: Rc<Pool<F>>,
     slots: Vec<Slot<F>>,
     free: Vec<usize>,
-    /// Slots that were never polled.
+    /// Slots whose future was not polled yet.
     fresh: Vec<usize>,
     /// Empty between calls: kept for its memory.
     woken: Vec<usize>,
