@@ -31,7 +31,7 @@ pub(super) struct BodyState {
     monitor: AtomicWaker,
 }
 
-/// Who has the rest of the body.
+/// Where the rest of the body is.
 #[derive(Default)]
 enum Unread {
     /// The handler.

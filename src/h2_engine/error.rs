@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt};
 
 use crate::error::{Error, Kind};
 
-/// An error of crate h2, before it is known whether somebody has to see it.
+/// An error of crate h2. Converted by the caller, as many of them only mean that the peer is gone.
 #[derive(Debug)]
 pub(crate) struct ProtocolError(pub(super) h2::Error);
 

@@ -277,7 +277,3 @@ where
         }
     }
 }
-
-#[cfg(test)]
-#[path = "connection_tests.rs"]
-mod tests;

@@ -152,9 +152,9 @@ proptest! {
         let client = Client::new(&[(Method::POST, 5000)]);
         let settings = BEGIN + 9 + usize::from(client.sent[BEGIN + 2]);
         let (begin, requests) = client.sent.split_at(settings);
-        let said = [begin, &frame(6, 0, &[0; 8]).repeat(pings), requests].concat();
+        let bytes = [begin, &frame(6, 0, &[0; 8]).repeat(pings), requests].concat();
         let mut steps = Vec::new();
-        for (piece, later) in pieces(&said, &sizes).into_iter().zip(later.iter().cycle()) {
+        for (piece, later) in pieces(&bytes, &sizes).into_iter().zip(later.iter().cycle()) {
             steps.push(Step::Sends(piece.to_vec()));
             steps.push(Step::Later(Duration::from_millis(*later)));
         }
@@ -188,11 +188,11 @@ proptest! {
         behind_preface in any::<bool>(),
     ) {
         const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-        let said = match behind_preface {
+        let bytes = match behind_preface {
             true => [PREFACE, &bytes].concat(),
             false => bytes,
         };
-        let sent = pieces(&said, &sizes).into_iter();
+        let sent = pieces(&bytes, &sizes).into_iter();
         let steps: Vec<_> = sent.map(|piece| Step::Sends(piece.to_vec())).collect();
         connection(&Cleartext, &steps);
     }
@@ -204,12 +204,12 @@ proptest! {
         shutdown in any::<proptest::sample::Index>(),
     ) {
         let requests = [(Method::POST, 100), (Method::GET, 0), (Method::PUT, 1)];
-        let mut said = Client::new(&requests).sent;
+        let mut bytes = Client::new(&requests).sent;
         for (at, value) in changes {
-            let at = at.index(said.len());
-            said[at] = value;
+            let at = at.index(bytes.len());
+            bytes[at] = value;
         }
-        let sent = pieces(&said, &sizes).into_iter();
+        let sent = pieces(&bytes, &sizes).into_iter();
         let mut steps: Vec<_> = sent.map(|piece| Step::Sends(piece.to_vec())).collect();
         steps.insert(shutdown.index(steps.len()), Step::Shutdown);
         connection(&Cleartext, &steps);

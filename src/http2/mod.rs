@@ -30,6 +30,11 @@ mod token_bucket;
 mod transport;
 mod worker_service;
 
+#[cfg(test)]
+mod connection_tests;
+#[cfg(test)]
+mod throttle_tests;
+
 pub(crate) use self::{
     connection::{preface, serve},
     context::ConnectionContext,

@@ -115,6 +115,11 @@ impl Throttle {
         !self.held.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn held(&self) -> &[u8] {
+        self.held.as_slice()
+    }
+
     fn count(&mut self, head: Head) {
         const DATA: u8 = 0;
         const END_STREAM: u8 = 1;
@@ -161,7 +166,3 @@ impl Throttle {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "throttle_tests.rs"]
-mod tests;

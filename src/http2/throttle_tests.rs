@@ -1,6 +1,13 @@
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
-use super::{super::token_bucket::PERIOD, *};
+use super::{
+    throttle::{Throttle, ThrottleState},
+    token_bucket::PERIOD,
+};
+use crate::config::Http2Config;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const DATA: u8 = 0;
@@ -70,7 +77,7 @@ fn frames_after_a_burst_wait() {
     assert!(passes(&mut throttle, &frames(PING, 8, 1_000)));
     let rest = frames(PING, 8, 300);
     assert!(!passes(&mut throttle, &rest));
-    let mut given = rest.len() - throttle.held.len();
+    let mut given = rest.len() - throttle.held().len();
     assert_eq!(
         given, 9,
         "only the head of the frame that is one too many passes"
@@ -88,7 +95,7 @@ fn frames_after_a_burst_wait() {
     });
     assert!(throttle.is_stopped());
     assert!((100 * 17..200 * 17).contains(&given), "{given}");
-    assert_eq!(throttle.held.as_slice(), &rest[given..]);
+    assert_eq!(throttle.held(), &rest[given..]);
 }
 
 #[test]
@@ -98,7 +105,7 @@ fn held_bytes_fill_the_room_of_the_reader() {
     assert!(!passes(&mut throttle, &all));
     later(Duration::from_secs(1));
     assert_eq!(throttle.update(0, now), ThrottleState::Reopened);
-    let mut given = all.len() - throttle.held.len();
+    let mut given = all.len() - throttle.held().len();
     while throttle.has_held() {
         throttle.take_held(7, |bytes| {
             assert!((1..=7).contains(&bytes.len()));
@@ -203,7 +210,7 @@ fn messages_never_wait() {
         assert!(passes(&mut throttle, &frame(DATA, 0, 5)));
         assert!(passes(&mut throttle, &frame(DATA, 0, 1)));
         assert!(passes(&mut throttle, &frame(DATA, 1, 0)));
-        // Its request accounts for the last one.
+        // The request allows for the last one.
         assert_eq!(throttle.update(1, now), ThrottleState::Open);
     }
 }
@@ -225,7 +232,7 @@ fn handlers_run_between_small_messages() {
     assert!(passes(&mut throttle, &frames(DATA, 255, 499)));
     assert_eq!(throttle.update(0, now), ThrottleState::Open);
     assert!(!passes(&mut throttle, &frames(DATA, 255, 600)));
-    assert_eq!(throttle.held.len(), 100 * (9 + 255) + 255);
+    assert_eq!(throttle.held().len(), 100 * (9 + 255) + 255);
     assert_eq!(throttle.update(0, now), ThrottleState::HandlersFirst);
     assert!(!throttle.is_stopped());
     throttle.take_held(usize::MAX, |_| {});

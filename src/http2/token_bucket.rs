@@ -7,7 +7,7 @@ pub(super) const PERIOD: Duration = Duration::from_secs(10);
 
 /// The peer takes tokens; its requests and time put them back, but never more than were taken.
 pub(super) struct TokenBucket {
-    /// Tokens that time puts back within a [`PERIOD`]. Whoever takes more in one is a flood.
+    /// Tokens that time puts back within a [`PERIOD`]. A peer that takes more in one is a flood.
     per_period: u32,
     /// Tokens that may be taken at once.
     burst: u32,
