@@ -84,26 +84,26 @@ impl Deadline {
 
 /// A time limit on a transfer. It starts again only when so many bytes were moved that the average
 /// rate is kept, so that a trickle does not count as progress.
-pub(crate) struct LeastRate {
+pub(crate) struct MinRate {
     wait: Deadline,
-    least: u64,
+    min_bytes: u64,
     moved: u64,
 }
 
-impl LeastRate {
+impl MinRate {
     /// `rate` is in bytes per second. With 0 every byte is progress.
     pub(crate) fn new(timer: Timer, limit: Duration, rate: u32) -> Self {
-        let least = u128::from(rate) * limit.as_millis() / 1000;
+        let min_bytes = u128::from(rate) * limit.as_millis() / 1000;
         Self {
             wait: Deadline::new(timer, limit),
-            least: u64::try_from(least).unwrap_or(u64::MAX).max(1),
+            min_bytes: u64::try_from(min_bytes).unwrap_or(u64::MAX).max(1),
             moved: 0,
         }
     }
 
     pub(crate) fn moved(&mut self, bytes: usize) {
         self.moved = self.moved.saturating_add(bytes as u64);
-        if self.moved >= self.least {
+        if self.moved >= self.min_bytes {
             self.restart();
         }
     }
@@ -133,16 +133,16 @@ mod tests {
         now: Instant::now,
     };
 
-    fn waits(rate: &mut LeastRate) -> bool {
+    fn waits(rate: &mut MinRate) -> bool {
         let waker = std::task::Waker::noop();
         rate.poll_waiting(&mut Context::from_waker(waker))
             .is_pending()
     }
 
     #[test]
-    fn a_trickle_is_no_progress() {
+    fn a_trickle_is_not_progress() {
         // 100 bytes within the limit.
-        let mut rate = LeastRate::new(NEVER, Duration::from_secs(10), 10);
+        let mut rate = MinRate::new(NEVER, Duration::from_secs(10), 10);
         assert!(waits(&mut rate));
         let begun = rate.wait.waiting_since;
         rate.moved(99);
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn every_byte_is_progress_without_a_rate() {
-        let mut rate = LeastRate::new(NEVER, Duration::from_secs(10), 0);
+        let mut rate = MinRate::new(NEVER, Duration::from_secs(10), 0);
         assert!(waits(&mut rate));
         rate.moved(0);
         assert!(rate.wait.waiting_since.is_some());

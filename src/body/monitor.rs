@@ -11,7 +11,7 @@ use http::StatusCode;
 use super::{source::Source, state::BodyState};
 use crate::{
     config::Limits,
-    time::{Deadline, LeastRate, Timer},
+    time::{Deadline, MinRate, Timer},
 };
 
 /// How long the server drains what the handler has not read: nginx' `lingering_time`.
@@ -54,12 +54,12 @@ pub(crate) struct BodyMonitor {
     state: Arc<BodyState>,
     /// Bytes of the body that `rate` knows.
     seen: u64,
-    rate: LeastRate,
+    rate: MinRate,
     /// What the handler has left, while it is drained.
     left: Option<Source>,
     drain: Deadline,
     /// Of a peer that has its response.
-    silence: LeastRate,
+    silence: MinRate,
 }
 
 impl BodyMonitor {
@@ -68,10 +68,10 @@ impl BodyMonitor {
         Self {
             state,
             seen: 0,
-            rate: LeastRate::new(timer, time, min_rate),
+            rate: MinRate::new(timer, time, min_rate),
             left: None,
             drain: Deadline::new(timer, DRAIN.min(time)),
-            silence: LeastRate::new(timer, DRAIN_SILENCE.min(time), min_rate),
+            silence: MinRate::new(timer, DRAIN_SILENCE.min(time), min_rate),
         }
     }
 

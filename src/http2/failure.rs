@@ -8,6 +8,7 @@ use crate::{
     h2_engine::PeerGone,
 };
 
+/// How the request ended instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The service failed or panicked, or its response is malformed. It is logged and counted.

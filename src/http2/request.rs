@@ -23,10 +23,10 @@ use crate::{
 };
 
 pin_project! {
-    /// Answers one request. Ready when its stream may be dropped. Panics of the service end here.
+    /// Answers one request. Ready when its stream may be dropped. Catches panics of the service.
     ///
-    /// Written out, as an `async fn` would keep each of its values two or three times over, and
-    /// there is one of these for every request in flight.
+    /// A state machine written by hand: an `async fn` would hold each of its values two or three
+    /// times, and there is one of these for every request in flight.
     pub(super) struct RequestTask<S: HttpService> {
         context: Rc<ConnectionContext>,
         respond: ResponseSender<Chunk>,

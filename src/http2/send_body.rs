@@ -16,18 +16,18 @@ use super::{
 use crate::{
     error::BoxError,
     h2_engine::{BodySender, ResetCode},
-    time::LeastRate,
+    time::MinRate,
 };
 
 /// How much one stream queues at once, so that the streams of a connection take turns at its send
 /// buffer. A multiple of the frame size, so that it cuts no frame short.
 const PIECE: usize = 64 * 1024;
 
-/// What belongs to the sending of one body, but for the body itself.
+/// The state of sending one body, without the body itself.
 pub(super) struct SendBody {
     stream: BodySender<Chunk>,
     permit: SendPermit,
-    stall: LeastRate,
+    stall: MinRate,
     declared: DeclaredLength,
     /// Taken from the body and not queued yet.
     data: Bytes,
@@ -45,7 +45,7 @@ impl SendBody {
         Self {
             stream,
             permit: SendPermit::new(&context.send_buffer),
-            stall: LeastRate::new(context.timer, limits.write, limits.min_rate),
+            stall: MinRate::new(context.timer, limits.write, limits.min_rate),
             declared,
             data: Bytes::new(),
             ends: false,

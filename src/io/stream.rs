@@ -20,7 +20,7 @@ use crate::{
     buffer::Buffer,
     counters::Counters,
     negotiated::Negotiated,
-    time::{LeastRate, Timer},
+    time::{MinRate, Timer},
     tls::session::{MAX_PLAINTEXT, MAX_SEALED, TlsSession},
 };
 
@@ -72,7 +72,7 @@ pub struct TlsStream<IO> {
     /// The reader that the flush wakes.
     reader: Option<Waker>,
     /// The slowest rate of writes that have to wait; `None`: they may wait without limit.
-    stall: Option<LeastRate>,
+    stall: Option<MinRate>,
     traffic: Traffic,
     session: Box<dyn TlsSession>,
 }
@@ -111,7 +111,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Turns on the time limits: a write fails if the socket takes less than `min_rate` bytes per
     /// second during `write_limit`. A connection that reads without end pauses.
     pub(crate) fn set_timer(&mut self, timer: Timer, write_limit: Duration, min_rate: u32) {
-        self.stall = Some(LeastRate::new(timer, write_limit, min_rate));
+        self.stall = Some(MinRate::new(timer, write_limit, min_rate));
         self.read_budget.set_timer(timer);
     }
 

@@ -97,13 +97,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         path: "http2/",
-        modules: &[
-            "http2::*",
-            "body::*",
-            "h2_engine",
-            "schedule::*",
-            "service",
-        ],
+        modules: &["http2::*", "body::*", "h2_engine", "schedule::*", "service"],
         crates: &["http", "http_body", "httpdate", "pin_project_lite", "tokio"],
     },
     Layer {
