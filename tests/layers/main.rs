@@ -19,11 +19,7 @@ use crate::{
 };
 
 /// Files whose circles are being removed, by the beginnings of their paths.
-const BEING_REMOVED: &[&str] = &[
-    "fuzz/src/lib.rs",
-    "tests/common/",
-    "tests/session/",
-];
+const BEING_REMOVED: &[&str] = &["fuzz/src/lib.rs", "tests/common/", "tests/session/"];
 
 #[test]
 fn files_use_what_the_rules_allow() {
