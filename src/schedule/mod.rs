@@ -16,8 +16,8 @@
 //! timer, so that the runtime gets to look at sockets and timers even when tasks are always ready.
 //! [`Phase`] says at which points a connection makes way.
 //!
-//! What a peer may make a task do before it makes way is bounded elsewhere: by the bytes that are read
-//! (`io`) and by the frames that pass (`http2::throttle`).
+//! Other files bound what a peer may make a task do before it makes way: `io::read_budget` the bytes
+//! that are read, `http2::throttle` the frames that pass.
 
 mod phase;
 mod poll_guard;
