@@ -3,8 +3,6 @@
 //! Panics of a handler, of its body and of its `size_hint`, and errors of a body, are in `http2.rs`;
 //! a panic of the factory in `server.rs`.
 
-mod common;
-
 use std::{
     convert::Infallible,
     future::{Ready, ready},
@@ -18,12 +16,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{
+use corelane::{Body, service_fn};
+use corelane_test_support::{
     Backend, Drivers, H2Client, Pattern, TestServer,
     client::{DEADLINE, get, send},
-    deadline,
+    deadline, for_each_backend,
 };
-use corelane::{Body, service_fn};
 use futures_util::future::Either;
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};

@@ -1,15 +1,15 @@
 //! 100 MiB in either direction: every byte arrives, and memory stays where it was.
 
-mod common;
-
 use std::{
     convert::Infallible,
     sync::{Mutex, PoisonError},
 };
 
 use bytes::Bytes;
-use common::{Backend, Drivers, H2Client, Pattern, TestServer, deadline};
 use corelane::{Body, service_fn};
+use corelane_test_support::{
+    Backend, Drivers, H2Client, Pattern, TestServer, client, deadline, for_each_backend,
+};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Either, Full};
 use sha2::{Digest, Sha256};
@@ -97,8 +97,7 @@ fn a_hundred_mebibytes_up(backend: Backend) {
                 .body(())
                 .expect("a request");
             let (response, mut stream) = requests.send_request(request, false).expect("sent");
-            let mut pattern = Pattern::of(BIG);
-            while let Some(mut block) = pattern.next() {
+            for mut block in Pattern::of(BIG) {
                 while !block.is_empty() {
                     stream.reserve_capacity(block.len());
                     while stream.capacity() == 0 {
@@ -110,7 +109,7 @@ fn a_hundred_mebibytes_up(backend: Backend) {
                 }
             }
             stream.send_data(Bytes::new(), true).expect("sent");
-            let answer = common::client::receive(response).await.expect("answered");
+            let answer = client::receive(response).await.expect("answered");
             assert_eq!(answer.body, Pattern::of(BIG).sha256());
             let growth = resident().saturating_sub(before);
             assert!(growth < GROWTH, "grew by {growth} bytes");

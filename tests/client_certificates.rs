@@ -1,18 +1,17 @@
 //! Clients that have to show a certificate, or may.
 
-mod common;
-
 use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
-use common::{
-    Backend, TestServer,
-    certs::identity,
-    client::{Tls, deadline, server_name},
-    visit::{register, returning, visit},
-};
 use corelane::{
     Driver, Error,
     tls::{ClientAuth, TicketKeys, TlsAcceptor, TlsConfig},
+};
+use corelane_test_support::{
+    Backend, TestServer,
+    certs::identity,
+    client::{Tls, deadline, server_name},
+    for_each_tls_backend,
+    visit::{register, returning, visit},
 };
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, IsCa,

@@ -1,13 +1,11 @@
 //! What is counted of handshakes and bytes, whichever backend serves.
 
-mod common;
-
-use common::{
-    Backend, Drivers, TestServer,
-    client::{H2Client, Tls, get, never, rustls_config, send, server_name},
-    deadline,
-};
 use corelane::{WorkerCounters, service_fn};
+use corelane_test_support::{
+    Backend, Drivers, TestServer,
+    client::{H2Client, Stream, Tls, get, never, rustls_config, send, server_name},
+    deadline, for_each_tls_backend,
+};
 use tokio::net::TcpStream;
 
 for_each_tls_backend!(handshakes_are_counted_by_version_and_outcome);
@@ -26,7 +24,7 @@ fn handshakes_are_counted_by_version_and_outcome(backend: Backend) {
                 for _ in 0..2 {
                     let tcp = TcpStream::connect(server.addr).await.expect("connects");
                     let tls = connector.connect(server_name(), tcp).await;
-                    let tls: Box<dyn common::client::Stream> = Box::new(tls.expect("TLS"));
+                    let tls: Box<dyn Stream> = Box::new(tls.expect("TLS"));
                     let (requests, connection) = h2::client::handshake(tls).await.expect("HTTP/2");
                     H2Client::new(requests, connection)
                         .run(|requests| async move {

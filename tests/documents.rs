@@ -20,10 +20,13 @@ fn tests_named_in_the_documents_are_there() {
         let mut named = 0;
         for name in text.split('`').filter(|code| code.contains(".rs::")) {
             let (file, function) = name.split_once("::").expect("file::function");
-            // A test file may have parts in a folder of its own name.
-            let parts = Path::new(env!("CARGO_MANIFEST_DIR")).join(file.trim_end_matches(".rs"));
-            let mut source = read(file);
-            for part in fs::read_dir(parts).into_iter().flatten().flatten() {
+            // A test may have parts: tests/NAME/main.rs and the files beside it.
+            let (folder, mut source) = match file.strip_suffix("/main.rs") {
+                Some(folder) => (folder, String::new()),
+                None => (file.trim_end_matches(".rs"), read(file)),
+            };
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+            for part in fs::read_dir(folder).into_iter().flatten().flatten() {
                 source += &fs::read_to_string(part.path()).expect("readable");
             }
             assert!(

@@ -2,8 +2,6 @@
 //! CPU, or a runtime of the caller's own.
 #![cfg(target_os = "linux")]
 
-mod common;
-
 use std::{
     collections::BTreeSet,
     convert::Infallible,
@@ -11,14 +9,14 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use common::{
-    Backend, Drivers, H2Client, TestServer,
-    client::{get, never, send},
-    deadline,
-};
 use corelane::{
     ActiveDriver, Affinity, Body, Builder, ConnectionOptions, Driver, Error, Server,
     serve_connection, service_fn,
+};
+use corelane_test_support::{
+    Backend, Drivers, H2Client, TestServer,
+    client::{get, never, send},
+    deadline, for_each_backend,
 };
 use http::{Request, Response};
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};

@@ -1,14 +1,6 @@
 //! Peers that send too much, by the vulnerabilities that had names: what they get, and that neither
 //! memory nor work grows with what they send. Slow ones are in `trickles.rs`.
 
-mod common;
-#[path = "conformance/frames.rs"]
-mod frames;
-#[path = "conformance/hpack.rs"]
-mod hpack;
-#[path = "conformance/peer.rs"]
-mod peer;
-
 use std::{
     convert::Infallible,
     fs,
@@ -17,17 +9,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{
-    Backend, Drivers, H2Client, TestServer, client, deadline,
+use corelane::{Body, Builder, Error, Http2Config, Limits, service_fn};
+use corelane_test_support::{
+    Backend, Drivers, H2Client, TestServer, client, deadline, for_each_backend,
+    frames::{setting::*, *},
+    peer::{self, Flooded, Peer},
     running::{Run, Running},
 };
-use corelane::{Body, Builder, Error, Http2Config, Limits, service_fn};
-use frames::{setting::*, *};
 use h2::Reason;
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
-use peer::{Flooded, Peer};
 
 for_each_backend!(
     rapid_reset,

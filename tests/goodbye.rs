@@ -1,15 +1,13 @@
 //! Goodbyes (GOAWAY, RFC 9113 section 6.8): what was asked for before is answered, whoever says it.
 
-mod common;
-
 use std::convert::Infallible;
 
-use common::{
+use corelane::{Body, config::SHUTDOWN_DEADLINE, service_fn};
+use corelane_test_support::{
     Backend, Drivers, Pattern, TestServer,
     client::{connect, get, never, send},
-    deadline,
+    deadline, for_each_backend,
 };
-use corelane::{Body, config::SHUTDOWN_DEADLINE, service_fn};
 use futures_util::future::join;
 use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};

@@ -3,8 +3,6 @@
 //! The full-duplex cases are those in which stream types that wrap each other were seen to panic:
 //! the server's writes are blocked while what the peer sends demands attention.
 
-mod common;
-
 use std::{
     convert::Infallible,
     io::{self, Read, Write},
@@ -13,12 +11,12 @@ use std::{
     time::Duration,
 };
 
-use common::{
+use corelane::{Body, Builder, Driver, Limits, service_fn};
+use corelane_test_support::{
     Backend, Drivers, H2Client, Pattern, TestServer,
     client::{DEADLINE, Tls, get, rustls_config, send, server_name},
-    deadline,
+    deadline, for_each_tls_backend,
 };
-use corelane::{Body, Builder, Driver, Limits, service_fn};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;

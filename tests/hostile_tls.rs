@@ -5,8 +5,6 @@
 //! a session holds under KeyUpdates, truncation of a session in `session.rs`; what floods make a
 //! worker hold in `memory.rs`.
 
-mod common;
-
 use std::{
     convert::Infallible,
     io::{self, Read, Write},
@@ -18,13 +16,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{
-    Backend, Drivers, H2Client, TestServer,
+use corelane::{Body, Builder, Limits, service_fn};
+use corelane_test_support::{
+    Backend, Drivers, H2Client, TestServer, backend_tests,
     client::{DEADLINE, Tls, get, never, rustls_config, send, server_name},
-    deadline,
+    deadline, for_each_tls_backend,
     raw_tls::{ALERT, APPLICATION_DATA, HANDSHAKE, RawTls, deaf},
 };
-use corelane::{Body, Builder, Limits, service_fn};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 

@@ -1,7 +1,5 @@
 //! HTTP/2 as a client sees it: streams, bodies, trailers, flow control, and handlers that fail.
 
-mod common;
-
 use std::{
     cell::Cell,
     convert::Infallible,
@@ -12,12 +10,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{
-    Backend, Drivers, H2Client, Pattern, TestServer,
-    client::{get, post, send},
-    deadline,
-};
 use corelane::{Body, Error, service_fn};
+use corelane_test_support::{
+    Backend, Drivers, H2Client, Pattern, TestServer,
+    client::{DEADLINE, get, post, send},
+    deadline, for_each_backend,
+};
 use futures_util::future::join_all;
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -419,7 +417,7 @@ fn a_reset_request_drops_its_handler(backend: Backend) {
                 .await;
         });
         dropped
-            .recv_timeout(common::client::DEADLINE)
+            .recv_timeout(DEADLINE)
             .expect("the handler of the reset request was dropped");
     }
 }

@@ -1,17 +1,16 @@
 //! Identity formats: what each backend takes, and what it says where it does not.
 
-mod common;
-
 use std::io::{Read, Write};
 
-use common::{
-    Backend,
-    certs::CERTIFICATE,
-    client::{Tls, rustls_config, server_name},
-};
 use corelane::{
     Error, ProtocolName,
     tls::{Identity, TlsConfig, TlsVersion, Wire},
+};
+use corelane_test_support::{
+    Backend,
+    certs::CERTIFICATE,
+    client::{Tls, rustls_config, server_name},
+    for_each_tls_backend,
 };
 use openssl::{pkcs12::Pkcs12, pkey::PKey, rsa::Rsa, x509::X509};
 

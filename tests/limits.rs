@@ -1,8 +1,6 @@
 //! Limits on what a worker takes on, and on what a request may be. Those on time alone are tested in
 //! `server.rs` and `http2.rs`.
 
-mod common;
-
 use std::{
     convert::Infallible,
     io::{Read, Write},
@@ -15,12 +13,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{
+use corelane::{Affinity, Body, Builder, Driver, Http2Config, Limits, Server, service_fn};
+use corelane_test_support::{
     Backend, Drivers, H2Client, TestServer,
     client::{self, DEADLINE, connect, get, never, post, send},
-    deadline,
+    deadline, for_each_backend,
 };
-use corelane::{Affinity, Body, Builder, Driver, Http2Config, Limits, Server, service_fn};
 use futures_util::FutureExt;
 use http::{Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};

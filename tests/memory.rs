@@ -3,8 +3,6 @@
 //! What is counted is what Rust allocates: OpenSSL's own buffers, two records for each connection,
 //! are not in it.
 
-mod common;
-
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     convert::Infallible,
@@ -18,14 +16,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{
-    Backend, Drivers, Pattern, TestServer,
-    client::{DEADLINE, Tls, rustls_config, server_name},
-    raw_tls::{APPLICATION_DATA, HANDSHAKE, RawTls, deaf},
-};
 use corelane::{
     Body, Http2Config, service_fn,
     tls::{MAX_PLAINTEXT, MAX_SEALED},
+};
+use corelane_test_support::{
+    Backend, Drivers, Pattern, TestServer, backend_tests,
+    client::{DEADLINE, Tls, rustls_config, server_name},
+    for_each_tls_backend,
+    raw_tls::{APPLICATION_DATA, HANDSHAKE, RawTls, deaf},
 };
 use http::{Request, Response};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};

@@ -1,7 +1,5 @@
 //! The PROXY protocol: who may name a client, and what becomes of those who do not or may not.
 
-mod common;
-
 use std::{
     convert::Infallible,
     io,
@@ -12,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use common::{
-    Backend, Drivers, H2Client, TestServer,
-    client::{Stream, get, over, send},
-    deadline,
-};
 use corelane::{
     Body, ConnectionInfo, ConnectionOptions, Driver, IpNet, Limits, serve_connection, service_fn,
+};
+use corelane_test_support::{
+    Backend, Drivers, H2Client, TestServer,
+    client::{Stream, get, over, send},
+    deadline, for_each_backend,
 };
 use http::{Request, Response};
 use tokio::{

@@ -1,8 +1,6 @@
 //! The server as its user sees it: where it listens, who of the workers serves, what it refuses to
 //! start with, which limits it keeps.
 
-mod common;
-
 use std::{
     collections::BTreeSet,
     io::{Read, Write},
@@ -11,16 +9,16 @@ use std::{
     time::Duration,
 };
 
-use common::{
-    Backend, Drivers, H2Client, TestServer,
-    certs::identity,
-    client::{DEADLINE, connect, get, never, post, send},
-    deadline,
-};
 use corelane::{
     Affinity, Builder, Chain, Error, Http2Config, Limits, ProtocolName, Server, WorkerCounters,
     WorkerInfo, service_fn,
     tls::{Cleartext, TlsConfig},
+};
+use corelane_test_support::{
+    Backend, Drivers, H2Client, TestServer,
+    certs::identity,
+    client::{DEADLINE, connect, get, never, post, send},
+    deadline, for_each_backend,
 };
 use futures_util::future::join_all;
 use h2::Reason;

@@ -1,7 +1,5 @@
 //! Shutdown: what was accepted is answered, what does not end by itself is ended at the deadline.
 
-mod common;
-
 use std::{
     cell::Cell,
     convert::Infallible,
@@ -16,14 +14,14 @@ use std::{
     time::Duration,
 };
 
-use common::{
+use corelane::{Body, Builder, Driver, Error, config::SHUTDOWN_DEADLINE, service_fn};
+use corelane_test_support::{
     Backend, Drivers, H2Client, Pattern, TestServer,
     client::{
         Answer, DEADLINE, Stream, Tls, connect, get, never, post, rustls_config, send, server_name,
     },
-    deadline,
+    deadline, for_each_backend,
 };
-use corelane::{Body, Builder, Driver, Error, config::SHUTDOWN_DEADLINE, service_fn};
 use futures_util::future::{Either, join, join_all, select};
 use h2::Reason;
 use http::{Request, Response};

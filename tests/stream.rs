@@ -1,20 +1,19 @@
 //! `TlsStream` over a socket in memory: what leaves in which records, and how it ends.
 
-mod common;
-
 use std::{
     io::{self, ErrorKind, IoSlice},
     pin::Pin,
     task::{Context, Poll, Waker},
 };
 
-use common::{
-    Backend,
-    client::{Tls, deadline, rustls_config, server_name},
-};
 use corelane::{
     AlpnMissing, Error, TlsStream,
     tls::{AlertDescription, ClientHello, MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession},
+};
+use corelane_test_support::{
+    Backend,
+    client::{Tls, deadline, rustls_config, server_name},
+    for_each_tls_backend,
 };
 use futures_util::{FutureExt, future::join};
 use rustls::ClientConnection;

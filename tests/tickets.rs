@@ -1,18 +1,17 @@
 //! Sessions resume wherever the keys of their tickets are, and nowhere else.
 
-mod common;
-
 use std::{sync::Arc, time::Duration};
 
-use common::{
-    Backend, Drivers, TestServer,
-    certs::identity,
-    client::{DEADLINE, Tls},
-    visit::{register, returning, visit, visit_as},
-};
 use corelane::{
     Driver,
     tls::{TicketKeys, TlsAcceptor, TlsConfig},
+};
+use corelane_test_support::{
+    Backend, Drivers, TestServer,
+    certs::identity,
+    client::{DEADLINE, Tls},
+    for_each_tls_backend,
+    visit::{register, returning, visit, visit_as},
 };
 
 for_each_tls_backend!(
@@ -193,7 +192,7 @@ fn ticket_keys_without_resumption_are_refused(backend: Backend) {
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 #[test]
 fn a_tampered_ticket_falls_back_to_a_full_handshake() {
-    use common::backends::RUSTLS;
+    use corelane_test_support::backends::RUSTLS;
 
     let acceptor = acceptor(RUSTLS, keys(&[0])).expect("an acceptor");
     let server = serve(&acceptor);
@@ -231,7 +230,7 @@ mod openssl_client {
 
     use openssl::ssl::{SslConnector, SslMethod, SslSession, SslSessionCacheMode, SslVersion};
 
-    use crate::common::{certs::CERTIFICATE, client::DEADLINE};
+    use corelane_test_support::{certs::CERTIFICATE, client::DEADLINE};
 
     pub const TLS_1_2: SslVersion = SslVersion::TLS1_2;
     pub const TLS_1_3: SslVersion = SslVersion::TLS1_3;

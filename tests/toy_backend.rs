@@ -1,7 +1,5 @@
 //! A backend from outside the crate: XOR over plain TCP, behind the public traits alone.
 
-mod common;
-
 use std::{
     convert::Infallible,
     io::{self, IoSlice},
@@ -9,14 +7,14 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes};
-use common::{
-    Drivers, TestServer,
-    client::{Stream, get, post, send},
-    deadline,
-};
 use corelane::{
     Body, Error, service_fn,
     tls::{ClientHello, Negotiated, TlsAcceptor, TlsSession, Wire, read_through},
+};
+use corelane_test_support::{
+    Drivers, H2Client, TestServer,
+    client::{Stream, get, post, send},
+    deadline,
 };
 use futures_util::future::{Either, select};
 use http::{Request, Response};
@@ -103,7 +101,7 @@ fn a_backend_from_outside_is_served() {
             let work = async {
                 let stream: Box<dyn Stream> = Box::new(ours);
                 let (requests, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
-                let client = common::H2Client::new(requests, connection);
+                let client = H2Client::new(requests, connection);
                 client
                     .run(|requests| async move {
                         let big = Bytes::from(vec![7; 300_000]);

@@ -1,14 +1,6 @@
 //! Peers that are slow on purpose: what they hold is theirs for a while, not for good. Those that
 //! send too much are in `floods.rs`.
 
-mod common;
-#[path = "conformance/frames.rs"]
-mod frames;
-#[path = "conformance/hpack.rs"]
-mod hpack;
-#[path = "conformance/peer.rs"]
-mod peer;
-
 use std::{
     convert::Infallible,
     sync::Arc,
@@ -16,15 +8,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{
-    Backend, Drivers, Pattern, TestServer, deadline,
+use corelane::{Body, Builder, Error, Http2Config, Limits, service_fn};
+use corelane_test_support::{
+    Backend, Drivers, Pattern, TestServer, deadline, for_each_backend,
+    frames::{setting::INITIAL_WINDOW_SIZE, *},
+    peer::{self, Peer},
     running::{Run, Running},
 };
-use corelane::{Body, Builder, Error, Http2Config, Limits, service_fn};
-use frames::{setting::INITIAL_WINDOW_SIZE, *};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use peer::Peer;
 
 for_each_backend!(
     bodies_that_never_end,

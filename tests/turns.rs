@@ -1,7 +1,5 @@
 //! Nobody has a worker or a connection for himself: connections and streams take turns.
 
-mod common;
-
 use std::{
     cell::Cell,
     convert::Infallible,
@@ -17,12 +15,12 @@ use std::{
     time::Duration,
 };
 
-use common::{
+use corelane::{Body, Http2Config, Limits, service_fn};
+use corelane_test_support::{
     Backend, Drivers, H2Client, Pattern, TestServer,
     client::{DEADLINE, connect, get, never, send},
-    deadline,
+    deadline, for_each_backend,
 };
-use corelane::{Body, Http2Config, Limits, service_fn};
 use futures_util::future::join;
 use http::{Request, Response};
 use tokio::io::AsyncWriteExt;

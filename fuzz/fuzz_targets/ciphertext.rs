@@ -1,11 +1,8 @@
 #![no_main]
 
 use corelane::fuzzing::pieces;
-use corelane_fuzz::{
-    Acceptor, ciphertext,
-    common::backends::{NATIVE_TLS, RUSTLS},
-    sizes_and_bytes,
-};
+use corelane_fuzz::{Acceptor, ciphertext, sizes_and_bytes};
+use corelane_test_support::backends::{NATIVE_TLS, RUSTLS};
 use libfuzzer_sys::fuzz_target;
 
 static BY_RUSTLS: Acceptor = Acceptor::new(|| RUSTLS.acceptor());

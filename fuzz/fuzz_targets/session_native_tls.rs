@@ -1,6 +1,7 @@
 #![no_main]
 
-use corelane_fuzz::{Acceptor, common::backends::NATIVE_TLS, session};
+use corelane_fuzz::{Acceptor, session};
+use corelane_test_support::backends::NATIVE_TLS;
 use libfuzzer_sys::fuzz_target;
 
 static ACCEPTOR: Acceptor = Acceptor::new(|| NATIVE_TLS.acceptor());

@@ -1,6 +1,7 @@
 #![no_main]
 
-use corelane_fuzz::{Acceptor, common::backends::RUSTLS, session};
+use corelane_fuzz::{Acceptor, session};
+use corelane_test_support::backends::RUSTLS;
 use libfuzzer_sys::fuzz_target;
 
 static ACCEPTOR: Acceptor = Acceptor::new(|| RUSTLS.acceptor());

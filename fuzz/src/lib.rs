@@ -1,11 +1,4 @@
-//! What the fuzz targets share, most of it with the tests.
-
-#[path = "../../tests/common/mod.rs"]
-pub mod common;
-#[path = "../../tests/session/pair.rs"]
-pub mod pair;
-#[path = "../../tests/session/steps.rs"]
-pub mod steps;
+//! What the fuzz targets share.
 
 use std::{
     io::ErrorKind,
@@ -14,11 +7,12 @@ use std::{
 
 use bytes::BufMut;
 use corelane::tls::{ClientHello, TlsAcceptor};
+use corelane_test_support::{
+    Backend,
+    client::Tls,
+    session::{Step, Wire, a_failure_is_final},
+};
 use libfuzzer_sys::arbitrary::{Arbitrary, Unstructured};
-
-use common::{Backend, client::Tls};
-use pair::Wire;
-use steps::{Step, a_failure_is_final};
 
 /// An acceptor for all inputs: it takes longer to make than a handshake does.
 pub type Acceptor = LazyLock<Arc<dyn TlsAcceptor>>;

@@ -11,7 +11,7 @@ use std::{
 use monoio::io::{AsyncReadRentExt, AsyncWriteRentExt};
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslVerifyMode, SslVersion};
 
-use crate::common::client::{DEADLINE, Tls, rustls_config, server_name};
+use corelane_test_support::client::{DEADLINE, Tls, rustls_config, server_name};
 
 /// What became of a connection, as the client saw it.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A case: what is sent, what the RFC allows in return, what comes today.
 
-use crate::{
-    common::{Backend, TestServer},
+use corelane_test_support::{
+    Backend, TestServer,
     frames::{self, WHOLE, kind},
     hpack,
     peer::{Frame, Peer},

@@ -1,7 +1,7 @@
 //! RFC 7541: what a decoder has to take, and what it has to refuse.
 
-use crate::{
-    case::{Case, Code::*, Outcome, answered, connection_error, forbidden, send},
+use crate::case::{Case, Code::*, Outcome, answered, connection_error, forbidden, send};
+use corelane_test_support::{
     frames::*,
     hpack::{get, integer, string},
 };

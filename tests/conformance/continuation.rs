@@ -1,7 +1,7 @@
 //! Section 6.10: CONTINUATION.
 
-use crate::{
-    case::{Case, Code::*, answered, connection_error, send},
+use crate::case::{Case, Code::*, answered, connection_error, send};
+use corelane_test_support::{
     frames::*,
     hpack::{block, get, post},
 };

@@ -1,7 +1,7 @@
 //! Sections 6.1 and 6.2: DATA and HEADERS.
 
-use crate::{
-    case::{Case, Code::*, Outcome, answered, connection_error, ignored, malformed, send},
+use crate::case::{Case, Code::*, Outcome, answered, connection_error, ignored, malformed, send};
+use corelane_test_support::{
     frames::*,
     hpack::{get, post},
     peer::Frame,

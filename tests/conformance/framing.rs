@@ -1,7 +1,9 @@
 //! Section 4: frame format, frame size, field section compression.
 
-use crate::{
-    case::{Case, Code::*, Outcome, answered, connection_error, ignored, send, stream_error},
+use crate::case::{
+    Case, Code::*, Outcome, answered, connection_error, ignored, send, stream_error,
+};
+use corelane_test_support::{
     frames::*,
     hpack::{block, get, post},
 };

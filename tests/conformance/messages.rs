@@ -1,7 +1,7 @@
 //! Sections 8.1 and 8.2: framing of messages, malformed ones, fields.
 
-use crate::{
-    case::{Case, Outcome, answered, forbidden, malformed, outcome},
+use crate::case::{Case, Outcome, answered, forbidden, malformed, outcome};
+use corelane_test_support::{
     frames::*,
     hpack::{block, get, post, request},
 };

@@ -1,11 +1,7 @@
 //! Section 3.4: the connection preface.
 
-use crate::{
-    case::{Case, Code::*, Outcome, answered, connection_error, ignored, send},
-    frames::*,
-    hpack::get,
-    peer::Frame,
-};
+use crate::case::{Case, Code::*, Outcome, answered, connection_error, ignored, send};
+use corelane_test_support::{frames::*, hpack::get, peer::Frame};
 
 fn begins_with_settings(frames: &[Frame]) -> bool {
     frames.first().is_some_and(|frame| {

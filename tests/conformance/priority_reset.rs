@@ -1,7 +1,7 @@
 //! Sections 6.3 and 6.4: PRIORITY and RST_STREAM.
 
-use crate::{
-    case::{Case, Code::*, Outcome, connection_error, ignored, stream_error},
+use crate::case::{Case, Code::*, Outcome, connection_error, ignored, stream_error};
+use corelane_test_support::{
     frames::*,
     hpack::{get, post},
 };

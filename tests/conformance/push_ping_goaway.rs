@@ -1,11 +1,7 @@
 //! Sections 6.6, 6.7 and 6.8: PUSH_PROMISE, PING and GOAWAY.
 
-use crate::{
-    case::{Case, Code::*, Outcome, connection_error, ignored, outcome},
-    frames::*,
-    hpack::get,
-    peer::Frame,
-};
+use crate::case::{Case, Code::*, Outcome, connection_error, ignored, outcome};
+use corelane_test_support::{frames::*, hpack::get, peer::Frame};
 
 fn pong(frames: &[Frame]) -> bool {
     let mut pongs = frames.iter().filter(|frame| frame.is_ack(kind::PING));

@@ -1,7 +1,7 @@
 //! Sections 8.3 and 8.5: pseudo-header fields of requests, CONNECT.
 
-use crate::{
-    case::{Case, Outcome, answered, forbidden, malformed},
+use crate::case::{Case, Outcome, answered, forbidden, malformed};
+use corelane_test_support::{
     frames::*,
     hpack::{block, post, request},
 };

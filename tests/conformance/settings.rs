@@ -1,7 +1,7 @@
 //! Section 6.5: SETTINGS.
 
-use crate::{
-    case::{Case, Code::*, Outcome, answered, connection_error, ignored, outcome, send},
+use crate::case::{Case, Code::*, Outcome, answered, connection_error, ignored, outcome, send};
+use corelane_test_support::{
     frames::{setting::*, *},
     hpack::get,
     peer::Frame,

@@ -1,9 +1,9 @@
 //! Section 5: states of a stream, identifiers, concurrency, priority, errors, extensions.
 
-use crate::{
-    case::{
-        Case, Code::*, Outcome, answered, connection_error, ignored, outcome, send, stream_error,
-    },
+use crate::case::{
+    Case, Code::*, Outcome, answered, connection_error, ignored, outcome, send, stream_error,
+};
+use corelane_test_support::{
     frames::*,
     hpack::{block, get, post},
     peer::Frame,

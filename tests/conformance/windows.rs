@@ -1,9 +1,9 @@
 //! Section 6.9: WINDOW_UPDATE and flow control.
 
-use crate::{
-    case::{
-        Case, Code::*, Outcome, answered, connection_error, ignored, outcome, send, stream_error,
-    },
+use crate::case::{
+    Case, Code::*, Outcome, answered, connection_error, ignored, outcome, send, stream_error,
+};
+use corelane_test_support::{
     frames::{setting::INITIAL_WINDOW_SIZE, *},
     hpack::{get, post},
 };

@@ -12,7 +12,7 @@ use openssl::{
     ssl::{HandshakeError, Ssl, SslContext, SslMethod, SslVerifyMode, SslVersion},
 };
 
-use crate::common::client::DEADLINE;
+use corelane_test_support::client::DEADLINE;
 
 pub struct Certificate {
     names: Vec<String>,

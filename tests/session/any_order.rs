@@ -4,10 +4,9 @@ use std::io::ErrorKind;
 
 use proptest::{collection::vec, prelude::*};
 
-use crate::{
-    common::Backend,
-    pair::{GARBAGE, Pair, pattern, versions},
-    steps::{Step, a_failure_is_final, take},
+use corelane_test_support::{
+    Backend,
+    session::{GARBAGE, Pair, Step, a_failure_is_final, pattern, take, versions},
 };
 
 fn peaceful() -> impl Strategy<Value = Step> {

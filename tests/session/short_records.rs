@@ -10,9 +10,9 @@ use corelane::tls::ClientHello;
 use foreign_types::ForeignTypeRef;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslStream, SslVerifyMode};
 
-use crate::{
-    common::Backend,
-    pair::{Wire, pattern},
+use corelane_test_support::{
+    Backend,
+    session::{Wire, pattern},
 };
 
 unsafe extern "C" {

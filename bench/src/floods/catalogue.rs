@@ -1,9 +1,7 @@
 //! The floods.
 
-use super::{
-    frames::{setting::INITIAL_WINDOW_SIZE, *},
-    hpack,
-};
+use corelane_test_frames::{hpack, setting::INITIAL_WINDOW_SIZE, *};
+
 use crate::terms::Group;
 
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::{io::Write, sync::Arc};
 
 use anyhow::{Context, bail};
+use corelane_test_frames::{self as frames, kind};
 use rustls::{
     ClientConfig, ClientConnection, ConnectionTrafficSecrets, ContentType, ProtocolVersion,
     SupportedCipherSuite,
@@ -12,10 +13,7 @@ use rustls::{
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::TlsConnector;
 
-use super::{
-    catalogue::{Attack, Content, Flood},
-    frames::{self, kind},
-};
+use super::catalogue::{Attack, Content, Flood};
 use crate::client::Target;
 
 pub struct Connection {

@@ -4,10 +4,6 @@ mod attacked;
 mod attacker;
 mod catalogue;
 mod connection;
-#[path = "../../../tests/conformance/frames.rs"]
-mod frames;
-#[path = "../../../tests/conformance/hpack.rs"]
-mod hpack;
 mod measure;
 mod report;
 mod results;

@@ -10,7 +10,7 @@ use openssl::symm::{Cipher, encrypt_aead};
 use rustls::{ClientConnection, ConnectionTrafficSecrets};
 use socket2::{Domain, Socket, Type};
 
-use super::client::{DEADLINE, Tls, rustls_config, server_name};
+use crate::client::{DEADLINE, Tls, rustls_config, server_name};
 
 /// Types of records (RFC 8446 section 5.1).
 pub const ALERT: u8 = 21;

@@ -2,18 +2,17 @@
 //!
 //! Prints one row per case, which `ci/alpn` shows as a table.
 
-#[path = "alpn/clients.rs"]
 mod clients;
-mod common;
 
 use std::io::{Read, Write};
 
 use clients::Outcome;
-use common::{
+use corelane::{AlpnMissing, Driver, service_fn};
+use corelane_test_support::{
     Backend, Drivers, TestServer,
     client::{Tls, never, rustls_config, server_name},
+    for_each_tls_backend,
 };
-use corelane::{AlpnMissing, Driver, service_fn};
 
 for_each_tls_backend!(
     the_matrix_on_io_uring,

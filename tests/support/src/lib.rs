@@ -1,14 +1,18 @@
-//! What the tests share. Each test binary uses a part of it.
-#![allow(dead_code, unused_imports, unused_macros)]
+//! What the tests of all crates share: backends, servers and clients under test, and TLS sessions
+//! that talk to each other in memory.
 
 pub mod backends;
 pub mod certs;
 pub mod client;
 pub mod pattern;
+pub mod peer;
 pub mod raw_tls;
 pub mod running;
 pub mod server;
+pub mod session;
 pub mod visit;
+
+pub use corelane_test_frames::{self as frames, hpack};
 
 pub use self::{
     backends::Backend,

@@ -18,7 +18,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Backend, certs::CERTIFICATE};
+use crate::{Backend, certs::CERTIFICATE};
 
 /// How long anything in a test may take: far more than it needs, so that only a hang meets it.
 pub const DEADLINE: Duration = Duration::from_secs(60);

@@ -4,39 +4,19 @@
 //!
 //! Where crate h2 does something else than the RFC allows the case says so, and features.md too.
 
-#[path = "conformance/case.rs"]
 mod case;
-mod common;
-#[path = "conformance/frames.rs"]
-mod frames;
-#[path = "conformance/hpack.rs"]
-mod hpack;
-#[path = "conformance/peer.rs"]
-mod peer;
 
-#[path = "conformance/compression.rs"]
 mod compression;
-#[path = "conformance/continuation.rs"]
 mod continuation;
-#[path = "conformance/data_headers.rs"]
 mod data_headers;
-#[path = "conformance/framing.rs"]
 mod framing;
-#[path = "conformance/messages.rs"]
 mod messages;
-#[path = "conformance/preface.rs"]
 mod preface;
-#[path = "conformance/priority_reset.rs"]
 mod priority_reset;
-#[path = "conformance/push_ping_goaway.rs"]
 mod push_ping_goaway;
-#[path = "conformance/requests.rs"]
 mod requests;
-#[path = "conformance/settings.rs"]
 mod settings;
-#[path = "conformance/streams.rs"]
 mod streams;
-#[path = "conformance/windows.rs"]
 mod windows;
 
 use std::{
@@ -47,8 +27,8 @@ use std::{
 };
 
 use case::Case;
-use common::{Backend, Drivers, TestServer, deadline};
 use corelane::{Body, Http2Config, service_fn};
+use corelane_test_support::{Backend, Drivers, TestServer, deadline, for_each_backend};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 

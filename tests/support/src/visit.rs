@@ -17,7 +17,7 @@ use rustls::{
 };
 use tokio::net::TcpStream;
 
-use super::client::{self, H2Client, Stream, Tls, deadline, rustls_config};
+use crate::client::{self, H2Client, Stream, Tls, deadline, rustls_config};
 
 /// What the server knows of a visit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

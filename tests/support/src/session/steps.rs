@@ -5,17 +5,15 @@ use std::io::{self, ErrorKind, IoSlice};
 use bytes::BufMut;
 use corelane::tls::TlsAcceptor;
 
+use super::pair::{Pair, pattern};
 use crate::{
-    common::{
-        Backend,
-        client::{Tls, rustls_config},
-    },
-    pair::{Pair, pattern},
+    Backend,
+    client::{Tls, rustls_config},
 };
 
 /// What can happen to a session.
 #[derive(Clone, Debug)]
-#[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Step {
     Read(u16),
     Write(u16),

@@ -1,5 +1,4 @@
 //! Header blocks as bytes (RFC 7541).
-#![allow(dead_code)]
 
 /// Literals without indexing, names and values as they are.
 pub fn block(fields: &[(&str, &[u8])]) -> Vec<u8> {

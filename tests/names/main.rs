@@ -1,8 +1,6 @@
 //! Certificates by server name, and their exchange while the server runs.
 
-#[path = "names/client.rs"]
 mod client;
-mod common;
 
 use std::{
     convert::Infallible,
@@ -14,18 +12,18 @@ use std::{
 };
 
 use client::{Client, certificate};
-use common::{
-    Backend, Drivers, H2Client, TestServer,
-    certs::{CERTIFICATE, identity},
-    client::{Stream, Tls, get, never, rustls_config, send, server_name},
-    deadline,
-};
 use corelane::{
     Body, Error, Handle, ProtocolName, service_fn,
     tls::{
         Cleartext, ClientHello, Identity, ServerNameAcceptor, TlsAcceptor, TlsConfig, TlsSession,
         UnknownName,
     },
+};
+use corelane_test_support::{
+    Backend, Drivers, H2Client, TestServer,
+    certs::{CERTIFICATE, identity},
+    client::{Stream, Tls, get, never, rustls_config, send, server_name},
+    deadline, for_each_tls_backend,
 };
 use http::{Request, Response};
 use tokio_rustls::TlsConnector;

@@ -1,5 +1,4 @@
 //! A client that sends what it is told to and reads frames, no more.
-#![allow(dead_code)]
 
 use std::io;
 
@@ -7,7 +6,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    common::{Backend, TestServer, client},
+    Backend, TestServer, client,
     frames::{self, ACK, END_STREAM, kind},
 };
 

@@ -7,7 +7,7 @@ use corelane::{
     tls::{Cleartext, TlsAcceptor, TlsConfig},
 };
 
-use super::certs::identity;
+use crate::certs::identity;
 
 /// A backend under test.
 #[derive(Clone, Copy)]
@@ -54,7 +54,7 @@ pub const NATIVE_TLS: Backend = Backend {
 macro_rules! for_each_tls_backend {
     ($($test:ident),* $(,)?) => {
         // Where no backend is compiled in, the bodies are still looked at.
-        const _: &[fn($crate::common::Backend)] = &[$($test),*];
+        const _: &[fn($crate::Backend)] = &[$($test),*];
         #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
         $crate::backend_tests!(on_rustls, RUSTLS, $($test),*);
         #[cfg(feature = "native-tls")]
@@ -77,7 +77,7 @@ macro_rules! backend_tests {
         mod $module {
             $(#[test]
             fn $test() {
-                super::$test($crate::common::backends::$backend);
+                super::$test($crate::backends::$backend);
             })*
         }
     };

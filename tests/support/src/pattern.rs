@@ -23,19 +23,23 @@ impl Pattern {
         Self { left, block: 0 }
     }
 
-    pub fn next(&mut self) -> Option<Bytes> {
+    pub fn sha256(self) -> Vec<u8> {
+        let mut sha256 = Sha256::new();
+        for block in self {
+            sha256.update(&block);
+        }
+        sha256.finalize().to_vec()
+    }
+}
+
+impl Iterator for Pattern {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
         let n = usize::try_from(self.left).unwrap_or(BLOCK).min(BLOCK);
         self.left -= n as u64;
         self.block = self.block.wrapping_add(1);
         (n > 0).then(|| vec![self.block; n].into())
-    }
-
-    pub fn sha256(mut self) -> Vec<u8> {
-        let mut sha256 = Sha256::new();
-        while let Some(block) = self.next() {
-            sha256.update(&block);
-        }
-        sha256.finalize().to_vec()
     }
 }
 

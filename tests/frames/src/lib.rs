@@ -1,5 +1,6 @@
 //! Frames as bytes, right and wrong ones alike (RFC 9113 sections 4.1 and 6).
-#![allow(dead_code)]
+
+pub mod hpack;
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 

@@ -1,14 +1,7 @@
 //! The contract of `TlsSession`, sentence by sentence, over a wire made of two byte queues.
 
-#[path = "session/any_order.rs"]
 mod any_order;
-mod common;
-#[path = "session/pair.rs"]
-mod pair;
-#[path = "session/short_records.rs"]
 mod short_records;
-#[path = "session/steps.rs"]
-mod steps;
 
 use std::{
     io::{ErrorKind, IoSlice},
@@ -16,15 +9,16 @@ use std::{
 };
 
 use any_order::{no_call_panics_and_a_failure_is_final, plaintext_is_in_order_over_any_wire};
-use common::{
-    Backend,
-    client::{Tls, rustls_config},
-};
 use corelane::{
     ProtocolName,
     tls::{CipherSuite, MAX_PLAINTEXT, MAX_SEALED, Negotiated, TlsVersion},
 };
-use pair::{GARBAGE, Pair, kind, pattern, versions};
+use corelane_test_support::{
+    Backend, backend_tests,
+    client::{Tls, rustls_config},
+    for_each_tls_backend,
+    session::{GARBAGE, Pair, kind, pattern, versions},
+};
 use rustls::AlertDescription;
 use short_records::short_records_come_before_close_notify;
 

@@ -10,7 +10,7 @@ use bytes::BufMut;
 use corelane::tls::{ClientHello, TlsAcceptor, TlsSession};
 use rustls::{ClientConfig, ClientConnection};
 
-use crate::common::{
+use crate::{
     Backend,
     client::{Tls, rustls_config, server_name},
 };

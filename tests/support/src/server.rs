@@ -23,7 +23,7 @@ impl Drivers {
                 .driver(Driver::IoUring)
                 .bind()
                 .expect("loopback")
-                .serve(|_| corelane::service_fn(super::client::never));
+                .serve(|_| corelane::service_fn(crate::client::never));
             match probe {
                 Ok(handle) => {
                     handle.shutdown(Duration::ZERO);
@@ -97,7 +97,7 @@ impl TestServer {
                 return;
             }
             assert!(
-                begun.elapsed() < super::client::DEADLINE,
+                begun.elapsed() < crate::client::DEADLINE,
                 "{what}: {counters:?}"
             );
             std::thread::yield_now();
