@@ -69,7 +69,7 @@ fn haproxy_passes_client_addresses_in_both_versions() {
         let listen = free.local_addr().expect("bound");
         drop(free);
         let Some(_haproxy) = Haproxy::start(&dir, listen, server.addr(), how) else {
-            eprintln!("NOT TESTED: haproxy is not installed (ci/setup installs it)");
+            eprintln!("NOT TESTED: haproxy is not installed (`ci/setup servers` installs it)");
             return;
         };
         with_client(listen, |requests| async move {

@@ -1,6 +1,6 @@
 //! Which protocol is negotiated: every backend × client × TLS version × offer, by one rule.
 //!
-//! Prints one row per case, which `ci/alpn` shows as a table.
+//! Prints one row per case, which `ci/alpn.py` shows as a table.
 
 mod clients;
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """What people use, against the command with its defaults: does a limit break it?
 
-    ci/ordinary            1 GiB up and down a slow link, 100,000 requests, and so on: some minutes
-    ci/ordinary --short    the same with less: under a minute
+    ci/ordinary.py            1 GiB up and down a slow link, 100,000 requests, and so on: some minutes
+    ci/ordinary.py --short    the same with less: under a minute
 
 curl, h2load, Chromium and gRPC on every backend, some of them slow on purpose. What they got is
 compared with what they asked for, by number, length or SHA-256. Exits with 1 where something differs,
 or where the server has counted a refusal of any kind.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -99,7 +100,7 @@ class Server:
         deadline = time.monotonic() + 30
         while not (match := re.search(r"listening on \D*127\.0\.0\.1:(\d+)", self.text())):
             if self.child.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"ci/ordinary: {self.name} did not start:\n{self.text()}")
+                sys.exit(f"ci/ordinary.py: {self.name} did not start:\n{self.text()}")
             time.sleep(0.05)
         self.port = match[1]
         return self
@@ -140,7 +141,7 @@ def slow_link(rate):
     link = ["unshare", "--net", "sh", "-c", SLOW_LINK.format(rate=rate)]
     tried = subprocess.run([*link, "true"], stderr=subprocess.PIPE, text=True)
     if tried.returncode != 0:
-        print(f"ci/ordinary: NOT TESTED on a slow link: {tried.stderr.strip()}", file=sys.stderr)
+        print(f"ci/ordinary.py: NOT TESTED on a slow link: {tried.stderr.strip()}", file=sys.stderr)
         return None
     return link
 
@@ -485,7 +486,7 @@ class Run:
 
     def clients(self, server, backend, clients):
         for name, client in clients:
-            self.note(backend, name, lambda: client(server, backend))
+            self.note(backend, name, functools.partial(client, server, backend))
 
     def meanwhile(self, *args):
         thread = threading.Thread(target=self.clients, args=args)
@@ -504,8 +505,8 @@ class Run:
                 raise Failed(f"{refused}, {ends}:\n{server.text()}")
             if counters["requests"] < least:
                 raise Failed(f"{counters['requests']} requests, not {least}")
-            counts = counters["requests"], counters["requests_abandoned"]
-            return "%d requests, %d taken back, nothing refused" % counts
+            made, canceled = counters["requests"], counters["requests_abandoned"]
+            return f"{made} requests, {canceled} canceled, nothing refused"
 
         self.note(backend, server.name, counted)
 

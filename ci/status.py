@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Looks at the live status page in Chromium: that its numbers move, that nothing on it breaks its policy,
-and that it says when the server has gone.
+"""Checks the live status page in Chromium: its numbers move, it keeps its content security policy, and
+it reports when the server stops.
 
-`ci/status --picture` makes docs/status.png instead: by hand, when the page has changed.
+`ci/status.py --picture` makes docs/status.png instead; run it when the page has changed.
 """
 
 import base64
@@ -12,19 +12,18 @@ import subprocess
 import sys
 import threading
 import time
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
+
+import ordinary
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 COMMAND = TARGET / "debug/corelane"
 DEADLINE = 60  # seconds
 
-ordinary = SourceFileLoader("ordinary", str(Path(__file__).with_name("ordinary"))).load_module()
-
 
 class Browser(ordinary.Browser):
-    """What it has to complain about is kept."""
+    """Keeps what the browser logs."""
 
     def __init__(self):
         super().__init__()
@@ -45,7 +44,7 @@ class Browser(ordinary.Browser):
         begun = time.monotonic()
         while not wanted(text := self.text(selector)):
             if time.monotonic() - begun > DEADLINE:
-                raise SystemExit(f"ci/status: {selector} is {text!r}; {self.complaints}")
+                raise SystemExit(f"ci/status.py: {selector} is {text!r}; {self.complaints}")
             time.sleep(0.1)
         return text
 
@@ -65,16 +64,16 @@ def look(browser, url, server):
     after = browser.wait_for(cell, lambda text: int(text.replace(",", "")) >= before + 20)
     rate = browser.wait_for("[data-rate=requests]", lambda text: text not in ("", "–"))
     if browser.complaints:
-        raise SystemExit(f"ci/status: the browser complains: {browser.complaints}")
+        raise SystemExit(f"ci/status.py: the browser complains: {browser.complaints}")
     server.terminate()
     browser.wait_for("#live", lambda text: text.startswith("no connection"))
     if server.wait() != 0:
-        raise SystemExit("ci/status: the server has not ended well")
-    print(f"ci/status: requests went from {before} to {after}, {rate} a second at last; its end was seen")
+        raise SystemExit("ci/status.py: the server failed when it stopped")
+    print(f"ci/status.py: requests went from {before} to {after}, {rate} a second; the page reports the stop")
 
 
 def picture(browser, url):
-    """Under some load, after a minute of it."""
+    """A picture after a minute of load."""
     ended = threading.Event()
 
     def load():
@@ -104,9 +103,9 @@ def picture(browser, url):
 
 
 def main():
-    # As for the tests: `cargo build` turns on fewer features of what all depend on, and builds them anew.
-    build = ["cargo", "test", "--quiet", "--features", "native-tls", "--test", "metrics", "--no-run"]
-    subprocess.run(build, cwd=ROOT, check=True)
+    # With the flags of the tests: other flags would build the dependencies again.
+    build = ["cargo", "test", "--quiet", "--workspace", "--features", "native-tls"]
+    subprocess.run([*build, "--test", "metrics", "--no-run"], cwd=ROOT, check=True)
     command = [COMMAND, "--listen", "127.0.0.1:0"]
     for_picture = "--picture" in sys.argv[1:]
     command += ["--workers", "4" if for_picture else "1", "--no-affinity"]

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What testssl.sh finds on the command's server, backend by backend.
+"""Runs testssl.sh on the command's server, backend by backend.
 
-    ci/testssl [BACKEND...]    default: rustls native-tls
+    ci/testssl.py [BACKEND...]    default: rustls native-tls
 
-Not among what ci/test runs: it takes minutes, and what it finds changes with its version, not with
-ours. Exits with 1 on a finding of MEDIUM or worse that is not explained below; docs/security.md has
-the same explanations. The server is told to serve clients without ALPN: most of testssl.sh's are.
+Not part of ci/test and ci/full: it takes minutes, and its findings change with its version. Exits
+with 1 on a finding of MEDIUM or worse that is not explained below; docs/security.md has the same
+explanations. The server accepts clients without ALPN here, because most of testssl.sh's have none.
 """
 
 import json
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1800  # seconds for one backend
 SEVERE = ("MEDIUM", "HIGH", "CRITICAL")
 
-# Findings that are as they should be here, by the beginning of their id.
+# Findings that are expected here, by the start of their id.
 SELF_SIGNED = "the command's certificate is self-signed, made in memory for localhost"
 ORDER = "rustls follows the client's order: all its suites are AEAD with forward secrecy"
 CBC = "native-tls' acceptor lists CBC suites last, and has no way to leave them out"
@@ -54,17 +54,17 @@ def scan(program, backend, directory):
         server.kill()
         server.wait()
     if not alive:
-        sys.exit(f"ci/testssl: the server ended meanwhile\n{ran.stdout}")
+        sys.exit(f"ci/testssl.py: the server stopped during the scan\n{ran.stdout}")
     findings = json.loads(report.read_text())
     if len(findings) < 50:
-        sys.exit(f"ci/testssl: {len(findings)} findings only\n{ran.stdout}\n{ran.stderr}")
+        sys.exit(f"ci/testssl.py: {len(findings)} findings only\n{ran.stdout}\n{ran.stderr}")
     return findings
 
 
 def main():
     program = shutil.which("testssl") or shutil.which("testssl.sh")
     if not program:
-        sys.exit("ci/testssl: testssl.sh is missing (Debian: apt-get install testssl.sh)")
+        sys.exit("ci/testssl.py: testssl.sh is missing (Debian: apt-get install testssl.sh)")
     subprocess.run(
         ["cargo", "build", "--quiet", "-p", "corelane-cli", "--features", "native-tls"],
         cwd=ROOT, check=True,

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What servers that others wrote answer to ALPN, by `corelane alpn` and by `openssl s_client`.
+"""Prints how common servers answer ALPN, as `corelane alpn` and `openssl s_client` see it.
 
-    ci/servers              one table, for people
-    ci/servers --markdown   the same for docs/alpn.md
+    ci/servers.py              one table
+    ci/servers.py --markdown   the same for docs/alpn.md
 
 Starts each server of Debian's packages on loopback, with HTTP/2 on and off. Exits with 1 where the
-command's report and `openssl s_client` differ on the same offer, where a server no longer answers
-as written here, or where one hangs. Leaves nothing behind.
+command's report and `openssl s_client` differ on the same offer, where a server answers differently
+from SERVERS below, or where one hangs. Stops every server and removes its files.
 """
 
 import json
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import namedtuple
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -219,7 +220,7 @@ def alpn(server, port):
     if result.returncode != server.status:
         broken = [broken["reason"] for rule in report["expectations"] for broken in rule["broken"]]
         sys.exit(
-            f"ci/servers: {server.name}, {server.setting}: ended with {result.returncode} "
+            f"ci/servers.py: {server.name}, {server.setting}: ended with {result.returncode} "
             f"where {server.status} was due: {broken}"
         )
     read = [PYTHON, READER, "json"]
@@ -302,19 +303,15 @@ class Running:
             if self.child.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
                 self.log.seek(0)
-                sys.exit(f"ci/servers: {self.child.args[0]} did not start:\n{self.log.read()}")
+                sys.exit(f"ci/servers.py: {self.child.args[0]} did not start:\n{self.log.read()}")
             time.sleep(0.05)
 
     def __exit__(self, *_):
         self.child.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.child.wait(LIMIT / 6)
-        except subprocess.TimeoutExpired:
-            pass
-        try:
-            os.killpg(self.child.pid, signal.SIGKILL)  # what it has forked
-        except ProcessLookupError:
-            pass
+        with suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGKILL)  # its child processes too
         self.child.wait()
         self.child.stdin.close()
 
@@ -367,10 +364,9 @@ def show(lines, markdown):
 def main():
     os.environ["PATH"] += ":/usr/sbin"  # where Debian keeps servers
     os.environ.pop("SSLKEYLOGFILE", None)
-    # As for the tests: `cargo build` turns on fewer features of what all depend on, and builds them
-    # again.
-    command = ["cargo", "test", "--no-run", "--quiet", "--features", "native-tls", "--test", "alpn"]
-    subprocess.run(command, cwd=ROOT, check=True)
+    # With the flags of the tests: other flags would build the dependencies again.
+    command = ["cargo", "test", "--no-run", "--quiet", "--workspace", "--features", "native-tls"]
+    subprocess.run([*command, "--test", "alpn"], cwd=ROOT, check=True)
     directory = Path(tempfile.mkdtemp(prefix="corelane-servers-"))
     directory.chmod(0o755)  # some servers give up root, and then read what they serve
     lines, differing, count = [], [], 0

@@ -2,7 +2,7 @@
 """Makes docs/alpn.svg, a picture of what `corelane alpn` prints: by hand, when that has changed.
 
 Needs rich (from PyPI) beside what ci/setup installs. The server in the picture is one of
-ci/servers: haproxy that says h2 and passes what comes to a server that has HTTP/1.1 only.
+ci/servers.py: haproxy that says h2 and passes what comes to a server that has HTTP/1.1 only.
 """
 
 import os
@@ -11,17 +11,15 @@ import re
 import shutil
 import subprocess
 import tempfile
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
+import servers
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
 COLUMNS = 165
 RULES = ["h2", "http/1.1"]
-
-servers = SourceFileLoader("servers", str(Path(__file__).with_name("servers"))).load_module()
 
 
 def in_a_terminal(command):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Shows that ci/alpn fails when a rule is broken: breaks the policy in a copy of the source, as
-servers in the field have it, and runs ci/alpn there."""
+"""Checks that ci/alpn.py fails when a rule is broken: breaks the policy in a copy of the source, the
+way some servers break it, and runs ci/alpn.py there."""
 
 import os
 import re
@@ -12,18 +12,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 COPY = TARGET / "ci/broken"
-# As for the tests: `cargo build` turns on fewer features of what all depend on, and builds them again.
-BUILD = ["cargo", "test", "--no-run", "--quiet", "--features", "native-tls", "--test", "alpn"]
-PARTS = ["Cargo.toml", "Cargo.lock", "README.md", "src", "probe", "ops", "cli", "ci", "tests", "examples", "bench", "features.md"]
+# With the flags of the tests: other flags would build the dependencies again.
+BUILD = ["cargo", "test", "--no-run", "--quiet", "--workspace", "--features", "native-tls", "--test", "alpn"]
+NOT_COPIED = shutil.ignore_patterns("target*", ".git", "corpus", "results")
 
-# The silent fallback: whoever does not offer h2 is let in without a protocol and without a word.
+# The silent fallback: the server accepts a client that does not offer h2, without a protocol.
 RIGHT = "    match (offered, missing) {\n"
 WRONG = """    if !offered.is_some_and(|names| names.contains(&ProtocolName::H2)) {
         return Ok(Decision::PriorKnowledge);
     }
 """
 
-# What has to be noticed. rustls refuses by itself what native-tls then falls back on.
+# What ci/alpn.py must report. rustls itself refuses what native-tls then falls back on.
 NOTICED = [
     r"tests/alpn \| .* failed",
     r"SURPRISE: rustls \| .* corelane alpn, rustls \| .* none \| no ALPN",
@@ -38,32 +38,29 @@ NOTICED = [
 def change(file, before, after):
     text = file.read_text()
     if text.count(before) != 1:
-        sys.exit(f"ci/broken: {file.relative_to(COPY)} does not hold {before.strip()!r} once")
+        sys.exit(f"ci/broken.py: {file.relative_to(COPY)} does not hold {before.strip()!r} once")
     file.write_text(text.replace(before, after))
 
 
 def main():
     shutil.rmtree(COPY, ignore_errors=True)
-    COPY.mkdir(parents=True)
-    for part in PARTS:
-        source, copy = ROOT / part, COPY / part
-        shutil.copytree(source, copy) if source.is_dir() else shutil.copy(source, copy)
-    # What it depends on is built already. By its version cargo knows it from the right one.
+    shutil.copytree(ROOT, COPY, ignore=NOT_COPIED)
+    # The dependencies are built already. The version tells cargo the copy's crates from the others.
     (COPY / "target").symlink_to(TARGET)
     change(COPY / "Cargo.toml", 'version = "0.1.0"\n', 'version = "0.1.999"\n')
     change(COPY / "src/alpn.rs", RIGHT, WRONG + RIGHT)
 
     ended = subprocess.run(
-        [COPY / "ci/alpn"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [COPY / "ci/alpn.py"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    # The copy's command took the place of the right one.
+    # The copy's command has replaced the one in target/debug.
     subprocess.run(BUILD, cwd=ROOT, check=True)
     missing = [pattern for pattern in NOTICED if not re.search(pattern, ended.stdout)]
     if ended.returncode != 1 or missing:
         print(ended.stdout)
-        sys.exit(f"ci/broken: ci/alpn ended with {ended.returncode} and did not tell of {missing}")
+        sys.exit(f"ci/broken.py: ci/alpn.py ended with {ended.returncode} and did not report {missing}")
     print(ended.stdout.splitlines()[-1])
-    print("ci/broken: ci/alpn fails where the policy is broken, as it should")
+    print("ci/broken.py: ci/alpn.py fails where the policy is broken, as expected")
 
 
 main()
