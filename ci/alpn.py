@@ -31,7 +31,7 @@ FEATURES = ["--workspace", "--features", "native-tls"]
 
 Row = namedtuple("Row", "server driver policy client tls offer answer verdict")
 
-# What each backend speaks. One line for a new backend.
+# The TLS versions of each backend. A new backend needs one line here.
 VERSIONS = {"rustls": ("1.2", "1.3"), "native-tls": ("1.2",)}
 
 PROBER = "corelane alpn"
@@ -41,7 +41,7 @@ NO_CERTIFICATES = {"SSL_CERT_FILE": os.devnull}
 
 
 def run(*command, feed=""):
-    """The output of a client, both streams; what it exits with is no matter here."""
+    """The output of a client, both streams. Its exit status does not matter."""
     result = subprocess.run(
         [str(word) for word in command],
         input=feed,
@@ -59,8 +59,8 @@ def found(pattern, output):
     return match.group(1) if match else None
 
 
-# Each client answers (what it says was negotiated, TLS version if it says so). A client that was
-# refused for want of a common protocol answers "alert 120", however it words it.
+# Each client returns the protocol that it reports and, if it reports it, the TLS version. Each client
+# words the alert for no common protocol differently; here it is always "alert 120".
 
 NO_APPLICATION_PROTOCOL = re.compile(
     r"alert number 120|alert \[120\]|no[ _]application[ _]protocol", re.I
@@ -125,7 +125,7 @@ def java(host, port, offer):
 
 
 def chromium(host, port, offer):
-    """The default page names the protocol. A picture of it stays in target/ci."""
+    """Reads the protocol from the default page. A screenshot of it stays in target/ci."""
     program = shutil.which("chromium") or "google-chrome"
     with tempfile.TemporaryDirectory() as profile:
         output = run(
@@ -139,7 +139,7 @@ def chromium(host, port, offer):
     return answer(output, r"<dt>alpn</dt><dd>([^<]+)", r"<dt>tls version</dt><dd>TLS ([\d.]+)")
 
 
-# Client, what it can be made to offer, and what it says of a server that took h2.
+# Name, function, possible offers, and what the client reports when the server chose h2.
 EXTERNAL = [
     ("curl", curl, ["h2,http/1.1", "http/1.1", "none"], "HTTP/2 200"),
     ("nghttp", nghttp, ["h2,h2-16,h2-14"], "h2"),
@@ -153,7 +153,7 @@ EXTERNAL = [
     ("Chromium", chromium, ["h2,http/1.1"], "h2"),
 ]
 
-# What tells that a client is installed, where it is not a program of the same name.
+# The programs of a client, where their name is not that of the client.
 PROGRAMS = {
     "openssl s_client": ["openssl"],
     "node http2": ["node"],
@@ -170,8 +170,8 @@ def installed(name):
 
 
 def in_process():
-    """The matrix of the test, which judges each case itself. The command is built with it, having
-    tests of that name too."""
+    """The matrix of tests/alpn, which judges each case itself. Cargo builds the command with it,
+    because the command has a test of that name too."""
     command = ["cargo", "test", "--quiet", *FEATURES, "--test", "alpn"]
     command += ["--", "--nocapture", "the_matrix"]
     result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -185,7 +185,7 @@ def in_process():
 
 @contextmanager
 def serving(backend, driver, *flags):
-    """The command as a server: its port, or None where io_uring is not to be had."""
+    """Runs the command as a server. Yields its port, or None where io_uring is not available."""
     server = subprocess.Popen(
         [COMMAND, "--tls", backend, "--driver", driver, *flags]
         + ["--listen", "127.0.0.1:0", "--workers", "1"],
@@ -215,7 +215,7 @@ def serving(backend, driver, *flags):
 
 
 def external(clients):
-    """Programs that others wrote, and the command's own prober, against each backend."""
+    """External clients and the command's prober, against each backend."""
     for backend, versions in VERSIONS.items():
         for driver in ("io-uring", "epoll"):
             with serving(backend, driver) as port:
@@ -232,13 +232,13 @@ def external(clients):
                 yield from probed(backend, driver, "reject", port)
         with serving(backend, "epoll", "--alpn-missing", "allow") as port:
             yield from probed(backend, "epoll", "allow", port)
-            # A policy other than the one that is wanted falls short.
+            # The prober must report that the policy is another one than expected.
             report, status = alpn(port, "reject", "table")
             if status != 1 or "none=alert:120 does not hold" not in report:
                 sys.exit(f"ci/alpn.py: {backend}: another policy is not noticed:\n{report}")
 
 
-# What has to hold, by policy, as the command is told it; and what it has to report of an offer.
+# The rules that must hold, by policy.
 REFUSED = ["http/1.1=alert:120", "x-unknown=alert:120"]
 RULES = {
     "reject": ["h2", "h2,http/1.1=h2", "http/1.1,h2=h2", *REFUSED, "none=alert:120"],
@@ -247,7 +247,7 @@ RULES = {
 
 
 def alpn(port, policy, form):
-    """The report of `corelane alpn` in one format, and what it exits with."""
+    """The report of `corelane alpn` in one format, and its exit status."""
     rules = [word for rule in RULES[policy] for word in ("--expect", rule)]
     result = subprocess.run(
         [COMMAND, "alpn", f"localhost:{port}", "--connect", "127.0.0.1", "--insecure"]
@@ -261,7 +261,7 @@ def alpn(port, policy, form):
 
 
 def probed(backend, driver, policy, port):
-    """The rows of `corelane alpn`, whose formats are read by other people's parsers."""
+    """The rows of `corelane alpn`. Parsers of other projects read its formats."""
     counts = {}
     for form in ("json", "junit", "tap"):
         report, status = alpn(port, policy, form)
@@ -302,8 +302,8 @@ def probed(backend, driver, policy, port):
 
 
 def differences(rows):
-    """Offers that the backends answer differently. That a TLS version is missing is said in
-    features.md and not an answer to the offer."""
+    """Offers that the backends answer differently. A TLS version that a backend lacks does not count:
+    features.md lists it."""
     answers = {}
     for row in rows:
         if row.answer != "alert 70" and not (row.tls == "1.3" and "1.3" not in VERSIONS[row.server]):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What people use, against the command with its defaults: does a limit break it?
+"""Checks that the default limits of the command do not break ordinary clients.
 
     ci/ordinary.py            1 GiB up and down a slow link, 100,000 requests, and so on: some minutes
     ci/ordinary.py --short    the same with less: under a minute
@@ -36,7 +36,7 @@ SHORT = "--short" in sys.argv
 LIMIT = 600  # seconds for one client
 KIB, MIB = 1024, 1024 * 1024
 
-# Counters that say that the server refused something, or that a peer was taken for a bad one.
+# Counters of what the server refused, and of peers that it took for hostile ones.
 REFUSALS = [
     "connections_refused",
     "handshakes_failed",
@@ -59,8 +59,8 @@ REFUSALS = [
     "accept_errors",
 ]
 
-# Why connections end by the doing of their clients. Chromium drops one of two that it has opened, curl
-# leaves WINDOW_UPDATE unread where it has its answer before all is sent.
+# How the log describes a connection that the client ended. Chromium drops one of two connections that
+# it has opened; curl leaves WINDOW_UPDATE unread when the response ends before the upload.
 LEFT_BY_PEER = [
     "ByPeer",
     "Broken pipe",
@@ -82,7 +82,7 @@ def full(number, short):
 
 
 class Server:
-    """A server in a process of its own, until the end of the block."""
+    """A server process that runs until the end of the block."""
 
     def __init__(self, words, name, directory, link=()):
         self.name = name
@@ -110,7 +110,7 @@ class Server:
         return self.log.read()
 
     def stop(self):
-        """What its workers have counted, together."""
+        """Stops the server and returns the sums of its workers' counters."""
         self.child.stdin.close()
         if str(GRPC_ECHO) not in self.child.args:
             self.child.terminate()
@@ -129,7 +129,7 @@ class Server:
         self.log.close()
 
 
-# On loopback in a network of its own, all packets both ways together.
+# Limits the loopback of a network namespace; packets of both directions share the rate.
 SLOW_LINK = """
 ip link set lo mtu 1500 up && tc qdisc add dev lo root tbf rate {rate} burst 64k latency 100ms &&
 exec "$0" "$@"
@@ -137,7 +137,7 @@ exec "$0" "$@"
 
 
 def slow_link(rate):
-    """How to start a process on such a link; the kernel has to have tbf, and the user be root."""
+    """The command that starts a process on such a link. Needs root and a kernel with tbf."""
     link = ["unshare", "--net", "sh", "-c", SLOW_LINK.format(rate=rate)]
     tried = subprocess.run([*link, "true"], stderr=subprocess.PIPE, text=True)
     if tried.returncode != 0:
@@ -146,7 +146,7 @@ def slow_link(rate):
     return link
 
 
-# Clients. Each takes the server and the backend, raises Failed or says what was done.
+# Clients. Each takes the server and the backend; it raises Failed or returns what it did.
 
 
 def run(server, *words):
@@ -174,7 +174,7 @@ BLOCK = LINE * 16 * KIB
 
 
 def blocks(size):
-    """As /bytes/N has it."""
+    """The body of /bytes/SIZE."""
     for offset in range(0, size, len(BLOCK)):
         yield BLOCK[: size - offset]
 
@@ -195,7 +195,7 @@ def one_by_one(count, *flags):
     def client(server, backend):
         wanted = "%{http_version} %{response_code} %{num_connects}\\n"
         addresses = url(server, backend, f"/?[1-{count}]")
-        # One file for all: each overwrites the one before it.
+        # Each response overwrites the file of the one before.
         with tempfile.NamedTemporaryFile() as page:
             said = run(server, *curl(backend), *flags, "-o", page.name, "-w", wanted, addresses)
         same("curl", said.split("\n"), ["2 200 1"] + ["2 200 0"] * (count - 1) + [""])
@@ -228,7 +228,7 @@ def upload(size, *flags):
 
 
 def unread(size, times):
-    """Nobody reads what is sent to a path that there is not."""
+    """Uploads to a path that does not exist: its handler does not read the body."""
 
     def client(server, backend):
         with tempfile.NamedTemporaryFile() as file, tempfile.NamedTemporaryFile() as page:
@@ -244,7 +244,7 @@ def unread(size, times):
 
 
 def piped(server, words, size, judge):
-    """Feeds a client and reads from it, without holding what passes."""
+    """Feeds a client and reads its output, without keeping either in memory."""
     if server.link:
         words = ["nsenter", f"--net=/proc/{server.child.pid}/ns/net", *words]
     child = subprocess.Popen(
@@ -321,7 +321,7 @@ Promise.all([...Array(200).keys()].map(load)).then(() => performance.getEntriesB
 ).sort((a, b) => a[1] - b[1]))
 """
 
-# What becomes of a page that is left while it loads.
+# A page that the user leaves while it loads.
 LEFT = """
 for (let i = 0; i < 100; i++) {
     const abort = new AbortController();
@@ -344,7 +344,7 @@ def chromium(server, backend):
 
 
 class Browser:
-    """Chromium, driven by the DevTools protocol on a pipe, messages ended by a zero byte."""
+    """Chromium, driven by the DevTools protocol on a pipe, each message ends with a zero byte."""
 
     def __init__(self):
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -424,15 +424,15 @@ class Browser:
         self.profile.cleanup()
 
 
-# What is waited for goes on beside what keeps the machine busy.
+# Clients that mostly wait run beside those that keep the machine busy.
 def waiting(backend):
     rate = full("8M", "1M")
     if backend != "none":
         yield "curl, with pauses", one_by_one(full(4, 3), "--rate", full("4/m", "12/m"))
     yield "curl --limit-rate", upload(full(1024, 8) * MIB, "--limit-rate", rate)
     yield "curl --limit-rate", download(full(1024, 8) * MIB, "--limit-rate", rate)
-    # As by a modem, for longer than Limits::body. At 1 KiB/s curl sends 64 KiB in one piece and then
-    # nothing for 64 s, which is answered 408.
+    # As slow as a modem, for longer than Limits::body. At 1 KiB/s curl would send 64 KiB at once and
+    # then nothing for 64 s; the server answers that with 408.
     yield "curl, very slow", upload(full(512, 32) * KIB, "--limit-rate", "4k")
 
 
@@ -440,7 +440,7 @@ def busy(backend, directory):
     file = directory / "upload"
     file.write_bytes(BLOCK[: 256 * KIB])
     if backend == "none":
-        # curl 7.88 uses no connection twice with prior knowledge, be it nghttpd's.
+        # With prior knowledge curl 7.88 never reuses a connection, with nghttpd neither.
         yield "h2load", h2load(full(10_000, 500), 1, 1)
     else:
         yield "curl", one_by_one(full(10_000, 500))
@@ -465,7 +465,7 @@ def on_slow_link(backend):
 
 
 class Run:
-    """What was done, and what went wrong, from all threads."""
+    """Collects results and failures from all threads."""
 
     def __init__(self):
         self.begun = time.monotonic()
@@ -494,7 +494,7 @@ class Run:
         self.threads.append(thread)
 
     def judge(self, server, backend, least):
-        """Ends a server, and looks what it has counted."""
+        """Stops a server and checks its counters."""
 
         def counted():
             counters = server.stop()
@@ -512,7 +512,7 @@ class Run:
 
 
 def credentials(directory):
-    """A self-signed certificate for localhost, for clients that want to trust it."""
+    """A self-signed certificate for localhost, for clients that verify certificates."""
     cert, key = directory / "cert.pem", directory / "key.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
@@ -563,7 +563,7 @@ def main():
         directory = Path(directory)
         credentials(directory)
         link = slow_link(full("64mbit", "16mbit"))
-        # One after the other but for what only waits.
+        # One backend after the other, except for the clients that only wait.
         serving = [serve(run, backend, directory, link) for backend in BACKENDS]
         for backend in serving:
             next(backend)

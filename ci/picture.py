@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes docs/alpn.svg, a picture of what `corelane alpn` prints: by hand, when that has changed.
+"""Makes docs/alpn.svg, a picture of the output of `corelane alpn`. Run it when that output changes.
 
-Needs rich (from PyPI) beside what ci/setup installs. The server in the picture is one of
-ci/servers.py: haproxy that says h2 and passes what comes to a server that has HTTP/1.1 only.
+Needs `ci/setup servers` and rich (from PyPI). The server in the picture is one of ci/servers.py:
+haproxy chooses h2 and passes the bytes to a server that speaks HTTP/1.1 only.
 """
 
 import os
@@ -52,7 +52,7 @@ def main():
     console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"))
     console.print(Text(f"$ corelane {' '.join(words)}"))
     console.print(Text.from_ansi(output), no_wrap=True, overflow="ellipsis")
-    # Fonts are the viewer's own: nothing is fetched.
+    # Uses the viewer's fonts: the picture loads nothing.
     template = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.S)
     picture = console.export_svg(
         title="corelane alpn", code_format=template.replace("Fira Code, ", ""), unique_id="alpn"

@@ -30,7 +30,7 @@ PYTHON = ROOT / "target/ci/venv/bin/python"
 READER = ROOT / "ci/clients/read_report.py"
 LIMIT = 60  # seconds for a server to start, for one client and for a server to end
 
-# Every offer and the flags with which `openssl s_client` makes it.
+# Each offer and the flags that make `openssl s_client` send it.
 OFFERS = {
     "h2": ["-alpn", "h2"],
     "h2,http/1.1": ["-alpn", "h2,http/1.1"],
@@ -91,7 +91,7 @@ frontend tls
     http-request return status 200 content-type text/plain string ok
 """
 
-# TLS ends here, and what is in it goes to a server that has HTTP/1.1 only.
+# Terminates TLS and passes the bytes to a server that speaks HTTP/1.1 only.
 HAPROXY_TCP = """
 defaults
     timeout client 10s
@@ -136,9 +136,8 @@ DocumentRoot {dir}/www
 S_SERVER = ["openssl", "s_server", "-quiet", "-www", "-accept", "127.0.0.1:{port}"]
 S_SERVER += ["-cert", "{dir}/cert.pem", "-key", "{dir}/key.pem"]
 
-# What is started: with which configuration, what tells the version, what `corelane alpn` is told to
-# expect and exits with, and how many seconds it waits where a server that does not speak HTTP/2
-# says nothing at all.
+# The configuration, the command and how to ask for the version; the rules for `corelane alpn`, its exit
+# status, and its time limit in seconds for a server that never answers HTTP/2.
 Server = namedtuple("Server", "name setting config command version rules status patience")
 PATIENCE = "5"
 
@@ -166,24 +165,24 @@ def s_server(setting, rules, status):
 SERVERS = [
     nginx("h2 on", " http2", ["h2", "http/1.1", "none=none", "x-unknown=alert:120"]),
     nginx("h2 off", "", ["http/1.1", "none=none", "h2=alert:120"]),
-    # Has no switch to turn HTTP/2 off.
+    # HTTP/2 cannot be turned off.
     Server("h2o", "h2 on", H2O, ["h2o", "-c", "{config}"], ["h2o", "-v"], ["h2"], 0, PATIENCE),
     haproxy("h2 on", HAPROXY % " alpn h2,http/1.1", ["h2", "http/1.1", "none=none"]),
     haproxy("h2 off", HAPROXY % " alpn http/1.1", ["http/1.1", "none=none"]),
     haproxy("no ALPN", HAPROXY % "", ["none=none"]),
-    # Says h2 and speaks HTTP/1.1: the fault that the command is there to find.
+    # Chooses h2 and speaks HTTP/1.1: the most common fault.
     haproxy("TCP to HTTP/1.1", HAPROXY_TCP, ["h2"], 1),
     apache("h2 on", "h2 http/1.1", ["h2", "http/1.1", "none=none"]),
     apache("h2 off", "http/1.1", ["http/1.1", "none=none"]),
-    # The same fault, but it does not even say that it did not understand.
+    # The same fault, and the server does not answer the HTTP/2 preface.
     s_server("-alpn h2", ["h2"], 1),
     s_server("-alpn http/1.1", ["http/1.1", "h2=alert:120", "none=none"], 0),
 ]
 
 
 def s_client(port, flags):
-    """What `openssl s_client` says: the protocol chosen, none, the alert, or that the answer is
-    invalid; and the TLS version."""
+    """What `openssl s_client` reports: the protocol, none, the alert, closed or invalid; and the TLS
+    version."""
     result = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *flags],
         input="",
@@ -210,7 +209,7 @@ def alpn(server, port):
     result = subprocess.run(
         [COMMAND, "alpn", f"localhost:{port}", "--connect", "127.0.0.1", "--insecure"]
         + [*rules, "--timeout", server.patience, "--format", "json"],
-        # It trusts any, and OpenSSL would read those of the system anew for each offer.
+        # It trusts any certificate; OpenSSL would read those of the system for each offer.
         env={**os.environ, "SSL_CERT_FILE": os.devnull},
         stdout=subprocess.PIPE,
         text=True,
@@ -229,7 +228,7 @@ def alpn(server, port):
 
 
 def told(row):
-    """A row in the words of `s_client`."""
+    """A row as `s_client` would report it."""
     outcome = row["outcome"]
     if outcome["kind"] == "negotiated":
         return outcome["alpn_protocol"] or "none", outcome["tls_version"]
@@ -276,7 +275,7 @@ def free_port():
 
 
 class Running:
-    """A server, from when it accepts connections until the end of the block."""
+    """A server that accepts connections until the end of the block."""
 
     def __init__(self, server, directory):
         self.port = free_port()
@@ -317,7 +316,7 @@ class Running:
 
 
 def credentials(directory):
-    """A self-signed certificate for localhost, as each server wants it."""
+    """A self-signed certificate for localhost, in the form that each server needs."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         + ["-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
@@ -332,7 +331,7 @@ def credentials(directory):
 
 
 def line(server, rows):
-    """What all clients got, by offer."""
+    """The answers to all clients, by offer."""
     answers = {}
     for row in rows:
         answers.setdefault(row["offer"]["text"], []).append(cell(row))
@@ -341,7 +340,7 @@ def line(server, rows):
 
 
 def show(lines, markdown):
-    """The lines as one table, the offers as columns; those that are malformed as one."""
+    """Prints the lines as one table: a column for each offer, one for all malformed offers."""
     heads = {head: head for head in lines[0] if not head.startswith("malformed")}
     for row in [heads, *lines]:
         bad = [row[head] for head in row if head.startswith("malformed")]

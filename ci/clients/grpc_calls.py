@@ -1,7 +1,9 @@
-"""Every kind of gRPC call on grpc_echo.rs: grpc_calls.py ADDRESS CERTIFICATE|- MESSAGES SILENCE
+"""Makes every kind of gRPC call to the server grpc_echo.
 
-MESSAGES per call where there are many, SILENCE in seconds on a bidirectional stream while the client
-sends PING every ten. Prints a line for each kind of call; fails where an answer is not right.
+    grpc_calls.py ADDRESS CERTIFICATE|- MESSAGES SILENCE
+
+Streams carry MESSAGES messages. A bidirectional stream is silent for SILENCE seconds while the client
+sends PING every ten. Prints a line for each kind of call; fails where an answer is wrong.
 """
 
 import queue
@@ -16,7 +18,7 @@ messages, silence = int(messages), float(silence)
 OPTIONS = [
     ("grpc.ssl_target_name_override", "localhost"),
     ("grpc.enable_http_proxy", 0),
-    # As often as grpcio sends them, whether there is a call or data or not.
+    # The shortest interval that grpcio allows, with and without calls.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -77,7 +79,7 @@ with channel:
     check(f"a bidirectional stream, silent for {silence:.0f} s", [got, *answers], [b"still there"])
     check("its status", answers.code(), grpc.StatusCode.OK)
 
-    # A caller that does not want the rest: RST_STREAM.
+    # A caller that cancels: RST_STREAM.
     for _ in range(100):
         to_send = queue.Queue()
         to_send.put(b"one")

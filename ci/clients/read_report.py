@@ -1,4 +1,4 @@
-"""Reads what `corelane alpn` prints as its users' tools do: read_report.py json|junit|tap < REPORT.
+"""Reads a report of `corelane alpn` with other projects' parsers: read_report.py json|junit|tap < REPORT.
 
 Prints how many cases passed, failed and were skipped; fails where the format is not kept.
 """
@@ -17,7 +17,7 @@ SCHEMA = Path(__file__).resolve().parents[2] / "probe/schema/alpn-report.json"
 
 
 def from_json(text):
-    """Rows and rules are the cases of the other formats."""
+    """Yields a case for each rule and each row, as the other formats have them."""
     schema = json.loads(SCHEMA.read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     report = json.loads(text)
@@ -29,7 +29,7 @@ def from_json(text):
         if verdict == "conforms":
             yield "passed"
         elif verdict == "violates" or kind == "untrusted":
-            # With rules, a fault that none of them is about does not count.
+            # Where rules are given, only they decide.
             yield "skipped" if report["expectations"] else "failed"
         else:
             yield "failed" if kind in ("timed-out", "unreachable", "not-tls") else "skipped"
