@@ -87,7 +87,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
 
 /// Slowloris on the handshake: 2,000 connections that have sent a ClientHello, or half a preface
-/// without TLS, and then nothing.
+/// without TLS, and then nothing. Takes over 10 s: the limit of 5 s has to leave time to open all of
+/// them, and passes once for each driver.
 fn connections_that_stop_in_the_handshake_are_closed(backend: Backend) {
     const CONNECTIONS: u64 = 2_000;
     let opening = match backend.tls {
