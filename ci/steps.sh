@@ -54,14 +54,15 @@ at_exit() {
     for name in "${!background[@]}"; do
         read -r process _ <<<"${background[$name]}"
         kill -- "-$process" 2>/dev/null || true
+        wait "$process" 2>/dev/null || true
     done
     if [ "$status" != 0 ] && [ -n "${current:-}" ]; then
         took $((SECONDS - current_begin)) "$current: FAILED"
     fi
-    printf '\n%s: time by step\n' "$0"
-    printf '%s\n' "${times[@]}"
     took "$SECONDS" "in all"
-    printf '%s\n' "${times[-1]}"
-    if [ "$status" = 0 ]; then echo "$0: passed"; else echo "$0: FAILED"; fi
+    printf '\nci/%s: time by step\n' "${0##*/}"
+    printf '%s\n' "${times[@]}"
+    if [ "$status" = 0 ]; then status=passed; else status=FAILED; fi
+    echo "ci/${0##*/}: $status"
 }
 trap at_exit EXIT

@@ -58,9 +58,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// One test at a time, as they share the count. Each takes about 25 s, most of it waiting: a connection
-/// has sent all that the server takes when a write makes no progress for a second, and there are 11
-/// connections for each driver, one after the other, so that the last one shows the sum.
+/// One test at a time, as they share the count. Each takes about 25 s, most of it waiting: each of 11
+/// connections for each driver sends until a write makes no progress for a second.
 static ALONE: Mutex<()> = Mutex::new(());
 
 const CONNECTIONS: usize = 10;
