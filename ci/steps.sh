@@ -8,7 +8,9 @@ times=()
 declare -A background=() # name: process group, output, begin
 
 took() { # seconds, what
-    times+=("$(printf '%3d min %02d s  %s' $(($1 / 60)) $(($1 % 60)) "$2")")
+    local line
+    printf -v line '%3d min %02d s  %s' $(($1 / 60)) $(($1 % 60)) "$2"
+    times+=("$line")
 }
 
 step() { # command...
