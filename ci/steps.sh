@@ -3,6 +3,8 @@
 
 # Nothing is built twice from the same directory: incremental builds only take time and disk.
 export CARGO_INCREMENTAL=0
+# Tests wait for timers and sockets most of their time.
+export RUST_TEST_THREADS=$(($(nproc) * 2))
 
 times=()
 declare -A background=() # name: process group, output, begin
