@@ -18,9 +18,6 @@ use crate::{
     rules::PACKAGES,
 };
 
-/// Files whose circles are being removed, by the beginnings of their paths.
-const BEING_REMOVED: &[&str] = &["fuzz/src/lib.rs", "tests/common/", "tests/session/"];
-
 #[test]
 fn files_use_what_the_rules_allow() {
     let sources = repository::sources();
@@ -51,10 +48,7 @@ fn no_files_use_each_other_in_a_circle() {
             let it = Crate::read(&target, &sources).expect("a target");
             let arrows = it.arrows();
             for circle in circles(&arrows) {
-                let known = |file: &&str| BEING_REMOVED.iter().any(|it| file.starts_with(it));
-                if !circle.iter().all(known) {
-                    found += &describe(&circle, &arrows);
-                }
+                found += &describe(&circle, &arrows);
             }
         }
     }
