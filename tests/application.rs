@@ -1,7 +1,7 @@
-//! Handlers that are wrong, and what it costs: their own stream, or their own connection.
+//! Tests faulty handlers, which cost only their own stream or their own connection.
 //!
-//! Panics of a handler, of its body and of its `size_hint`, and errors of a body, are in `http2.rs`;
-//! a panic of the factory in `server.rs`.
+//! `http2.rs` tests panics of a handler, of its body and of its `size_hint`, and errors of a body.
+//! `server.rs` tests a panic of the factory.
 
 use std::{
     convert::Infallible,
@@ -30,15 +30,15 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBod
 use tower_service::Service;
 
 for_each_backend!(
-    a_panic_or_an_error_of_poll_ready_costs_its_own_stream,
-    a_panic_of_clone_or_drop_costs_its_own_connection,
-    an_endless_body_ends_with_its_stream,
-    an_endless_body_ends_with_its_connection,
-    a_length_that_is_not_true_is_a_reset,
-    lengths_that_are_true_are_sent,
+    poll_ready_panic_or_error_resets_only_its_stream,
+    clone_or_drop_panic_closes_only_its_connection,
+    endless_body_is_dropped_with_its_stream,
+    endless_body_is_dropped_with_its_connection,
+    wrong_content_length_resets_stream,
+    correct_content_length_is_sent,
 );
 
-/// Is ready every other time only: in between it panics or fails.
+/// Is ready every second time, and otherwise panics or fails.
 #[derive(Clone, Default)]
 struct Unready {
     asked: Arc<AtomicUsize>,
@@ -62,7 +62,7 @@ impl Service<Request<Body>> for Unready {
     }
 }
 
-fn a_panic_or_an_error_of_poll_ready_costs_its_own_stream(backend: Backend) {
+fn poll_ready_panic_or_error_resets_only_its_stream(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| Unready::default());
         deadline(async {
@@ -83,8 +83,8 @@ fn a_panic_or_an_error_of_poll_ready_costs_its_own_stream(backend: Backend) {
     }
 }
 
-/// Panics in the clone that is made for the second connection's second request, or when it is dropped with
-/// a request in flight.
+/// Panics in the clone for the second connection's second request, or when it is dropped with a
+/// request in flight.
 struct Brittle {
     clones: Arc<AtomicUsize>,
 }
@@ -92,7 +92,8 @@ struct Brittle {
 impl Clone for Brittle {
     fn clone(&self) -> Self {
         let clones = self.clones.fetch_add(1, Ordering::SeqCst);
-        // A connection with one request has made two, the next its own and that of its first.
+        // A connection with one request makes two clones. The next connection makes one for itself
+        // and one for its first request.
         assert!(clones != 4, "a bug in clone");
         Self {
             clones: Arc::clone(&self.clones),
@@ -129,7 +130,7 @@ impl Service<Request<Body>> for Brittle {
     }
 }
 
-fn a_panic_of_clone_or_drop_costs_its_own_connection(backend: Backend) {
+fn clone_or_drop_panic_closes_only_its_connection(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| Brittle {
             clones: Arc::default(),
@@ -176,7 +177,7 @@ fn a_panic_of_clone_or_drop_costs_its_own_connection(backend: Backend) {
     }
 }
 
-/// Counts the bodies that are alive.
+/// Counts the live bodies.
 struct Alive(Arc<AtomicUsize>);
 
 impl Alive {
@@ -194,7 +195,7 @@ impl Drop for Alive {
 
 type AnyBody = UnsyncBoxBody<Bytes, Infallible>;
 
-/// `/send`: a body without end; `/wait`: one that never comes to anything.
+/// `/send` answers with an endless body, `/wait` with one that never yields.
 fn endless(path: &str, alive: &Arc<AtomicUsize>) -> AnyBody {
     let alive = Alive::new(alive);
     let mut pattern = Pattern::of(u64::MAX);
@@ -216,7 +217,7 @@ fn endless(path: &str, alive: &Arc<AtomicUsize>) -> AnyBody {
     }
 }
 
-/// Asks for both kinds of bodies and ends the streams, or the connection with them.
+/// Requests both kinds of bodies, then ends the streams, or the connection with them.
 fn endless_bodies_end(backend: Backend, connection_too: bool) {
     for &driver in Drivers::all() {
         let alive = Arc::new(AtomicUsize::new(0));
@@ -260,11 +261,11 @@ async fn none_left(alive: &AtomicUsize) {
     }
 }
 
-fn an_endless_body_ends_with_its_stream(backend: Backend) {
+fn endless_body_is_dropped_with_its_stream(backend: Backend) {
     endless_bodies_end(backend, false);
 }
 
-fn an_endless_body_ends_with_its_connection(backend: Backend) {
+fn endless_body_is_dropped_with_its_connection(backend: Backend) {
     endless_bodies_end(backend, true);
 }
 
@@ -311,7 +312,7 @@ impl http_body::Body for Ten {
     }
 }
 
-/// The path says what is declared, what the body is, and the status: `/7/ten/200`.
+/// The path gives the declared length, the body and the status: `/7/ten/200`.
 async fn declares(request: Request<Body>) -> Result<Response<AnyBody>, Infallible> {
     let path = request.uri().path().to_owned();
     let mut parts = path.split('/').skip(1);
@@ -334,9 +335,9 @@ async fn declares(request: Request<Body>) -> Result<Response<AnyBody>, Infallibl
     Ok(response)
 }
 
-/// RFC 9113 section 8.1.1: a client has to take such a response for malformed, and may have taken
-/// it for complete if it does not look. It is never ended, it is reset.
-fn a_length_that_is_not_true_is_a_reset(backend: Backend) {
+/// RFC 9113 section 8.1.1: a client has to treat such a response as malformed. A client that does
+/// not check could take it for complete, so the server resets the stream and never ends it.
+fn wrong_content_length_resets_stream(backend: Backend) {
     let lies = [
         "/9/ten",
         "/11/ten",
@@ -362,7 +363,8 @@ fn a_length_that_is_not_true_is_a_reset(backend: Backend) {
                         let mut requests = requests.ready().await.expect("ready");
                         let head = get(path).map(|_| ());
                         let (response, _) = requests.send_request(head, true).expect("sent");
-                        // h2's own client looks, so the bytes are asked one by one.
+                        // h2's own client checks the length, so the test reads the bytes one by
+                        // one.
                         let error = match response.await {
                             Ok(response) => last_error(response.into_body()).await,
                             Err(error) => Some(error),
@@ -387,7 +389,7 @@ async fn last_error(mut body: h2::RecvStream) -> Option<h2::Error> {
     body.trailers().await.err()
 }
 
-fn lengths_that_are_true_are_sent(backend: Backend) {
+fn correct_content_length_is_sent(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(declares));
         deadline(async {
@@ -401,7 +403,7 @@ fn lengths_that_are_true_are_sent(backend: Backend) {
                         (Method::GET, "//ten", 10),
                         (Method::GET, "//full", 10),
                         (Method::GET, "/0/empty", 0),
-                        // What a GET would have had (RFC 9110 sections 9.3.2 and 15.4.5).
+                        // The length of the response to a GET (RFC 9110 sections 9.3.2 and 15.4.5).
                         (Method::HEAD, "/12/empty", 0),
                         (Method::HEAD, "/12/ten", 0),
                         (Method::GET, "/12/empty/304", 0),

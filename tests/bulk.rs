@@ -1,4 +1,4 @@
-//! 100 MiB in either direction: every byte arrives, and memory stays where it was.
+//! Transfers 100 MiB in each direction: every byte arrives, and memory stays bounded.
 
 use std::{
     convert::Infallible,
@@ -14,7 +14,10 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Either, Full};
 use sha2::{Digest, Sha256};
 
-for_each_backend!(a_hundred_mebibytes_down, a_hundred_mebibytes_up);
+for_each_backend!(
+    download_of_100_mib_uses_bounded_memory,
+    upload_of_100_mib_uses_bounded_memory
+);
 
 const BIG: u64 = 100 * 1024 * 1024;
 
@@ -36,7 +39,7 @@ async fn answer(
 }
 
 fn with_client<F: Future<Output = ()>>(backend: Backend, work: impl Fn(H2Client) -> F) {
-    // One at a time: the memory measured is the whole process's.
+    // One transfer at a time, because the test measures the memory of the whole process.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for &driver in Drivers::all() {
@@ -58,10 +61,10 @@ fn resident() -> u64 {
     pages * 4096
 }
 
-/// What server and client together may grow by while they move 100 MiB: windows and buffers.
+/// How much server and client together may grow while they transfer 100 MiB: windows and buffers.
 const GROWTH: u64 = 16 * 1024 * 1024;
 
-fn a_hundred_mebibytes_down(backend: Backend) {
+fn download_of_100_mib_uses_bounded_memory(backend: Backend) {
     with_client(backend, |client| {
         client.run(|requests| async move {
             let before = resident();
@@ -88,7 +91,7 @@ fn a_hundred_mebibytes_down(backend: Backend) {
     });
 }
 
-fn a_hundred_mebibytes_up(backend: Backend) {
+fn upload_of_100_mib_uses_bounded_memory(backend: Backend) {
     with_client(backend, |client| {
         client.run(|requests| async move {
             let before = resident();

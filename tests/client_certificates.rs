@@ -1,4 +1,4 @@
-//! Clients that have to show a certificate, or may.
+//! Tests required and optional client certificates.
 
 use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
@@ -26,14 +26,14 @@ use rustls::{
 use tokio::io::AsyncReadExt;
 
 for_each_tls_backend!(
-    a_certificate_is_told_also_where_a_session_resumes,
-    without_a_certificate_the_alert_is_certificate_required,
-    optional_means_with_or_without,
-    certificates_that_are_not_accepted_have_their_alert,
-    a_revoked_certificate_is_refused,
-    a_session_does_not_resume_where_clients_are_asked_otherwise,
-    what_cannot_be_used_is_refused_when_built,
-    an_axum_handler_sees_the_certificate,
+    peer_certificate_is_reported_on_full_and_resumed_handshakes,
+    missing_certificate_gets_certificate_required_alert,
+    optional_mode_accepts_clients_with_and_without_certificate,
+    rejected_certificate_gets_matching_alert,
+    revoked_certificate_is_rejected,
+    session_does_not_resume_under_other_client_auth,
+    unusable_client_auth_fails_at_build,
+    axum_handler_sees_peer_certificate,
 );
 
 const VERSIONS: [Tls; 2] = [Tls::V1_2, Tls::V1_3];
@@ -116,7 +116,7 @@ fn config(tls: Tls, certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<
     Arc::new(config)
 }
 
-/// Sealed with the same keys wherever it is called.
+/// Every acceptor uses the same ticket key.
 fn make(backend: Backend, auth: Option<ClientAuth>) -> Result<Arc<dyn TlsAcceptor>, Error> {
     let mut config = TlsConfig::new(identity()).client_auth(auth);
     if backend.name != "native-tls" {
@@ -126,7 +126,7 @@ fn make(backend: Backend, auth: Option<ClientAuth>) -> Result<Arc<dyn TlsAccepto
     (backend.make)(&config)
 }
 
-/// `None` where the backend cannot ask for certificates and says so.
+/// `None` if the backend does not support client certificates and says so.
 fn serve(backend: Backend, auth: ClientAuth) -> Option<TestServer> {
     let made = make(backend, Some(auth));
     if backend.name != "native-tls" {
@@ -139,7 +139,7 @@ fn serve(backend: Backend, auth: ClientAuth) -> Option<TestServer> {
     None
 }
 
-/// The alert that ends the connection, in the handshake or behind it.
+/// The alert that ends the connection, during or after the handshake.
 fn alert(addr: SocketAddr, config: &Arc<ClientConfig>) -> AlertDescription {
     deadline(async {
         let tcp = tokio::net::TcpStream::connect(addr)
@@ -158,7 +158,7 @@ fn alert(addr: SocketAddr, config: &Arc<ClientConfig>) -> AlertDescription {
     })
 }
 
-fn a_certificate_is_told_also_where_a_session_resumes(backend: Backend) {
+fn peer_certificate_is_reported_on_full_and_resumed_handshakes(backend: Backend) {
     let authority = Authority::new("clients");
     let Some(server) = serve(backend, authority.auth()) else {
         return;
@@ -178,7 +178,7 @@ fn a_certificate_is_told_also_where_a_session_resumes(backend: Backend) {
     }
 }
 
-fn without_a_certificate_the_alert_is_certificate_required(backend: Backend) {
+fn missing_certificate_gets_certificate_required_alert(backend: Backend) {
     let Some(server) = serve(backend, Authority::new("clients").auth()) else {
         return;
     };
@@ -191,7 +191,7 @@ fn without_a_certificate_the_alert_is_certificate_required(backend: Backend) {
     });
 }
 
-fn optional_means_with_or_without(backend: Backend) {
+fn optional_mode_accepts_clients_with_and_without_certificate(backend: Backend) {
     let authority = Authority::new("clients");
     let Some(server) = serve(backend, authority.auth().optional()) else {
         return;
@@ -207,13 +207,13 @@ fn optional_means_with_or_without(backend: Backend) {
             [client.certificate.der().to_vec()],
             "{tls:?}"
         );
-        // One that is sent has to be accepted.
+        // A certificate that the client sends has to be valid.
         let alert = alert(server.addr, &stranger.config(tls));
         assert_eq!(alert, AlertDescription::UnknownCA, "{tls:?}");
     }
 }
 
-fn certificates_that_are_not_accepted_have_their_alert(backend: Backend) {
+fn rejected_certificate_gets_matching_alert(backend: Backend) {
     let authority = Authority::new("clients");
     let Some(server) = serve(backend, authority.auth()) else {
         return;
@@ -236,7 +236,7 @@ fn certificates_that_are_not_accepted_have_their_alert(backend: Backend) {
     }
 }
 
-fn a_revoked_certificate_is_refused(backend: Backend) {
+fn revoked_certificate_is_rejected(backend: Backend) {
     let authority = Authority::new("clients");
     let (good, bad) = (authority.issue(7, |_| {}), authority.issue(8, |_| {}));
     let with = |list: String| authority.auth().crl_pem(list).expect("PEM");
@@ -258,7 +258,7 @@ fn a_revoked_certificate_is_refused(backend: Backend) {
             assert!(!visit(before.addr, client).resumed);
             assert!(visit(before.addr, client).resumed, "{tls:?}");
         }
-        // Though it has a ticket whose key is known there.
+        // The client has a ticket, and the server knows its key.
         let revoked = alert(after.addr, &bad);
         assert_eq!(revoked, AlertDescription::CertificateRevoked, "{tls:?}");
         assert!(!visit(after.addr, &good).resumed, "{tls:?}");
@@ -269,8 +269,8 @@ fn a_revoked_certificate_is_refused(backend: Backend) {
     }
 }
 
-/// The name, the server's certificate and the keys of tickets are the same everywhere.
-fn a_session_does_not_resume_where_clients_are_asked_otherwise(backend: Backend) {
+/// Server name, server certificate and ticket keys are the same on all servers.
+fn session_does_not_resume_under_other_client_auth(backend: Backend) {
     let (authority, other) = (Authority::new("clients"), Authority::new("others"));
     let Some(required) = serve(backend, authority.auth()) else {
         return;
@@ -301,7 +301,7 @@ fn a_session_does_not_resume_where_clients_are_asked_otherwise(backend: Backend)
     }
 }
 
-fn what_cannot_be_used_is_refused_when_built(backend: Backend) {
+fn unusable_client_auth_fails_at_build(backend: Backend) {
     let nonsense =
         |label| format!("-----BEGIN {label}-----\nbm9uc2Vuc2U=\n-----END {label}-----\n");
     let authority = Authority::new("clients");
@@ -323,7 +323,7 @@ fn what_cannot_be_used_is_refused_when_built(backend: Backend) {
     }
 }
 
-fn an_axum_handler_sees_the_certificate(backend: Backend) {
+fn axum_handler_sees_peer_certificate(backend: Backend) {
     use axum::{Extension, Router, routing};
     use corelane::ConnectionInfo;
 

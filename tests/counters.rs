@@ -1,4 +1,4 @@
-//! What is counted of handshakes and bytes, whichever backend serves.
+//! Tests the counters of handshakes and bytes on every backend.
 
 use corelane::{WorkerCounters, service_fn};
 use corelane_test_support::{
@@ -19,7 +19,7 @@ fn handshakes_are_counted_by_version_and_outcome(backend: Backend) {
         };
         deadline(async {
             for version in versions {
-                // Resumes its session with the second connection.
+                // Resumes its session on the second connection.
                 let connector = tokio_rustls::TlsConnector::from(rustls_config(*version, &[b"h2"]));
                 for _ in 0..2 {
                     let tcp = TcpStream::connect(server.addr).await.expect("connects");
@@ -61,7 +61,7 @@ fn handshakes_are_counted_by_version_and_outcome(backend: Backend) {
         assert_eq!((handshakes_failed, alpn_refused), (1, 1));
         assert_eq!(counters.connections_open(), 0);
         assert_eq!(counters.requests_in_flight(), 0);
-        // At least a ClientHello, a preface and a request, and what answers them.
+        // At least a ClientHello, a preface and a request, and the answers to them.
         assert!(
             (200 * all..4000 * all).contains(&bytes_received),
             "{counters:?}"

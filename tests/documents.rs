@@ -1,6 +1,9 @@
-//! What the documents say of the code, held to the code.
+//! Checks what the documents say about the code.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -8,13 +11,13 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-fn the_program_in_the_readme_is_the_example() {
+fn readme_program_is_the_example() {
     let example = read("examples/hello.rs");
     assert!(read("README.md").contains(&format!("\n{example}```\n")));
 }
 
 #[test]
-fn tests_named_in_the_documents_are_there() {
+fn tests_named_in_documents_exist() {
     for (document, least) in [("features.md", 30), ("docs/security.md", 15)] {
         let text = read(document);
         let mut named = 0;
@@ -39,8 +42,60 @@ fn tests_named_in_the_documents_are_there() {
     }
 }
 
+/// All documents: at the top, in docs/, and the README of the benchmarks.
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = vec![root.join("bench/README.md")];
+    for folder in [root.to_owned(), root.join("docs")] {
+        let files = fs::read_dir(folder).expect("readable");
+        let files = files.map(|file| file.expect("readable").path());
+        documents.extend(files.filter(|file| file.extension().is_some_and(|it| it == "md")));
+    }
+    documents
+}
+
+/// The anchor that GitHub gives a heading.
+fn anchor(heading: &str) -> String {
+    let mut anchor = heading.to_lowercase().replace(' ', "-");
+    anchor.retain(|c| c.is_alphanumeric() || c == '-' || c == '_');
+    anchor
+}
+
 #[test]
-fn combinations_named_in_features_md_are_checked() {
+fn links_between_documents_resolve() {
+    let mut links = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).expect("readable");
+        for link in text.split("](").skip(1) {
+            let link = link.split(')').next().expect("the rest");
+            if link.starts_with("http") {
+                continue;
+            }
+            links += 1;
+            let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
+            let folder = document.parent().expect("a folder");
+            let target = if file.is_empty() {
+                document.clone()
+            } else {
+                folder.join(file)
+            };
+            let name = document.display();
+            assert!(target.exists(), "{name} links to {file}, which is missing");
+            if !fragment.is_empty() {
+                let text = fs::read_to_string(&target).expect("readable");
+                let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                assert!(
+                    headings.any(|it| anchor(it.trim_start_matches('#').trim()) == fragment),
+                    "{name} links to {link}, which has no such heading"
+                );
+            }
+        }
+    }
+    assert!(links > 60, "found {links} links only");
+}
+
+#[test]
+fn features_md_combinations_are_checked_by_ci() {
     let script = read("ci/features");
     let features = read("features.md");
     let table = features.split("## What CI checks").nth(1).expect("a table");

@@ -1,5 +1,5 @@
-//! What connections are served on: the driver, where io_uring is allowed and where it is not, the
-//! CPU, or a runtime of the caller's own.
+//! Tests what serves connections: the driver, with and without io_uring, the CPU, or the caller's
+//! own runtime.
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -23,24 +23,24 @@ use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 for_each_backend!(
-    epoll_runs_where_it_is_asked_for,
-    auto_runs_io_uring_where_it_is_allowed,
-    auto_runs_epoll_where_io_uring_is_refused,
-    to_insist_on_io_uring_where_it_is_refused_is_an_error,
-    workers_stay_on_their_cpus,
-    a_foreign_runtime_serves_a_connection,
-    a_foreign_runtime_without_timer_is_an_error,
+    epoll_is_used_on_request,
+    auto_uses_io_uring_where_allowed,
+    auto_falls_back_to_epoll,
+    forced_io_uring_fails_where_refused,
+    workers_are_pinned_to_cpus,
+    serve_connection_runs_in_user_runtime,
+    serve_connection_without_timer_is_an_error,
 );
 
 const TWO: usize = 2;
 
-/// errno(3): what a seccomp filter answers instead of making the call. Docker's gives the first,
-/// some service managers' and sandboxes' the second.
+/// errno(3) that a seccomp filter returns instead of making the call. Docker's filter returns the
+/// first, those of some service managers and sandboxes the second.
 const REFUSALS: [(&str, u32); 2] = [("EPERM", 1), ("ENOSYS", 38)];
 
-/// Runs `work` on a thread for which, and for whose children, `io_uring_setup` fails.
+/// Runs `work` on a thread where `io_uring_setup` fails, also for its child threads.
 fn where_io_uring_is_refused(errno: u32, work: impl FnOnce() + Send + 'static) {
-    /// The same number on every architecture that Rust's seccomp crate knows.
+    /// The number is the same on every architecture that crate seccompiler knows.
     const IO_URING_SETUP: i64 = 425;
     let refused = thread::spawn(move || {
         let filter = SeccompFilter::new(
@@ -58,7 +58,7 @@ fn where_io_uring_is_refused(errno: u32, work: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// A server whose handlers answer with the driver that their worker runs. It has two workers.
+/// A server with two workers whose handlers answer with their worker's driver.
 fn start(backend: Backend, driver: Driver) -> TestServer {
     TestServer::with(
         backend.acceptor(),
@@ -88,16 +88,16 @@ fn assert_runs(backend: Backend, server: &TestServer, expected: ActiveDriver) {
 }
 
 fn io_uring_is_allowed() -> bool {
-    // Where it is not, this prints why.
+    // If io_uring is refused, this prints the reason.
     Drivers::all().contains(&Driver::IoUring)
 }
 
-fn epoll_runs_where_it_is_asked_for(backend: Backend) {
+fn epoll_is_used_on_request(backend: Backend) {
     let server = start(backend, Driver::Epoll);
     assert_runs(backend, &server, ActiveDriver::Epoll);
 }
 
-fn auto_runs_io_uring_where_it_is_allowed(backend: Backend) {
+fn auto_uses_io_uring_where_allowed(backend: Backend) {
     let expected = match io_uring_is_allowed() {
         true => ActiveDriver::IoUring,
         false => ActiveDriver::Epoll,
@@ -106,7 +106,7 @@ fn auto_runs_io_uring_where_it_is_allowed(backend: Backend) {
     assert_runs(backend, &server, expected);
 }
 
-fn auto_runs_epoll_where_io_uring_is_refused(backend: Backend) {
+fn auto_falls_back_to_epoll(backend: Backend) {
     for (_, errno) in REFUSALS {
         where_io_uring_is_refused(errno, move || {
             let server = start(backend, Driver::Auto);
@@ -115,9 +115,9 @@ fn auto_runs_epoll_where_io_uring_is_refused(backend: Backend) {
     }
 }
 
-fn to_insist_on_io_uring_where_it_is_refused_is_an_error(backend: Backend) {
+fn forced_io_uring_fails_where_refused(backend: Backend) {
     if !io_uring_is_allowed() {
-        // The error would name what refuses it already.
+        // The error would name what refuses io_uring already.
         return;
     }
     for (name, errno) in REFUSALS {
@@ -144,7 +144,7 @@ fn allowed_cpus() -> String {
     list.expect("a known field").trim().to_owned()
 }
 
-fn workers_stay_on_their_cpus(backend: Backend) {
+fn workers_are_pinned_to_cpus(backend: Backend) {
     if thread::available_parallelism().expect("known").get() < TWO {
         return println!("NOT TESTED: two workers on CPUs of their own, there is one CPU only");
     }
@@ -172,7 +172,7 @@ fn workers_stay_on_their_cpus(backend: Backend) {
     }
 }
 
-/// Accepts one connection and serves it, on whichever runtime this is polled.
+/// Accepts one connection and serves it in the current runtime.
 async fn serve_one(backend: Backend, listener: TcpListener) -> Result<(), Error> {
     let listener = monoio::net::TcpListener::from_std(listener)?;
     let (stream, _peer) = listener.accept().await?;
@@ -180,7 +180,7 @@ async fn serve_one(backend: Backend, listener: TcpListener) -> Result<(), Error>
     serve_connection(stream, &*backend.acceptor(), service_fn(never), &options).await
 }
 
-/// The same on a thread with a runtime that is not corelane's.
+/// Does the same on a thread with a runtime that is not corelane's.
 fn serve_elsewhere(
     backend: Backend,
     driver: Driver,
@@ -204,16 +204,16 @@ fn serve_elsewhere(
     (addr, thread)
 }
 
-fn a_foreign_runtime_serves_a_connection(backend: Backend) {
+fn serve_connection_runs_in_user_runtime(backend: Backend) {
     for &driver in Drivers::all() {
         let (addr, serving) = serve_elsewhere(backend, driver, true);
         deadline(ask(backend, addr));
-        // How the client took its leave is not this test's concern, that it ended is.
+        // How the client closed does not matter here, only that the connection ended.
         let _ = serving.join().expect("no panic");
     }
 }
 
-fn a_foreign_runtime_without_timer_is_an_error(backend: Backend) {
+fn serve_connection_without_timer_is_an_error(backend: Backend) {
     for &driver in Drivers::all() {
         let (addr, serving) = serve_elsewhere(backend, driver, false);
         let _client = TcpStream::connect(addr).expect("connects");

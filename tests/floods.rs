@@ -1,5 +1,5 @@
-//! Peers that send too much, by the vulnerabilities that had names: what they get, and that neither
-//! memory nor work grows with what they send. Slow ones are in `trickles.rs`.
+//! Tests peers that send too much, by the known vulnerabilities: what the peer sees, and that
+//! neither memory nor work grows with what it sends. `trickles.rs` tests slow peers.
 
 use std::{
     convert::Infallible,
@@ -23,58 +23,58 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 
 for_each_backend!(
     rapid_reset,
-    rapid_reset_of_requests_under_way,
-    all_taken_back_at_once_is_no_flood,
-    resets_among_answers_are_no_flood,
-    made_you_reset_by_windows,
-    made_you_reset_by_bodies,
-    streams_above_the_limit,
-    malformed_requests,
-    continuation_without_end,
-    empty_continuation_without_end,
-    header_lists_above_the_limit,
-    an_hpack_bomb,
-    pings_without_end,
-    settings_without_end,
-    priorities_without_end,
-    window_updates_without_end,
-    single_bytes_of_window_without_end,
-    unknown_frames_without_end,
-    who_sends_too_much_is_held_back_and_ended,
-    who_stops_in_time_is_answered,
-    empty_data_is_held_back_and_not_ended,
-    single_bytes_are_held_back_and_not_ended,
-    time_limits_hold_for_who_is_held_back,
-    who_is_held_back_may_go,
-    pings_that_nobody_reads_the_answers_of,
-    settings_that_nobody_reads_the_answers_of,
-    responses_that_nobody_reads,
-    empty_data_without_end,
-    ends_of_a_stream_that_was_reset,
-    single_bytes_that_nobody_reads,
-    a_backlog_of_small_messages_is_no_flood,
-    messages_of_five_bytes_are_no_flood,
-    single_keystrokes_are_no_flood,
-    a_fast_download_is_no_flood,
+    rapid_reset_of_running_requests,
+    cancelling_all_requests_once_is_allowed,
+    resets_between_responses_are_allowed,
+    made_you_reset_by_window_overflow,
+    made_you_reset_by_wrong_content_length,
+    streams_above_limit,
+    malformed_request_flood,
+    endless_continuation,
+    endless_empty_continuation,
+    header_lists_above_limit,
+    hpack_bomb,
+    ping_flood,
+    settings_flood,
+    priority_flood,
+    window_update_flood,
+    one_byte_window_update_flood,
+    unknown_frame_flood,
+    flooding_peer_is_throttled_then_closed,
+    throttled_peer_that_stops_is_answered,
+    empty_data_is_throttled_not_closed,
+    one_byte_data_is_throttled_not_closed,
+    time_limits_apply_to_throttled_peer,
+    throttled_peer_can_disconnect,
+    ping_flood_with_unread_answers,
+    settings_flood_with_unread_answers,
+    unread_responses,
+    empty_data_flood,
+    end_stream_flood_on_reset_stream,
+    unread_one_byte_data,
+    backlog_of_small_messages_is_allowed,
+    five_byte_messages_are_allowed,
+    single_keystrokes_are_allowed,
+    window_updates_of_fast_download_are_allowed,
 );
 
 const CALM: Option<u32> = Some(0xb);
 
-/// How much the process may grow while many times that is sent.
+/// How much the process may grow while a peer sends many times that amount.
 const GROWTH: usize = 4 << 20;
 
-/// One test at a time: they look at the memory of the whole process.
+/// One test at a time, because they measure the memory of the whole process.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The memory that the process has in use, and how far it has grown since at most.
+/// The memory in use by the process, and its peak since the measurement started.
 struct Memory(usize);
 
 impl Memory {
     fn begin() -> Self {
-        // Begins the peak anew: proc(5).
+        // Resets the peak: proc(5).
         fs::write("/proc/self/clear_refs", "5").expect("Linux");
         Self(Self::of("VmRSS:"))
     }
@@ -94,15 +94,15 @@ impl Memory {
 
 type AnyBody = UnsyncBoxBody<Bytes, Error>;
 
-/// One block over and over: what it takes is not the library's.
+/// Repeats one block, so that its memory does not count as the library's.
 fn endless() -> impl http_body::Body<Data = Bytes, Error = Error> {
     let block = Bytes::from_static(&[0; 64 * 1024]);
     let frames = std::iter::repeat_with(move || Ok(Frame::data(block.clone())));
     StreamBody::new(futures_util::stream::iter(frames))
 }
 
-/// Answers "/" when it has read the body, "/early" before, "/echo" with it, "/wait" never, "/endless"
-/// without end.
+/// "/" answers after it has read the body, "/early" before, "/echo" with the body, "/wait" never,
+/// "/endless" with an endless body.
 fn server(
     backend: Backend,
     driver: corelane::Driver,
@@ -151,7 +151,7 @@ fn assert_serves(backend: Backend, server: &TestServer) {
     });
 }
 
-/// On every driver: a flood, by one connection, on a server of its own.
+/// Sends a flood on one connection to a new server, on every driver.
 fn flood(
     backend: Backend,
     options: fn(&mut Limits, &mut Http2Config),
@@ -177,18 +177,18 @@ fn flood(
 
 fn any(_: &mut Limits, _: &mut Http2Config) {}
 
-/// So that h2's own limits show.
+/// Lifts the limit on frames, so that h2's own limits apply.
 fn frames_unlimited(_: &mut Limits, http2: &mut Http2Config) {
     http2.max_extra_frames = u32::MAX;
 }
 
-/// Neither ended nor held back.
+/// The connection is neither closed nor throttled.
 fn assert_no_flood(server: &TestServer) {
     let counters = server.counters()[0];
     assert_eq!((counters.floods, counters.connections_held_back), (0, 0));
 }
 
-/// Pairs of HEADERS and RST_STREAM on streams of their own, from the first to the last.
+/// Pairs of HEADERS and RST_STREAM, each on its own stream, from the first to the last.
 fn requests(streams: std::ops::Range<u32>, path: &str, behind: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
     let block = hpack::get(path);
     streams
@@ -197,7 +197,7 @@ fn requests(streams: std::ops::Range<u32>, path: &str, behind: impl Fn(u32) -> V
         .collect()
 }
 
-/// CVE-2023-44487, as it was done: everything at once.
+/// CVE-2023-44487 as in the original attack: all requests at once.
 fn rapid_reset(backend: Backend) {
     let _alone = alone();
     for &driver in Drivers::all() {
@@ -216,9 +216,9 @@ fn rapid_reset(backend: Backend) {
     }
 }
 
-/// The same at leisure: each request has reached its handler before it is reset, so that h2 counts
-/// nothing.
-fn rapid_reset_of_requests_under_way(backend: Backend) {
+/// A slow variant: each request has reached its handler before it is reset, so h2 does not count
+/// it.
+fn rapid_reset_of_running_requests(backend: Backend) {
     let _alone = alone();
     for &driver in Drivers::all() {
         let (server, running) = server(backend, driver, any);
@@ -250,7 +250,7 @@ fn rapid_reset_of_requests_under_way(backend: Backend) {
 }
 
 /// A browser that leaves a page while it loads.
-fn all_taken_back_at_once_is_no_flood(backend: Backend) {
+fn cancelling_all_requests_once_is_allowed(backend: Backend) {
     let _alone = alone();
     for &driver in Drivers::all() {
         let (server, running) = server(backend, driver, any);
@@ -266,8 +266,8 @@ fn all_taken_back_at_once_is_no_flood(backend: Backend) {
     }
 }
 
-/// A client that changes its mind half of the time.
-fn resets_among_answers_are_no_flood(backend: Backend) {
+/// A client that cancels half of its requests.
+fn resets_between_responses_are_allowed(backend: Backend) {
     let _alone = alone();
     for &driver in Drivers::all() {
         let (server, _) = server(backend, driver, any);
@@ -287,7 +287,7 @@ fn resets_among_answers_are_no_flood(backend: Backend) {
     }
 }
 
-/// CVE-2025-8671: the peer makes the server reset streams whose handlers are at work.
+/// CVE-2025-8671: the peer makes the server reset streams whose handlers are running.
 fn made_you_reset(backend: Backend, provoke: fn(u32) -> Vec<u8>) {
     let _alone = alone();
     for &driver in Drivers::all() {
@@ -314,21 +314,21 @@ fn made_you_reset(backend: Backend, provoke: fn(u32) -> Vec<u8>) {
     }
 }
 
-fn made_you_reset_by_windows(backend: Backend) {
+fn made_you_reset_by_window_overflow(backend: Backend) {
     made_you_reset(backend, |stream| {
         let begun = headers(stream, WHOLE, &hpack::get("/wait"));
         [begun, window_update(stream, (1 << 31) - 1)].concat()
     });
 }
 
-fn made_you_reset_by_bodies(backend: Backend) {
+fn made_you_reset_by_wrong_content_length(backend: Backend) {
     made_you_reset(backend, |stream| {
         let block = hpack::request("POST", "/wait", &[("content-length", b"1")]);
         [headers(stream, END_HEADERS, &block), data(stream, 0, b"xx")].concat()
     });
 }
 
-fn streams_above_the_limit(backend: Backend) {
+fn streams_above_limit(backend: Backend) {
     let flood = requests(200..5000, "/wait", |_| Vec::new());
     let begin = requests(0..200, "/wait", |_| Vec::new());
     ended_by_h2(backend, &begin, &flood, |running| {
@@ -336,7 +336,7 @@ fn streams_above_the_limit(backend: Backend) {
     });
 }
 
-fn malformed_requests(backend: Backend) {
+fn malformed_request_flood(backend: Backend) {
     let flood: Vec<u8> = (0..5000)
         .flat_map(|i| headers(2 * i + 1, WHOLE, &hpack::block(&[("x", b"y")])))
         .collect();
@@ -345,7 +345,7 @@ fn malformed_requests(backend: Backend) {
     });
 }
 
-/// Sent once; h2 ends it.
+/// Sends the flood once; h2 closes the connection.
 fn ended_by_h2(backend: Backend, begin: &[u8], flood: &[u8], check: impl Fn(&Running)) {
     let _alone = alone();
     for &driver in Drivers::all() {
@@ -368,8 +368,8 @@ fn assert_ended_by_h2(server: &TestServer) {
     assert_eq!((counters.floods, counters.frame_floods), (1, 0));
 }
 
-/// CVE-2024-27316 and its family.
-fn continuation_without_end(backend: Backend) {
+/// CVE-2024-27316 and similar attacks.
+fn endless_continuation(backend: Backend) {
     let begin = headers(1, END_STREAM, &hpack::get("/"));
     let fields = hpack::block(&[("x-header", &[b'y'; 1000])]);
     let more = continuation(1, 0, &fields.repeat(15));
@@ -379,7 +379,7 @@ fn continuation_without_end(backend: Backend) {
     });
 }
 
-fn empty_continuation_without_end(backend: Backend) {
+fn endless_empty_continuation(backend: Backend) {
     let begin = headers(1, END_STREAM, &hpack::get("/"));
     let more = continuation(1, 0, b"").repeat(1000);
     flood(backend, any, &begin, &more, |flooded, server, _| {
@@ -388,8 +388,8 @@ fn empty_continuation_without_end(backend: Backend) {
     });
 }
 
-/// As many as CONTINUATION allows, again and again: each is answered 431, and none is kept.
-fn header_lists_above_the_limit(backend: Backend) {
+/// As large as CONTINUATION allows, repeatedly: each gets 431, and the server keeps none.
+fn header_lists_above_limit(backend: Backend) {
     const REQUESTS: u32 = 200;
     let _alone = alone();
     let large = |i| {
@@ -419,9 +419,9 @@ fn header_lists_above_the_limit(backend: Backend) {
     }
 }
 
-/// CVE-2016-6581 and such: one large entry of the table, and a frame full of references to it. 64
-/// MiB, if it were decoded.
-fn an_hpack_bomb(backend: Backend) {
+/// CVE-2016-6581 and similar attacks: one large table entry, and a frame full of references to it,
+/// which would decode to 64 MiB.
+fn hpack_bomb(backend: Backend) {
     let entry = [&[0x40, 1, b'x'][..], &hpack::string(&[b'y'; 4000])].concat();
     let first = [hpack::get("/"), entry].concat();
     let bomb = [hpack::get("/"), vec![0x80 | 62; 16_000]].concat();
@@ -438,7 +438,8 @@ fn an_hpack_bomb(backend: Backend) {
     );
 }
 
-/// Frames that ask for nothing: ended once there are more than any client sends.
+/// Frames that cause no useful work: the server closes the connection after more than any client
+/// sends.
 fn extra_frames(backend: Backend, begin: &[u8], frame: &[u8]) {
     more_than(1_000, backend, begin, frame);
 }
@@ -446,7 +447,7 @@ fn extra_frames(backend: Backend, begin: &[u8], frame: &[u8]) {
 fn more_than(most: usize, backend: Backend, begin: &[u8], frame: &[u8]) {
     flood(
         backend,
-        // No more than may come at once, or it would take until the period is over.
+        // Equals the burst, or the test would take the whole period.
         |_, http2| http2.max_extra_frames = 1_000,
         begin,
         &frame.repeat(1000),
@@ -461,12 +462,12 @@ fn more_than(most: usize, backend: Backend, begin: &[u8], frame: &[u8]) {
 }
 
 /// CVE-2019-9512.
-fn pings_without_end(backend: Backend) {
+fn ping_flood(backend: Backend) {
     extra_frames(backend, b"", &ping(&[0; 8]));
 }
 
-/// CVE-2019-9515. Each changes the windows of all streams.
-fn settings_without_end(backend: Backend) {
+/// CVE-2019-9515. Each SETTINGS changes the windows of all streams.
+fn settings_flood(backend: Backend) {
     let waiting = requests(0..200, "/wait", |_| Vec::new());
     let change = [
         settings(&[(INITIAL_WINDOW_SIZE, 1)]),
@@ -476,19 +477,19 @@ fn settings_without_end(backend: Backend) {
 }
 
 /// CVE-2019-9513.
-fn priorities_without_end(backend: Backend) {
+fn priority_flood(backend: Backend) {
     let shuffle = [priority(3, 5), priority(5, 3)].concat();
     extra_frames(backend, b"", &shuffle);
 }
 
 /// CVE-2019-9511 and CVE-2019-9517 open windows in small steps.
-fn window_updates_without_end(backend: Backend) {
+fn window_update_flood(backend: Backend) {
     let waiting = requests(0..1, "/wait", |_| Vec::new());
     extra_frames(backend, &waiting, &window_update(1, 1));
 }
 
-/// The same at leisure: each has let a response go on by a byte before the next one comes.
-fn single_bytes_of_window_without_end(backend: Backend) {
+/// A slow variant: each WINDOW_UPDATE lets a response continue by one byte before the next one.
+fn one_byte_window_update_flood(backend: Backend) {
     let _alone = alone();
     for &driver in Drivers::all() {
         let (server, _) = server(backend, driver, |_, http2| http2.max_extra_frames = 100);
@@ -514,16 +515,16 @@ fn single_bytes_of_window_without_end(backend: Backend) {
     }
 }
 
-fn unknown_frames_without_end(backend: Backend) {
+fn unknown_frame_flood(backend: Backend) {
     extra_frames(backend, b"", &frame(kind::UNKNOWN, 0, 0, b""));
 }
 
-/// A burst of 1,000 passes, the rest by 110 in a second until it is too much.
+/// A burst of 1,000 passes; the rest follow at 110 a second until the limit of 1,100.
 fn soon(_: &mut Limits, http2: &mut Http2Config) {
     http2.max_extra_frames = 1_100;
 }
 
-fn who_sends_too_much_is_held_back_and_ended(backend: Backend) {
+fn flooding_peer_is_throttled_then_closed(backend: Backend) {
     let pings = ping(&[0; 8]).repeat(1000);
     flood(backend, soon, b"", &pings, |flooded, server, _| {
         assert_eq!(flooded.goaway, CALM);
@@ -533,7 +534,7 @@ fn who_sends_too_much_is_held_back_and_ended(backend: Backend) {
     });
 }
 
-fn who_stops_in_time_is_answered(backend: Backend) {
+fn throttled_peer_that_stops_is_answered(backend: Backend) {
     let pings = ping(&[0; 8]).repeat(1500);
     held_back(backend, any, &pings, async |peer, _| {
         let ask = headers(1, WHOLE, &hpack::get("/"));
@@ -542,8 +543,8 @@ fn who_stops_in_time_is_answered(backend: Backend) {
     });
 }
 
-/// h2 takes a hundred of them.
-fn empty_data_is_held_back_and_not_ended(backend: Backend) {
+/// h2 accepts a hundred of them.
+fn empty_data_is_throttled_not_closed(backend: Backend) {
     let begun = headers(1, END_HEADERS, &hpack::post("/"));
     let empty = data(1, 0, b"").repeat(15);
     held_back(backend, any, &[begun, empty].concat(), async |peer, _| {
@@ -553,8 +554,8 @@ fn empty_data_is_held_back_and_not_ended(backend: Backend) {
     });
 }
 
-/// It may be an honest program that writes byte by byte.
-fn single_bytes_are_held_back_and_not_ended(backend: Backend) {
+/// A legitimate program may write byte by byte.
+fn one_byte_data_is_throttled_not_closed(backend: Backend) {
     let options = |_: &mut Limits, http2: &mut Http2Config| http2.max_extra_frames = 20_000;
     let begun = headers(1, END_HEADERS, &hpack::post("/"));
     let bytes = data(1, 0, b"x").repeat(2_500);
@@ -570,8 +571,8 @@ fn single_bytes_are_held_back_and_not_ended(backend: Backend) {
     );
 }
 
-/// Nothing is read for about a second.
-fn time_limits_hold_for_who_is_held_back(backend: Backend) {
+/// The server reads nothing for about a second.
+fn time_limits_apply_to_throttled_peer(backend: Backend) {
     let options = |limits: &mut Limits, http2: &mut Http2Config| {
         soon(limits, http2);
         limits.idle = Duration::from_millis(300);
@@ -586,7 +587,7 @@ fn time_limits_hold_for_who_is_held_back(backend: Backend) {
     });
 }
 
-fn who_is_held_back_may_go(backend: Backend) {
+fn throttled_peer_can_disconnect(backend: Backend) {
     let pings = ping(&[0; 8]).repeat(1050);
     held_back(backend, soon, &pings, async |peer, server| {
         peer.end().await.expect("sent");
@@ -595,7 +596,7 @@ fn who_is_held_back_may_go(backend: Backend) {
     });
 }
 
-/// A peer that sends too much for once, and what it does then.
+/// A peer that sends too much once, and what it does afterwards.
 fn held_back(
     backend: Backend,
     options: fn(&mut Limits, &mut Http2Config),
@@ -614,7 +615,7 @@ fn held_back(
     }
 }
 
-/// The client does not read: what waits for it must not pile up.
+/// The client does not read: the server must not queue its answers without bound.
 fn deaf_flood(backend: Backend, settings: &[(u16, u32)], begin: &[u8], over_and_over: &[u8]) {
     let _alone = alone();
     for &driver in Drivers::all() {
@@ -645,17 +646,17 @@ async fn assert_serves_async(backend: Backend, server: &TestServer) {
 }
 
 /// CVE-2019-9512: answers to PING.
-fn pings_that_nobody_reads_the_answers_of(backend: Backend) {
+fn ping_flood_with_unread_answers(backend: Backend) {
     deaf_flood(backend, &[], b"", &ping(&[0; 8]).repeat(1000));
 }
 
 /// CVE-2019-9515: acknowledgements of SETTINGS.
-fn settings_that_nobody_reads_the_answers_of(backend: Backend) {
+fn settings_flood_with_unread_answers(backend: Backend) {
     deaf_flood(backend, &[], b"", &settings(&[]).repeat(1000));
 }
 
-/// CVE-2019-9517: HTTP/2's windows are open, TCP's is not.
-fn responses_that_nobody_reads(backend: Backend) {
+/// CVE-2019-9517: HTTP/2's windows are open, but TCP's is not.
+fn unread_responses(backend: Backend) {
     const ALL: u32 = (1 << 31) - 1;
     let begin = [
         window_update(0, ALL - 65_535),
@@ -666,7 +667,7 @@ fn responses_that_nobody_reads(backend: Backend) {
 }
 
 /// CVE-2019-9518.
-fn empty_data_without_end(backend: Backend) {
+fn empty_data_flood(backend: Backend) {
     let begin = headers(1, END_HEADERS, &hpack::post("/"));
     let more = data(1, 0, b"").repeat(1000);
     flood(
@@ -681,13 +682,13 @@ fn empty_data_without_end(backend: Backend) {
     );
 }
 
-/// A variant of CVE-2019-9518 that h2 has no limit for: the stream was answered and reset early.
-fn ends_of_a_stream_that_was_reset(backend: Backend) {
+/// A variant of CVE-2019-9518 that h2 does not limit: the stream was answered and reset early.
+fn end_stream_flood_on_reset_stream(backend: Backend) {
     let _alone = alone();
     for &driver in Drivers::all() {
         let (server, _) = server(backend, driver, |limits, http2| {
             http2.max_extra_frames = 1_000;
-            // So long it may take until the reset.
+            // How long the reset may take.
             limits.body = Duration::from_millis(100);
         });
         let flooded = deadline(async {
@@ -703,8 +704,8 @@ fn ends_of_a_stream_that_was_reset(backend: Backend) {
     }
 }
 
-/// Each is a buffer of its own, many times its size.
-fn single_bytes_that_nobody_reads(backend: Backend) {
+/// Each frame is a buffer of its own, many times its size.
+fn unread_one_byte_data(backend: Backend) {
     let begin = headers(1, END_HEADERS, &hpack::post("/wait"));
     let more = data(1, 0, b"x").repeat(1000);
     let half = |limits: &mut Limits, http2: &mut Http2Config| {
@@ -717,8 +718,8 @@ fn single_bytes_that_nobody_reads(backend: Backend) {
     });
 }
 
-/// Telemetry, or a gRPC client that streams, while the handler has something else to wait for.
-fn a_backlog_of_small_messages_is_no_flood(backend: Backend) {
+/// Telemetry, or a streaming gRPC client, while the handler waits for something else.
+fn backlog_of_small_messages_is_allowed(backend: Backend) {
     let _alone = alone();
     for &driver in Drivers::all() {
         let (server, _) = server(backend, driver, any);
@@ -732,8 +733,8 @@ fn a_backlog_of_small_messages_is_no_flood(backend: Backend) {
     }
 }
 
-/// gRPC streaming the shortest messages that there are, as fast as it can.
-fn messages_of_five_bytes_are_no_flood(backend: Backend) {
+/// A gRPC stream of the shortest possible messages, as fast as possible.
+fn five_byte_messages_are_allowed(backend: Backend) {
     let _alone = alone();
     for &driver in Drivers::all() {
         let (server, _) = server(backend, driver, any);
@@ -750,8 +751,8 @@ fn messages_of_five_bytes_are_no_flood(backend: Backend) {
     }
 }
 
-/// A terminal: each is echoed before the next one comes.
-fn single_keystrokes_are_no_flood(backend: Backend) {
+/// A terminal: the server echoes each keystroke before the next one.
+fn single_keystrokes_are_allowed(backend: Backend) {
     let _alone = alone();
     for &driver in Drivers::all() {
         let (server, _) = server(backend, driver, any);
@@ -772,8 +773,9 @@ fn single_keystrokes_are_no_flood(backend: Backend) {
     }
 }
 
-/// WINDOW_UPDATE for every DATA frame, on the stream and on the connection: wasteful, not hostile.
-fn a_fast_download_is_no_flood(backend: Backend) {
+/// WINDOW_UPDATE for every DATA frame, on the stream and on the connection: wasteful, but not
+/// hostile.
+fn window_updates_of_fast_download_are_allowed(backend: Backend) {
     const FRAMES: usize = 5_000;
     let _alone = alone();
     for &driver in Drivers::all() {
@@ -795,6 +797,6 @@ fn a_fast_download_is_no_flood(backend: Backend) {
         });
         assert_no_flood(&server);
     }
-    // A name of h2's that the codes above stand for.
+    // A name in h2 for one of the codes above.
     assert_eq!(CALM, Some(u32::from(Reason::ENHANCE_YOUR_CALM)));
 }

@@ -1,4 +1,5 @@
-//! Goodbyes (GOAWAY, RFC 9113 section 6.8): what was asked for before is answered, whoever says it.
+//! Tests GOAWAY (RFC 9113 section 6.8) from either side: earlier requests still get their
+//! responses.
 
 use std::convert::Infallible;
 
@@ -13,10 +14,10 @@ use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 for_each_backend!(
-    what_was_asked_for_arrives_whole_behind_a_goaway,
-    who_says_goodbye_and_closes_has_not_failed,
-    requests_of_the_round_trip_after_the_servers_goodbye_are_answered,
-    who_has_not_asked_yet_is_not_told_to_go_first,
+    responses_complete_after_client_goaway,
+    goaway_then_close_is_not_a_failure,
+    requests_sent_before_goaway_arrives_are_answered,
+    shutdown_waits_for_first_request,
 );
 
 const LENGTH: u64 = 2 * 1024 * 1024;
@@ -60,7 +61,7 @@ async fn next_frame(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Fr
     })
 }
 
-fn what_was_asked_for_arrives_whole_behind_a_goaway(backend: Backend) {
+fn responses_complete_after_client_goaway(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(answer));
         deadline(async {
@@ -84,8 +85,8 @@ fn what_was_asked_for_arrives_whole_behind_a_goaway(backend: Backend) {
                     if next.flags & END_STREAM != 0 {
                         break;
                     }
-                    // A client goes on to grant window. The server may not have closed by then: it
-                    // would answer with a reset, and what is under way would be lost.
+                    // The client continues to grant window. If the server closed now, it would
+                    // answer with a reset, and data in transit would be lost.
                     let _ = stream.write_all(&frame(8, 0, 0, &[0, 0, 0, 1])).await;
                     let _ = stream.flush().await;
                 }
@@ -96,9 +97,9 @@ fn what_was_asked_for_arrives_whole_behind_a_goaway(backend: Backend) {
     }
 }
 
-/// The socket is closed both ways: what the server still says is answered by a reset, and it cannot
-/// end its side any more.
-fn who_says_goodbye_and_closes_has_not_failed(backend: Backend) {
+/// The socket is closed in both directions: a reset answers what the server still sends, and the
+/// server cannot close its side.
+fn goaway_then_close_is_not_a_failure(backend: Backend) {
     const CLIENTS: u64 = 20;
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
@@ -122,10 +123,10 @@ fn who_says_goodbye_and_closes_has_not_failed(backend: Backend) {
     }
 }
 
-/// A client that has not heard it yet goes on to ask. The first GOAWAY names no last stream, so all of
-/// that counts; the answer to PING shows that nothing more is on its way, and the second names the last
-/// stream.
-fn requests_of_the_round_trip_after_the_servers_goodbye_are_answered(backend: Backend) {
+/// A client that has not received GOAWAY yet continues to send requests. The first GOAWAY names no
+/// last stream, so all of these count. The answer to PING shows that no more are in transit, and
+/// the second GOAWAY names the last stream.
+fn requests_sent_before_goaway_arrives_are_answered(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
         deadline(async {
@@ -167,16 +168,16 @@ fn requests_of_the_round_trip_after_the_servers_goodbye_are_answered(backend: Ba
     }
 }
 
-/// A client that is busy may answer PING before it comes to send its first request. Were it told to go
-/// by then, the request would not count.
-fn who_has_not_asked_yet_is_not_told_to_go_first(backend: Backend) {
+/// A busy client may answer PING before it sends its first request. If GOAWAY arrived by then, the
+/// request would not count.
+fn shutdown_waits_for_first_request(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
         deadline(async {
             let mut stream = connect(backend, server.addr).await;
             let opening = [PREFACE, &frame(4, 0, 0, &[])].concat();
             stream.write_all(&opening).await.expect("sent");
-            // Twice there and back: the second time the worker knows of the shutdown.
+            // Two round trips: in the second one the worker knows about the shutdown.
             for round in 0..2 {
                 let ping = frame(PING, 0, 0, &[round; 8]);
                 stream.write_all(&ping).await.expect("sent");

@@ -1,7 +1,7 @@
-//! Peers that misbehave: the connection ends or goes on, the worker always lives.
+//! Tests misbehaving peers: the connection ends or continues, and the worker always survives.
 //!
-//! The full-duplex cases are those in which stream types that wrap each other were seen to panic:
-//! the server's writes are blocked while what the peer sends demands attention.
+//! The full-duplex cases block the server's writes while the peer sends something that needs an
+//! answer. Stream types that wrap each other panicked in these cases.
 
 use std::{
     convert::Infallible,
@@ -24,18 +24,18 @@ use http_body_util::StreamBody;
 for_each_tls_backend!(
     garbage_while_writes_are_blocked,
     key_updates_while_writes_are_blocked,
-    half_a_key_update_while_writes_are_blocked,
-    a_renegotiation_while_writes_are_blocked,
-    a_truncation_while_writes_are_blocked,
-    garbage_on_an_idle_connection_is_answered_by_an_alert,
-    nonsense_instead_of_a_handshake,
-    nonsense_within_the_handshake,
+    partial_key_update_while_writes_are_blocked,
+    renegotiation_while_writes_are_blocked,
+    truncation_while_writes_are_blocked,
+    garbage_on_idle_connection_gets_alert,
+    garbage_instead_of_handshake,
+    garbage_during_handshake,
 );
 
-/// A server of one worker that sends without end, and tells of every block that it is asked for.
+/// A server with one worker that sends without end, and reports each block of its body.
 fn endless(backend: Backend, driver: Driver) -> (TestServer, Receiver<()>) {
     let (asked, blocks) = channel();
-    // What ends a connection here is what its peer sends, not that it reads nothing.
+    // The peer's input ends the connection here, not the time limit on writes.
     let limits = Limits::default().write(10 * DEADLINE);
     let options = |builder: Builder| builder.limits(limits);
     let server = TestServer::with(backend.acceptor(), driver, options, move |_| {
@@ -57,7 +57,7 @@ fn endless(backend: Backend, driver: Driver) -> (TestServer, Receiver<()>) {
     (server, blocks)
 }
 
-/// Nothing more is asked for: what lies between the handler and the client is full.
+/// Waits until the body is polled no more, because every buffer up to the client is full.
 fn wait_until_blocked(blocks: &Receiver<()>) {
     blocks
         .recv_timeout(DEADLINE)
@@ -77,7 +77,7 @@ fn assert_serves(backend: Backend, server: &TestServer) {
     });
 }
 
-/// HTTP/2 by hand: windows as wide as can be, and GET / on stream 1.
+/// Hand-made HTTP/2: the largest windows, and GET / on stream 1.
 fn request() -> Vec<u8> {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let mut frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
@@ -93,7 +93,7 @@ fn request() -> Vec<u8> {
     bytes
 }
 
-/// A rustls client that reads only when it is told to.
+/// A rustls client that reads only on request.
 struct Client {
     tls: rustls::ClientConnection,
     tcp: TcpStream,
@@ -130,7 +130,7 @@ impl Client {
         sealed
     }
 
-    /// Reads this much plaintext, or tells why it cannot.
+    /// Reads this much plaintext, or returns the reason why it cannot.
     fn receive(&mut self, wanted: usize) -> io::Result<()> {
         let mut stream = rustls::Stream::new(&mut self.tls, &mut self.tcp);
         let mut buf = vec![0; 64 * 1024];
@@ -145,8 +145,8 @@ impl Client {
     }
 }
 
-/// More than what can lie in the socket buffers between the two: to read it, the server has to
-/// have gone on.
+/// More than the socket buffers between the two can hold: to read it all, the client needs the
+/// server to continue.
 const MORE_THAN_BUFFERED: usize = 32 * 1024 * 1024;
 
 const GARBAGE: [u8; 37] = {
@@ -162,7 +162,7 @@ fn versions(backend: Backend) -> &'static [Tls] {
     }
 }
 
-/// A connection whose writes are blocked, and then what `hostile` does with it.
+/// Blocks a connection's writes, then runs `hostile` on it.
 fn while_blocked(backend: Backend, tls: Tls, hostile: impl Fn(Client, &TestServer)) {
     for &driver in Drivers::all() {
         let (server, blocks) = endless(backend, driver);
@@ -200,7 +200,7 @@ fn key_updates_while_writes_are_blocked(backend: Backend) {
     });
 }
 
-fn half_a_key_update_while_writes_are_blocked(backend: Backend) {
+fn partial_key_update_while_writes_are_blocked(backend: Backend) {
     if !backend.tls_1_3 {
         return;
     }
@@ -217,7 +217,7 @@ fn half_a_key_update_while_writes_are_blocked(backend: Backend) {
     });
 }
 
-fn a_truncation_while_writes_are_blocked(backend: Backend) {
+fn truncation_while_writes_are_blocked(backend: Backend) {
     for &tls in versions(backend) {
         while_blocked(backend, tls, |client, server| {
             client
@@ -230,7 +230,7 @@ fn a_truncation_while_writes_are_blocked(backend: Backend) {
     }
 }
 
-fn garbage_on_an_idle_connection_is_answered_by_an_alert(backend: Backend) {
+fn garbage_on_idle_connection_gets_alert(backend: Backend) {
     for &driver in Drivers::all() {
         for &tls in versions(backend) {
             let (server, _blocks) = endless(backend, driver);
@@ -249,7 +249,7 @@ fn garbage_on_an_idle_connection_is_answered_by_an_alert(backend: Backend) {
     }
 }
 
-fn nonsense_instead_of_a_handshake(backend: Backend) {
+fn garbage_instead_of_handshake(backend: Backend) {
     let mut zeros = vec![0; 100_000];
     zeros[0] = 22;
     let openings: [&[u8]; 5] = [
@@ -264,7 +264,7 @@ fn nonsense_instead_of_a_handshake(backend: Backend) {
         for (i, opening) in openings.iter().enumerate() {
             let mut tcp = TcpStream::connect(server.addr).expect("connects");
             tcp.set_read_timeout(Some(DEADLINE)).expect("a time-out");
-            // The server may have closed before all is written.
+            // The server may have closed before everything is written.
             let _ = tcp.write_all(opening);
             let _ = tcp.shutdown(std::net::Shutdown::Write);
             let mut answer = Vec::new();
@@ -282,7 +282,7 @@ fn nonsense_instead_of_a_handshake(backend: Backend) {
     }
 }
 
-fn nonsense_within_the_handshake(backend: Backend) {
+fn garbage_during_handshake(backend: Backend) {
     for &driver in Drivers::all() {
         let (server, _blocks) = endless(backend, driver);
         for &tls in versions(backend) {
@@ -305,7 +305,7 @@ fn nonsense_within_the_handshake(backend: Backend) {
     }
 }
 
-/// A socket that is read from only while that is allowed.
+/// A socket that can be read only while a flag permits it.
 #[derive(Debug)]
 struct Deaf {
     tcp: TcpStream,
@@ -331,7 +331,7 @@ impl Write for Deaf {
     }
 }
 
-fn a_renegotiation_while_writes_are_blocked(backend: Backend) {
+fn renegotiation_while_writes_are_blocked(backend: Backend) {
     use foreign_types::ForeignTypeRef;
     use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
 
@@ -354,10 +354,11 @@ fn a_renegotiation_while_writes_are_blocked(backend: Backend) {
         stream.write_all(&request()).expect("sent");
         stream.get_mut().deaf = true;
         wait_until_blocked(&blocks);
-        // SAFETY: the pointer is that of a live SSL, which nothing else uses meanwhile.
+        // SAFETY: the pointer belongs to a live SSL that nothing else uses meanwhile.
         let asked = unsafe { SSL_renegotiate(stream.ssl().as_ptr()) };
         assert_eq!(asked, 1, "the client is willing");
-        // It sends its ClientHello and waits for an answer that this socket does not read.
+        // The client sends its ClientHello and waits for an answer, which this socket does not
+        // read.
         let error = stream.do_handshake().expect_err("it has to wait");
         assert_eq!(error.code(), openssl::ssl::ErrorCode::WANT_READ, "{error}");
         assert_serves(backend, &server);

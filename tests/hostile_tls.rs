@@ -1,9 +1,10 @@
-//! Peers that misuse TLS, or do without it: each is told so or closed, others are served meanwhile.
+//! Tests peers that misuse TLS or omit it: the server sends an alert or closes, and continues to
+//! serve others.
 //!
-//! What stands elsewhere: garbage before, within and behind the handshake and the full-duplex cases
-//! in `hostile.rs`; a ClientHello in single bytes in `alpn.rs`; the same for every later byte, what
-//! a session holds under KeyUpdates, truncation of a session in `session.rs`; what floods make a
-//! worker hold in `memory.rs`.
+//! Other files test related cases. `hostile.rs` has garbage before, during and after the handshake,
+//! and the full-duplex cases. `alpn.rs` has a ClientHello in single bytes. `session.rs` has the
+//! same for later bytes, memory under KeyUpdates, and truncation of a session. `memory.rs` has the
+//! memory under floods.
 
 use std::{
     convert::Infallible,
@@ -27,26 +28,26 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 
 for_each_tls_backend!(
-    connections_that_stop_in_the_handshake_are_closed,
-    a_handshake_byte_by_byte_ends_at_the_limit,
-    http_1_is_told_what_is_spoken_here,
-    a_request_cut_at_any_byte_is_not_complete,
-    a_client_hello_of_64_kib_is_refused,
-    empty_records_without_end_are_cut_off,
-    warnings_without_end_are_cut_off,
-    a_heartbeat_is_not_answered,
-    renegotiations_without_end_cost_no_handshake,
-    key_updates_without_end_are_cut_off,
+    stalled_handshakes_time_out,
+    byte_by_byte_handshake_times_out,
+    http_1_request_gets_plain_text_error,
+    request_truncated_at_any_byte_is_incomplete,
+    client_hello_of_64_kib_is_rejected,
+    empty_record_flood_is_closed,
+    warning_alert_flood_is_closed,
+    heartbeat_gets_no_answer,
+    renegotiation_flood_starts_no_handshake,
+    key_update_flood_is_closed,
 );
 
-// Without TLS, what makes sense there.
+// The cases that apply without TLS.
 backend_tests!(
     on_none,
     NONE,
-    connections_that_stop_in_the_handshake_are_closed,
-    a_handshake_byte_by_byte_ends_at_the_limit,
-    http_1_is_told_what_is_spoken_here,
-    a_request_cut_at_any_byte_is_not_complete
+    stalled_handshakes_time_out,
+    byte_by_byte_handshake_times_out,
+    http_1_request_gets_plain_text_error,
+    request_truncated_at_any_byte_is_incomplete
 );
 
 fn with_handshake_limit(limit: Duration) -> impl Fn(Builder) -> Builder {
@@ -89,7 +90,7 @@ const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
 /// Slowloris on the handshake: 2,000 connections that have sent a ClientHello, or half a preface
 /// without TLS, and then nothing. Takes over 10 s: the limit of 5 s has to leave time to open all of
 /// them, and passes once for each driver.
-fn connections_that_stop_in_the_handshake_are_closed(backend: Backend) {
+fn stalled_handshakes_time_out(backend: Backend) {
     const CONNECTIONS: u64 = 2_000;
     let opening = match backend.tls {
         true => client_hello(Tls::Any),
@@ -113,7 +114,7 @@ fn connections_that_stop_in_the_handshake_are_closed(backend: Backend) {
         server.wait_for("all closed", |c| c.connections_closed == CONNECTIONS + 1);
         let counters = server.counters()[0];
         let ended = match backend.tls {
-            // More at once than a worker has: the oldest made room.
+            // More than a worker accepts at once: it displaced the oldest.
             true => counters.handshakes_timed_out + counters.handshakes_displaced,
             false => counters.connections_failed,
         };
@@ -121,8 +122,8 @@ fn connections_that_stop_in_the_handshake_are_closed(backend: Backend) {
     }
 }
 
-/// The limit is on the whole handshake, so that a byte now and then does not put it off.
-fn a_handshake_byte_by_byte_ends_at_the_limit(backend: Backend) {
+/// The limit covers the whole handshake, so a byte now and then does not extend it.
+fn byte_by_byte_handshake_times_out(backend: Backend) {
     let hello = match backend.tls {
         true => client_hello(Tls::Any),
         false => PREFACE.to_vec(),
@@ -131,7 +132,7 @@ fn a_handshake_byte_by_byte_ends_at_the_limit(backend: Backend) {
         let options = with_handshake_limit(Duration::from_millis(300));
         let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
         let mut tcp = connected(&server);
-        // Each within the limit, all of them far beyond it.
+        // Each pause is within the limit, all of them together far above it.
         let between = Duration::from_secs(6) / u32::try_from(hello.len()).expect("short");
         tcp.set_read_timeout(Some(between)).expect("a time-out");
         let mut closed = false;
@@ -153,11 +154,11 @@ fn a_handshake_byte_by_byte_ends_at_the_limit(backend: Backend) {
     }
 }
 
-/// CVE-2011-1473 and its like are about work per byte; this is about memory: what is longer than
-/// 16 KiB (`MAX_CLIENT_HELLO`) is refused on its length alone.
-fn a_client_hello_of_64_kib_is_refused(backend: Backend) {
+/// CVE-2011-1473 and similar attacks cost work per byte. This test is about memory: the server
+/// rejects a ClientHello above 16 KiB (`MAX_CLIENT_HELLO`) by its length alone.
+fn client_hello_of_64_kib_is_rejected(backend: Backend) {
     let hello = client_hello(Tls::Any);
-    // The padding extension (RFC 7685), in lengths that add up.
+    // The padding extension (RFC 7685), with consistent lengths.
     let mut message = hello[5..].to_vec();
     let padding = 64 * 1024 - 1 - message.len();
     let session_id = 4 + 2 + 32;
@@ -183,7 +184,7 @@ fn a_client_hello_of_64_kib_is_refused(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
         let mut tcp = connected(&server);
-        // The server may have closed before all is written.
+        // The server may have closed before everything is written.
         let _ = tcp.write_all(&records);
         let mut answer = Vec::new();
         let _ = tcp.read_to_end(&mut answer);
@@ -193,8 +194,8 @@ fn a_client_hello_of_64_kib_is_refused(backend: Backend) {
     }
 }
 
-/// RFC 9110 sections 15.5.1 and 15.6.6: whoever comes with `http://` is told in plain text.
-fn http_1_is_told_what_is_spoken_here(backend: Backend) {
+/// RFC 9110 sections 15.5.1 and 15.6.6: a client that uses `http://` gets a plain text response.
+fn http_1_request_gets_plain_text_error(backend: Backend) {
     let (status, advice) = match backend.tls {
         true => ("400 Bad Request", "https://"),
         false => ("505 HTTP Version Not Supported", "HTTP/2"),
@@ -205,7 +206,8 @@ fn http_1_is_told_what_is_spoken_here(backend: Backend) {
             b"P",
             b"O",
             b"ST / HTTP/1.1\r\ncontent-length: 9\r\n\r\n",
-            // More than is read before it is answered: a close at once would be a reset.
+            // More than the server reads before its response: if it closed at once, the client
+            // would get a reset.
             &[b'x'; 64 * 1024],
         ],
         &[b"OPTIONS * HTTP/1.1\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\n\r\n"],
@@ -249,8 +251,9 @@ fn versions(backend: Backend) -> &'static [Tls] {
     }
 }
 
-/// An open connection that reads nothing and sends what `hostile` makes, again and again. Others are
-/// served meanwhile. Whether the connection lives to close as it should, driver by driver.
+/// Opens a connection that reads nothing and repeatedly sends what `hostile` makes. Other clients
+/// are served meanwhile. Returns, for each driver, whether the connection survived to close
+/// properly.
 fn survives(
     backend: Backend,
     tls: Tls,
@@ -278,7 +281,7 @@ fn survives(
                         break;
                     }
                 }
-                // close_notify: if it is understood all before it was.
+                // If the server accepts close_notify, it accepted everything before it.
                 let _ = raw.send(ALERT, &[1, 0]);
             });
             for _ in 0..3 {
@@ -293,9 +296,9 @@ fn survives(
     survived
 }
 
-/// RFC 8446 section 5.1 allows records without content: without end they are work for nothing
-/// (CVE-2020-12457 and its like).
-fn empty_records_without_end_are_cut_off(backend: Backend) {
+/// RFC 8446 section 5.1 permits empty records; without a limit they cost work for nothing
+/// (CVE-2020-12457 and similar attacks).
+fn empty_record_flood_is_closed(backend: Backend) {
     for &tls in versions(backend) {
         let survived = survives(backend, tls, 100_000, |raw| {
             raw.record(APPLICATION_DATA, b"")
@@ -310,26 +313,26 @@ fn empty_records_without_end_are_cut_off(backend: Backend) {
     }
 }
 
-/// CVE-2016-8610, "SSL Death Alert": warnings that are read, and answered by nothing.
-fn warnings_without_end_are_cut_off(backend: Backend) {
+/// CVE-2016-8610, "SSL Death Alert": warnings that the server reads without an answer.
+fn warning_alert_flood_is_closed(backend: Backend) {
     for &tls in versions(backend) {
-        // user_canceled, the only warning that TLS 1.3 still knows.
+        // user_canceled, the only warning left in TLS 1.3.
         let survived = survives(backend, tls, 100_000, |raw| raw.record(ALERT, &[1, 90]));
         assert!(survived.iter().all(|survived| !survived), "{tls:?}");
     }
 }
 
-/// CVE-2014-0160, "Heartbleed": a heartbeat that says to be longer than it is.
-fn a_heartbeat_is_not_answered(backend: Backend) {
+/// CVE-2014-0160, "Heartbleed": a heartbeat with a length beyond its contents.
+fn heartbeat_gets_no_answer(backend: Backend) {
     for &tls in versions(backend) {
         let survived = survives(backend, tls, 1, |raw| raw.record(24, &[1, 0x40, 0]));
         assert!(survived.iter().all(|survived| !survived), "{tls:?}");
     }
 }
 
-/// CVE-2011-1473: a renegotiation costs the server more than the client. It is refused by a warning,
-/// and whoever goes on asking without reading that is cut off.
-fn renegotiations_without_end_cost_no_handshake(backend: Backend) {
+/// CVE-2011-1473: a renegotiation costs the server more than the client. The server refuses it with
+/// a warning, and closes if the client repeats it without reading.
+fn renegotiation_flood_starts_no_handshake(backend: Backend) {
     let hello = client_hello(Tls::V1_2)[5..].to_vec();
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
@@ -351,9 +354,9 @@ fn renegotiations_without_end_cost_no_handshake(backend: Backend) {
     assert!(survived.iter().all(|survived| !survived));
 }
 
-/// RFC 8446 section 4.6.3: each KeyUpdate asks for one in return. Without data in between there is
-/// no reason for many.
-fn key_updates_without_end_are_cut_off(backend: Backend) {
+/// RFC 8446 section 4.6.3: each KeyUpdate may request one in return. Without data in between there
+/// is no reason for many.
+fn key_update_flood_is_closed(backend: Backend) {
     if !backend.tls_1_3 {
         return;
     }
@@ -366,7 +369,7 @@ fn key_updates_without_end_are_cut_off(backend: Backend) {
         while client.is_handshaking() {
             client.complete_io(&mut tcp).expect("a handshake");
         }
-        // With a preface, or the limit on that would end it too.
+        // Includes a preface, or the handshake limit would end the connection too.
         let opening = [PREFACE, &SETTINGS].concat();
         client.writer().write_all(&opening).expect("memory");
         for _ in 0..100_000 {
@@ -380,7 +383,7 @@ fn key_updates_without_end_are_cut_off(backend: Backend) {
     }
 }
 
-/// What the handlers of [`a_request_cut_at_any_byte_is_not_complete`] have seen.
+/// What the handlers of [`request_truncated_at_any_byte_is_incomplete`] saw.
 #[derive(Default)]
 struct Seen {
     begun: AtomicUsize,
@@ -389,9 +392,9 @@ struct Seen {
 
 const BODY: &[u8] = b"a body in two frames";
 
-/// RFC 8446 section 6.1 and RFC 9113 section 8.1: a connection that ends early, at whichever byte,
-/// has delivered nothing as complete that was not.
-fn a_request_cut_at_any_byte_is_not_complete(backend: Backend) {
+/// RFC 8446 section 6.1 and RFC 9113 section 8.1: a connection that ends early, at any byte, never
+/// delivers an incomplete request as complete.
+fn request_truncated_at_any_byte_is_incomplete(backend: Backend) {
     let versions = match backend.tls {
         true => versions(backend),
         false => &[Tls::Any],
@@ -412,19 +415,19 @@ fn a_request_cut_at_any_byte_is_not_complete(backend: Backend) {
                 counter.store(0, Ordering::SeqCst);
             }
             let (mut begun, mut complete) = (0, 0);
-            // Without TLS there is no goodbye behind the request.
+            // Without TLS, nothing follows the request.
             for cut in 0..whole.total + usize::from(!backend.tls) {
                 let mut cut_off = send_cut(backend, &server, tls, cut);
                 begun += usize::from(cut >= whole.head);
                 complete += usize::from(cut >= whole.request);
-                // The end comes when what was before it has had its effect.
+                // The server reports the end after everything before it took effect.
                 wait_for(&seen.begun, begun);
                 wait_for(&seen.complete, complete);
                 cut_off.end();
                 server.wait_for("closed", |c| c.connections_closed == cut as u64 + 2);
                 let seen = seen.complete.load(Ordering::SeqCst);
                 assert_eq!(seen, complete, "{tls:?}, cut at {cut} of {whole:?}");
-                // Without TLS an end is a close.
+                // Without TLS, an end is a clean close.
                 if backend.tls {
                     let counters = server.counters()[0];
                     let told = counters.connections_truncated + counters.handshakes_failed;
@@ -457,7 +460,7 @@ async fn read_whole(
     Ok(Response::new(String::new()))
 }
 
-/// Where on the wire what is whole.
+/// Positions on the wire at which each part is complete.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sent {
     head: usize,
@@ -465,10 +468,10 @@ struct Sent {
     total: usize,
 }
 
-/// Sends a request by HTTP/2 and a goodbye, `cut` bytes of them on the wire.
+/// Sends an HTTP/2 request and close_notify, of which only `cut` bytes reach the wire.
 fn send_cut(backend: Backend, server: &TestServer, tls: Tls, cut: usize) -> Cut {
     let mut head = [PREFACE, &SETTINGS].concat();
-    // HEADERS: POST, https, /, and no content-length that would tell.
+    // HEADERS: POST, https, /, and no content-length, which would reveal the truncation.
     head.extend([0, 0, 6, 1, 4, 0, 0, 0, 1, 0x83, 0x87, 0x84, 0x41, 1, b'l']);
     let mut body = Vec::new();
     for (flags, part) in [(0, &BODY[..7]), (1, &BODY[7..])] {
@@ -510,7 +513,7 @@ fn send_cut(backend: Backend, server: &TestServer, tls: Tls, cut: usize) -> Cut 
     wire
 }
 
-/// Writes no more than it is told to, and then to nobody.
+/// Writes only as many bytes as it may, and discards the rest.
 struct Cut {
     tcp: TcpStream,
     left: usize,
@@ -523,7 +526,7 @@ impl Cut {
         self.sent.total
     }
 
-    /// The end of the socket; what is still to be read is read, or it would be a reset.
+    /// Ends the socket, and reads what remains, since unread data would cause a reset.
     fn end(&mut self) {
         let _ = self.tcp.shutdown(Shutdown::Write);
         let _ = self.tcp.read_to_end(&mut Vec::new());

@@ -1,4 +1,5 @@
-//! HTTP/2 as a client sees it: streams, bodies, trailers, flow control, and handlers that fail.
+//! Tests HTTP/2 from a client's view: streams, bodies, trailers, flow control, and failing
+//! handlers.
 
 use std::{
     cell::Cell,
@@ -23,27 +24,27 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 
 for_each_backend!(
-    a_hundred_streams_at_once,
+    hundred_concurrent_streams,
     echo_keeps_body_and_trailers,
     handlers_of_a_connection_run_concurrently,
-    a_stalled_stream_holds_nobody_up,
-    the_send_buffer_bounds_what_a_body_is_asked_for,
-    a_panic_costs_its_own_stream,
-    a_failing_body_resets_its_stream,
-    a_reset_request_drops_its_handler,
-    a_reset_upload_is_no_failure_of_its_handler,
-    responses_without_a_body,
-    headers_are_completed,
-    continue_is_sent_when_the_body_is_read,
-    an_unread_body_holds_the_peer_back,
-    an_idle_connection_is_closed,
-    a_stream_without_window_is_reset_in_time,
-    too_many_headers_are_refused,
+    stalled_stream_does_not_block_others,
+    send_buffer_limit_stops_polling_body,
+    handler_panic_resets_only_its_stream,
+    failing_body_resets_its_stream,
+    reset_request_drops_its_handler,
+    reset_upload_is_not_a_handler_error,
+    head_204_and_304_have_no_body,
+    date_and_content_length_are_added,
+    continue_is_sent_when_body_is_read,
+    unread_body_stops_the_peer,
+    idle_connection_is_closed,
+    stream_without_window_times_out,
+    oversized_headers_are_rejected,
 );
 
 type AnyBody = UnsyncBoxBody<Bytes, Error>;
 
-/// What the handlers of the test server answer, by path.
+/// The responses of the test server, by path.
 async fn answer(request: Request<Body>) -> Result<Response<AnyBody>, Infallible> {
     let full = |bytes: Bytes| {
         Full::new(bytes)
@@ -120,7 +121,7 @@ impl http_body::Body for Failing {
     }
 }
 
-/// Panics when it is asked how long it is.
+/// Panics in `size_hint`.
 struct Immeasurable;
 
 impl http_body::Body for Immeasurable {
@@ -139,7 +140,7 @@ impl http_body::Body for Immeasurable {
     }
 }
 
-/// One server per driver, with [`answer`], and a client on it.
+/// Runs one server per driver, with [`answer`], and a client for it.
 fn with_client<F: Future<Output = ()>>(
     backend: Backend,
     work: impl Fn(H2Client, std::sync::Arc<TestServer>) -> F,
@@ -154,7 +155,7 @@ fn with_client<F: Future<Output = ()>>(
     }
 }
 
-fn a_hundred_streams_at_once(backend: Backend) {
+fn hundred_concurrent_streams(backend: Backend) {
     with_client(backend, |client, _server| {
         client.run(|requests| async move {
             let answers = (0..100).map(|i| {
@@ -190,7 +191,7 @@ fn echo_keeps_body_and_trailers(backend: Backend) {
 
 fn handlers_of_a_connection_run_concurrently(backend: Backend) {
     for &driver in Drivers::all() {
-        // Nobody is answered until three are there.
+        // No request gets a response before three have arrived.
         let server = TestServer::start(backend.acceptor(), driver, |_| {
             let arrived = Rc::new(Cell::new(0));
             service_fn(move |_request: Request<Body>| {
@@ -223,7 +224,7 @@ fn handlers_of_a_connection_run_concurrently(backend: Backend) {
     }
 }
 
-fn a_stalled_stream_holds_nobody_up(backend: Backend) {
+fn stalled_stream_does_not_block_others(backend: Backend) {
     const STREAM_WINDOW: usize = 65_535;
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(answer));
@@ -244,12 +245,12 @@ fn a_stalled_stream_holds_nobody_up(backend: Backend) {
                     while received < STREAM_WINDOW {
                         received += body.data().await.expect("more").expect("data").len();
                     }
-                    // The stream's window stays shut: other streams go on, this one does not.
+                    // The stream's window stays closed: other streams continue, this one does not.
                     let answer = send(&requests, get("/hello"), None).await;
                     assert_eq!(answer.expect("answered").body, b"hello");
                     let more = tokio::time::timeout(Duration::from_millis(100), body.data());
                     assert!(more.await.is_err(), "more than the window was sent");
-                    // Opened, it goes on too.
+                    // After its window opens, it continues too.
                     body.flow_control()
                         .release_capacity(received)
                         .expect("released");
@@ -260,7 +261,7 @@ fn a_stalled_stream_holds_nobody_up(backend: Backend) {
     }
 }
 
-fn the_send_buffer_bounds_what_a_body_is_asked_for(backend: Backend) {
+fn send_buffer_limit_stops_polling_body(backend: Backend) {
     for &driver in Drivers::all() {
         let asked = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
         let (counting, (blocks, more)) = (asked.clone(), std::sync::mpsc::channel());
@@ -280,7 +281,7 @@ fn the_send_buffer_bounds_what_a_body_is_asked_for(backend: Backend) {
             })
         });
         deadline(async {
-            // The windows are as wide as they can be and nothing is read from the socket.
+            // The windows are at their maximum, and the client reads nothing from the socket.
             let mut wide = h2::client::Builder::new();
             wide.initial_window_size((1 << 31) - 1)
                 .initial_connection_window_size((1 << 31) - 1);
@@ -301,17 +302,18 @@ fn the_send_buffer_bounds_what_a_body_is_asked_for(backend: Backend) {
                     }
                 })
                 .await;
-            // The connection is not driven any more: all stops when what lies between is full.
+            // Nothing polls the connection any more, so the server stops when all buffers in
+            // between are full.
             while more.recv_timeout(Duration::from_millis(500)).is_ok() {}
         });
         let asked = asked.load(std::sync::atomic::Ordering::Relaxed);
-        // 1 MiB send buffer, a block in the hands of each stream, the socket buffers of both ends
-        // (4 and 6 MiB at most), and what the client read before it stopped.
+        // 1 MiB of send buffer, one block per stream, the socket buffers of both ends (4 and 6 MiB
+        // at most), and what the client read before it stopped.
         assert!(asked < 32 * 1024 * 1024, "asked for {asked} bytes");
     }
 }
 
-fn a_panic_costs_its_own_stream(backend: Backend) {
+fn handler_panic_resets_only_its_stream(backend: Backend) {
     with_client(backend, |client, server| async move {
         client
             .run(|requests| async move {
@@ -331,7 +333,7 @@ fn a_panic_costs_its_own_stream(backend: Backend) {
     });
 }
 
-fn a_failing_body_resets_its_stream(backend: Backend) {
+fn failing_body_resets_its_stream(backend: Backend) {
     with_client(backend, |client, server| async move {
         client
             .run(|requests| async move {
@@ -346,7 +348,7 @@ fn a_failing_body_resets_its_stream(backend: Backend) {
     });
 }
 
-fn a_reset_upload_is_no_failure_of_its_handler(backend: Backend) {
+fn reset_upload_is_not_a_handler_error(backend: Backend) {
     with_client(backend, |client, server| async move {
         client
             .run(|requests| async move {
@@ -370,7 +372,7 @@ fn a_reset_upload_is_no_failure_of_its_handler(backend: Backend) {
     });
 }
 
-fn a_reset_request_drops_its_handler(backend: Backend) {
+fn reset_request_drops_its_handler(backend: Backend) {
     struct Dropped(std::sync::mpsc::Sender<()>);
     impl Drop for Dropped {
         fn drop(&mut self) {
@@ -403,7 +405,7 @@ fn a_reset_request_drops_its_handler(backend: Backend) {
                     starting.recv().await.expect("the handler runs");
                     stream.send_reset(Reason::CANCEL);
                     drop(response);
-                    // Another request, so that the connection is driven until the reset is out.
+                    // Another request drives the connection until the reset is sent.
                     let request = Request::get("https://localhost/")
                         .body(())
                         .expect("a request");
@@ -422,7 +424,7 @@ fn a_reset_request_drops_its_handler(backend: Backend) {
     }
 }
 
-fn responses_without_a_body(backend: Backend) {
+fn head_204_and_304_have_no_body(backend: Backend) {
     with_client(backend, |client, _server| {
         client.run(|requests| async move {
             let mut head = get("/hello");
@@ -439,7 +441,7 @@ fn responses_without_a_body(backend: Backend) {
     });
 }
 
-fn headers_are_completed(backend: Backend) {
+fn date_and_content_length_are_added(backend: Backend) {
     with_client(backend, |client, _server| {
         client.run(|requests| async move {
             let answer = send(&requests, get("/connection-headers"), None).await;
@@ -451,7 +453,7 @@ fn headers_are_completed(backend: Backend) {
     });
 }
 
-fn continue_is_sent_when_the_body_is_read(backend: Backend) {
+fn continue_is_sent_when_body_is_read(backend: Backend) {
     with_client(backend, |client, _server| {
         client.run(|requests| async move {
             for (path, wanted) in [("/read", true), ("/ignore", false)] {
@@ -481,7 +483,7 @@ fn continue_is_sent_when_the_body_is_read(backend: Backend) {
     });
 }
 
-fn an_unread_body_holds_the_peer_back(backend: Backend) {
+fn unread_body_stops_the_peer(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| {
             service_fn(async |request: Request<Body>| {
@@ -524,7 +526,7 @@ fn an_unread_body_holds_the_peer_back(backend: Backend) {
     }
 }
 
-fn an_idle_connection_is_closed(backend: Backend) {
+fn idle_connection_is_closed(backend: Backend) {
     for &driver in Drivers::all() {
         let limits = corelane::Limits::default().idle(Duration::from_millis(100));
         let server = TestServer::with(
@@ -540,7 +542,7 @@ fn an_idle_connection_is_closed(backend: Backend) {
                 .run(|requests| async move {
                     let answer = send(&requests, get("/hello"), None).await;
                     assert_eq!(answer.expect("answered").body, b"hello");
-                    // Then nothing, until the server says goodbye.
+                    // Then nothing until the server's GOAWAY.
                     let mut requests = requests;
                     while let Ok(ready) = requests.ready().await {
                         requests = ready;
@@ -557,7 +559,7 @@ fn an_idle_connection_is_closed(backend: Backend) {
     }
 }
 
-fn a_stream_without_window_is_reset_in_time(backend: Backend) {
+fn stream_without_window_times_out(backend: Backend) {
     for &driver in Drivers::all() {
         let limits = corelane::Limits::default().write(Duration::from_millis(100));
         let server = TestServer::with(
@@ -590,7 +592,7 @@ fn a_stream_without_window_is_reset_in_time(backend: Backend) {
     }
 }
 
-fn too_many_headers_are_refused(backend: Backend) {
+fn oversized_headers_are_rejected(backend: Backend) {
     with_client(backend, |client, _server| {
         client.run(|requests| async move {
             let mut request = get("/hello");

@@ -1,4 +1,4 @@
-//! Identity formats: what each backend takes, and what it says where it does not.
+//! Tests identity formats: what each backend accepts, and the errors of those that do not.
 
 use std::io::{Read, Write};
 
@@ -15,22 +15,22 @@ use corelane_test_support::{
 use openssl::{pkcs12::Pkcs12, pkey::PKey, rsa::Rsa, x509::X509};
 
 for_each_tls_backend!(
-    every_pem_format_of_a_key_is_served,
-    rsa_keys_are_served,
-    a_chain_is_sent_in_order,
-    files_are_read,
-    pkcs12_is_served_or_refused_with_advice,
-    a_wrong_pkcs12_password_is_said,
-    pkcs12_tells_its_names_and_end_where_it_is_served,
-    a_key_of_another_certificate_is_refused,
-    nonsense_between_the_labels_is_refused,
-    tls_1_3_as_minimum,
-    an_older_minimum_is_refused,
-    resumption_off,
-    an_alpn_name_that_is_no_text,
+    every_pem_key_format_is_accepted,
+    rsa_keys_are_accepted,
+    chain_is_sent_in_order,
+    identity_is_read_from_files,
+    pkcs12_is_accepted_or_rejected_with_advice,
+    wrong_pkcs12_password_is_reported,
+    pkcs12_names_and_expiry_are_read,
+    mismatched_key_is_rejected,
+    invalid_pem_content_is_rejected,
+    tls_1_3_minimum_is_accepted_or_unsupported,
+    minimum_below_tls_1_2_is_rejected,
+    resumption_can_be_disabled_or_unsupported,
+    non_utf8_alpn_name_is_accepted_or_unsupported,
 );
 
-/// Makes an acceptor of the identity and lets a client shake hands with it, in memory.
+/// Builds an acceptor with the identity and completes a handshake with a client in memory.
 fn serves(backend: Backend, config: &TlsConfig, client: Tls) -> Result<(), Error> {
     let acceptor = (backend.make)(config)?;
     let mut session = acceptor.start(None)?;
@@ -39,7 +39,7 @@ fn serves(backend: Backend, config: &TlsConfig, client: Tls) -> Result<(), Error
     let mut wire = Queues::default();
     while client.is_handshaking() {
         client.write_tls(&mut wire.to_server).expect("memory");
-        // What the server waits for comes with the next turn; what it cannot do shows below.
+        // If the server waits for input, it gets it in the next round; a failure shows below.
         let _ = session.handshake(&mut wire as &mut dyn Wire);
         let _ = session.flush(&mut wire);
         let mut flight = &std::mem::take(&mut wire.to_client)[..];
@@ -88,9 +88,9 @@ fn ec_key() -> PKey<openssl::pkey::Private> {
     PKey::private_key_from_pem(CERTIFICATE.key.as_bytes()).expect("a key")
 }
 
-fn every_pem_format_of_a_key_is_served(backend: Backend) {
+fn every_pem_key_format_is_accepted(backend: Backend) {
     let sec1 = ec_key().ec_key().and_then(|key| key.private_key_to_pem());
-    // As `openssl ecparam -genkey` writes it: parameters first.
+    // The output of `openssl ecparam -genkey`: parameters first.
     let with_parameters = [
         b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n".to_vec(),
         sec1.clone().expect("SEC1"),
@@ -105,7 +105,7 @@ fn every_pem_format_of_a_key_is_served(backend: Backend) {
     }
 }
 
-/// A self-signed certificate by OpenSSL, for the keys that rcgen does not make.
+/// A self-signed certificate by OpenSSL, for key types that rcgen cannot make.
 fn self_signed(key: &PKey<openssl::pkey::Private>) -> X509 {
     let mut name = openssl::x509::X509NameBuilder::new().expect("a name");
     name.append_entry_by_text("CN", "localhost")
@@ -125,7 +125,7 @@ fn self_signed(key: &PKey<openssl::pkey::Private>) -> X509 {
     builder.build()
 }
 
-fn rsa_keys_are_served(backend: Backend) {
+fn rsa_keys_are_accepted(backend: Backend) {
     let rsa = Rsa::generate(2048).expect("a key");
     let key = PKey::from_rsa(rsa.clone()).expect("a key");
     let certificate = self_signed(&key).to_pem().expect("PEM");
@@ -138,8 +138,9 @@ fn rsa_keys_are_served(backend: Backend) {
     }
 }
 
-fn a_chain_is_sent_in_order(backend: Backend) {
-    // The second certificate is sent though it is not the issuer: a server does not judge.
+fn chain_is_sent_in_order(backend: Backend) {
+    // The server also sends the second certificate, although it is not the issuer: a server does
+    // not verify its chain.
     let other = PKey::from_rsa(Rsa::generate(2048).expect("a key")).expect("a key");
     let second = self_signed(&other).to_pem().expect("PEM");
     let chain = format!(
@@ -150,7 +151,7 @@ fn a_chain_is_sent_in_order(backend: Backend) {
     serves(backend, &pem(&chain, CERTIFICATE.key.as_str()), Tls::Any).expect("served");
 }
 
-fn files_are_read(backend: Backend) {
+fn identity_is_read_from_files(backend: Backend) {
     let dir = tempfile::tempdir().expect("a directory");
     let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
     std::fs::write(&cert, &CERTIFICATE.pem).expect("written");
@@ -175,7 +176,7 @@ fn pkcs12(password: &str) -> Vec<u8> {
         .expect("PKCS#12")
 }
 
-fn pkcs12_is_served_or_refused_with_advice(backend: Backend) {
+fn pkcs12_is_accepted_or_rejected_with_advice(backend: Backend) {
     let config = TlsConfig::new(Identity::from_pkcs12(pkcs12("secret"), "secret"));
     match (backend.name, serves(backend, &config, Tls::Any)) {
         ("native-tls", result) => result.expect("served"),
@@ -187,7 +188,7 @@ fn pkcs12_is_served_or_refused_with_advice(backend: Backend) {
     }
 }
 
-fn a_wrong_pkcs12_password_is_said(backend: Backend) {
+fn wrong_pkcs12_password_is_reported(backend: Backend) {
     let config = TlsConfig::new(Identity::from_pkcs12(pkcs12("secret"), "wrong"));
     let Err(error) = (backend.make)(&config) else {
         panic!("opened with a wrong password");
@@ -199,7 +200,7 @@ fn a_wrong_pkcs12_password_is_said(backend: Backend) {
     );
 }
 
-fn pkcs12_tells_its_names_and_end_where_it_is_served(_backend: Backend) {
+fn pkcs12_names_and_expiry_are_read(_backend: Backend) {
     let pem = pem(&CERTIFICATE.pem, CERTIFICATE.key.as_str()).identity;
     let told = Identity::from_pkcs12(pkcs12("secret"), "secret");
     if !cfg!(feature = "native-tls") {
@@ -225,7 +226,7 @@ fn refused(backend: Backend, config: &TlsConfig) -> Error {
     }
 }
 
-fn a_key_of_another_certificate_is_refused(backend: Backend) {
+fn mismatched_key_is_rejected(backend: Backend) {
     let other = rcgen::KeyPair::generate().expect("a key").serialize_pem();
     let error = refused(backend, &pem(&CERTIFICATE.pem, other));
     assert!(error.is_config(), "{error}");
@@ -235,7 +236,7 @@ fn a_key_of_another_certificate_is_refused(backend: Backend) {
     );
 }
 
-fn nonsense_between_the_labels_is_refused(backend: Backend) {
+fn invalid_pem_content_is_rejected(backend: Backend) {
     let key = "-----BEGIN PRIVATE KEY-----\nbm9uc2Vuc2U=\n-----END PRIVATE KEY-----\n";
     let certificate = "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n";
     for config in [
@@ -248,7 +249,7 @@ fn nonsense_between_the_labels_is_refused(backend: Backend) {
     }
 }
 
-fn tls_1_3_as_minimum(backend: Backend) {
+fn tls_1_3_minimum_is_accepted_or_unsupported(backend: Backend) {
     let mut config = pem(&CERTIFICATE.pem, CERTIFICATE.key.as_str());
     config.min_version = TlsVersion::TLS_1_3;
     if backend.tls_1_3 {
@@ -264,13 +265,13 @@ fn tls_1_3_as_minimum(backend: Backend) {
     }
 }
 
-fn an_older_minimum_is_refused(backend: Backend) {
+fn minimum_below_tls_1_2_is_rejected(backend: Backend) {
     let mut config = pem(&CERTIFICATE.pem, CERTIFICATE.key.as_str());
     config.min_version = TlsVersion(0x0302);
     assert!(refused(backend, &config).is_unsupported());
 }
 
-fn resumption_off(backend: Backend) {
+fn resumption_can_be_disabled_or_unsupported(backend: Backend) {
     let mut config = pem(&CERTIFICATE.pem, CERTIFICATE.key.as_str());
     config.session_resumption = false;
     if backend.name == "native-tls" {
@@ -279,7 +280,7 @@ fn resumption_off(backend: Backend) {
         assert!(error.to_string().contains("session_resumption"), "{error}");
         return;
     }
-    // The same client twice: there is nothing to resume.
+    // The same client twice: there is no session to resume.
     let acceptor = (backend.make)(&config).expect("an acceptor");
     let client = rustls_config(Tls::Any, &[b"h2"]);
     for _ in 0..2 {
@@ -301,7 +302,7 @@ fn resumption_off(backend: Backend) {
     }
 }
 
-fn an_alpn_name_that_is_no_text(backend: Backend) {
+fn non_utf8_alpn_name_is_accepted_or_unsupported(backend: Backend) {
     let mut config = pem(&CERTIFICATE.pem, CERTIFICATE.key.as_str());
     let name = ProtocolName::new(vec![0xff, 0xfe]).expect("bytes");
     config.alpn_protocols = vec![ProtocolName::H2, name];

@@ -1,5 +1,5 @@
-//! Limits on what a worker takes on, and on what a request may be. Those on time alone are tested in
-//! `server.rs` and `http2.rs`.
+//! Tests limits on what a worker accepts and on the size of a request. `server.rs` and `http2.rs`
+//! test pure time limits.
 
 use std::{
     convert::Infallible,
@@ -25,12 +25,12 @@ use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 for_each_backend!(
-    one_connection_too_many_is_closed,
-    the_oldest_handshake_gives_way,
-    a_silent_peer_is_asked_and_closed,
-    without_a_stream_nobody_is_asked,
-    a_body_too_large_is_answered_413,
-    a_full_accept_queue_is_worked_off,
+    connection_above_limit_is_closed,
+    oldest_handshake_is_displaced,
+    silent_peer_is_pinged_then_closed,
+    idle_connection_is_not_pinged,
+    oversized_body_gets_413,
+    full_accept_queue_is_drained,
 );
 
 fn with(backend: Backend, driver: Driver, options: impl FnOnce(Builder) -> Builder) -> TestServer {
@@ -48,7 +48,7 @@ async fn ask(backend: Backend, server: &TestServer) {
 }
 
 /// `Builder::max_connections`.
-fn one_connection_too_many_is_closed(backend: Backend) {
+fn connection_above_limit_is_closed(backend: Backend) {
     for &driver in Drivers::all() {
         let server = with(backend, driver, |builder| builder.max_connections(3));
         deadline(async {
@@ -78,8 +78,8 @@ fn one_connection_too_many_is_closed(backend: Backend) {
     }
 }
 
-/// `Builder::max_handshakes`: Slowloris on the handshake takes no place from those who mean it.
-fn the_oldest_handshake_gives_way(backend: Backend) {
+/// `Builder::max_handshakes`: Slowloris on the handshake does not keep out legitimate clients.
+fn oldest_handshake_is_displaced(backend: Backend) {
     const SILENT: u64 = 50;
     const PLACES: u64 = 10;
     let opening: &[u8] = match backend.tls {
@@ -97,12 +97,13 @@ fn the_oldest_handshake_gives_way(backend: Backend) {
             silent.push(tcp);
         }
         server.wait_for("displaced", |c| c.handshakes_displaced == SILENT - PLACES);
-        // The first takes one more of the places, the second finds that one given back.
+        // The first request displaces one more connection; the second one uses the place that the
+        // first one returned.
         deadline(ask(backend, &server));
         deadline(ask(backend, &server));
         let displaced = SILENT - PLACES + 1;
         for tcp in &mut silent[..displaced as usize] {
-            // Without TLS there may have been SETTINGS.
+            // Without TLS the server may have sent SETTINGS.
             tcp.read_to_end(&mut Vec::new()).expect("closed");
         }
         server.wait_for("closed", |c| c.connections_closed == displaced + 2);
@@ -113,10 +114,10 @@ fn the_oldest_handshake_gives_way(backend: Backend) {
 }
 
 const PING: u8 = 6;
-/// The payload of h2's pings that are sent on request.
+/// The payload of the pings that h2 sends on request.
 const ASKED: [u8; 8] = [0x3b, 0x7c, 0xdb, 0x7a, 0x0b, 0x87, 0x16, 0xb4];
 
-/// The next frame's type, flags and payload; `None`: the connection has ended.
+/// The next frame's type, flags and payload, or `None` after the end of the connection.
 async fn frame(stream: &mut Box<dyn client::Stream>) -> Option<(u8, u8, Vec<u8>)> {
     let mut header = [0; 9];
     stream.read_exact(&mut header).await.ok()?;
@@ -138,7 +139,7 @@ fn asking(builder: Builder) -> Builder {
     builder.limits(limits)
 }
 
-/// Opens a connection by hand: the preface, SETTINGS, and GET / if wanted.
+/// Opens a connection with hand-made frames: the preface, SETTINGS, and optionally GET /.
 async fn open(backend: Backend, server: &TestServer, request: bool) -> Box<dyn client::Stream> {
     let mut stream = connect(backend, server.addr).await;
     let mut opening = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
@@ -151,10 +152,10 @@ async fn open(backend: Backend, server: &TestServer, request: bool) -> Box<dyn c
 }
 
 /// `Limits::keep_alive_interval` and `keep_alive_timeout` (RFC 9113 section 6.7).
-fn a_silent_peer_is_asked_and_closed(backend: Backend) {
+fn silent_peer_is_pinged_then_closed(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::with(backend.acceptor(), driver, asking, |_| service_fn(waits));
-        // Answers keep it open for longer than one may take.
+        // Answers keep the connection open for longer than the time limit of one.
         let answering = Duration::from_secs(1);
         let unanswered = deadline(async {
             let mut stream = open(backend, &server, true).await;
@@ -180,8 +181,8 @@ fn a_silent_peer_is_asked_and_closed(backend: Backend) {
     }
 }
 
-/// That is what `Limits::idle` is for.
-fn without_a_stream_nobody_is_asked(backend: Backend) {
+/// `Limits::idle` covers such a connection.
+fn idle_connection_is_not_pinged(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::with(backend.acceptor(), driver, asking, |_| service_fn(waits));
         deadline(async {
@@ -201,7 +202,7 @@ fn without_a_stream_nobody_is_asked(backend: Backend) {
 }
 
 /// `Http2Config::max_request_body_size` (RFC 9110 section 15.5.14).
-fn a_body_too_large_is_answered_413(backend: Backend) {
+fn oversized_body_gets_413(backend: Backend) {
     let http2 = Http2Config::default().max_request_body_size(1_000);
     for &driver in Drivers::all() {
         let called = Arc::new(AtomicUsize::new(0));
@@ -242,7 +243,7 @@ fn a_body_too_large_is_answered_413(backend: Backend) {
                         let answer = answer.unwrap_or_else(|error| panic!("{length}: {error}"));
                         assert_eq!(answer.head.status, status, "{length} bytes");
                     }
-                    // The response has begun when that is seen.
+                    // The response has started before the server detects the size.
                     let error = send(&requests, post("/echo", vec![b'x'; 1_001]), None).await;
                     let error = error.expect_err("reset");
                     assert_eq!(error.reason(), Some(h2::Reason::INTERNAL_ERROR));
@@ -274,10 +275,10 @@ async fn read_or_echo(request: Request<Body>) -> Result<Response<AnyBody>, Infal
     Ok(Response::new(none.boxed_unsync()))
 }
 
-/// What does not fit into the accept queue is the kernel's to drop and the client's to send again
-/// (RFC 9293 section 3.10.7.2). The server works it off; where the kernel makes SYN cookies of it
-/// (RFC 4987) it may reset clients that have sent more than one segment, and those come again.
-fn a_full_accept_queue_is_worked_off(backend: Backend) {
+/// If a connection does not fit into the accept queue, the kernel drops it and the client
+/// retransmits (RFC 9293 section 3.10.7.2). The server drains the queue. If the kernel uses SYN
+/// cookies (RFC 4987), it may reset clients that sent more than one segment; those connect again.
+fn full_accept_queue_is_drained(backend: Backend) {
     const CLIENTS: usize = 16;
     for &driver in Drivers::all() {
         let server = Server::builder(backend.acceptor())
@@ -293,7 +294,7 @@ fn a_full_accept_queue_is_worked_off(backend: Backend) {
             let until_served = || async { while ask_once(backend, addr).await.is_err() {} };
             let clients = futures_util::future::join_all((0..CLIENTS).map(|_| until_served()));
             let mut clients = std::pin::pin!(clients);
-            // All have begun, and the queue is full, before anybody accepts.
+            // All clients have started, and the queue is full, before the server accepts.
             assert!(clients.as_mut().now_or_never().is_none());
             let handle = server.serve(|_| service_fn(never)).expect("workers");
             clients.await;

@@ -1,7 +1,7 @@
-//! The most that a connection can be made to hold, tried and held against `docs/limits.md`.
+//! Tests the documented maximum memory of a connection, `docs/limits.md`.
 //!
-//! What is counted is what Rust allocates: OpenSSL's own buffers, two records for each connection,
-//! are not in it.
+//! The test counts what Rust allocates. OpenSSL's own buffers, two records per connection, are not
+//! included.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -30,27 +30,27 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 
 for_each_tls_backend!(
-    requests_hold_no_more_than_is_said,
-    renegotiations_hold_no_more_than_is_said,
+    request_memory_stays_within_documented_bound,
+    renegotiation_memory_stays_within_documented_bound,
 );
-backend_tests!(on_none, NONE, requests_hold_no_more_than_is_said);
+backend_tests!(on_none, NONE, request_memory_stays_within_documented_bound);
 
-/// Counts the bytes that are allocated.
+/// Counts the allocated bytes.
 struct Counting;
 
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: all calls are passed on as they are.
+// SAFETY: forwards all calls unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.fetch_add(layout.size(), Relaxed);
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         ALLOCATED.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.dealloc(memory, layout) }
     }
 }
@@ -64,7 +64,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 const CONNECTIONS: usize = 10;
 
-/// A raw connection, sealed or not.
+/// A raw connection, encrypted or not.
 enum Raw {
     Tls(Box<RawTls>),
     Plain(TcpStream),
@@ -104,7 +104,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Widest windows for what the server sends.
+/// The largest windows for what the server sends.
 fn preface() -> Vec<u8> {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     bytes.extend(frame(4, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]));
@@ -112,12 +112,12 @@ fn preface() -> Vec<u8> {
     bytes
 }
 
-/// A request with as many header fields as the limit lets through: the shorter they are the more
-/// each costs beyond what is counted.
+/// A request with as many header fields as the limit permits. Shorter fields cost more memory
+/// beyond their counted size.
 fn head(stream: u32, end: bool, path: u8, fields: usize) -> Vec<u8> {
     let mut block = vec![0x83, 0x87, 0x04, 2, b'/', path, 0x41, 1, b'l'];
     for i in 0..fields {
-        // Literal without indexing: a name of two letters, no value.
+        // Literal without indexing: a name of two letters, an empty value.
         let (a, b) = (i / 26, i % 26);
         let letter = |n: usize| b'a' + u8::try_from(n % 26).expect("a letter");
         block.extend([0, 2, letter(a), letter(b), 0]);
@@ -125,7 +125,7 @@ fn head(stream: u32, end: bool, path: u8, fields: usize) -> Vec<u8> {
     frame(1, if end { 5 } else { 4 }, stream, &block)
 }
 
-/// `/r`: a response without end; else the request is held, body and all, and never read.
+/// `/r` answers with an endless body. Other paths keep the request and its body, and never read it.
 async fn hold(
     request: Request<Body>,
 ) -> Result<Response<UnsyncBoxBody<Bytes, corelane::Error>>, Infallible> {
@@ -136,7 +136,7 @@ async fn hold(
     Ok(Response::new(Pattern::of(u64::MAX).boxed_unsync()))
 }
 
-/// Waits until nothing changes any more, and tells how much is allocated.
+/// Waits until the amount of allocated memory is stable, and returns it.
 fn settled() -> usize {
     let begun = Instant::now();
     let mut last = ALLOCATED.load(Relaxed);
@@ -152,7 +152,7 @@ fn settled() -> usize {
     last
 }
 
-/// What `attack` makes each connection hold, bytes.
+/// The bytes that `attack` makes each connection hold.
 fn held(backend: Backend, attack: impl Fn(&mut Raw, &dyn Fn()), requests: usize) -> Vec<usize> {
     let _alone = ALONE
         .lock()
@@ -160,7 +160,7 @@ fn held(backend: Backend, attack: impl Fn(&mut Raw, &dyn Fn()), requests: usize)
     let mut held = Vec::new();
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(hold));
-        // What a thread keeps for all its connections is there already.
+        // Allocates what a thread keeps for all of its connections.
         let mut first = Raw::connect(backend, &server);
         first.send(&preface()).expect("sent");
         attack(&mut first, &|| {
@@ -193,7 +193,7 @@ fn held(backend: Backend, attack: impl Fn(&mut Raw, &dyn Fn()), requests: usize)
     held
 }
 
-/// `docs/limits.md`, term by term.
+/// The terms of `docs/limits.md`, one by one.
 struct Bound {
     base: usize,
     tls: usize,
@@ -225,7 +225,7 @@ impl Bound {
     }
 }
 
-fn requests_hold_no_more_than_is_said(backend: Backend) {
+fn request_memory_stays_within_documented_bound(backend: Backend) {
     let config = Http2Config::default();
     let bound = Bound::of(backend, &config);
     let streams = config.max_concurrent_streams;
@@ -262,7 +262,7 @@ fn requests_hold_no_more_than_is_said(backend: Backend) {
             for stream in ids() {
                 raw.send(&head(stream, false, b'h', 0)).expect("sent");
             }
-            // The window of the connection is 1 MiB once the server has begun.
+            // The connection's window is 1 MiB after the server started.
             asked();
             for stream in ids().take(64) {
                 raw.send(&frame(0, 0, stream, &[0; 16 * 1024]))
@@ -297,7 +297,7 @@ fn requests_hold_no_more_than_is_said(backend: Backend) {
                 raw.send(&frame(0, 0, *stream, &[0; 16 * 1024]))
                     .expect("sent");
             }
-            // Behind these the server may stop to read.
+            // After these, the server may stop reading.
             for stream in responses {
                 if raw.send(&head(stream, true, b'r', 450)).is_err() {
                     break;
@@ -309,8 +309,8 @@ fn requests_hold_no_more_than_is_said(backend: Backend) {
     check("all at once", 1024 * 1024, bound.sum(), all);
 }
 
-/// CVE-2011-1473, and nobody reads that it is refused: the answers wait, and not without end.
-fn renegotiations_hold_no_more_than_is_said(backend: Backend) {
+/// CVE-2011-1473 with unread refusals: the answers queue up, within a bound.
+fn renegotiation_memory_stays_within_documented_bound(backend: Backend) {
     let config = rustls_config(Tls::V1_2, &[b"h2"]);
     let mut client = rustls::ClientConnection::new(config, server_name()).expect("a client");
     let mut hello = Vec::new();
@@ -329,7 +329,7 @@ fn renegotiations_hold_no_more_than_is_said(backend: Backend) {
         let before = settled();
         let mut most = before;
         let mut sent = 0;
-        // Until it is closed, or nothing more is taken, as the answers are not.
+        // Until the server closes, or stops reading because its answers are not read.
         for _ in 0..400_000 {
             if raw.send(HANDSHAKE, hello).is_err() {
                 break;

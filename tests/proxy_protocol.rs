@@ -1,4 +1,5 @@
-//! The PROXY protocol: who may name a client, and what becomes of those who do not or may not.
+//! Tests the PROXY protocol: who may name a client, and how the server handles missing, invalid and
+//! untrusted headers.
 
 use std::{
     convert::Infallible,
@@ -25,10 +26,10 @@ use tokio::{
 };
 
 for_each_backend!(
-    a_proxy_names_the_client,
-    a_proxy_that_names_nobody_is_refused,
-    from_elsewhere_no_header_is_looked_for,
-    a_connection_of_ones_own_has_it_too,
+    proxy_header_sets_peer_address,
+    missing_or_invalid_proxy_header_is_rejected,
+    proxy_header_from_untrusted_network_is_not_parsed,
+    serve_connection_reads_proxy_header,
 );
 
 const HEADERS: [&[u8]; 2] = [
@@ -36,7 +37,7 @@ const HEADERS: [&[u8]; 2] = [
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x07\xc6\x33\x64\x01\x30\x39\x01\xbb",
 ];
 
-/// Version 1 and 2 of a proxy that speaks for itself.
+/// Versions 1 and 2 of a header in which the proxy speaks for itself.
 const OF_ITS_OWN: [&[u8]; 2] = [
     b"PROXY UNKNOWN\r\n",
     b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00",
@@ -50,12 +51,12 @@ fn told(info: &ConnectionInfo) -> String {
     format!("{} {:?}", info.peer_addr, info.proxy_addr)
 }
 
-/// Whose handlers answer with the addresses of the client and the proxy.
+/// A server whose handlers answer with the addresses of the client and the proxy.
 fn start(backend: Backend, driver: Driver, proxies: &str) -> TestServer {
     let proxies = network(proxies);
     let options = |builder: corelane::Builder| {
         let mut limits = Limits::default();
-        // Of those who say nothing; everybody else is done at once.
+        // Applies to silent connections; all others are done at once.
         limits.handshake = Duration::from_secs(2);
         builder.proxy_protocol([proxies]).limits(limits)
     };
@@ -66,7 +67,7 @@ async fn answer(request: Request<Body>) -> Result<Response<String>, Infallible> 
     Ok(Response::new(told(request.body().connection())))
 }
 
-/// A connection on which `header` leaves together with the first bytes of TLS or HTTP/2.
+/// Opens a connection and sends `header` together with the first bytes of TLS or HTTP/2.
 struct Proxied {
     tcp: TcpStream,
     header: Vec<u8>,
@@ -120,7 +121,7 @@ async fn ask(backend: Backend, stream: impl Stream + 'static) -> String {
     String::from_utf8(answer.await.expect("answered").body).expect("text")
 }
 
-fn a_proxy_names_the_client(backend: Backend) {
+fn proxy_header_sets_peer_address(backend: Backend) {
     for &driver in Drivers::all() {
         let server = start(backend, driver, "127.0.0.0/8");
         deadline(async {
@@ -151,7 +152,7 @@ fn a_proxy_names_the_client(backend: Backend) {
     }
 }
 
-/// Says nothing that the server waits for, and is closed without a word.
+/// Sends nothing more, and expects the server to close without a response.
 async fn is_closed(mut tcp: TcpStream) {
     let mut answer = Vec::new();
     match tcp.read_to_end(&mut answer).await {
@@ -160,7 +161,7 @@ async fn is_closed(mut tcp: TcpStream) {
     }
 }
 
-fn a_proxy_that_names_nobody_is_refused(backend: Backend) {
+fn missing_or_invalid_proxy_header_is_rejected(backend: Backend) {
     for &driver in Drivers::all() {
         let server = start(backend, driver, "127.0.0.0/8");
         let beginnings: [&[u8]; 4] = [
@@ -189,7 +190,7 @@ fn a_proxy_that_names_nobody_is_refused(backend: Backend) {
     }
 }
 
-fn from_elsewhere_no_header_is_looked_for(backend: Backend) {
+fn proxy_header_from_untrusted_network_is_not_parsed(backend: Backend) {
     for &driver in Drivers::all() {
         let server = start(backend, driver, "192.0.2.0/24");
         deadline(async {
@@ -206,7 +207,7 @@ fn from_elsewhere_no_header_is_looked_for(backend: Backend) {
     }
 }
 
-fn a_connection_of_ones_own_has_it_too(backend: Backend) {
+fn serve_connection_reads_proxy_header(backend: Backend) {
     for &driver in Drivers::all() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
         let addr = listener.local_addr().expect("bound");
@@ -239,7 +240,7 @@ fn a_connection_of_ones_own_has_it_too(backend: Backend) {
             let told = ask(backend, Proxied { tcp, header }).await;
             assert_eq!(told, format!("192.0.2.7:12345 Some({proxy})"));
         });
-        // How the client took its leave is not this test's concern.
+        // How the client closed does not matter here.
         let _ = serving.join().expect("no panic");
     }
 }

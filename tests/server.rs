@@ -1,5 +1,5 @@
-//! The server as its user sees it: where it listens, who of the workers serves, what it refuses to
-//! start with, which limits it keeps.
+//! Tests the server from its user's view: its addresses, its workers, its start errors, and its
+//! limits.
 
 use std::{
     collections::BTreeSet,
@@ -28,32 +28,32 @@ use socket2::{Domain, Socket, Type};
 for_each_backend!(
     every_worker_serves,
     every_address_serves,
-    an_acceptor_without_h2_is_refused,
-    ipv6_listeners_take_ipv4_only_when_asked_to,
-    workers_share_a_given_listener,
-    workers_have_one_given_listener_each,
-    no_given_listener_is_left_out,
-    a_given_socket_that_does_not_listen_is_refused,
-    servers_on_different_drivers_share_a_given_listener,
-    a_panicking_factory_fails_the_start,
+    acceptor_without_h2_is_rejected,
+    ipv6_listener_accepts_ipv4_only_on_request,
+    workers_share_one_given_listener,
+    each_worker_gets_one_given_listener,
+    every_given_listener_is_served,
+    non_listening_socket_is_rejected,
+    servers_on_different_drivers_share_one_listener,
+    panicking_factory_fails_the_start,
     the_factory_runs_inside_the_runtime_of_its_worker,
     silent_clients_are_closed,
-    idle_clients_are_told_to_go,
-    an_axum_router_is_a_service,
+    idle_clients_get_goaway,
+    axum_router_is_served,
     services_are_dropped_with_their_workers,
 );
 
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const TWO: usize = 2;
 
-/// Sends one request on a connection of its own.
+/// Sends one request on a new connection.
 async fn ask(backend: Backend, addr: SocketAddr) -> String {
     let client = H2Client::connect(backend, addr).await;
     let answer = client.run(|requests| async move { send(&requests, get("/"), None).await });
     String::from_utf8(answer.await.expect("answered").body).expect("text")
 }
 
-/// Sends as many, fifty at a time.
+/// Sends this many requests, fifty at a time.
 async fn ask_often(backend: Backend, addr: SocketAddr, times: usize) {
     for batch in vec![(); times].chunks(50) {
         join_all(batch.iter().map(|()| ask(backend, addr))).await;
@@ -94,7 +94,7 @@ fn every_address_serves(backend: Backend) {
     }
 }
 
-fn ipv6_listeners_take_ipv4_only_when_asked_to(backend: Backend) {
+fn ipv6_listener_accepts_ipv4_only_on_request(backend: Backend) {
     if let Err(error) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
         return println!("NOT TESTED: no IPv6 here: {error}");
     }
@@ -113,11 +113,11 @@ fn ipv6_listeners_take_ipv4_only_when_asked_to(backend: Backend) {
                 SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
             ];
             match both {
-                // It should fail. The address is one that no other test listens on.
+                // The call should fail. No other test listens on this address.
                 false => drop(TcpStream::connect((Ipv4Addr::new(127, 0, 0, 6), port))),
                 true => drop(deadline(ask(backend, v4))),
             }
-            // Connections are accepted in their order.
+            // The kernel accepts connections in their order.
             deadline(ask(backend, v6));
             let accepted = server.counters()[0].connections_accepted;
             assert_eq!(accepted, 1 + u64::from(both));
@@ -125,7 +125,7 @@ fn ipv6_listeners_take_ipv4_only_when_asked_to(backend: Backend) {
     }
 }
 
-/// The error that these options end in, and its text.
+/// The error that these options cause, and its text.
 fn refused(options: impl FnOnce(Builder) -> Builder) -> (Error, String) {
     let error = options(Server::builder(Cleartext)).bind().err();
     let error = error.expect("not possible");
@@ -134,7 +134,7 @@ fn refused(options: impl FnOnce(Builder) -> Builder) -> (Error, String) {
 }
 
 #[test]
-fn a_port_in_use_is_an_error_that_names_who_uses_it() {
+fn port_in_use_error_names_its_user() {
     let other = TcpListener::bind(ANY_PORT).expect("loopback");
     let addr = other.local_addr().expect("bound");
     let (error, text) = refused(|builder| builder.listen(addr));
@@ -145,7 +145,7 @@ fn a_port_in_use_is_an_error_that_names_who_uses_it() {
 }
 
 #[test]
-fn a_port_is_shared_with_another_server_only_when_asked_to() {
+fn port_is_shared_only_on_request() {
     let first = Server::builder(Cleartext).listen(ANY_PORT).bind();
     let first = first.expect("loopback");
     let addr = first.local_addrs()[0];
@@ -158,7 +158,7 @@ fn a_port_is_shared_with_another_server_only_when_asked_to() {
 }
 
 #[test]
-fn an_address_of_another_host_is_an_error() {
+fn address_of_another_host_is_an_error() {
     let (error, text) = refused(|builder| builder.listen("192.0.2.1:0"));
     assert!(error.is_bind(), "{error:?}");
     assert!(text.contains("no interface of this host has"), "{text}");
@@ -166,7 +166,7 @@ fn an_address_of_another_host_is_an_error() {
 }
 
 #[test]
-fn a_port_that_takes_a_privilege_is_an_error_that_names_it() {
+fn privileged_port_error_names_the_privilege() {
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     match TcpListener::bind(addr).map_err(|error| error.kind()) {
         Err(std::io::ErrorKind::PermissionDenied) => {}
@@ -211,7 +211,7 @@ fn names_are_resolved_to_all_of_their_addresses() {
 }
 
 #[test]
-fn options_that_cannot_be_are_errors_that_name_them() {
+fn invalid_options_are_errors_that_name_them() {
     let limits = Limits::default().idle(Duration::ZERO);
     let http2 = Http2Config::default().max_frame_size(1);
     type Options = Box<dyn FnOnce(Builder) -> Builder>;
@@ -260,7 +260,7 @@ fn options_that_cannot_be_are_errors_that_name_them() {
     }
 }
 
-fn an_acceptor_without_h2_is_refused(backend: Backend) {
+fn acceptor_without_h2_is_rejected(backend: Backend) {
     if !backend.tls {
         return;
     }
@@ -282,7 +282,7 @@ fn an_acceptor_without_h2_is_refused(backend: Backend) {
     }
 }
 
-/// A listener of the test's own, which may share its address.
+/// A listener of the test, which may share its address.
 fn listener(addr: SocketAddr, reuse_port: bool) -> TcpListener {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
     socket.set_reuse_port(reuse_port).expect("an option");
@@ -291,14 +291,14 @@ fn listener(addr: SocketAddr, reuse_port: bool) -> TcpListener {
     socket.into()
 }
 
-fn workers_share_a_given_listener(backend: Backend) {
+fn workers_share_one_given_listener(backend: Backend) {
     for &driver in Drivers::all() {
         let given = listener(ANY_PORT, false);
         let addr = given.local_addr().expect("bound");
         let options = |builder: Builder| builder.workers(TWO).listener(given);
         let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
         assert!(server.handle().local_addrs().contains(&addr));
-        // Who is faster takes the next connection, so it is not sure that each worker gets some.
+        // The faster worker takes the next connection, so not every worker is sure to get one.
         deadline(ask_often(backend, addr, 100));
         let counters = server.counters();
         let sum: u64 = counters.iter().map(|c| c.connections_accepted).sum();
@@ -306,7 +306,7 @@ fn workers_share_a_given_listener(backend: Backend) {
     }
 }
 
-fn workers_have_one_given_listener_each(backend: Backend) {
+fn each_worker_gets_one_given_listener(backend: Backend) {
     for &driver in Drivers::all() {
         let first = listener(ANY_PORT, true);
         let addr = first.local_addr().expect("bound");
@@ -318,8 +318,9 @@ fn workers_have_one_given_listener_each(backend: Backend) {
     }
 }
 
-/// More than there are workers: what the kernel puts into one that nobody accepts from is lost.
-fn no_given_listener_is_left_out(backend: Backend) {
+/// More listeners than workers: a connection in a listener that no worker accepts from would be
+/// lost.
+fn every_given_listener_is_served(backend: Backend) {
     for &driver in Drivers::all() {
         let first = listener(ANY_PORT, true);
         let addr = first.local_addr().expect("bound");
@@ -339,7 +340,7 @@ fn no_given_listener_is_left_out(backend: Backend) {
     }
 }
 
-fn a_given_socket_that_does_not_listen_is_refused(backend: Backend) {
+fn non_listening_socket_is_rejected(backend: Backend) {
     let bound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
     let bound = bound.expect("a socket");
     bound.bind(&ANY_PORT.into()).expect("a port");
@@ -351,8 +352,8 @@ fn a_given_socket_that_does_not_listen_is_refused(backend: Backend) {
     );
 }
 
-/// Whether a socket blocks is shared by all who have it open.
-fn servers_on_different_drivers_share_a_given_listener(backend: Backend) {
+/// All owners of a socket share its blocking mode.
+fn servers_on_different_drivers_share_one_listener(backend: Backend) {
     let shared = listener(ANY_PORT, false);
     let addr = shared.local_addr().expect("bound");
     let servers: Vec<_> = Drivers::all()
@@ -371,7 +372,7 @@ fn servers_on_different_drivers_share_a_given_listener(backend: Backend) {
     assert_eq!(served, 100);
 }
 
-fn a_panicking_factory_fails_the_start(backend: Backend) {
+fn panicking_factory_fails_the_start(backend: Backend) {
     for &driver in Drivers::all() {
         let builder = Server::builder(backend.acceptor()).driver(driver);
         let server = builder.workers(TWO).listen(ANY_PORT).bind();
@@ -408,7 +409,7 @@ fn the_factory_runs_inside_the_runtime_of_its_worker(backend: Backend) {
     }
 }
 
-/// How long the limits under test are: short, since the test waits for them.
+/// The limits under test: short, because the test waits for them.
 const SHORT: Duration = Duration::from_millis(100);
 
 fn silent_clients_are_closed(backend: Backend) {
@@ -433,7 +434,7 @@ fn silent_clients_are_closed(backend: Backend) {
     }
 }
 
-fn idle_clients_are_told_to_go(backend: Backend) {
+fn idle_clients_get_goaway(backend: Backend) {
     let limits = Limits::default().idle(SHORT);
     for &driver in Drivers::all() {
         let options = |builder: Builder| builder.limits(limits.clone());
@@ -441,7 +442,7 @@ fn idle_clients_are_told_to_go(backend: Backend) {
         let (error, end) = deadline(async {
             let stream = connect(backend, server.addr).await;
             let (requests, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
-            // The end of the connection, while a handle for more requests is still held.
+            // Waits for the end of the connection while a handle for further requests exists.
             let end = connection.await;
             (requests.ready().await.err(), end)
         });
@@ -453,7 +454,7 @@ fn idle_clients_are_told_to_go(backend: Backend) {
     }
 }
 
-fn an_axum_router_is_a_service(backend: Backend) {
+fn axum_router_is_served(backend: Backend) {
     use axum::{Router, extract::Path, routing};
 
     for &driver in Drivers::all() {
@@ -495,7 +496,7 @@ fn services_are_dropped_with_their_workers(backend: Backend) {
             })
         });
         assert!(services.strong_count() > 1, "the factory and the services");
-        // None is cut off, so that nothing but their end makes workers let go.
+        // No connection is cut off, so only the end of the workers can drop the services.
         server.stop(DEADLINE);
         assert_eq!(services.strong_count(), 0);
     }

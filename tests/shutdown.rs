@@ -1,4 +1,4 @@
-//! Shutdown: what was accepted is answered, what does not end by itself is ended at the deadline.
+//! Tests shutdown: accepted requests get their responses, and the deadline ends everything else.
 
 use std::{
     cell::Cell,
@@ -33,25 +33,25 @@ use tokio::{
 
 for_each_backend!(
     no_accepted_request_is_lost_under_load,
-    what_waits_to_be_accepted_is_not_reset,
-    what_waits_to_be_accepted_is_left_to_the_next_server,
-    while_draining_new_connections_are_refused,
-    a_stream_that_never_ends_is_dropped_at_the_deadline,
-    of_two_deadlines_the_shorter_counts,
-    connections_without_a_stream_end_at_once,
-    the_end_may_begin_in_the_middle_of_a_turn,
-    nobody_listens_any_more_when_the_server_has_ended,
+    pending_connections_are_served_at_shutdown,
+    pending_connections_stay_for_next_server,
+    draining_server_refuses_new_connections,
+    endless_stream_is_dropped_at_deadline,
+    shorter_of_two_deadlines_applies,
+    connections_without_streams_close_at_once,
+    shutdown_may_start_during_poll,
+    listeners_are_closed_after_shutdown,
 );
 
 const TWO: usize = 2;
 
-/// Longer than any test: a server that ends did not wait for it.
+/// Longer than any test, so a server that ends did not wait for it.
 const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Long enough for the server to begin to drain, short enough to wait for.
+/// Long enough for the server to start draining, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(100);
 
-/// Ends the server, and fails where that hangs.
+/// Shuts the server down, and fails if that hangs.
 fn stop(server: TestServer, deadline: Duration) {
     let (ended, ends) = mpsc::channel();
     thread::spawn(move || {
@@ -61,7 +61,8 @@ fn stop(server: TestServer, deadline: Duration) {
     ends.recv_timeout(DEADLINE).expect("the server ends");
 }
 
-/// The server said that it does not answer this one: another server may be asked.
+/// The server rejected the request without processing it, so the client may retry on another
+/// server.
 fn assert_refused(error: &h2::Error) {
     let refused = match error.reason() {
         Some(Reason::NO_ERROR) => error.is_go_away() && error.is_remote(),
@@ -135,10 +136,10 @@ async fn http2_over(backend: Backend, tcp: TcpStream) -> H2Client {
     H2Client::new(requests, connection)
 }
 
-fn what_waits_to_be_accepted_is_not_reset(backend: Backend) {
+fn pending_connections_are_served_at_shutdown(backend: Backend) {
     const WAITING: usize = 20;
     for &driver in Drivers::all() {
-        // The first handler holds its whole worker up until it is released.
+        // The first handler blocks its whole worker until the test releases it.
         let (begun, mut begins) = tokio_mpsc::unbounded_channel();
         let (release, released) = mpsc::channel();
         let released = std::sync::Mutex::new(Some(released));
@@ -186,10 +187,10 @@ fn what_waits_to_be_accepted_is_not_reset(backend: Backend) {
     }
 }
 
-fn what_waits_to_be_accepted_is_left_to_the_next_server(backend: Backend) {
+fn pending_connections_stay_for_next_server(backend: Backend) {
     const WAITING: usize = 20;
     for &driver in Drivers::all() {
-        // The handler holds its worker up, so that nothing is accepted until it is released.
+        // The handler blocks its worker, which accepts nothing until the test releases it.
         let (begun, mut begins) = tokio_mpsc::unbounded_channel();
         let (release, released) = mpsc::channel();
         let released = std::sync::Mutex::new(Some(released));
@@ -235,8 +236,8 @@ fn what_waits_to_be_accepted_is_left_to_the_next_server(backend: Backend) {
     }
 }
 
-/// Sends a request to a server of its own and calls `work` while its handler runs; returns what
-/// became of the request. The handler answers when there is a permit for it.
+/// Sends a request to a new server and calls `work` while its handler runs. Returns the request's
+/// outcome. The handler answers when it has a permit.
 fn during_a_request<T>(
     backend: Backend,
     driver: Driver,
@@ -271,7 +272,7 @@ fn during_a_request<T>(
     })
 }
 
-/// Connects until nobody listens any more. (While a listener closes there are resets.)
+/// Connects until the port is closed. (While a listener closes, the kernel sends resets.)
 async fn until_refused(addr: SocketAddr) {
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
     while !TcpStream::connect(addr).await.is_err_and(refused) {
@@ -279,7 +280,7 @@ async fn until_refused(addr: SocketAddr) {
     }
 }
 
-fn while_draining_new_connections_are_refused(backend: Backend) {
+fn draining_server_refuses_new_connections(backend: Backend) {
     for &driver in Drivers::all() {
         let drain = async |server: TestServer, permits: &Semaphore| {
             server.handle().shutdown(SHUTDOWN_DEADLINE);
@@ -293,7 +294,7 @@ fn while_draining_new_connections_are_refused(backend: Backend) {
     }
 }
 
-fn a_stream_that_never_ends_is_dropped_at_the_deadline(backend: Backend) {
+fn endless_stream_is_dropped_at_deadline(backend: Backend) {
     for &driver in Drivers::all() {
         for path in ["/", "/endless"] {
             for deadline in [Duration::ZERO, SHORT] {
@@ -307,7 +308,7 @@ fn a_stream_that_never_ends_is_dropped_at_the_deadline(backend: Backend) {
     }
 }
 
-fn of_two_deadlines_the_shorter_counts(backend: Backend) {
+fn shorter_of_two_deadlines_applies(backend: Backend) {
     for &driver in Drivers::all() {
         for (first, second) in [(NEVER, SHORT), (SHORT, NEVER), (NEVER, Duration::ZERO)] {
             let end = async |server: TestServer, _: &Semaphore| {
@@ -320,7 +321,7 @@ fn of_two_deadlines_the_shorter_counts(backend: Backend) {
     }
 }
 
-fn connections_without_a_stream_end_at_once(backend: Backend) {
+fn connections_without_streams_close_at_once(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
         deadline(async {
@@ -333,7 +334,7 @@ fn connections_without_a_stream_end_at_once(backend: Backend) {
                 Either::Right((ended, _)) => panic!("it ended: {ended:?}"),
             };
             server.handle().shutdown(NEVER);
-            // While it could still be asked for more, and is not.
+            // The client could still send requests, but sends none.
             let _end = connection.await;
             assert_refused(&requests.ready().await.expect_err("no more requests"));
         });
@@ -341,8 +342,9 @@ fn connections_without_a_stream_end_at_once(backend: Backend) {
     }
 }
 
-/// A turn of a connection that looked at everything but this would sleep until its peer says more.
-fn the_end_may_begin_in_the_middle_of_a_turn(backend: Backend) {
+/// If a poll of the connection checked everything except the shutdown, the connection would sleep
+/// until its peer sends more.
+fn shutdown_may_start_during_poll(backend: Backend) {
     for &driver in Drivers::all() {
         let (asked, asks) = mpsc::channel();
         let server = TestServer::start(backend.acceptor(), driver, move |_| {
@@ -368,7 +370,7 @@ fn the_end_may_begin_in_the_middle_of_a_turn(backend: Backend) {
                 let stream = connect(backend, addr).await;
                 let handshake = h2::client::handshake(stream).await;
                 let (requests, connection) = handshake.expect("HTTP/2");
-                // Behind its first answer the client says nothing unasked.
+                // After its first response the client sends nothing on its own.
                 let ask = async {
                     for path in ["/", "/end"] {
                         let answer = send(&requests, get(path), None).await;
@@ -382,8 +384,8 @@ fn the_end_may_begin_in_the_middle_of_a_turn(backend: Backend) {
     }
 }
 
-/// A socket that outlived its server would take connections from the one that comes after it.
-fn nobody_listens_any_more_when_the_server_has_ended(backend: Backend) {
+/// A socket that outlives its server would take connections from the next server.
+fn listeners_are_closed_after_shutdown(backend: Backend) {
     for &driver in Drivers::all() {
         for _ in 0..10 {
             let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));

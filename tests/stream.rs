@@ -1,4 +1,4 @@
-//! `TlsStream` over a socket in memory: what leaves in which records, and how it ends.
+//! Tests `TlsStream` over a socket in memory: the records that it sends, and how it ends.
 
 use std::{
     io::{self, ErrorKind, IoSlice},
@@ -23,23 +23,23 @@ use tokio::io::{
 use tokio_rustls::{TlsConnector, client};
 
 for_each_tls_backend!(
-    small_writes_and_a_flush_make_one_record,
-    large_writes_make_full_records,
-    empty_slices_are_passed_over,
-    what_is_read_is_what_was_sent,
+    small_writes_and_flush_make_one_record,
+    large_writes_fill_records,
+    empty_slices_are_skipped,
+    received_data_equals_sent_data,
     shutdown_flushes_and_sends_close_notify,
-    without_a_common_protocol_the_client_is_told,
-    a_client_that_does_not_speak_tls_is_told,
-    a_failed_handshake_tells_the_client,
-    a_truncation_is_an_unexpected_end,
-    garbage_is_answered_by_an_alert,
-    a_peer_that_reads_nothing_makes_writes_wait,
+    no_common_protocol_sends_alert,
+    client_without_tls_gets_alert,
+    failed_handshake_sends_alert,
+    truncation_is_unexpected_eof,
+    garbage_gets_alert,
+    writes_wait_for_peer_that_does_not_read,
 );
 
-/// More than any test here has under way.
+/// More than any test here has in transit.
 const ROOM: usize = 1024 * 1024;
 
-/// The client's end of the socket; keeps what arrives, to be looked at record by record.
+/// The client's end of the socket, which keeps the received data to inspect its records.
 #[derive(Debug)]
 struct Tap {
     io: DuplexStream,
@@ -125,7 +125,7 @@ async fn accept_by(
     .await
 }
 
-/// A server and a client whose handshake is done, for each version of TLS that the backend has.
+/// Connects a server and a client for each TLS version of the backend.
 fn with_each_version(backend: Backend, room: usize, test: impl AsyncFn(Server, Client)) {
     let versions: &[Tls] = match backend.tls_1_3 {
         true => &[Tls::V1_2, Tls::V1_3],
@@ -135,7 +135,7 @@ fn with_each_version(backend: Backend, room: usize, test: impl AsyncFn(Server, C
         deadline(async {
             let (server, client) = accept(backend, tls, &[b"h2"], room).await;
             let (mut server, mut client) = (server.expect("accepted"), client.expect("connected"));
-            // What belongs to the handshake (session tickets) is behind us when this arrives.
+            // When this arrives, the client has read everything of the handshake (session tickets).
             server.write_all(b"!").await.expect("room");
             server.flush().await.expect("room");
             assert_eq!(client.read_u8().await.expect("sent"), b'!');
@@ -151,7 +151,7 @@ async fn read(client: &mut Client, len: usize) -> Vec<u8> {
     received
 }
 
-fn small_writes_and_a_flush_make_one_record(backend: Backend) {
+fn small_writes_and_flush_make_one_record(backend: Backend) {
     with_each_version(backend, ROOM, async |mut server, mut client| {
         for _ in 0..100 {
             server.write_all(b"small").await.expect("taken");
@@ -164,7 +164,7 @@ fn small_writes_and_a_flush_make_one_record(backend: Backend) {
     });
 }
 
-fn large_writes_make_full_records(backend: Backend) {
+fn large_writes_fill_records(backend: Backend) {
     with_each_version(backend, ROOM, async |mut server, mut client| {
         let large = vec![7; 40_000];
         server.write_all(b"head").await.expect("taken");
@@ -181,7 +181,7 @@ fn large_writes_make_full_records(backend: Backend) {
     });
 }
 
-fn empty_slices_are_passed_over(backend: Backend) {
+fn empty_slices_are_skipped(backend: Backend) {
     with_each_version(backend, ROOM, async |mut server, mut client| {
         let mut slices = [IoSlice::new(b""); 20];
         slices[19] = IoSlice::new(b"the last");
@@ -192,8 +192,8 @@ fn empty_slices_are_passed_over(backend: Backend) {
     });
 }
 
-fn what_is_read_is_what_was_sent(backend: Backend) {
-    // Far less room than is sent: both sides wait for each other many times.
+fn received_data_equals_sent_data(backend: Backend) {
+    // Far less room than the data needs: both sides wait for each other many times.
     with_each_version(backend, 700, async |server, client| {
         let sent: Vec<u8> = (0..300_000_u32).map(|i| (i % 251) as u8).collect();
         let (mut server_read, mut server_write) = tokio::io::split(server);
@@ -235,7 +235,7 @@ fn shutdown_flushes_and_sends_close_notify(backend: Backend) {
     });
 }
 
-fn without_a_common_protocol_the_client_is_told(backend: Backend) {
+fn no_common_protocol_sends_alert(backend: Backend) {
     for (tls, alpn) in [
         (Tls::Any, &[b"http/1.1" as &[u8]][..]),
         (Tls::V1_2, &[b"h3", b"h2c"]),
@@ -256,7 +256,7 @@ fn assert_told(client: io::Result<Client>, alert: rustls::AlertDescription) {
     assert_eq!(told, Some(&rustls::Error::AlertReceived(alert)));
 }
 
-/// Starts no session at all.
+/// Rejects every session.
 struct Refusing(fn() -> Error);
 
 impl TlsAcceptor for Refusing {
@@ -272,7 +272,7 @@ impl TlsAcceptor for Refusing {
 }
 
 #[test]
-fn an_acceptor_that_refuses_says_why_by_alert() {
+fn rejecting_acceptor_sends_its_alert() {
     let unknown = || Error::refused(AlertDescription::UnrecognizedName, "no such name here");
     let broken = || Error::config("no certificate");
     for (refusing, alert) in [
@@ -291,7 +291,7 @@ fn an_acceptor_that_refuses_says_why_by_alert() {
     }
 }
 
-fn a_client_that_does_not_speak_tls_is_told(backend: Backend) {
+fn client_without_tls_gets_alert(backend: Backend) {
     deadline(async {
         let (ours, mut theirs) = duplex(ROOM);
         theirs
@@ -307,7 +307,7 @@ fn a_client_that_does_not_speak_tls_is_told(backend: Backend) {
     });
 }
 
-fn a_failed_handshake_tells_the_client(backend: Backend) {
+fn failed_handshake_sends_alert(backend: Backend) {
     deadline(async {
         let (ours, mut theirs) = duplex(ROOM);
         let config = rustls_config(Tls::V1_2, &[b"h2"]);
@@ -322,12 +322,12 @@ fn a_failed_handshake_tells_the_client(backend: Backend) {
         assert!(error.is_handshake() && !error.is_alpn_mismatch());
         let mut answer = Vec::new();
         theirs.read_to_end(&mut answer).await.expect("an end");
-        // Behind the server's first flight, in the clear under TLS 1.2.
+        // Follows the server's first flight, unencrypted under TLS 1.2.
         assert!(answer.ends_with(&[21, 3, 3, 0, 2, 2, 10]), "{answer:?}");
     });
 }
 
-fn a_truncation_is_an_unexpected_end(backend: Backend) {
+fn truncation_is_unexpected_eof(backend: Backend) {
     with_each_version(backend, ROOM, async |mut server, mut client| {
         client.write_all(b"half").await.expect("room");
         client.flush().await.expect("room");
@@ -342,7 +342,7 @@ fn a_truncation_is_an_unexpected_end(backend: Backend) {
     });
 }
 
-fn garbage_is_answered_by_an_alert(backend: Backend) {
+fn garbage_gets_alert(backend: Backend) {
     with_each_version(backend, ROOM, async |mut server, mut client| {
         let garbage = [&[23, 3, 3, 0, 32][..], &[0x55; 32]].concat();
         let socket = &mut client.get_mut().0.io;
@@ -357,7 +357,7 @@ fn garbage_is_answered_by_an_alert(backend: Backend) {
     });
 }
 
-fn a_peer_that_reads_nothing_makes_writes_wait(backend: Backend) {
+fn writes_wait_for_peer_that_does_not_read(backend: Backend) {
     const SOCKET: usize = 10_000;
     with_each_version(backend, SOCKET, async |mut server, mut client| {
         for piece in [vec![7; 100], vec![7; 9000], vec![7; 1024 * 1024]] {
@@ -365,7 +365,7 @@ fn a_peer_that_reads_nothing_makes_writes_wait(backend: Backend) {
             let mut cx = Context::from_waker(Waker::noop());
             while let Poll::Ready(result) = Pin::new(&mut server).poll_write(&mut cx, &piece) {
                 taken += result.expect("no failure");
-                // What the stream says it holds, and one call more.
+                // The documented buffers of the stream, and one call more.
                 let most = MAX_PLAINTEXT + MAX_SEALED + SOCKET + MAX_SEALED;
                 assert!(taken <= most, "{taken} bytes taken");
             }

@@ -1,4 +1,4 @@
-//! Sessions resume wherever the keys of their tickets are, and nowhere else.
+//! Tests that sessions resume wherever the ticket keys are known, and nowhere else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,13 +15,13 @@ use corelane_test_support::{
 };
 
 for_each_tls_backend!(
-    every_worker_resumes,
-    sessions_resume_after_a_restart_and_on_another_host,
-    a_key_that_is_gone_does_not_open,
-    random_keys_are_shared_by_their_clones,
-    resuming_does_not_prolong,
-    another_server_name_does_not_resume,
-    ticket_keys_without_resumption_are_refused,
+    sessions_resume_on_every_worker,
+    sessions_resume_after_restart_and_on_another_host,
+    removed_key_opens_no_ticket,
+    random_keys_are_shared_by_clones,
+    resumption_does_not_extend_lifetime,
+    session_does_not_resume_under_other_server_name,
+    ticket_keys_without_resumption_are_rejected,
 );
 
 const KEYS: [&str; 3] = [
@@ -30,13 +30,13 @@ const KEYS: [&str; 3] = [
     "a1b2c3d4e5f60718293a4b5c6d7e8f90123456789abcdef00fedcba987654321",
 ];
 
-/// Keys by their place in `KEYS`.
+/// Keys by their index in `KEYS`.
 fn keys(numbers: &[usize]) -> TicketKeys {
     let lines: Vec<_> = numbers.iter().map(|&number| KEYS[number]).collect();
     TicketKeys::from_text(lines.join("\n")).expect("keys")
 }
 
-/// `None` where the backend has no place for keys and says so.
+/// `None` if the backend does not support ticket keys and says so.
 fn acceptor(backend: Backend, keys: TicketKeys) -> Option<Arc<dyn TlsAcceptor>> {
     let config = TlsConfig::new(identity()).ticket_keys(keys);
     let made = (backend.make)(&config);
@@ -55,8 +55,8 @@ fn serve(acceptor: &Arc<dyn TlsAcceptor>) -> TestServer {
 
 const VERSIONS: [Tls; 2] = [Tls::V1_2, Tls::V1_3];
 
-/// Also without keys of one's own, on every backend.
-fn every_worker_resumes(backend: Backend) {
+/// On every backend, also without configured keys.
+fn sessions_resume_on_every_worker(backend: Backend) {
     let versions = if backend.tls_1_3 {
         &VERSIONS[..]
     } else {
@@ -87,7 +87,7 @@ fn every_worker_resumes(backend: Backend) {
     }
 }
 
-fn sessions_resume_after_a_restart_and_on_another_host(backend: Backend) {
+fn sessions_resume_after_restart_and_on_another_host(backend: Backend) {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("ticket.keys");
     std::fs::write(&file, format!("# today's\n{}\n", KEYS[0])).expect("written");
@@ -107,12 +107,12 @@ fn sessions_resume_after_a_restart_and_on_another_host(backend: Backend) {
     }
 }
 
-fn a_key_that_is_gone_does_not_open(backend: Backend) {
+fn removed_key_opens_no_ticket(backend: Backend) {
     for tls in VERSIONS {
         for (before, after, resumed) in [
-            // The previous one.
+            // The previous key.
             (&[0][..], &[1, 0][..], true),
-            // The next one: the other host has begun to seal with it.
+            // The next key: the other host already seals with it.
             (&[1, 0], &[0, 2, 1], true),
             (&[0], &[1, 2], false),
         ] {
@@ -124,13 +124,13 @@ fn a_key_that_is_gone_does_not_open(backend: Backend) {
             let second = serve(&acceptor(backend, keys(after)).expect("as before"));
             let again = visit(second.addr, &client);
             assert_eq!(again.resumed, resumed, "{tls:?}, {before:?} to {after:?}");
-            // Whatever it was, it goes on with the new key.
+            // In each case, the session now resumes with the new key.
             assert!(visit(second.addr, &client).resumed);
         }
     }
 }
 
-fn random_keys_are_shared_by_their_clones(backend: Backend) {
+fn random_keys_are_shared_by_clones(backend: Backend) {
     let random = TicketKeys::random();
     for tls in VERSIONS {
         let client = Arc::new(returning(tls));
@@ -145,9 +145,9 @@ fn random_keys_are_shared_by_their_clones(backend: Backend) {
     }
 }
 
-/// Each visit resumes what the one before it was given; it ends all the same. Two seconds, as a
-/// visit may see the next one begin.
-fn resuming_does_not_prolong(backend: Backend) {
+/// Each visit resumes the session of the previous one, but the lifetime still ends. It is two
+/// seconds, because the second may change during a visit.
+fn resumption_does_not_extend_lifetime(backend: Backend) {
     let two = Duration::from_secs(2);
     let short = keys(&[0]).lifetime(two).expect("possible");
     let Some(acceptor) = acceptor(backend, short) else {
@@ -164,7 +164,7 @@ fn resuming_does_not_prolong(backend: Backend) {
     }
 }
 
-fn another_server_name_does_not_resume(backend: Backend) {
+fn session_does_not_resume_under_other_server_name(backend: Backend) {
     for tls in VERSIONS {
         let client = Arc::new(returning(tls));
         let Some(first) = acceptor(backend, keys(&[0])) else {
@@ -180,7 +180,7 @@ fn another_server_name_does_not_resume(backend: Backend) {
     }
 }
 
-fn ticket_keys_without_resumption_are_refused(backend: Backend) {
+fn ticket_keys_without_resumption_are_rejected(backend: Backend) {
     let config = TlsConfig::new(identity())
         .session_resumption(false)
         .ticket_keys(keys(&[0]));
@@ -188,10 +188,10 @@ fn ticket_keys_without_resumption_are_refused(backend: Backend) {
     assert!(error.is_config() || backend.name == "native-tls", "{error}");
 }
 
-/// What a client other than rustls offers, changed by one byte.
+/// A ticket with one changed byte, which no rustls client offers.
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 #[test]
-fn a_tampered_ticket_falls_back_to_a_full_handshake() {
+fn tampered_ticket_causes_full_handshake() {
     use corelane_test_support::backends::RUSTLS;
 
     let acceptor = acceptor(RUSTLS, keys(&[0])).expect("an acceptor");
@@ -199,7 +199,7 @@ fn a_tampered_ticket_falls_back_to_a_full_handshake() {
     for version in [openssl_client::TLS_1_2, openssl_client::TLS_1_3] {
         let (resumed, session) = openssl_client::visit(server.addr, version, None);
         assert!(!resumed);
-        // The same one as often as one likes: nothing is kept of it.
+        // The same ticket twice: the server keeps no state about it.
         for _ in 0..2 {
             assert!(openssl_client::visit(server.addr, version, Some(&session)).0);
         }
@@ -218,7 +218,7 @@ fn a_tampered_ticket_falls_back_to_a_full_handshake() {
     }
 }
 
-/// OpenSSL: its sessions can be written down and read again.
+/// OpenSSL can export a session and import it again.
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod openssl_client {
     use std::{
@@ -235,7 +235,7 @@ mod openssl_client {
     pub const TLS_1_2: SslVersion = SslVersion::TLS1_2;
     pub const TLS_1_3: SslVersion = SslVersion::TLS1_3;
 
-    /// Whether it was resumed, and a session to come back with, DER.
+    /// Returns whether the session resumed, and a session for the next visit as DER.
     pub fn visit(addr: SocketAddr, version: SslVersion, with: Option<&[u8]>) -> (bool, Vec<u8>) {
         let mut builder = SslConnector::builder(SslMethod::tls_client()).expect("a builder");
         let trusted = openssl::x509::X509::from_pem(CERTIFICATE.pem.as_bytes()).expect("valid");
@@ -251,14 +251,14 @@ mod openssl_client {
         let mut ssl = builder.build().configure().expect("configured");
         if let Some(session) = with {
             let session = SslSession::from_der(session).expect("DER");
-            // SAFETY: the session was made by a context of the same settings.
+            // SAFETY: a context with the same settings made the session.
             unsafe { ssl.set_session(&session) }.expect("set");
         }
         let tcp = TcpStream::connect(addr).expect("connects");
         tcp.set_read_timeout(Some(DEADLINE)).expect("set");
         let mut tls = ssl.connect("localhost", tcp).expect("a handshake");
         let resumed = tls.ssl().session_reused();
-        // The tickets of TLS 1.3 come before the server's SETTINGS.
+        // TLS 1.3 tickets arrive before the server's SETTINGS.
         tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
             .expect("sent");
         tls.read_exact(&mut [0; 9]).expect("a frame");
@@ -266,7 +266,7 @@ mod openssl_client {
         (resumed, session.unwrap_or_default())
     }
 
-    /// Where the ticket is in a session: `[10] EXPLICIT OCTET STRING` of its SEQUENCE.
+    /// The ticket's range in a session: `[10] EXPLICIT OCTET STRING` of its SEQUENCE.
     pub fn ticket(session: &[u8]) -> Range<usize> {
         let mut at = inner(session, 0).start;
         while session[at] != 0xaa {

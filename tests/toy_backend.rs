@@ -1,4 +1,4 @@
-//! A backend from outside the crate: XOR over plain TCP, behind the public traits alone.
+//! A backend from outside the crate, on the public traits alone: XOR over plain TCP.
 
 use std::{
     convert::Infallible,
@@ -86,7 +86,7 @@ impl TlsSession for XorSession {
 }
 
 #[test]
-fn a_backend_from_outside_is_served() {
+fn external_backend_is_served() {
     for &driver in Drivers::all() {
         let server = TestServer::start(Arc::new(Xor), driver, |_| {
             service_fn(async |request: Request<Body>| {
@@ -120,7 +120,7 @@ fn a_backend_from_outside_is_served() {
     }
 }
 
-/// The client's side of the toy: carries bytes both ways and XORs them.
+/// The client's side of the toy backend: copies bytes both ways and XORs them.
 async fn carry(tcp: tokio::net::TcpStream, plain: tokio::io::DuplexStream) -> io::Result<()> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     async fn one_way(

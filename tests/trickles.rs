@@ -1,5 +1,5 @@
-//! Peers that are slow on purpose: what they hold is theirs for a while, not for good. Those that
-//! send too much are in `floods.rs`.
+//! Tests peers that are deliberately slow: the server frees what they hold after a time limit.
+//! `floods.rs` tests peers that send too much.
 
 use std::{
     convert::Infallible,
@@ -19,26 +19,26 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 
 for_each_backend!(
-    bodies_that_never_end,
-    bodies_one_byte_at_a_time,
-    a_body_that_nobody_waits_for_is_not_late,
-    a_body_is_not_late_once_the_response_has_begun,
-    a_body_that_is_not_read_is_taken_all_the_same,
-    a_body_that_is_not_read_has_its_time,
-    windows_one_byte_at_a_time,
-    responses_read_a_little_at_a_time,
-    pings_do_not_keep_a_connection_open,
-    a_field_block_that_never_ends,
-    a_frame_that_never_ends,
+    unfinished_bodies_time_out,
+    one_byte_bodies_time_out,
+    body_not_awaited_does_not_time_out,
+    body_does_not_time_out_after_response_starts,
+    unread_body_is_drained,
+    draining_unread_body_times_out,
+    one_byte_windows_time_out,
+    slowly_read_responses_time_out,
+    pings_do_not_keep_connection_open,
+    unfinished_field_block_times_out,
+    unfinished_frame_times_out,
 );
 
 /// The limit under test.
 const LIMIT: Duration = Duration::from_millis(300);
 
-/// How long a trickle is kept up: one that is let pass gets there.
+/// How long a trickle lasts if no limit stops it.
 const KEPT_UP: Duration = Duration::from_secs(3);
 
-/// So much a second that nothing here is fast enough.
+/// A minimum rate that nothing here reaches.
 const TOO_FAST: u32 = u32::MAX;
 
 const CANCEL: Option<u32> = Some(8);
@@ -46,8 +46,8 @@ const NO_ERROR: Option<u32> = Some(0);
 
 type AnyBody = UnsyncBoxBody<Bytes, Error>;
 
-/// "/" reads its body and answers, "/unread" answers without a look at it, "/later" so when some time
-/// is over.
+/// "/" reads its body and answers, "/unread" answers without reading it, "/later" answers without
+/// reading it after some time.
 fn server(
     backend: Backend,
     driver: corelane::Driver,
@@ -56,7 +56,7 @@ fn server(
     let running = Arc::new(Running::default());
     let mut limits = Limits::default();
     options(&mut limits);
-    // The clients here keep time by PING.
+    // The clients here send PINGs to keep time.
     let http2 = Http2Config::default().max_extra_frames(u32::MAX);
     let options = |builder: Builder| builder.limits(limits).http2(http2);
     let counted = Arc::clone(&running);
@@ -88,7 +88,7 @@ fn server(
     (server, running)
 }
 
-/// A request on a connection that goes on.
+/// Sends a request, which shows that the connection still works.
 async fn assert_answers(peer: &mut Peer, stream: u32) {
     let ask = headers(stream, WHOLE, &hpack::get("/"));
     peer.send(&ask).await.expect("sent");
@@ -96,7 +96,7 @@ async fn assert_answers(peer: &mut Peer, stream: u32) {
 }
 
 /// Streams that are opened and never finished.
-fn bodies_that_never_end(backend: Backend) {
+fn unfinished_bodies_time_out(backend: Backend) {
     const STREAMS: u32 = 100;
     for &driver in Drivers::all() {
         let (server, running) = server(backend, driver, |limits| limits.body = LIMIT);
@@ -131,8 +131,8 @@ fn bodies_that_never_end(backend: Backend) {
     }
 }
 
-/// The peer is never silent.
-fn bodies_one_byte_at_a_time(backend: Backend) {
+/// The peer never pauses.
+fn one_byte_bodies_time_out(backend: Backend) {
     for &driver in Drivers::all() {
         let (server, _) = server(backend, driver, |limits| {
             limits.body = LIMIT;
@@ -160,8 +160,8 @@ fn bodies_one_byte_at_a_time(backend: Backend) {
     }
 }
 
-/// A handler that does something else is not the peer's fault.
-fn a_body_that_nobody_waits_for_is_not_late(backend: Backend) {
+/// A handler that is busy with something else is not the peer's fault.
+fn body_not_awaited_does_not_time_out(backend: Backend) {
     for &driver in Drivers::all() {
         let (server, _) = server(backend, driver, |limits| limits.body = LIMIT / 3);
         deadline(async {
@@ -175,15 +175,15 @@ fn a_body_that_nobody_waits_for_is_not_late(backend: Backend) {
     }
 }
 
-/// Both ways at once may well be silent for long.
-fn a_body_is_not_late_once_the_response_has_begun(backend: Backend) {
+/// A stream that works in both directions may be silent for a long time.
+fn body_does_not_time_out_after_response_starts(backend: Backend) {
     for &driver in Drivers::all() {
         let (server, _) = server(backend, driver, |limits| limits.body = LIMIT / 3);
         deadline(async {
             let mut peer = Peer::open(backend, &server, &[]).await;
             let begun = headers(1, END_HEADERS, &hpack::post("/echo"));
             peer.send(&begun).await.expect("sent");
-            // Another stream keeps the time.
+            // Another stream measures the time.
             let other = headers(3, WHOLE, &hpack::get("/later"));
             peer.send(&other).await.expect("sent");
             peer.until(|frame| frame.ends(3)).await;
@@ -196,8 +196,8 @@ fn a_body_is_not_late_once_the_response_has_begun(backend: Backend) {
     }
 }
 
-/// A reset, be it with `NO_ERROR`, is a failure to some clients that are still sending.
-fn a_body_that_is_not_read_is_taken_all_the_same(backend: Backend) {
+/// Some clients that are still sending treat a reset as a failure, even with `NO_ERROR`.
+fn unread_body_is_drained(backend: Backend) {
     let window = Http2Config::default().initial_stream_window_size as usize;
     for &driver in Drivers::all() {
         let (server, _) = server(backend, driver, |_| {});
@@ -222,8 +222,9 @@ fn a_body_that_is_not_read_is_taken_all_the_same(backend: Backend) {
     }
 }
 
-/// The peer goes on and on, or is silent on the whole connection: only the time can wake the server.
-fn a_body_that_is_not_read_has_its_time(backend: Backend) {
+/// The peer sends without end, or is silent on the whole connection, so that only the timer can
+/// wake the server.
+fn draining_unread_body_times_out(backend: Backend) {
     for &driver in Drivers::all() {
         for goes_on in [true, false] {
             let (server, _) = server(backend, driver, |limits| limits.body = LIMIT);
@@ -250,8 +251,8 @@ fn a_body_that_is_not_read_has_its_time(backend: Backend) {
     }
 }
 
-/// Slow read by HTTP/2's windows.
-fn windows_one_byte_at_a_time(backend: Backend) {
+/// A slow read through HTTP/2's windows.
+fn one_byte_windows_time_out(backend: Backend) {
     for &driver in Drivers::all() {
         let (server, _) = server(backend, driver, |limits| {
             limits.write = LIMIT;
@@ -279,8 +280,8 @@ fn windows_one_byte_at_a_time(backend: Backend) {
     }
 }
 
-/// Slow read by TCP's window: HTTP/2's are open.
-fn responses_read_a_little_at_a_time(backend: Backend) {
+/// A slow read through TCP's window; HTTP/2's windows are open.
+fn slowly_read_responses_time_out(backend: Backend) {
     const ALL: u32 = (1 << 31) - 1;
     for &driver in Drivers::all() {
         let (server, _) = server(backend, driver, |limits| {
@@ -300,10 +301,10 @@ fn responses_read_a_little_at_a_time(backend: Backend) {
             let mut stream = 1;
             let ended = || server.counters()[0].connections_failed == 1;
             while !ended() && since.elapsed() < KEPT_UP {
-                // That takes a moment, and shows that others are served.
+                // This takes a moment, and shows that the server serves others.
                 assert_answers(&mut other, stream).await;
                 stream += 2;
-                // So much that the kernel takes more of the server each time.
+                // Enough for the kernel to accept more from the server each time.
                 if !matches!(peer.read(&mut [0; 64 * 1024]).await, Ok(1..)) {
                     break;
                 }
@@ -314,8 +315,8 @@ fn responses_read_a_little_at_a_time(backend: Backend) {
     }
 }
 
-/// Nothing but requests keeps a connection.
-fn pings_do_not_keep_a_connection_open(backend: Backend) {
+/// Only requests keep a connection open.
+fn pings_do_not_keep_connection_open(backend: Backend) {
     for &driver in Drivers::all() {
         let (server, _) = server(backend, driver, |limits| {
             limits.idle = LIMIT;
@@ -331,13 +332,13 @@ fn pings_do_not_keep_a_connection_open(backend: Backend) {
     }
 }
 
-/// No stream is open before it is complete.
-fn a_field_block_that_never_ends(backend: Backend) {
+/// A stream opens only after its field block is complete.
+fn unfinished_field_block_times_out(backend: Backend) {
     let begun = headers(1, END_STREAM, &hpack::get("/"));
     closed_as_idle(backend, &begun, &[]);
 }
 
-fn a_frame_that_never_ends(backend: Backend) {
+fn unfinished_frame_times_out(backend: Backend) {
     closed_as_idle(backend, &head(16 * 1024, kind::HEADERS, WHOLE, 1), &[0]);
 }
 

@@ -1,4 +1,4 @@
-//! Nobody has a worker or a connection for himself: connections and streams take turns.
+//! Tests fairness: connections share a worker, and streams share a connection.
 
 use std::{
     cell::Cell,
@@ -26,13 +26,13 @@ use http::{Request, Response};
 use tokio::io::AsyncWriteExt;
 
 for_each_backend!(
-    a_flood_on_one_connection_holds_nobody_up,
-    a_handler_that_yields_holds_nobody_up,
-    downloads_of_a_connection_take_turns,
+    flood_does_not_block_other_connections,
+    yielding_handler_does_not_block_others,
+    downloads_share_a_connection_fairly,
 );
 
-/// HTTP/2's preface, no settings, and frames of a type that nobody knows: they are to be ignored
-/// (RFC 9113 section 4.1).
+/// HTTP/2's preface, empty SETTINGS, and frames of an unknown type, which a peer has to ignore (RFC
+/// 9113 section 4.1).
 fn preface() -> Vec<u8> {
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec()
 }
@@ -41,11 +41,11 @@ fn unknown_frames() -> Vec<u8> {
     [0, 0, 0, 0xfa, 0, 0, 0, 0, 0].repeat(100_000)
 }
 
-fn a_flood_on_one_connection_holds_nobody_up(backend: Backend) {
+fn flood_does_not_block_other_connections(backend: Backend) {
     const REQUESTS: usize = 50;
     let limits = Limits::default().handshake(Duration::from_millis(500));
     for &driver in Drivers::all() {
-        // It would be ended: tests/floods.rs.
+        // The limit would end the connection, see tests/floods.rs.
         let http2 = Http2Config::default().max_extra_frames(u32::MAX);
         let options =
             |builder: corelane::Builder| builder.limits(limits.clone()).http2(http2.clone());
@@ -91,9 +91,8 @@ fn a_flood_on_one_connection_holds_nobody_up(backend: Backend) {
     }
 }
 
-/// One that gives up its turn again and again, until something happens on another connection, and
-/// until a timer goes off.
-fn a_handler_that_yields_holds_nobody_up(backend: Backend) {
+/// A handler that yields repeatedly, until an event on another connection and until a timer fires.
+fn yielding_handler_does_not_block_others(backend: Backend) {
     for &driver in Drivers::all() {
         let asked = Arc::new(AtomicBool::new(false));
         let handler = move |request: Request<Body>| {
@@ -142,8 +141,8 @@ async fn endless(_: Request<Body>) -> Result<Response<Pattern>, Infallible> {
     Ok(Response::new(Pattern::of(u64::MAX)))
 }
 
-/// Two downloads without end, with all the window there is.
-fn downloads_of_a_connection_take_turns(backend: Backend) {
+/// Two endless downloads with the largest windows.
+fn downloads_share_a_connection_fairly(backend: Backend) {
     const TOTAL: usize = 32 * 1024 * 1024;
     for &driver in Drivers::all() {
         let http2 = Http2Config::default().max_send_buffer_size(128 * 1024);

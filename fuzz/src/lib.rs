@@ -10,7 +10,7 @@ use corelane::tls::{ClientHello, TlsAcceptor};
 use corelane_test_support::{
     Backend,
     client::Tls,
-    session::{Step, Wire, a_failure_is_final},
+    session::{Step, Wire, failure_is_final},
 };
 use libfuzzer_sys::arbitrary::{Arbitrary, Unstructured};
 
@@ -79,5 +79,5 @@ pub fn session(backend: Backend, acceptor: &dyn TlsAcceptor, input: &[u8]) {
     let handshake = [Step::Handshake, Step::ClientTurns].into_iter().cycle();
     let before = if open { 5 } else { 0 };
     let steps: Vec<_> = handshake.take(before).chain(steps).collect();
-    a_failure_is_final(backend, acceptor, tls, &steps);
+    failure_is_final(backend, acceptor, tls, &steps);
 }

@@ -1,4 +1,4 @@
-//! The clients of the matrix, each on the library that it is named for.
+//! The clients of the matrix, one per library.
 
 use std::{
     collections::HashMap,
@@ -13,18 +13,18 @@ use openssl::ssl::{Ssl, SslContext, SslMethod, SslVerifyMode, SslVersion};
 
 use corelane_test_support::client::{DEADLINE, Tls, rustls_config, server_name};
 
-/// What became of a connection, as the client saw it.
+/// The outcome of a connection, as the client saw it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The handshake was done with this protocol and the server spoke HTTP/2.
+    /// The handshake chose this protocol, and the server spoke HTTP/2.
     Served(Option<Vec<u8>>),
-    /// The handshake failed, by an alert if its number is known.
+    /// The handshake failed, with an alert if its number is known.
     Alert(Option<u8>),
-    /// Something else: what it was.
+    /// Any other outcome, described.
     Other(String),
 }
 
-/// What a client can tell.
+/// What a client can detect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     TheAlert,
@@ -85,7 +85,7 @@ pub const ALL: [Client; 4] = [
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 const FRAME_HEADER: usize = 9;
 
-/// Whether a frame's header is that of SETTINGS on stream 0, which a server begins with.
+/// Whether a frame's header is SETTINGS on stream 0, which a server sends first.
 fn served(frame: &[u8], alpn: Option<Vec<u8>>) -> Outcome {
     match frame {
         [_, _, _, 4, 0, 0, 0, 0, 0] => Outcome::Served(alpn),
@@ -125,7 +125,7 @@ fn rustls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
 }
 
 fn openssl(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
-    // Not a connector: that reads the system's certificates, each time.
+    // A connector would read the system's certificates each time.
     let mut context = SslContext::builder(SslMethod::tls_client()).expect("a client");
     context.set_verify(SslVerifyMode::NONE);
     let version = Some(match tls {
@@ -153,7 +153,7 @@ fn openssl(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
             exchanged.map_or_else(other, |()| served(&frame, protocol))
         }
         Err(openssl::ssl::HandshakeError::Failure(stream)) => {
-            // OpenSSL numbers the reason of a received alert 1000 and the alert.
+            // OpenSSL reports a received alert as reason 1000 plus the alert's number.
             let alert = stream.error().ssl_error().and_then(|stack| {
                 let reason = stack.errors().first()?.reason_code() - 1000;
                 u8::try_from(reason).ok()
@@ -179,7 +179,7 @@ fn monoio<F: Future>(future: F) -> F::Output {
         })
 }
 
-/// One direction at a time, as these streams want it: the preface is sent, then a frame is read.
+/// These streams support one direction at a time: sends the preface, then reads a frame.
 async fn exchange<S>(mut stream: S, alpn: Option<Vec<u8>>) -> Outcome
 where
     S: monoio::io::AsyncReadRent + monoio::io::AsyncWriteRent,
@@ -211,7 +211,7 @@ fn monoio_rustls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
     })
 }
 
-/// native-tls reads the system's certificates for each connector, so each is made once.
+/// native-tls reads the system's certificates for each connector, so each connector is made once.
 fn native_tls_connector(tls: Tls, alpn: &[&[u8]]) -> native_tls::TlsConnector {
     type Connectors = HashMap<(Tls, Vec<String>), native_tls::TlsConnector>;
     static MADE: Mutex<Option<Connectors>> = Mutex::new(None);

@@ -1,4 +1,4 @@
-//! Which protocol is negotiated: every backend × client × TLS version × offer, by one rule.
+//! Tests which protocol is negotiated, for every backend, client, TLS version and offer.
 //!
 //! Prints one row per case, which `ci/alpn.py` shows as a table.
 
@@ -15,10 +15,10 @@ use corelane_test_support::{
 };
 
 for_each_tls_backend!(
-    the_matrix_on_io_uring,
-    the_matrix_on_epoll,
-    a_client_hello_in_single_bytes,
-    a_client_hello_in_two_records,
+    alpn_matrix_on_io_uring,
+    alpn_matrix_on_epoll,
+    client_hello_in_single_bytes_is_read,
+    client_hello_in_two_records_is_read,
 );
 
 /// What a client offers.
@@ -50,8 +50,7 @@ fn offers() -> Vec<Offer> {
     ]
 }
 
-/// The rule, written a second time and from the RFCs (7301 section 3.2, 9113 section 3.2), for the
-/// tests to hold the server to.
+/// The rule, written a second time from RFC 7301 section 3.2 and RFC 9113 section 3.2.
 fn expected(backend: Backend, tls: Tls, offer: &Offer, missing: AlpnMissing) -> Outcome {
     const PROTOCOL_VERSION: u8 = 70;
     const NO_APPLICATION_PROTOCOL: u8 = 120;
@@ -66,13 +65,13 @@ fn expected(backend: Backend, tls: Tls, offer: &Offer, missing: AlpnMissing) -> 
     Outcome::Served(h2.then(|| b"h2".to_vec()))
 }
 
-fn the_matrix_on_io_uring(backend: Backend) {
+fn alpn_matrix_on_io_uring(backend: Backend) {
     if Drivers::all().contains(&Driver::IoUring) {
         the_matrix(backend, Driver::IoUring);
     }
 }
 
-fn the_matrix_on_epoll(backend: Backend) {
+fn alpn_matrix_on_epoll(backend: Backend) {
     the_matrix(backend, Driver::Epoll);
 }
 
@@ -138,7 +137,7 @@ fn policy(missing: AlpnMissing) -> &'static str {
     }
 }
 
-fn a_client_hello_in_single_bytes(backend: Backend) {
+fn client_hello_in_single_bytes_is_read(backend: Backend) {
     handshake_with(backend, |hello, write| {
         for byte in hello {
             write(std::slice::from_ref(byte));
@@ -146,7 +145,7 @@ fn a_client_hello_in_single_bytes(backend: Backend) {
     });
 }
 
-fn a_client_hello_in_two_records(backend: Backend) {
+fn client_hello_in_two_records_is_read(backend: Backend) {
     handshake_with(backend, |hello, write| {
         let (header, body) = hello.split_at(5);
         for half in [&body[..body.len() / 2], &body[body.len() / 2..]] {
@@ -159,7 +158,7 @@ fn a_client_hello_in_two_records(backend: Backend) {
     });
 }
 
-/// A handshake whose ClientHello is sent by `send_hello`, to the end.
+/// Completes a handshake whose ClientHello `send_hello` sends.
 fn handshake_with(backend: Backend, send_hello: impl Fn(&[u8], &mut dyn FnMut(&[u8]))) {
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));

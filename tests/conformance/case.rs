@@ -1,4 +1,4 @@
-//! A case: what is sent, what the RFC allows in return, what comes today.
+//! A case: the input, the outcomes that the RFC allows, and today's outcome.
 
 use corelane_test_support::{
     Backend, TestServer,
@@ -28,17 +28,17 @@ pub enum Code {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// GOAWAY with this code, and the end of the connection.
+    /// GOAWAY with this code, then the end of the connection.
     Connection(u32),
     /// The end of the connection without GOAWAY.
     Closed,
-    /// RST_STREAM with this code; the connection goes on.
+    /// RST_STREAM with this code; the connection continues.
     Stream(u32),
-    /// A whole response with this status; the connection goes on.
+    /// A complete response with this status; the connection continues.
     Answered(u16),
-    /// A response whose body ends for the time being after so many bytes.
+    /// A response whose body pauses after so many bytes.
     Waits(usize),
-    /// Nothing on the stream; the connection goes on.
+    /// Nothing on the stream; the connection continues.
     Ignored,
 }
 
@@ -56,7 +56,7 @@ pub fn send(bytes: Vec<u8>) -> Script {
 }
 
 impl Script {
-    /// All that was sent before has been handled before the next is sent.
+    /// Waits until the server has handled everything sent so far.
     pub fn settle(mut self) -> Self {
         self.0.push(Step::Settle);
         self
@@ -83,16 +83,16 @@ impl From<Vec<u8>> for Script {
 type Check = (&'static str, fn(&[Frame]) -> bool);
 
 pub struct Case {
-    /// Begins with the section of RFC 9113, or "HPACK" and that of RFC 7541.
+    /// Starts with the section of RFC 9113, or with "HPACK" and the section of RFC 7541.
     pub name: &'static str,
     script: Script,
-    /// On which the outcome is looked for.
+    /// The stream on which the outcome is expected.
     stream: u32,
     bare: bool,
     ask_again: bool,
     allowed: Vec<Outcome>,
     today: Outcome,
-    /// Why today's outcome is another one than the RFC allows.
+    /// Why today's outcome differs from what the RFC allows.
     pub deviation: Option<&'static str>,
     also: Vec<Check>,
 }
@@ -111,13 +111,13 @@ fn case(name: &'static str, script: Script, allowed: Vec<Outcome>) -> Case {
     }
 }
 
-/// GOAWAY is a SHOULD (section 5.4.1), so that the end alone would do.
+/// GOAWAY is a SHOULD (section 5.4.1), so closing the connection would be enough.
 pub fn connection_error(name: &'static str, code: Code, script: impl Into<Script>) -> Case {
     let allowed = vec![Outcome::Connection(code as u32), Outcome::Closed];
     case(name, script.into(), allowed)
 }
 
-/// It may be treated as a connection error (section 5.4.1).
+/// May be treated as a connection error (section 5.4.1).
 pub fn stream_error(name: &'static str, code: Code, script: impl Into<Script>) -> Case {
     let code = code as u32;
     let allowed = vec![
@@ -128,12 +128,12 @@ pub fn stream_error(name: &'static str, code: Code, script: impl Into<Script>) -
     case(name, script.into(), allowed)
 }
 
-/// A malformed request is a stream error, and may be answered before (section 8.1.1).
+/// A malformed request is a stream error, and may get a response first (section 8.1.1).
 pub fn malformed(name: &'static str, script: impl Into<Script>) -> Case {
     stream_error(name, Code::ProtocolError, script).or(Outcome::Answered(400))
 }
 
-/// A name or value that crate http cannot hold: h2 takes it for the connection's error.
+/// A name or value that crate http cannot hold: h2 treats it as a connection error.
 pub fn forbidden(name: &'static str, script: impl Into<Script>) -> Case {
     malformed(name, script).today(Outcome::Connection(Code::ProtocolError as u32))
 }
@@ -157,13 +157,13 @@ impl Case {
         self
     }
 
-    /// Of what the RFC allows, this is what happens.
+    /// The one outcome that happens today, of those that the RFC allows.
     pub fn today(mut self, outcome: Outcome) -> Self {
         self.today = outcome;
         self
     }
 
-    /// What happens is not what the RFC allows.
+    /// Today's outcome deviates from the RFC.
     pub fn deviates(mut self, outcome: Outcome, why: &'static str) -> Self {
         self.today = outcome;
         self.deviation = Some(why);
@@ -175,25 +175,26 @@ impl Case {
         self
     }
 
-    /// The connection begins with the script; without it, behind the exchange of settings.
+    /// The connection starts with the script. Otherwise the script follows the exchange of
+    /// settings.
     pub fn bare(mut self) -> Self {
         self.bare = true;
         self
     }
 
-    /// A further request would not be answered, and is not sent.
+    /// The test sends no further request, because it would get no response.
     pub fn full(mut self) -> Self {
         self.ask_again = false;
         self
     }
 
-    /// What holds for the frames that were received, besides the outcome.
+    /// A condition on the received frames, besides the outcome.
     pub fn also(mut self, what: &'static str, check: fn(&[Frame]) -> bool) -> Self {
         self.also.push((what, check));
         self
     }
 
-    /// What is wrong with the case on this server; nothing, mostly.
+    /// Reports what differs from the case on this server.
     pub async fn run(&self, backend: Backend, server: &TestServer) -> Result<(), String> {
         let received = self.received(backend, server).await;
         let seen = outcome_of(&received, self.stream);
@@ -223,7 +224,7 @@ impl Case {
         let mut received = Received::default();
         for step in &self.script.0 {
             match step {
-                // Where the server has closed already, reading tells.
+                // If the server has closed already, reading reports it.
                 Step::Send(bytes) => drop(peer.send(bytes).await),
                 Step::End => drop(peer.end().await),
                 Step::Settle => received.settle(&mut peer).await,
@@ -237,7 +238,7 @@ impl Case {
     }
 }
 
-/// What came, until everything was handled or the connection was over.
+/// What arrived before everything was handled or the connection ended.
 #[derive(Debug, Default)]
 struct Received {
     frames: Vec<Frame>,
@@ -246,8 +247,8 @@ struct Received {
 }
 
 impl Received {
-    /// Three round trips: the first says that the frames before it were read, the second that the
-    /// handlers have run, the third that what these answered has been sent.
+    /// Three round trips. After the first, the server has read the frames; after the second, the
+    /// handlers have run; after the third, the server has sent what they answered.
     async fn settle(&mut self, peer: &mut Peer) {
         for _ in 0..3 {
             self.pings += 1;
@@ -260,7 +261,7 @@ impl Received {
         }
     }
 
-    /// The connection goes on: a request on it is answered.
+    /// The connection continues: a request on it gets a response.
     async fn ask_again(&mut self, peer: &mut Peer) {
         const STREAM: u32 = 0x1001;
         let request = frames::headers(STREAM, WHOLE, &hpack::get("/"));
@@ -288,7 +289,7 @@ fn outcome_of(received: &Received, stream: u32) -> Outcome {
     let frames = &received.frames;
     let find = |kind| frames.iter().find(|frame| frame.is(kind, stream));
     if received.over {
-        // The last GOAWAY counts: a graceful one may have come before.
+        // The last GOAWAY counts, because a graceful one may precede it.
         let goaway = frames.iter().rev().find(|frame| frame.is(kind::GOAWAY, 0));
         return match goaway.and_then(Frame::code) {
             Some(code) => Outcome::Connection(code),

@@ -1,4 +1,4 @@
-//! RFC 7541: what a decoder has to take, and what it has to refuse.
+//! RFC 7541: what a decoder has to accept and what it has to reject.
 
 use crate::case::{Case, Code::*, Outcome, answered, connection_error, forbidden, send};
 use corelane_test_support::{
@@ -6,7 +6,7 @@ use corelane_test_support::{
     hpack::{get, integer, string},
 };
 
-/// The server's table: SETTINGS_HEADER_TABLE_SIZE is what it is without being said.
+/// The server's table size. It sends no SETTINGS_HEADER_TABLE_SIZE, so the default applies.
 const TABLE: usize = 4096;
 
 pub fn cases() -> Vec<Case> {
@@ -22,7 +22,7 @@ pub fn cases() -> Vec<Case> {
     };
     // "x: y", with incremental indexing.
     const X: &[u8] = &[0x40, 1, b'x', 1, b'y'];
-    // The youngest entry, and the one before it.
+    // The newest entry and the one before it.
     const YOUNGEST: u8 = 0x80 | 62;
     const SECOND: u8 = 0x80 | 63;
 
@@ -75,7 +75,7 @@ pub fn cases() -> Vec<Case> {
             .concat(),
         ),
         broken(
-            "HPACK 4.4 the oldest entry makes room",
+            "HPACK 4.4 the oldest entry is evicted",
             &[X, &[0x40, 1, b'x'], &string(&[b'y'; TABLE - 33]), &[SECOND]].concat(),
         ),
         // 4.2, 6.3
@@ -89,7 +89,7 @@ pub fn cases() -> Vec<Case> {
             &integer(5, 0x20, TABLE + 1),
         ),
         broken(
-            "HPACK 4.2 change of size behind a field",
+            "HPACK 4.2 change of size after a field",
             &integer(5, 0x20, 100),
         ),
         connection_error(
@@ -152,7 +152,7 @@ pub fn cases() -> Vec<Case> {
             "HPACK 6.2.3 never indexed is not in the table",
             &[0x10, 1, b'x', 1, b'y', YOUNGEST],
         ),
-        // A name that HTTP forbids is a malformed request, not a broken block.
+        // A name that HTTP forbids makes the request malformed, but not the header block.
         forbidden("HPACK 6.2.1 forbidden name", ask(&[0x40, 1, b'X', 1, b'y'])),
     ]
 }

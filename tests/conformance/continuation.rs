@@ -63,12 +63,12 @@ pub fn cases() -> Vec<Case> {
             [headers(1, END_STREAM, one), continuation(0, 0, two)].concat(),
         ),
         connection_error(
-            "6.10 CONTINUATION behind END_HEADERS",
+            "6.10 CONTINUATION after END_HEADERS",
             ProtocolError,
             [begun(), continuation(1, END_HEADERS, b"")].concat(),
         ),
         connection_error(
-            "6.10 CONTINUATION behind one with END_HEADERS",
+            "6.10 CONTINUATION after one with END_HEADERS",
             ProtocolError,
             [
                 headers(1, 0, one),
@@ -78,12 +78,12 @@ pub fn cases() -> Vec<Case> {
             .concat(),
         ),
         connection_error(
-            "6.10 CONTINUATION behind DATA",
+            "6.10 CONTINUATION after DATA",
             ProtocolError,
             [begun(), data(1, 0, b"x"), continuation(1, END_HEADERS, b"")].concat(),
         ),
         connection_error(
-            "6.10 CONTINUATION behind RST_STREAM",
+            "6.10 CONTINUATION after RST_STREAM",
             ProtocolError,
             [
                 begun(),

@@ -7,7 +7,7 @@ use corelane_test_support::{
     peer::Frame,
 };
 
-/// The path "/" answers how many bytes of a body it has read.
+/// The path "/" answers with the number of body bytes that it read.
 fn says(frames: &[Frame], body: &[u8]) -> bool {
     frames
         .iter()
@@ -71,7 +71,7 @@ pub fn cases() -> Vec<Case> {
             body(END_STREAM | PADDED, &[255, 0]),
         ),
         connection_error(
-            "6.1 DATA padded, too short to say by how much",
+            "6.1 DATA padded, too short for the pad length",
             ProtocolError,
             body(END_STREAM | PADDED, b""),
         )
@@ -105,12 +105,12 @@ pub fn cases() -> Vec<Case> {
             headers(1, WHOLE | PADDED, &[&[255][..], &get("/")].concat()),
         ),
         connection_error(
-            "6.2 HEADERS padded by more than what is left behind the priority",
+            "6.2 HEADERS padded by more than the bytes after the priority",
             ProtocolError,
             headers(1, WHOLE | PADDED | PRIORITY, &[3, 0, 0, 0, 0, 15, 0]),
         ),
         connection_error(
-            "6.2 HEADERS padded, too short to say by how much",
+            "6.2 HEADERS padded, too short for the pad length",
             FrameSizeError,
             headers(1, WHOLE | PADDED, b""),
         )

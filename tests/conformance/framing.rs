@@ -8,7 +8,7 @@ use corelane_test_support::{
     hpack::{block, get, post},
 };
 
-/// The largest frame that the server takes, SETTINGS_MAX_FRAME_SIZE.
+/// The largest frame that the server accepts, SETTINGS_MAX_FRAME_SIZE.
 const LARGEST: usize = 16 * 1024;
 
 pub fn cases() -> Vec<Case> {
@@ -138,7 +138,7 @@ pub fn cases() -> Vec<Case> {
         .or(Outcome::Connection(ProtocolError as u32))
         .today(Outcome::Connection(ProtocolError as u32)),
         answered(
-            "4.3 field block of a malformed request changes the table all the same",
+            "4.3 field block of a malformed request still changes the table",
             [
                 // Without pseudo-header fields; "x: y" enters the table.
                 headers(1, WHOLE, &[0x40, 1, b'x', 1, b'y']),
@@ -148,7 +148,7 @@ pub fn cases() -> Vec<Case> {
         )
         .on(3),
         answered(
-            "4.3 field block of a refused stream changes the table all the same",
+            "4.3 field block of a refused stream still changes the table",
             [
                 (0..20)
                     .flat_map(|i| headers(2 * i + 1, WHOLE, &get("/wait")))

@@ -1,8 +1,7 @@
-//! HTTP/2 as RFC 9113 wants it, frame by frame: what has to be answered, what is an error of a
-//! stream and what of the connection, and with which code. The frames are made by hand: no client
-//! sends them.
+//! Tests HTTP/2 frame by frame against RFC 9113: which input gets a response, a stream error or a
+//! connection error, and with which code. The frames are hand-made, because no client sends them.
 //!
-//! Where crate h2 does something else than the RFC allows the case says so, and features.md too.
+//! If crate h2 deviates from the RFC, the case and features.md say so.
 
 mod case;
 
@@ -32,10 +31,10 @@ use corelane_test_support::{Backend, Drivers, TestServer, deadline, for_each_bac
 use http::{Request, Response};
 use http_body_util::BodyExt;
 
-for_each_backend!(every_case_ends_as_the_table_says);
+for_each_backend!(every_case_matches_the_table);
 
-const DECODING: &str = "h2 ends by PROTOCOL_ERROR, not COMPRESSION_ERROR";
-const FRAME_SIZE: &str = "h2 ends by PROTOCOL_ERROR, not FRAME_SIZE_ERROR";
+const DECODING: &str = "h2 uses PROTOCOL_ERROR instead of COMPRESSION_ERROR";
+const FRAME_SIZE: &str = "h2 uses PROTOCOL_ERROR instead of FRAME_SIZE_ERROR";
 const TRAILERS: &str = "h2 drops pseudo-header fields from trailers";
 
 fn table() -> Vec<Case> {
@@ -58,7 +57,7 @@ fn table() -> Vec<Case> {
     .collect()
 }
 
-/// Reads the whole body and says how long it was; on some paths there is no answer.
+/// Reads the whole body and reports its length; some paths get no response.
 async fn answer(request: Request<Body>) -> Result<Response<String>, Infallible> {
     let path = request.uri().path().to_owned();
     let length = match path.strip_prefix("/bytes/") {
@@ -80,7 +79,7 @@ async fn answer(request: Request<Body>) -> Result<Response<String>, Infallible> 
     }
 }
 
-fn every_case_ends_as_the_table_says(backend: Backend) {
+fn every_case_matches_the_table(backend: Backend) {
     for &driver in Drivers::all() {
         let http2 = Http2Config::default()
             .initial_stream_window_size(32_768)
@@ -98,7 +97,7 @@ fn every_case_ends_as_the_table_says(backend: Backend) {
 }
 
 #[test]
-fn names_are_unique() {
+fn case_names_are_unique() {
     let mut names = HashSet::new();
     for case in table() {
         assert!(names.insert(case.name), "{} is there twice", case.name);
@@ -106,7 +105,7 @@ fn names_are_unique() {
 }
 
 #[test]
-fn features_md_knows_of_every_deviation() {
+fn features_md_lists_every_deviation() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("features.md");
     let features = fs::read_to_string(path).expect("readable");
     let mut deviations = BTreeMap::<_, usize>::new();

@@ -1,4 +1,4 @@
-//! Sections 8.1 and 8.2: framing of messages, malformed ones, fields.
+//! Sections 8.1 and 8.2: framing of messages, malformed messages, fields.
 
 use crate::case::{Case, Outcome, answered, forbidden, malformed, outcome};
 use corelane_test_support::{
@@ -14,7 +14,7 @@ pub fn cases() -> Vec<Case> {
         let fields: &[(&str, &[u8])] = &[("content-length", length)];
         headers(1, END_HEADERS, &request("POST", "/", fields))
     };
-    const WHITESPACE: &str = "h2 takes values that begin or end with whitespace";
+    const WHITESPACE: &str = "h2 accepts values that begin or end with whitespace";
 
     vec![
         // 8.1
@@ -84,7 +84,7 @@ pub fn cases() -> Vec<Case> {
             [of_length(b"6"), data(1, 0, b"five!"), trailers(&[])].concat(),
         ),
         malformed(
-            "8.1.1 content-length that is no number",
+            "8.1.1 content-length that is not a number",
             with("content-length", b"one"),
         ),
         malformed(
@@ -140,7 +140,7 @@ pub fn cases() -> Vec<Case> {
         )
         .deviates(
             Outcome::Answered(200),
-            "h2 drops a field without a name where CONTINUATION follows",
+            "h2 drops a field without a name if CONTINUATION follows",
         ),
         answered("8.2.1 empty value", with("x", b"")),
         answered("8.2.1 value past ASCII", with("x", b"\xe9")),

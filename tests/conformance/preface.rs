@@ -20,7 +20,7 @@ fn preface(more: &[u8]) -> Vec<u8> {
 pub fn cases() -> Vec<Case> {
     let hello = || preface(&settings(&[]));
     let ask = || headers(1, WHOLE, &get("/"));
-    const FIRST: &str = "h2 takes other frames than SETTINGS as the first one";
+    const FIRST: &str = "h2 accepts frames other than SETTINGS first";
     let mut cases = vec![
         ignored("3.4 preface and SETTINGS", hello())
             .also("SETTINGS first", begins_with_settings)
@@ -102,7 +102,7 @@ pub fn cases() -> Vec<Case> {
         )
         .deviates(Outcome::Ignored, FIRST),
     ];
-    // In single bytes: the pieces in which it comes mean nothing.
+    // In single bytes: how the input is split does not matter.
     let mut bytes = [hello(), ask()].concat().into_iter();
     let first = bytes.next().expect("not empty");
     let script = bytes.fold(send(vec![first]), |script, byte| script.send(vec![byte]));

@@ -98,7 +98,7 @@ pub fn cases() -> Vec<Case> {
             goaway(0, 0xfafa_fafa, b""),
         ),
         outcome(
-            "6.8 what was asked for before GOAWAY is answered",
+            "6.8 requests before GOAWAY are answered",
             gone(),
             [
                 headers(1, WHOLE, &get("/bytes/10000")),

@@ -23,7 +23,7 @@ pub fn cases() -> Vec<Case> {
             of(&[PATH, AUTHORITY, SCHEME, METHOD]),
         ),
         malformed(
-            "8.3 pseudo-header field behind a field",
+            "8.3 pseudo-header field after a field",
             of(&[METHOD, SCHEME, AUTHORITY, ("x", b"y"), PATH]),
         ),
         forbidden(
@@ -95,7 +95,7 @@ pub fn cases() -> Vec<Case> {
             headers(1, WHOLE, &request("OPTIONS", "*", &[])),
         ),
         answered("8.3.1 :path with a query", ask("/?a=b")),
-        // Recipients SHOULD take it for an error (RFC 9110 section 4.2.4).
+        // Recipients SHOULD treat it as an error (RFC 9110 section 4.2.4).
         malformed(
             "8.3.1 :authority with user information",
             of(&[METHOD, SCHEME, (":authority", b"user@localhost"), PATH]),
@@ -103,7 +103,7 @@ pub fn cases() -> Vec<Case> {
         .or(Outcome::Answered(200))
         .today(Outcome::Answered(200)),
         malformed(
-            "8.3.1 :authority that is none",
+            "8.3.1 invalid :authority",
             of(&[METHOD, SCHEME, (":authority", b"local host"), PATH]),
         ),
         answered(
@@ -111,18 +111,18 @@ pub fn cases() -> Vec<Case> {
             of(&[METHOD, SCHEME, PATH, ("host", b"localhost")]),
         ),
         answered(
-            "8.3.1 host that says the same as :authority",
+            "8.3.1 host that equals :authority",
             of(&[METHOD, SCHEME, AUTHORITY, PATH, ("host", b"localhost")]),
         ),
-        // SHOULD be malformed.
+        // It SHOULD be malformed.
         malformed(
-            "8.3.1 host that says something else than :authority",
+            "8.3.1 host that differs from :authority",
             of(&[METHOD, SCHEME, AUTHORITY, PATH, ("host", b"example.org")]),
         )
         .or(Outcome::Answered(200))
         .today(Outcome::Answered(200)),
         answered(
-            "8.3.1 a method that nobody knows",
+            "8.3.1 unknown method",
             headers(1, WHOLE, &request("BREW", "/", &[])),
         ),
         // 8.5
@@ -131,10 +131,10 @@ pub fn cases() -> Vec<Case> {
         malformed("8.5 CONNECT with :path", of(&[connect, target, PATH])),
         malformed("8.5 CONNECT without :authority", of(&[connect])).deviates(
             Outcome::Answered(200),
-            "h2 takes CONNECT without :authority",
+            "h2 accepts CONNECT without :authority",
         ),
         malformed(
-            "8.5 :protocol that was not agreed on (RFC 8441 section 4)",
+            "8.5 :protocol without a setting for it (RFC 8441 section 4)",
             of(&[connect, SCHEME, target, PATH, (":protocol", b"websocket")]),
         ),
         malformed(

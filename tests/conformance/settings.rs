@@ -14,7 +14,7 @@ fn acknowledgements(frames: &[Frame]) -> usize {
         .count()
 }
 
-/// Of the longest DATA frame.
+/// The length of the longest DATA frame.
 fn longest(frames: &[Frame]) -> usize {
     let data = frames.iter().filter(|frame| frame.is(kind::DATA, 1));
     data.map(|frame| frame.payload.len()).max().unwrap_or(0)
@@ -50,7 +50,7 @@ pub fn cases() -> Vec<Case> {
             ProtocolError,
             raw(ACK, 1, b""),
         ),
-        // What becomes of one that nobody waits for is not said.
+        // The RFC does not define the effect of an unexpected acknowledgement.
         ignored("6.5 acknowledgement of nothing", settings_ack())
             .or(protocol_error)
             .today(protocol_error),
@@ -91,7 +91,7 @@ pub fn cases() -> Vec<Case> {
         )
         .deviates(
             protocol_error,
-            "h2 ends by PROTOCOL_ERROR, not FLOW_CONTROL_ERROR",
+            "h2 uses PROTOCOL_ERROR instead of FLOW_CONTROL_ERROR",
         ),
         connection_error(
             "6.5.2 SETTINGS_INITIAL_WINDOW_SIZE of all bits",
@@ -100,7 +100,7 @@ pub fn cases() -> Vec<Case> {
         )
         .deviates(
             protocol_error,
-            "h2 ends by PROTOCOL_ERROR, not FLOW_CONTROL_ERROR",
+            "h2 uses PROTOCOL_ERROR instead of FLOW_CONTROL_ERROR",
         ),
         connection_error(
             "6.5.2 SETTINGS_MAX_FRAME_SIZE 2^14-1",
@@ -143,7 +143,7 @@ pub fn cases() -> Vec<Case> {
         )
         .full(),
         connection_error(
-            "6.5.2 a good setting behind a bad one",
+            "6.5.2 a valid setting after an invalid one",
             ProtocolError,
             settings(&[(ENABLE_PUSH, 2), (ENABLE_PUSH, 0)]),
         ),
@@ -156,7 +156,7 @@ pub fn cases() -> Vec<Case> {
         )
         .also("three times", |frames| acknowledgements(frames) == 3),
         outcome(
-            "6.5.3 settings hold for what comes behind them",
+            "6.5.3 settings apply to later frames",
             Outcome::Waits(1),
             [settings(&[(INITIAL_WINDOW_SIZE, 1)]), bytes(10)].concat(),
         )

@@ -10,7 +10,7 @@ use corelane_test_support::{
 };
 
 const HALF_CLOSED: &str =
-    "h2 ends the connection by PROTOCOL_ERROR, instead of the stream by STREAM_CLOSED";
+    "h2 closes the connection with PROTOCOL_ERROR instead of the stream with STREAM_CLOSED";
 
 fn last_stream_is_1(frames: &[Frame]) -> bool {
     let goaway = frames.iter().find(|frame| frame.is(kind::GOAWAY, 0));
@@ -28,7 +28,7 @@ fn one_reset(frames: &[Frame]) -> bool {
 pub fn cases() -> Vec<Case> {
     let ask = || headers(1, WHOLE, &get("/"));
     let begun = || headers(1, END_HEADERS, &post("/"));
-    // Half-closed (remote) for good.
+    // Half-closed (remote) from now on.
     let waiting = || headers(1, WHOLE, &get("/wait"));
     // Malformed: the server resets it.
     let refused = || headers(1, END_HEADERS, &block(&[("x", b"y")]));
@@ -167,7 +167,7 @@ pub fn cases() -> Vec<Case> {
                 .settle()
                 .send([window_update(1, 1), priority(1, 0), reset(1, Cancel as u32)].concat()),
         ),
-        // closed by the server's RST_STREAM: anything may be under way
+        // closed by the server's RST_STREAM: any frame may be in transit
         outcome(
             "5.1 reset by the server: DATA, WINDOW_UPDATE, PRIORITY, trailers",
             Outcome::Stream(ProtocolError as u32),
@@ -275,7 +275,7 @@ pub fn cases() -> Vec<Case> {
             .concat(),
         )
         .on(41),
-        // 5.3: what it says is deprecated, and ignored
+        // 5.3: the contents are deprecated, and ignored
         answered(
             "5.3 HEADERS with priority",
             headers(1, WHOLE | PRIORITY, &[dependency(0), get("/")].concat()),
@@ -284,7 +284,7 @@ pub fn cases() -> Vec<Case> {
             "5.3 HEADERS that depend on an idle stream",
             headers(1, WHOLE | PRIORITY, &[dependency(99), get("/")].concat()),
         ),
-        // RFC 7540 (section 5.3.1) made it a stream error; RFC 9113 does not speak of it.
+        // RFC 7540 (section 5.3.1) made it a stream error; RFC 9113 does not mention it.
         stream_error(
             "5.3 HEADERS that depend on themselves",
             ProtocolError,

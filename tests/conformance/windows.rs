@@ -8,12 +8,13 @@ use corelane_test_support::{
     hpack::{get, post},
 };
 
-/// What the server grants to a stream and to a connection: see `conformance.rs`.
+/// The window that the server grants to a stream and to a connection: see the conformance test's
+/// server.
 const STREAM: usize = 32_768;
 const CONNECTION: usize = 65_535;
 const MAX: u32 = (1 << 31) - 1;
 
-/// DATA on a stream that is not read, in frames as large as can be.
+/// DATA on a stream that is not read, in the largest frames.
 fn unread(stream: u32, bytes: usize) -> Vec<u8> {
     let begun = headers(stream, END_HEADERS, &post("/unread"));
     let body = vec![0; bytes];
@@ -93,19 +94,19 @@ pub fn cases() -> Vec<Case> {
             .concat(),
         ),
         outcome(
-            "6.9.1 no more than the window of a stream is sent",
+            "6.9.1 the server sends no more than the window of a stream",
             Outcome::Waits(10),
             [window(10), bytes(100)].concat(),
         )
         .full(),
         outcome(
-            "6.9.1 no more than the window of the connection is sent",
+            "6.9.1 the server sends no more than the window of the connection",
             Outcome::Waits(65_535),
             [window(100_000), bytes(100_000)].concat(),
         )
         .full(),
         answered(
-            "6.9.1 a window that opens lets the rest go",
+            "6.9.1 an opened window releases the rest",
             send([window(10), bytes(100)].concat())
                 .settle()
                 .send([window_update(1, 90), window(65_535)].concat()),
@@ -139,7 +140,7 @@ pub fn cases() -> Vec<Case> {
             .concat(),
         ),
         answered(
-            "6.9.1 a body that is read is given new window",
+            "6.9.1 reading a body grants new window",
             send(headers(1, END_HEADERS, &post("/")))
                 .send(data(1, 0, &[0; 16 * 1024]))
                 .send(data(1, 0, &[0; 16 * 1024]))

@@ -1,4 +1,4 @@
-//! Certificates for these tests, and a client that says which one it was sent.
+//! Certificates for these tests, and a client that reports which one the server sent.
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -62,7 +62,7 @@ impl Certificate {
     }
 }
 
-/// On OpenSSL, which asks for any name and offers what it is told.
+/// A client on OpenSSL, which asks for any name and offers what the test sets.
 #[derive(Debug)]
 pub struct Client {
     asks_for: Option<&'static str>,
@@ -73,7 +73,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Offers TLS 1.3 and 1.2, and what OpenSSL offers by default.
+    /// Offers TLS 1.3 and 1.2, and OpenSSL's defaults otherwise.
     pub fn asking_for(name: Option<&'static str>) -> Self {
         Self {
             asks_for: name,
@@ -89,25 +89,25 @@ impl Client {
         self
     }
 
-    /// Its signature_algorithms.
+    /// Sets signature_algorithms.
     pub fn verifying(mut self, algorithms: &'static str) -> Self {
         self.verifies = Some(algorithms);
         self
     }
 
-    /// Its cipher suites under TLS 1.2.
+    /// Sets the cipher suites under TLS 1.2.
     pub fn suites(mut self, suites: &'static str) -> Self {
         self.suites = Some(suites);
         self
     }
 
-    /// Its supported_groups.
+    /// Sets supported_groups.
     pub fn groups(mut self, groups: &'static str) -> Self {
         self.groups = Some(groups);
         self
     }
 
-    /// Shakes hands: the server's certificate, DER, or the number of the alert that came instead.
+    /// Completes a handshake. Returns the server's certificate as DER, or the number of the alert.
     pub fn connect(&self, addr: SocketAddr) -> Result<Vec<u8>, u8> {
         let mut context = SslContext::builder(SslMethod::tls_client()).expect("a client");
         context.set_verify(SslVerifyMode::NONE);
@@ -136,7 +136,7 @@ impl Client {
                 let certificate = stream.ssl().peer_certificate().expect("sent");
                 Ok(certificate.to_der().expect("DER"))
             }
-            // OpenSSL numbers the reason of a received alert 1000 and the alert.
+            // OpenSSL reports a received alert as reason 1000 plus the alert's number.
             Err(HandshakeError::Failure(stream)) => {
                 let error = stream.error();
                 let reason = error.ssl_error().and_then(|stack| stack.errors().first());

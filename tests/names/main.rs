@@ -1,4 +1,4 @@
-//! Certificates by server name, and their exchange while the server runs.
+//! Tests certificates by server name, and their replacement in a running server.
 
 mod client;
 
@@ -29,13 +29,13 @@ use http::{Request, Response};
 use tokio_rustls::TlsConnector;
 
 for_each_tls_backend!(
-    the_name_asked_for_chooses_the_certificate,
-    unknown_names_are_refused_where_that_is_wanted,
-    a_client_gets_the_key_that_it_can_use,
-    what_cannot_be_served_by_name_is_refused,
-    a_reload_is_for_new_handshakes_and_cuts_nobody_off,
-    a_handshake_tells_the_backend_that_it_began_with,
-    a_reload_with_what_cannot_be_served_changes_nothing,
+    server_name_selects_certificate,
+    unknown_names_are_rejected_if_configured,
+    client_gets_key_type_it_supports,
+    conflicting_identities_are_rejected,
+    reload_affects_only_new_handshakes,
+    handshake_reports_backend_it_started_with,
+    failed_reload_keeps_old_acceptor,
 );
 
 /// The alert `unrecognized_name` (RFC 6066 section 3).
@@ -45,7 +45,7 @@ fn one(backend: Backend, identity: &Identity) -> Arc<dyn TlsAcceptor> {
     (backend.make)(&TlsConfig::new(identity.clone())).expect("an acceptor")
 }
 
-/// An acceptor of these identities, the first of them the default.
+/// An acceptor with these identities, of which the first is the default.
 fn by_name(backend: Backend, identities: &[&Identity]) -> Result<ServerNameAcceptor, Error> {
     let (first, others) = identities.split_first().expect("a default");
     let mut acceptor = ServerNameAcceptor::new(first, one(backend, first))?;
@@ -55,7 +55,7 @@ fn by_name(backend: Backend, identities: &[&Identity]) -> Result<ServerNameAccep
     Ok(acceptor)
 }
 
-fn the_name_asked_for_chooses_the_certificate(backend: Backend) {
+fn server_name_selects_certificate(backend: Backend) {
     let default = certificate(&["default.test"]);
     let a = certificate(&["a.test", "*.b.test", "xn--bcher-kva.test"]);
     let www = certificate(&["www.b.test"]);
@@ -91,7 +91,7 @@ fn the_name_asked_for_chooses_the_certificate(backend: Backend) {
     }
 }
 
-fn unknown_names_are_refused_where_that_is_wanted(backend: Backend) {
+fn unknown_names_are_rejected_if_configured(backend: Backend) {
     let default = certificate(&["default.test"]);
     let a = certificate(&["*.a.test"]);
     for &driver in Drivers::all() {
@@ -119,12 +119,12 @@ fn unknown_names_are_refused_where_that_is_wanted(backend: Backend) {
     }
 }
 
-fn a_client_gets_the_key_that_it_can_use(backend: Backend) {
+fn client_gets_key_type_it_supports(backend: Backend) {
     let names = ["a.test", "*.a.test"];
     let (ecdsa, rsa) = (certificate(&names), certificate(&names).with_rsa());
     let ed25519 = certificate(&names).with_ed25519();
     let other = certificate(&["*.test"]).with_rsa();
-    // The order in which they are given does not matter; RSA is the default here.
+    // The order of the identities does not matter; RSA is the default here.
     let identities = [&rsa, &ed25519, &ecdsa, &other].map(|made| made.identity());
     let identities: Vec<_> = identities.iter().collect();
     let acceptor = by_name(backend, &identities).expect("an acceptor");
@@ -144,7 +144,7 @@ fn a_client_gets_the_key_that_it_can_use(backend: Backend) {
             (client().verifying(ONLY_EDDSA).tls_1_2(), &ed25519),
             (client().verifying(ONLY_RSA), &rsa),
             (client().verifying(ONLY_RSA).tls_1_2(), &rsa),
-            // Whichever version is chosen: under TLS 1.2 the suites go with RSA only.
+            // Holds for every TLS version: under TLS 1.2 these suites require RSA.
             (client().suites("ECDHE-RSA-AES128-GCM-SHA256"), &rsa),
             (
                 client().suites("ECDHE-RSA-AES128-GCM-SHA256").tls_1_2(),
@@ -165,7 +165,7 @@ fn a_client_gets_the_key_that_it_can_use(backend: Backend) {
     assert_eq!(got, Ok(other.der.clone()));
 }
 
-fn what_cannot_be_served_by_name_is_refused(backend: Backend) {
+fn conflicting_identities_are_rejected(backend: Backend) {
     let refusal = |identities: &[&Identity]| {
         let error = by_name(backend, identities).expect_err("refused");
         assert!(error.is_config(), "{error:?}");
@@ -195,7 +195,7 @@ fn what_cannot_be_served_by_name_is_refused(backend: Backend) {
         "{said}"
     );
 
-    // One of the acceptors would not choose h2: refused as it would be alone.
+    // One of the acceptors would not choose h2, and is rejected as it would be alone.
     let config = TlsConfig::new(certificate(&["c.test"]).identity())
         .alpn_protocols(vec![ProtocolName::HTTP_1_1]);
     let acceptor = by_name(backend, &[&a]).expect("an acceptor");
@@ -205,7 +205,7 @@ fn what_cannot_be_served_by_name_is_refused(backend: Backend) {
     assert!(server.bind().is_err_and(|error| error.is_config()));
 }
 
-/// The same acceptor under another name of a backend, which counts what it starts.
+/// The same acceptor under another backend name, which counts its sessions.
 #[derive(Clone)]
 struct Renamed(Arc<dyn TlsAcceptor>, Arc<AtomicUsize>);
 
@@ -230,7 +230,7 @@ impl TlsAcceptor for Renamed {
     }
 }
 
-/// Which backend serves the connection, and for which name.
+/// The backend that serves the connection, and the server name.
 async fn who(request: Request<Body>) -> Result<Response<String>, Infallible> {
     let connection = request.body().connection();
     let name = connection.negotiated.server_name.as_deref();
@@ -241,7 +241,7 @@ async fn who(request: Request<Body>) -> Result<Response<String>, Infallible> {
     )))
 }
 
-fn a_reload_is_for_new_handshakes_and_cuts_nobody_off(backend: Backend) {
+fn reload_affects_only_new_handshakes(backend: Backend) {
     let other = certificate(&["other.test"]);
     for &driver in Drivers::all() {
         let first = by_name(backend, &[&other.identity(), &identity()]).expect("an acceptor");
@@ -283,15 +283,15 @@ fn a_reload_is_for_new_handshakes_and_cuts_nobody_off(backend: Backend) {
     }
 }
 
-/// A connection that was there before the reload, and shakes hands after it.
-fn a_handshake_tells_the_backend_that_it_began_with(backend: Backend) {
+/// A connection that existed before the reload, and starts its handshake after it.
+fn handshake_reports_backend_it_started_with(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(who));
         let tcp = std::net::TcpStream::connect(server.addr).expect("connects");
         server.wait_for("the connection", |counters| {
             counters.connections_accepted == 1
         });
-        // Its task has had a turn when that of a later one has ended.
+        // When a later connection has ended, the task of this one has run.
         Client::asking_for(None)
             .connect(server.addr)
             .expect("served");
@@ -317,7 +317,7 @@ fn a_handshake_tells_the_backend_that_it_began_with(backend: Backend) {
     }
 }
 
-fn a_reload_with_what_cannot_be_served_changes_nothing(backend: Backend) {
+fn failed_reload_keeps_old_acceptor(backend: Backend) {
     let driver = Drivers::all()[0];
     let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
     let refused = |handle: &Handle, acceptor: Arc<dyn TlsAcceptor>| {

@@ -1,4 +1,5 @@
-//! Calls in any order over a wire that does anything: nothing panics, nothing is lost.
+//! Makes calls in any order over a wire that behaves arbitrarily: nothing panics, and no data is
+//! lost.
 
 use std::io::ErrorKind;
 
@@ -6,7 +7,7 @@ use proptest::{collection::vec, prelude::*};
 
 use corelane_test_support::{
     Backend,
-    session::{GARBAGE, Pair, Step, a_failure_is_final, pattern, take, versions},
+    session::{GARBAGE, Pair, Step, failure_is_final, pattern, take, versions},
 };
 
 fn peaceful() -> impl Strategy<Value = Step> {
@@ -38,7 +39,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Without a file of failures beside the test: a failure is to become a test of its own.
+/// Writes no file of failures beside the test: a failure becomes a test of its own.
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
@@ -77,11 +78,11 @@ pub fn plaintext_is_in_order_over_any_wire(backend: Backend) {
     });
 }
 
-pub fn no_call_panics_and_a_failure_is_final(backend: Backend) {
+pub fn no_call_panics_and_failure_is_final(backend: Backend) {
     let acceptor = backend.acceptor();
     proptest!(cases(150), |(steps in vec(any_step(), 1..60))| {
         for &tls in versions(backend) {
-            a_failure_is_final(backend, &*acceptor, tls, &steps);
+            failure_is_final(backend, &*acceptor, tls, &steps);
         }
     });
 }

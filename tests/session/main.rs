@@ -1,4 +1,4 @@
-//! The contract of `TlsSession`, sentence by sentence, over a wire made of two byte queues.
+//! Tests each sentence of the contract of `TlsSession`, on a wire made of two byte queues.
 
 mod any_order;
 mod short_records;
@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use any_order::{no_call_panics_and_a_failure_is_final, plaintext_is_in_order_over_any_wire};
+use any_order::{no_call_panics_and_failure_is_final, plaintext_is_in_order_over_any_wire};
 use corelane::{
     ProtocolName,
     tls::{CipherSuite, MAX_PLAINTEXT, MAX_SEALED, Negotiated, TlsVersion},
@@ -20,41 +20,41 @@ use corelane_test_support::{
     session::{GARBAGE, Pair, kind, pattern, versions},
 };
 use rustls::AlertDescription;
-use short_records::short_records_come_before_close_notify;
+use short_records::short_records_precede_close_notify;
 
 for_each_tls_backend!(
-    what_was_negotiated_is_told,
-    one_byte_at_a_time_is_enough,
-    what_the_wire_does_not_take_is_kept_and_bounded,
-    large_writes_make_full_records,
-    a_failed_handshake_tells_the_client,
-    garbage_is_invalid_data_and_tells_the_client,
-    a_session_that_failed_keeps_failing,
-    an_end_without_close_notify_is_a_truncation,
-    a_close_notify_is_a_clean_close,
-    close_notify_ends_writing_and_not_reading,
-    what_was_written_comes_before_close_notify,
-    short_records_come_before_close_notify,
-    a_failing_wire_is_reported_as_it_is,
-    key_updates_hold_a_fixed_amount,
+    negotiated_parameters_are_reported,
+    session_works_one_byte_at_a_time,
+    blocked_output_is_kept_and_bounded,
+    large_writes_fill_records,
+    failed_handshake_sends_alert,
+    garbage_is_invalid_data_and_sends_alert,
+    failed_session_stays_failed,
+    eof_without_close_notify_is_a_truncation,
+    close_notify_is_a_clean_close,
+    close_notify_ends_only_writing,
+    written_data_precedes_close_notify,
+    short_records_precede_close_notify,
+    wire_error_is_returned_unchanged,
+    key_updates_use_bounded_memory,
     plaintext_is_in_order_over_any_wire,
-    no_call_panics_and_a_failure_is_final,
+    no_call_panics_and_failure_is_final,
 );
 
-// Without TLS, what makes sense there.
+// The cases that apply without TLS.
 backend_tests!(
     on_none,
     NONE,
-    one_byte_at_a_time_is_enough,
-    what_the_wire_does_not_take_is_kept_and_bounded,
-    close_notify_ends_writing_and_not_reading,
-    what_was_written_comes_before_close_notify,
-    a_failing_wire_is_reported_as_it_is,
+    session_works_one_byte_at_a_time,
+    blocked_output_is_kept_and_bounded,
+    close_notify_ends_only_writing,
+    written_data_precedes_close_notify,
+    wire_error_is_returned_unchanged,
     plaintext_is_in_order_over_any_wire,
-    no_call_panics_and_a_failure_is_final
+    no_call_panics_and_failure_is_final
 );
 
-fn what_was_negotiated_is_told(backend: Backend) {
+fn negotiated_parameters_are_reported(backend: Backend) {
     for &tls in versions(backend) {
         let (acceptor, config) = (backend.acceptor(), rustls_config(tls, &[b"x", b"h2"]));
         for resumed in [false, true] {
@@ -74,7 +74,7 @@ fn what_was_negotiated_is_told(backend: Backend) {
     }
 }
 
-fn one_byte_at_a_time_is_enough(backend: Backend) {
+fn session_works_one_byte_at_a_time(backend: Backend) {
     for &tls in versions(backend) {
         let config = rustls_config(tls, &[b"h2"]);
         let mut pair = Pair::begun(backend, &*backend.acceptor(), config);
@@ -97,7 +97,7 @@ fn one_byte_at_a_time_is_enough(backend: Backend) {
     }
 }
 
-fn what_the_wire_does_not_take_is_kept_and_bounded(backend: Backend) {
+fn blocked_output_is_kept_and_bounded(backend: Backend) {
     for &tls in versions(backend) {
         for piece in [100, 10_000, 1_000_000] {
             let mut pair = Pair::open(backend, tls);
@@ -130,7 +130,7 @@ fn what_the_wire_does_not_take_is_kept_and_bounded(backend: Backend) {
     }
 }
 
-fn large_writes_make_full_records(backend: Backend) {
+fn large_writes_fill_records(backend: Backend) {
     for &tls in versions(backend) {
         let mut pair = Pair::open(backend, tls);
         let plaintext = pattern(4 * MAX_PLAINTEXT);
@@ -153,7 +153,7 @@ fn large_writes_make_full_records(backend: Backend) {
 
 const BAD_RECORD_MAC: rustls::Error = rustls::Error::AlertReceived(AlertDescription::BadRecordMac);
 
-fn a_failed_handshake_tells_the_client(backend: Backend) {
+fn failed_handshake_sends_alert(backend: Backend) {
     for &tls in versions(backend) {
         let config = rustls_config(tls, &[b"h2"]);
         let mut pair = Pair::begun(backend, &*backend.acceptor(), config);
@@ -169,7 +169,7 @@ fn a_failed_handshake_tells_the_client(backend: Backend) {
     }
 }
 
-fn garbage_is_invalid_data_and_tells_the_client(backend: Backend) {
+fn garbage_is_invalid_data_and_sends_alert(backend: Backend) {
     for &tls in versions(backend) {
         let mut pair = Pair::open(backend, tls);
         pair.client.send(b"before", &mut pair.wire);
@@ -183,7 +183,7 @@ fn garbage_is_invalid_data_and_tells_the_client(backend: Backend) {
     }
 }
 
-fn a_session_that_failed_keeps_failing(backend: Backend) {
+fn failed_session_stays_failed(backend: Backend) {
     for &tls in versions(backend) {
         let config = rustls_config(tls, &[b"h2"]);
         let mut shaking = Pair::begun(backend, &*backend.acceptor(), config);
@@ -207,7 +207,7 @@ fn a_session_that_failed_keeps_failing(backend: Backend) {
     }
 }
 
-fn an_end_without_close_notify_is_a_truncation(backend: Backend) {
+fn eof_without_close_notify_is_a_truncation(backend: Backend) {
     for &tls in versions(backend) {
         let mut amid_record = Pair::open(backend, tls);
         amid_record.wire.incoming.extend(&GARBAGE[..20]);
@@ -229,7 +229,7 @@ fn an_end_without_close_notify_is_a_truncation(backend: Backend) {
     }
 }
 
-fn a_close_notify_is_a_clean_close(backend: Backend) {
+fn close_notify_is_a_clean_close(backend: Backend) {
     for &tls in versions(backend) {
         let mut pair = Pair::open(backend, tls);
         pair.client.send(b"data", &mut pair.wire);
@@ -239,7 +239,7 @@ fn a_close_notify_is_a_clean_close(backend: Backend) {
         for _ in 0..3 {
             assert_eq!(pair.read().expect("a clean close"), b"");
         }
-        // It closes one direction only.
+        // close_notify closes one direction only.
         assert_eq!(pair.write(b"answer").expect("still open"), 6);
         pair.session.send_close_notify();
         pair.flush();
@@ -248,7 +248,7 @@ fn a_close_notify_is_a_clean_close(backend: Backend) {
     }
 }
 
-fn close_notify_ends_writing_and_not_reading(backend: Backend) {
+fn close_notify_ends_only_writing(backend: Backend) {
     for &tls in versions(backend) {
         let mut pair = Pair::open(backend, tls);
         pair.session.send_close_notify();
@@ -263,7 +263,7 @@ fn close_notify_ends_writing_and_not_reading(backend: Backend) {
     }
 }
 
-fn what_was_written_comes_before_close_notify(backend: Backend) {
+fn written_data_precedes_close_notify(backend: Backend) {
     for &tls in versions(backend) {
         let mut pair = Pair::open(backend, tls);
         pair.wire.room = 100;
@@ -277,7 +277,7 @@ fn what_was_written_comes_before_close_notify(backend: Backend) {
     }
 }
 
-fn a_failing_wire_is_reported_as_it_is(backend: Backend) {
+fn wire_error_is_returned_unchanged(backend: Backend) {
     for &tls in versions(backend) {
         let mut pair = Pair::open(backend, tls);
         pair.wire.broken = true;
@@ -289,7 +289,7 @@ fn a_failing_wire_is_reported_as_it_is(backend: Backend) {
     }
 }
 
-fn key_updates_hold_a_fixed_amount(backend: Backend) {
+fn key_updates_use_bounded_memory(backend: Backend) {
     if !backend.tls_1_3 {
         return;
     }

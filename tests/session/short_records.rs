@@ -1,4 +1,4 @@
-//! A client that asks for records of 512 bytes (RFC 6066 section 4): OpenSSL's can.
+//! An OpenSSL client that asks for records of 512 bytes (RFC 6066 section 4).
 
 use std::{
     cell::RefCell,
@@ -24,7 +24,7 @@ fn client() -> Ssl {
     context.set_verify(SslVerifyMode::NONE);
     context.set_alpn_protos(b"\x02h2").expect("a list");
     let ssl = Ssl::new(&context.build()).expect("a client");
-    // 1 is 512 bytes. Safety: the pointer is of a live object that nobody else uses.
+    // 1 stands for 512 bytes. SAFETY: the pointer belongs to a live object that nothing else uses.
     let set = unsafe { SSL_set_tlsext_max_fragment_length(ssl.as_ptr(), 1) };
     assert_eq!(set, 1);
     ssl
@@ -52,7 +52,7 @@ impl Write for End {
     }
 }
 
-pub fn short_records_come_before_close_notify(backend: Backend) {
+pub fn short_records_precede_close_notify(backend: Backend) {
     let wire = Rc::new(RefCell::new(Wire::default()));
     let mut client = SslStream::new(client(), End(Rc::clone(&wire))).expect("a client");
     let session = backend.acceptor().start(Some(&ClientHello::default()));

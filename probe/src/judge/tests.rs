@@ -177,7 +177,7 @@ fn no_common_protocol_requires_alert_120() {
 }
 
 #[test]
-fn a_server_without_alpn_conforms() {
+fn server_without_alpn_conforms() {
     let answers = [
         (offer(&["h2"]), chose(None)),
         (offer(&["x-unknown"]), chose(None)),

@@ -24,7 +24,7 @@ fn a_silent_fallback_violates() {
 }
 
 #[test]
-fn a_server_without_alpn_conforms() {
+fn server_without_alpn_conforms() {
     let server = TestServer::tls(None, server::http_1_1);
     let report = report(server.addr);
     assert!(report.note().expect("a note").contains("ignores ALPN"));

@@ -256,7 +256,7 @@ fn reset(socket: TcpStream) {
 }
 
 #[test]
-fn a_reset_is_a_close() {
+fn reset_counts_as_close() {
     let server = TestServer::start(|socket| {
         // The ClientHello stays unread.
         let _ = socket.peek(&mut [0; 4096]);

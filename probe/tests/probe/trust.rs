@@ -82,7 +82,7 @@ fn a_given_certificate_that_is_marked_as_a_ca_is_trusted() {
 
 /// SSL_CERT_FILE names the certificates that the system trusts. It takes a process of its own.
 #[test]
-fn the_systems_certificates_are_trusted() {
+fn system_certificates_are_trusted() {
     const SERVER: &str = "CORELANE_TEST_SERVER";
     if let Ok(addr) = std::env::var(SERVER) {
         let mut options = options(Trust::System);
@@ -98,7 +98,7 @@ fn the_systems_certificates_are_trusted() {
     let output = Command::new(std::env::current_exe().expect("this test"))
         .args([
             "--exact",
-            "trust::the_systems_certificates_are_trusted",
+            "trust::system_certificates_are_trusted",
             "--nocapture",
         ])
         .env(SERVER, server.addr.to_string())

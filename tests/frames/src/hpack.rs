@@ -1,6 +1,6 @@
 //! Header blocks as bytes (RFC 7541).
 
-/// Literals without indexing, names and values as they are.
+/// Literals without indexing; names and values are encoded unchanged.
 pub fn block(fields: &[(&str, &[u8])]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
@@ -18,7 +18,7 @@ pub fn string(bytes: &[u8]) -> Vec<u8> {
     string
 }
 
-/// An integer behind the bits of `first` (section 5.1).
+/// An integer after the bits of `first` (section 5.1).
 pub fn integer(prefix: u32, first: u8, value: usize) -> Vec<u8> {
     let most = (1 << prefix) - 1;
     if value < most {

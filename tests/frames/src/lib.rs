@@ -1,4 +1,4 @@
-//! Frames as bytes, right and wrong ones alike (RFC 9113 sections 4.1 and 6).
+//! Frames as bytes, valid and invalid (RFC 9113 sections 4.1 and 6).
 
 pub mod hpack;
 
@@ -15,7 +15,7 @@ pub mod kind {
     pub const GOAWAY: u8 = 7;
     pub const WINDOW_UPDATE: u8 = 8;
     pub const CONTINUATION: u8 = 9;
-    /// One that nobody has defined.
+    /// A type that no RFC defines.
     pub const UNKNOWN: u8 = 0xfa;
 }
 
@@ -44,7 +44,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The nine bytes before a payload that may never come.
+/// The nine bytes before a payload, which may never follow.
 pub fn head(length: u32, kind: u8, flags: u8, stream: u32) -> Vec<u8> {
     assert!(length < 1 << 24, "24 bits");
     let mut bytes = length.to_be_bytes()[1..].to_vec();
@@ -104,7 +104,7 @@ pub fn window_update(stream: u32, increment: u32) -> Vec<u8> {
     frame(kind::WINDOW_UPDATE, 0, stream, &increment.to_be_bytes())
 }
 
-/// What PADDED wants around a payload.
+/// Adds to a payload what the flag PADDED requires.
 pub fn padded(payload: &[u8], padding: &[u8]) -> Vec<u8> {
     let length = u8::try_from(padding.len()).expect("a byte");
     [&[length], payload, padding].concat()

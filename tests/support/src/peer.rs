@@ -1,4 +1,4 @@
-//! A client that sends what it is told to and reads frames, no more.
+//! A client that only sends what it is told to, and reads frames.
 
 use std::io;
 
@@ -32,7 +32,7 @@ impl Frame {
         self.is(of, 0) && self.flags & ACK != 0
     }
 
-    /// What GOAWAY and RST_STREAM say.
+    /// The error code of GOAWAY and RST_STREAM.
     pub fn code(&self) -> Option<u32> {
         let at = match self.kind {
             kind::GOAWAY => 4,
@@ -47,10 +47,10 @@ impl Frame {
         bytes.try_into().ok().map(u32::from_be_bytes)
     }
 
-    /// Of a response. Only those are told apart that the tests need.
+    /// The status of a response. It knows only those that the tests need.
     pub fn status(&self) -> u16 {
         let mut block = &self.payload[..];
-        // A change of the table's size may come first.
+        // A change of the table size may precede it.
         while let [first, rest @ ..] = block
             && first >> 5 == 1
         {
@@ -66,7 +66,7 @@ impl Frame {
             [0x88, ..] => 200,
             [0x8c, ..] => 400,
             [0x8e, ..] => 500,
-            // ":status", and the number in Huffman's code.
+            // ":status" and the number, Huffman-encoded.
             [0x08 | 0x48, 0x83, 0x69, 0x90, 0xff, ..] => 431,
             [0x08 | 0x48, 0x83, 0x68, 0x0f, 0x7f, ..] => 408,
             _ => panic!("a status that the tests do not know: {block:02x?}"),
@@ -77,7 +77,7 @@ impl Frame {
 pub struct Peer {
     stream: Box<dyn client::Stream>,
     unread: BytesMut,
-    /// The code of the last GOAWAY that [`Peer::settle`] met.
+    /// The code of the last GOAWAY that [`Peer::settle`] read.
     pub goaway: Option<u32>,
     pings: u64,
 }
@@ -87,13 +87,13 @@ pub struct Peer {
 pub struct Flooded {
     /// The code of GOAWAY.
     pub goaway: Option<u32>,
-    /// RST_STREAM frames that came.
+    /// The number of RST_STREAM frames that arrived.
     pub resets: usize,
     pub sent: usize,
 }
 
 impl Peer {
-    /// A connection on which nothing has been sent.
+    /// A connection on which nothing was sent yet.
     pub async fn connect(backend: Backend, server: &TestServer) -> Self {
         Self {
             stream: client::connect(backend, server.addr).await,
@@ -103,7 +103,7 @@ impl Peer {
         }
     }
 
-    /// A connection on which both have acknowledged the other's settings.
+    /// A connection on which both sides have acknowledged the other's settings.
     pub async fn open(backend: Backend, server: &TestServer, settings: &[(u16, u32)]) -> Self {
         let mut peer = Self::connect(backend, server).await;
         let hello = [frames::PREFACE, &frames::settings(settings)].concat();
@@ -120,12 +120,12 @@ impl Peer {
         self.stream.flush().await
     }
 
-    /// Nothing more will be sent.
+    /// Ends the sending side.
     pub async fn end(&mut self) -> io::Result<()> {
         self.stream.shutdown().await
     }
 
-    /// The next frame; none where the connection has ended, however it did.
+    /// The next frame, or `None` after the end of the connection.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = take(&mut self.unread) {
@@ -139,12 +139,12 @@ impl Peer {
         }
     }
 
-    /// Takes some bytes off the socket, at most as many as the buffer has room for.
+    /// Reads some bytes from the socket, at most as many as the buffer has room for.
     pub async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.stream.read(into).await
     }
 
-    /// The frames up to the wanted one, with it.
+    /// The frames up to and including the wanted one.
     pub async fn until(&mut self, wanted: impl Fn(&Frame) -> bool) -> Vec<Frame> {
         let mut frames = Vec::new();
         loop {
@@ -168,8 +168,8 @@ impl Peer {
         frames
     }
 
-    /// Sends and waits until all of it is handled, however the streams fare. False if the
-    /// connection has ended meanwhile.
+    /// Sends, and waits until the server has handled everything, whatever happens to the streams.
+    /// Returns false if the connection ended meanwhile.
     pub async fn settle(&mut self, bytes: &[u8]) -> bool {
         let _ = self.send(bytes).await;
         for _ in 0..3 {
@@ -188,8 +188,8 @@ impl Peer {
         true
     }
 
-    /// Sends the same over and over until the server ends the connection or so much is sent, and
-    /// reads meanwhile.
+    /// Sends the same bytes repeatedly until the server ends the connection or the amount is sent,
+    /// and reads meanwhile.
     pub async fn flood(mut self, over_and_over: &[u8], most: usize) -> Flooded {
         let mut flooded = Flooded::default();
         let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
@@ -198,7 +198,7 @@ impl Peer {
             while sent < most && writer.write_all(over_and_over).await.is_ok() {
                 sent += over_and_over.len();
             }
-            // What it says last is still to be read.
+            // The server's last frames are still to be read.
             let _ = writer.write_all(&frames::ping(b"the last")).await;
             let _ = writer.flush().await;
             std::future::pending::<()>().await;
@@ -220,13 +220,14 @@ impl Peer {
                 }
             }
         };
-        // The reader first, or a writer that never waits would starve it.
+        // Polls the reader first; a writer that never waits would starve it.
         futures_util::future::select(std::pin::pin!(read), std::pin::pin!(write)).await;
         flooded.sent = sent;
         flooded
     }
 
-    /// The same without reading; how much went through before the server ended it.
+    /// Does the same without reading, and returns how much it sent before the server ended the
+    /// connection.
     pub async fn flood_deaf(&mut self, over_and_over: &[u8], most: usize) -> usize {
         let mut sent = 0;
         while sent < most && self.send(over_and_over).await.is_ok() {

@@ -5,5 +5,5 @@ mod steps;
 
 pub use self::{
     pair::{Client, GARBAGE, Pair, Wire, kind, pattern, versions},
-    steps::{Step, a_failure_is_final, take},
+    steps::{Step, failure_is_final, take},
 };

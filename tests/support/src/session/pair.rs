@@ -1,4 +1,4 @@
-//! A session under test, its peer, and the wire between: all in memory.
+//! A session under test, its peer, and the wire between them, all in memory.
 
 use std::{
     collections::VecDeque,
@@ -15,13 +15,13 @@ use crate::{
     client::{Tls, rustls_config, server_name},
 };
 
-/// A wire that misbehaves: two byte queues, slow, full, ended or broken as a test wants it.
+/// A misbehaving wire: two byte queues, which a test can make slow, full, ended or broken.
 pub struct Wire {
     pub incoming: VecDeque<u8>,
     pub outgoing: VecDeque<u8>,
-    /// How many bytes more it takes.
+    /// How many more bytes it accepts.
     pub room: usize,
-    /// How many bytes one call moves; if not all, every other call would block.
+    /// How many bytes one call moves; if limited, every second call blocks.
     pub at_once: usize,
     rests: bool,
     pub ended: bool,
@@ -95,7 +95,7 @@ impl Client {
         self.turn(wire);
     }
 
-    /// Takes all that there is and says all that there is to say.
+    /// Reads everything available and sends everything pending.
     pub fn turn(&mut self, wire: &mut Wire) {
         let Some(tls) = &mut self.tls else {
             self.received.extend(wire.outgoing.drain(..));
@@ -119,7 +119,7 @@ impl Client {
     }
 }
 
-/// A session under test, its peer, and the wire between.
+/// A session under test, its peer, and the wire between them.
 pub struct Pair {
     pub session: Box<dyn TlsSession>,
     pub client: Client,
@@ -143,7 +143,7 @@ impl Pair {
         let mut hello = ClientHello::default();
         hello.server_name = Some("localhost".into());
         if backend.tls {
-            // Behind the headers of record and message, the version and the random.
+            // Follows the headers of record and message, the version and the random.
             let session_id = &wire.incoming.make_contiguous()[43..];
             hello.session_id = session_id[1..][..usize::from(session_id[0])].to_vec();
         }
@@ -168,7 +168,7 @@ impl Pair {
         self.flush();
     }
 
-    /// Repeats a call for as long as it would block and the two go on talking.
+    /// Repeats a call while it would block and the two sides make progress.
     pub fn until_done<T>(
         &mut self,
         mut call: impl FnMut(&mut dyn TlsSession, &mut Wire) -> io::Result<T>,
@@ -225,7 +225,7 @@ pub fn kind<T: std::fmt::Debug>(result: io::Result<T>) -> ErrorKind {
     result.expect_err("fails").kind()
 }
 
-/// A record of application data that nobody sealed.
+/// An unencrypted record of application data.
 pub const GARBAGE: [u8; 37] = {
     let mut record = [0x55; 37];
     (record[0], record[1], record[2], record[3], record[4]) = (23, 3, 3, 0, 32);

@@ -1,4 +1,4 @@
-//! What can happen to a session, step by step.
+//! The events that a session has to handle, step by step.
 
 use std::io::{self, ErrorKind, IoSlice};
 
@@ -11,7 +11,7 @@ use crate::{
     client::{Tls, rustls_config},
 };
 
-/// What can happen to a session.
+/// An event for a session.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Step {
@@ -28,15 +28,15 @@ pub enum Step {
     ClientCloses,
     ClientUpdatesKeys,
     Garbage(Vec<u8>),
-    /// A bit of what is on its way to the session.
+    /// Flips a bit of the data in transit to the session.
     Flips(u16),
-    /// The first bytes of it.
+    /// Loses the first bytes of the data in transit.
     Loses(u16),
     Ends,
     Breaks(bool),
 }
 
-/// Takes a step; appends what was read, and answers how much was written.
+/// Performs a step, appends the data read, and returns how much was written.
 pub fn take(pair: &mut Pair, step: &Step, read: &mut Vec<u8>, written: &[u8]) -> io::Result<usize> {
     let Pair {
         session,
@@ -44,7 +44,7 @@ pub fn take(pair: &mut Pair, step: &Step, read: &mut Vec<u8>, written: &[u8]) ->
         wire,
     } = pair;
     match step {
-        // There has to be room for some.
+        // A read needs room for at least one byte.
         Step::Read(n) => drop(session.read(wire, &mut read.limit((*n).max(1).into()))?),
         Step::Write(_) => return session.write(wire, &[IoSlice::new(written)]),
         Step::Flush => session.flush(wire)?,
@@ -72,9 +72,9 @@ pub fn take(pair: &mut Pair, step: &Step, read: &mut Vec<u8>, written: &[u8]) ->
     Ok(0)
 }
 
-/// Takes the steps with a client that begins a handshake by itself: no call panics, and a session that
-/// has failed goes on failing.
-pub fn a_failure_is_final(backend: Backend, acceptor: &dyn TlsAcceptor, tls: Tls, steps: &[Step]) {
+/// Performs the steps with a client that starts a handshake on its own: no call panics, and a
+/// failed session stays failed.
+pub fn failure_is_final(backend: Backend, acceptor: &dyn TlsAcceptor, tls: Tls, steps: &[Step]) {
     let plaintext = pattern(usize::from(u16::MAX));
     let config = rustls_config(tls, &[b"h2"]);
     let mut pair = Pair::begun(backend, acceptor, config);
@@ -86,8 +86,8 @@ pub fn a_failure_is_final(backend: Backend, acceptor: &dyn TlsAcceptor, tls: Tls
         };
         let result = take(&mut pair, step, &mut received, plaintext);
         let result = result.map_err(|error| error.kind());
-        // Before the handshake only it counts, afterwards only the others. What came before the
-        // failure may still be read when a write has told of it.
+        // Before the end of the handshake only its calls count, afterwards only the others. Data
+        // from before the failure may still be read after a write reported the failure.
         let counts = match step {
             Step::Handshake => !open,
             Step::Read(_) | Step::Write(_) => open,
