@@ -91,7 +91,7 @@ options! {
         /// DATA of less than 5 bytes is shorter than any message. The server throttles it in the same
         /// way where there is more of it than of longer DATA; it closes no connection for it.
         #[unit = ""]
-        #[default(10_000, "1,000 a second cost a core next to nothing")]
+        #[default(10_000, "1,000 a second take almost no CPU time")]
         #[range(100..=u32::MAX)]
         #[peer = "after 1,000 at once the server reads 1,000 a second; past the limit GOAWAY `ENHANCE_YOUR_CALM`"]
         pub max_extra_frames: u32, u32;

@@ -85,7 +85,10 @@ options! {
         /// `None` sends none: TCP keep-alive ([`TCP_KEEP_ALIVE`](crate::config::TCP_KEEP_ALIVE)) finds
         /// peers that are gone.
         #[unit = ""]
-        #[default(None, "a PING behind megabytes on a slow link takes a slow peer for a dead one; TCP keep-alive does not")]
+        #[default(
+            None,
+            "a PING waits behind data on a slow link, so a slow peer looks dead; TCP keep-alive does not wait"
+        )]
         #[range(TIME)]
         #[peer = "PING"]
         pub keep_alive_interval: Option<Duration>, impl Into<Option<Duration>>;
@@ -95,7 +98,7 @@ options! {
         #[unit = ""]
         #[default(
             Duration::from_secs(20),
-            "the default of hyper; a phone that changes networks is back in less"
+            "the default of hyper; a phone that changes networks reconnects sooner"
         )]
         #[range(TIME)]
         #[peer = "the connection is closed"]
