@@ -67,15 +67,15 @@ fn expected(backend: Backend, tls: Tls, offer: &Offer, missing: AlpnMissing) -> 
 
 fn alpn_matrix_on_io_uring(backend: Backend) {
     if Drivers::all().contains(&Driver::IoUring) {
-        the_matrix(backend, Driver::IoUring);
+        alpn_matrix(backend, Driver::IoUring);
     }
 }
 
 fn alpn_matrix_on_epoll(backend: Backend) {
-    the_matrix(backend, Driver::Epoll);
+    alpn_matrix(backend, Driver::Epoll);
 }
 
-fn the_matrix(backend: Backend, driver: Driver) {
+fn alpn_matrix(backend: Backend, driver: Driver) {
     let mut surprises = Vec::new();
     for missing in [AlpnMissing::Reject, AlpnMissing::Allow] {
         let server = TestServer::with(
