@@ -73,8 +73,8 @@
 //!
 //! Types of these crates are part of this interface, and are re-exported so that you can use the same
 //! versions: [`bytes`], [`http`], [`http_body`], [`ipnet`], [`monoio`], [`tokio`] (its I/O traits) and
-//! [`tower_service`], with their features `rustls` and `native_tls`. A new major version of one of them
-//! is a new major version of this crate.
+//! [`tower_service`], with their features `rustls` and `native_tls`. This crate moves to an incompatible
+//! version of one of them only in an incompatible version of its own.
 //!
 //! # Platform
 //!

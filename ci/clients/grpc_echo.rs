@@ -1,4 +1,4 @@
-//! A gRPC server for ci/ordinary, without a framework: five bytes precede each message, and a trailer
+//! A gRPC server for ci/ordinary.py, without a framework: five bytes precede each message, and a trailer
 //! carries the status.
 //!
 //! `cargo run --features native-tls --example grpc_echo -- rustls cert.pem key.pem`, or `native-tls`, or

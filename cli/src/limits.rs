@@ -147,11 +147,12 @@ fn http2() -> Http2Config {
 /// Names the flag in a message of the library that begins with the name of its field, as in
 /// `max_frame_size is 1`.
 pub(crate) fn name_flag(message: String) -> String {
-    const FIELDS: [(&str, &str); 14] = [
+    const FIELDS: [(&str, &str); 16] = [
         ("handshake", "--handshake-timeout"),
         ("idle", "--idle-timeout"),
         ("write", "--write-timeout"),
         ("body", "--body-timeout"),
+        ("min_rate", "--min-rate"),
         ("keep_alive_interval", "--keep-alive"),
         ("keep_alive_timeout", "--keep-alive-timeout"),
         ("initial_stream_window_size", "--stream-window"),
@@ -159,6 +160,7 @@ pub(crate) fn name_flag(message: String) -> String {
         ("max_frame_size", "--max-frame"),
         ("max_concurrent_streams", "--max-streams"),
         ("max_header_list_size", "--max-header-list"),
+        ("max_request_body_size", "--max-request-body"),
         ("max_extra_frames", "--max-extra-frames"),
         ("max_early_resets", "--max-early-resets"),
         ("max_send_buffer_size", "--max-send-buffer"),
@@ -258,12 +260,29 @@ mod tests {
 
     #[test]
     fn messages_name_the_flag() {
-        let message = "Http2Config::max_frame_size is 1, it has to be 16384 to 16777215";
+        let message = "Http2Config::max_frame_size is 1, it must be from 16384 to 16777215";
         let named = name_flag(message.into());
-        assert_eq!(named, "--max-frame is 1, it has to be 16384 to 16777215");
-        let named = name_flag("Limits::idle is 0s".into());
-        assert_eq!(named, "--idle-timeout is 0s");
+        assert_eq!(named, "--max-frame is 1, it must be from 16384 to 16777215");
         assert_eq!(name_flag("CPU 9 is not there".into()), "CPU 9 is not there");
+    }
+
+    #[test]
+    fn every_limit_of_a_message_has_a_flag() {
+        let command = args::Args::command();
+        let flags: Vec<_> = command
+            .get_arguments()
+            .filter_map(|it| it.get_long())
+            .collect();
+        for limit in corelane::reference::LIMITS.into_iter().flatten() {
+            if !["Limits", "Http2Config"].contains(&limit.owner) {
+                continue;
+            }
+            let named = name_flag(format!("{}::{} is 1", limit.owner, limit.name));
+            let flag = named
+                .strip_prefix("--")
+                .and_then(|it| it.strip_suffix(" is 1"));
+            assert!(flag.is_some_and(|it| flags.contains(&it)), "{named}");
+        }
     }
 
     /// 1 for `1`, 16384 for `16 KiB`, 10 for `10 s`.

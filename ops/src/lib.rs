@@ -34,7 +34,7 @@
 //! - `admin`: [`Admin`] and [`CertificateExpiry`], with corelane's feature `metrics`.
 
 #![forbid(unsafe_code)]
-#![deny(missing_docs)]
+#![deny(missing_docs, missing_debug_implementations)]
 #![warn(unreachable_pub, clippy::incompatible_msrv)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(

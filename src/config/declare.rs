@@ -157,17 +157,41 @@ macro_rules! constants {
     };
 }
 
-pub(super) fn in_range<T: PartialOrd + fmt::Debug>(
+pub(super) fn in_range<T: Bounded>(
     name: &str,
     value: impl Into<Option<T>>,
     range: RangeInclusive<T>,
 ) -> Result<(), Error> {
     match value.into() {
-        Some(value) if !range.contains(&value) => Err(Error::config(format!(
-            "{name} is {value:?}, it must be from {:?} to {:?}",
-            range.start(),
-            range.end()
-        ))),
+        Some(value) if !range.contains(&value) => {
+            let range = T::describe(&range);
+            Err(Error::config(format!(
+                "{name} is {value:?}, it must be {range}"
+            )))
+        }
         _ => Ok(()),
+    }
+}
+
+/// The type of a limit.
+pub(super) trait Bounded: PartialOrd + fmt::Debug {
+    /// The range, as an error message gives it.
+    fn describe(range: &RangeInclusive<Self>) -> String
+    where
+        Self: Sized,
+    {
+        format!("from {:?} to {:?}", range.start(), range.end())
+    }
+}
+
+impl Bounded for u32 {}
+impl Bounded for u64 {}
+impl Bounded for usize {}
+
+impl Bounded for Duration {
+    /// Every time has the range `TIME` of limits.rs: more than zero, and whole days at the end.
+    fn describe(range: &RangeInclusive<Self>) -> String {
+        let days = range.end().as_secs() / (24 * 60 * 60);
+        format!("more than 0 and at most {days} days")
     }
 }

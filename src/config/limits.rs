@@ -117,7 +117,10 @@ mod tests {
             let error = Limits::default().idle(wrong).validate();
             let error = error.expect_err("out of range");
             assert!(error.is_config(), "{error}");
-            assert!(error.to_string().contains("Limits::idle"), "{error}");
+            let text = error.to_string();
+            assert!(text.starts_with("Limits::idle is "), "{text}");
+            let range = "it must be more than 0 and at most 365 days";
+            assert!(text.ends_with(range), "{text}");
             let error = Limits::default().keep_alive_interval(wrong).validate();
             assert!(error.is_err());
         }
