@@ -29,11 +29,15 @@ fn first_socket(socket: &TcpListener) -> FdMapping {
 
 /// Starts the command as systemd does.
 fn on_socket(socket: &TcpListener, args: &[&str]) -> Corelane {
+    on_named_socket(socket, "web", args)
+}
+
+fn on_named_socket(socket: &TcpListener, name: &str, args: &[&str]) -> Corelane {
     let mut command = command(args);
     command
         .fd_mappings(vec![first_socket(socket)])
         .expect("one");
-    command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "web");
+    command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", name);
     Corelane::start_by(command)
 }
 
@@ -113,6 +117,21 @@ fn systemd_sockets_are_served_after_upgrades() {
             assert_eq!(asked(*addr, "/"), StatusCode::OK);
         }
     }
+}
+
+#[test]
+fn a_systemd_socket_for_the_admin_port_serves_nothing_else() {
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = socket.local_addr().expect("bound");
+    let listen = ["--tls", "none", "--listen", "127.0.0.1:0"];
+    let server = on_named_socket(&socket, "corelane-admin", &listen);
+    assert!(!server.listens_on().contains(&addr));
+    drop(server);
+    let addr = addr.to_string();
+    let with_admin = [&listen[..], &["--admin", &addr]].concat();
+    let server = on_named_socket(&socket, "corelane-admin", &with_admin);
+    server.assert_printed(&format!("metrics: http://{addr}/metrics"));
+    assert_eq!(server.listens_on().len(), 1);
 }
 
 /// A socket that is not TCP.

@@ -58,7 +58,7 @@ pub struct Lifecycle {
     sockets: Vec<(&'static str, TcpListener)>,
     #[cfg(feature = "admin")]
     admin: Vec<AdminStart>,
-    /// Inherited sockets of admin ports.
+    /// Inherited sockets of admin ports: the server must not listen on them.
     #[cfg(feature = "admin")]
     admin_sockets: Vec<TcpListener>,
     #[cfg(feature = "access-log")]
@@ -80,6 +80,8 @@ impl Lifecycle {
     pub fn new(mut inherited: Inherited) -> Result<Self, Error> {
         let prepared = prepare().inspect_err(|error| inherited.report_failure(Chain(error)));
         let (signals, hangups, program) = prepared?;
+        #[cfg(feature = "admin")]
+        let admin_sockets = inherited.take_named(ADMIN);
         Ok(Self {
             inherited,
             signals,
@@ -98,7 +100,7 @@ impl Lifecycle {
             #[cfg(feature = "admin")]
             admin: Vec::new(),
             #[cfg(feature = "admin")]
-            admin_sockets: Vec::new(),
+            admin_sockets,
             #[cfg(feature = "access-log")]
             access_log: Vec::new(),
         })
@@ -133,7 +135,7 @@ impl Lifecycle {
         self
     }
 
-    /// The inherited sockets.
+    /// The inherited sockets, without those of admin ports.
     pub fn inherited(&self) -> &Inherited {
         &self.inherited
     }
@@ -182,8 +184,6 @@ impl Lifecycle {
     /// When the port cannot be opened, or its thread cannot start.
     #[cfg(feature = "admin")]
     pub fn admin(&mut self, admin: Admin) -> Result<SocketAddr, Error> {
-        self.admin_sockets
-            .append(&mut self.inherited.take_named(ADMIN));
         let admin = admin.health(self.health.clone());
         let (start, socket, addr) = admin.prepare(&mut self.admin_sockets)?;
         self.admin.push(start);
