@@ -36,7 +36,7 @@ SHORT = "--short" in sys.argv
 LIMIT = 600  # seconds for one client
 KIB, MIB = 1024, 1024 * 1024
 
-# Counters of what the server refused, and of peers that it took for hostile ones.
+# Counters of refused requests, and of peers that the server treated as hostile.
 REFUSALS = [
     "connections_refused",
     "handshakes_failed",
@@ -146,7 +146,7 @@ def slow_link(rate):
     return link
 
 
-# Clients. Each takes the server and the backend; it raises Failed or returns what it did.
+# Clients. Each takes the server and the backend; it raises Failed or returns a description.
 
 
 def run(server, *words):
@@ -238,7 +238,7 @@ def unread(size, times):
             for _ in range(times):
                 said = run(server, *words, "-w", "%{response_code}", url(server, backend, "/nowhere"))
                 same("curl", said, "404")
-        return f"{times} times {shown(size)} to nobody"
+        return f"{times} times {shown(size)} to a path without a handler"
 
     return client
 
@@ -477,7 +477,7 @@ class Run:
         begun = time.monotonic()
         try:
             said = work()
-        except Exception as error:  # whatever it is: the others go on
+        except Exception as error:  # any error: the other clients continue
             said = f"FAILED: {error}"
             self.failures.append(f"{backend}, {name}: {error}")
         seconds = time.monotonic() - begun

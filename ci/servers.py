@@ -227,7 +227,7 @@ def alpn(server, port):
     return [row for row in report["rows"] if row["outcome"]["kind"] != "unsupported"]
 
 
-def told(row):
+def as_s_client(row):
     """A row as `s_client` would report it."""
     outcome = row["outcome"]
     if outcome["kind"] == "negotiated":
@@ -240,7 +240,7 @@ def told(row):
 def cell(row):
     """A row for the table."""
     http2 = row["outcome"].get("http2")
-    answer = told(row)[0]
+    answer = as_s_client(row)[0]
     if answer == "none":  # HTTP/2 is tried, but the server did not promise it
         return "no ALPN, yet HTTP/2" if http2 and http2["served"] else "no ALPN"
     return answer if not http2 or http2["served"] else f"{answer}, not served"
@@ -253,7 +253,7 @@ def differences(server, rows, port):
     if missing:
         yield f"{server.name}, {server.setting}: not offered: {', '.join(missing)}"
     for row in rows:
-        offer, got = row["offer"]["text"], told(row)
+        offer, got = row["offer"]["text"], as_s_client(row)
         if row["outcome"]["kind"] == "timed-out":
             yield f"{server.name}, {server.setting}: {offer}: no answer to {row['client']}"
         elif row["offer"]["malformed"] is None and said[offer] != got:
@@ -345,7 +345,7 @@ def show(lines, markdown):
     for row in [heads, *lines]:
         bad = [row[head] for head in row if head.startswith("malformed")]
         row["malformed"] = ", ".join(dict.fromkeys(bad)) or "malformed"
-    if markdown:  # what every server answers as it does h2 stands in the text
+    if markdown:  # the text states the columns that equal h2's
         for head in [*OFFERS][1:]:
             if all(row[head] == row["h2"] for row in lines):
                 del heads[head]
@@ -367,7 +367,7 @@ def main():
     command = ["cargo", "test", "--no-run", "--quiet", "--workspace", "--features", "native-tls"]
     subprocess.run([*command, "--test", "alpn"], cwd=ROOT, check=True)
     directory = Path(tempfile.mkdtemp(prefix="corelane-servers-"))
-    directory.chmod(0o755)  # some servers give up root, and then read what they serve
+    directory.chmod(0o755)  # some servers give up root before they read their files
     lines, differing, count = [], [], 0
     try:
         credentials(directory)

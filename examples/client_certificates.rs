@@ -1,4 +1,4 @@
-//! Asks clients for a certificate of one's own authority: `cargo run --example client_certificates`
+//! Asks clients for a certificate of your own authority: `cargo run --example client_certificates`
 //! prints the curl command to try it.
 
 use std::{convert::Infallible, error::Error, fs};
@@ -10,7 +10,7 @@ use corelane::{
 use http::{Request, Response};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-/// The length of the client's chain. Who the client is stands in the certificate, DER.
+/// Answers with the length of the client's chain. Its certificates, DER, identify the client.
 async fn who(request: Request<Body>) -> Result<Response<String>, Infallible> {
     let negotiated = &request.body().connection().negotiated;
     Ok(Response::new(match negotiated.peer_certificate() {

@@ -1,4 +1,4 @@
-//! Publishes what the workers have counted, through the crate metrics.
+//! Publishes the counters of the workers through the crate metrics.
 
 use metrics::{Label, Unit, counter, describe_counter, describe_gauge, gauge};
 
@@ -15,8 +15,8 @@ impl Handle {
 }
 
 impl Observer {
-    /// Publishes what the workers have counted so far, with descriptions and units, to the recorder of
-    /// the crate metrics: the global one, or the one of `metrics::with_local_recorder`.
+    /// Publishes the counters of the workers, with descriptions and units, to the recorder of the
+    /// crate metrics: the global one, or the one of `metrics::with_local_recorder`.
     ///
     /// Call it before each answer to Prometheus, or every few seconds: between two calls nothing is
     /// published. Publishing only reads the counters; the workers count in the same way without the

@@ -18,7 +18,7 @@ impl TlsVersion {
 impl fmt::Display for TlsVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            // corelane does not speak these two; servers that the prober asks do.
+            // corelane does not speak these two; servers that the prober tests may.
             Self(0x0301) => f.write_str("TLS 1.0"),
             Self(0x0302) => f.write_str("TLS 1.1"),
             Self::TLS_1_2 => f.write_str("TLS 1.2"),

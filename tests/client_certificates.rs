@@ -279,12 +279,12 @@ fn session_does_not_resume_under_other_client_auth(backend: Backend) {
         let acceptor = make(backend, auth).expect("an acceptor");
         TestServer::start(acceptor, Driver::Epoll, register)
     };
-    let nobody = start(None);
+    let without_auth = start(None);
     let optional = start(Some(authority.auth().optional()));
     let others = start(Some(other.auth()));
     let same = start(Some(authority.auth()));
     for tls in VERSIONS {
-        for lax in [&nobody, &optional] {
+        for lax in [&without_auth, &optional] {
             let without = Arc::new(returning(tls));
             assert!(!visit(lax.addr, &without).resumed);
             let alert = alert(required.addr, &without);

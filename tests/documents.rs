@@ -1,4 +1,4 @@
-//! Checks what the documents say about the code.
+//! Checks the statements of the documents about the code.
 
 use std::{
     fs,

@@ -1,5 +1,4 @@
-//! Tests what serves connections: the driver, with and without io_uring, the CPU, or the caller's
-//! own runtime.
+//! Tests the drivers, with and without io_uring, the CPUs of workers, and the caller's own runtime.
 #![cfg(target_os = "linux")]
 
 use std::{

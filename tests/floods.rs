@@ -1,5 +1,5 @@
-//! Tests peers that send too much, by the known vulnerabilities: what the peer sees, and that
-//! neither memory nor work grows with what it sends. `trickles.rs` tests slow peers.
+//! Tests peers that send too much, by the known vulnerabilities. The peer gets the expected answer,
+//! and neither memory nor work grows with its input. `trickles.rs` tests slow peers.
 
 use std::{
     convert::Infallible,
@@ -60,7 +60,7 @@ for_each_backend!(
 
 const CALM: Option<u32> = Some(0xb);
 
-/// How much the process may grow while a peer sends many times that amount.
+/// The bytes by which the process may grow while a peer sends many times that amount.
 const GROWTH: usize = 4 << 20;
 
 /// One test at a time, because they measure the memory of the whole process.
@@ -579,10 +579,10 @@ fn time_limits_apply_to_throttled_peer(backend: Backend) {
     };
     let pings = ping(&[0; 8]).repeat(1050);
     held_back(backend, options, &pings, async |peer, _| {
-        let told = peer.until(|frame| frame.is(kind::GOAWAY, 0)).await;
-        let pongs = told.iter().filter(|frame| frame.is_ack(kind::PING));
+        let received = peer.until(|frame| frame.is(kind::GOAWAY, 0)).await;
+        let pongs = received.iter().filter(|frame| frame.is_ack(kind::PING));
         assert!(pongs.count() < 1050, "it was read from all the time");
-        let goaway = told.last().and_then(peer::Frame::code);
+        let goaway = received.last().and_then(peer::Frame::code);
         assert_eq!(goaway, Some(u32::from(Reason::NO_ERROR)));
     });
 }
@@ -596,7 +596,7 @@ fn throttled_peer_can_disconnect(backend: Backend) {
     });
 }
 
-/// A peer that sends too much once, and what it does afterwards.
+/// A peer that sends too much once, and its behaviour afterwards.
 fn held_back(
     backend: Backend,
     options: fn(&mut Limits, &mut Http2Config),

@@ -115,7 +115,7 @@ fn goaway_then_close_is_not_a_failure(backend: Backend) {
                 };
                 let (answer, ended) = join(ask, connection).await;
                 answer.expect("an answer");
-                ended.expect("a goodbye");
+                ended.expect("a clean end");
             }
         });
         server.wait_for("closed", |counters| counters.connections_closed == CLIENTS);
@@ -194,8 +194,8 @@ fn shutdown_waits_for_first_request(backend: Backend) {
                 }
                 if round == 0 {
                     server.handle().shutdown(SHUTDOWN_DEADLINE);
-                    let nobody = || std::net::TcpStream::connect(server.addr).is_err();
-                    while !nobody() {}
+                    let refused = || std::net::TcpStream::connect(server.addr).is_err();
+                    while !refused() {}
                 }
             }
             stream
@@ -203,10 +203,10 @@ fn shutdown_waits_for_first_request(backend: Backend) {
                 .await
                 .expect("sent");
             stream.flush().await.expect("sent");
-            let (mut answered, mut told) = (false, 0);
+            let (mut answered, mut goaways) = (false, 0);
             while let Ok(next) = next_frame(&mut stream).await {
                 answered |= next.kind == HEADERS && next.payload.first() == Some(&0x88);
-                told += u32::from(next.kind == GOAWAY);
+                goaways += u32::from(next.kind == GOAWAY);
                 if next.kind == PING {
                     let ack = frame(PING, ACK, 0, &next.payload);
                     stream.write_all(&ack).await.expect("sent");
@@ -214,7 +214,7 @@ fn shutdown_waits_for_first_request(backend: Backend) {
                 }
             }
             assert!(answered, "200");
-            assert_eq!(told, 2, "GOAWAY without a last stream, then with it");
+            assert_eq!(goaways, 2, "GOAWAY without a last stream, then with it");
         });
     }
 }

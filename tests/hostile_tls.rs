@@ -22,7 +22,7 @@ use corelane_test_support::{
     Backend, Drivers, H2Client, TestServer, backend_tests,
     client::{DEADLINE, Tls, get, never, rustls_config, send, server_name},
     deadline, for_each_tls_backend,
-    raw_tls::{ALERT, APPLICATION_DATA, HANDSHAKE, RawTls, deaf},
+    raw_tls::{ALERT, APPLICATION_DATA, HANDSHAKE, RawTls, connect_with_small_buffer},
 };
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -251,8 +251,8 @@ fn versions(backend: Backend) -> &'static [Tls] {
     }
 }
 
-/// Opens a connection that reads nothing and repeatedly sends what `hostile` makes. Other clients
-/// are served meanwhile. Returns, for each driver, whether the connection survived to close
+/// Opens a connection that reads nothing and repeatedly sends the output of `hostile`. Other
+/// clients are served meanwhile. Returns, for each driver, whether the connection survived to close
 /// properly.
 fn survives(
     backend: Backend,
@@ -362,7 +362,7 @@ fn key_update_flood_is_closed(backend: Backend) {
     }
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
-        let mut tcp = deaf(server.addr);
+        let mut tcp = connect_with_small_buffer(server.addr);
         tcp.set_read_timeout(Some(DEADLINE)).expect("a time-out");
         let config = rustls_config(Tls::V1_3, &[b"h2"]);
         let mut client = rustls::ClientConnection::new(config, server_name()).expect("a client");
@@ -383,7 +383,7 @@ fn key_update_flood_is_closed(backend: Backend) {
     }
 }
 
-/// What the handlers of [`request_truncated_at_any_byte_is_incomplete`] saw.
+/// The requests that the handlers of [`request_truncated_at_any_byte_is_incomplete`] saw.
 #[derive(Default)]
 struct Seen {
     begun: AtomicUsize,
@@ -430,8 +430,12 @@ fn request_truncated_at_any_byte_is_incomplete(backend: Backend) {
                 // Without TLS, an end is a clean close.
                 if backend.tls {
                     let counters = server.counters()[0];
-                    let told = counters.connections_truncated + counters.handshakes_failed;
-                    assert_eq!(told, cut as u64 + 1, "{tls:?}, cut at {cut} of {whole:?}");
+                    let reported = counters.connections_truncated + counters.handshakes_failed;
+                    assert_eq!(
+                        reported,
+                        cut as u64 + 1,
+                        "{tls:?}, cut at {cut} of {whole:?}"
+                    );
                 }
             }
             assert!(0 < complete && complete < begun);

@@ -308,7 +308,7 @@ fn send_buffer_limit_stops_polling_body(backend: Backend) {
         });
         let asked = asked.load(std::sync::atomic::Ordering::Relaxed);
         // 1 MiB of send buffer, one block per stream, the socket buffers of both ends (4 and 6 MiB
-        // at most), and what the client read before it stopped.
+        // at most), and the bytes that the client read before it stopped.
         assert!(asked < 32 * 1024 * 1024, "asked for {asked} bytes");
     }
 }

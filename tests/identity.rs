@@ -1,4 +1,4 @@
-//! Tests identity formats: what each backend accepts, and the errors of those that do not.
+//! Tests identity formats: those that each backend accepts, and the errors for the others.
 
 use std::io::{Read, Write};
 
@@ -202,16 +202,16 @@ fn wrong_pkcs12_password_is_reported(backend: Backend) {
 
 fn pkcs12_names_and_expiry_are_read(_backend: Backend) {
     let pem = pem(&CERTIFICATE.pem, CERTIFICATE.key.as_str()).identity;
-    let told = Identity::from_pkcs12(pkcs12("secret"), "secret");
+    let readable = Identity::from_pkcs12(pkcs12("secret"), "secret");
     if !cfg!(feature = "native-tls") {
-        let error = told.names().expect_err("not supported");
+        let error = readable.names().expect_err("not supported");
         assert!(error.is_unsupported(), "{error}");
         assert!(error.to_string().contains("openssl pkcs12"), "{error}");
         return;
     }
-    assert_eq!(told.names().expect("names"), ["localhost"]);
+    assert_eq!(readable.names().expect("names"), ["localhost"]);
     assert_eq!(
-        told.not_after().expect("a time"),
+        readable.not_after().expect("a time"),
         pem.not_after().expect("a time")
     );
     let error = Identity::from_pkcs12(pkcs12("secret"), "wrong").names();

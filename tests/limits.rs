@@ -1,5 +1,5 @@
-//! Tests limits on what a worker accepts and on the size of a request. `server.rs` and `http2.rs`
-//! test pure time limits.
+//! Tests the limits of a worker and of the size of a request. `server.rs` and `http2.rs` test pure
+//! time limits.
 
 use std::{
     convert::Infallible,

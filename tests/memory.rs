@@ -24,7 +24,7 @@ use corelane_test_support::{
     Backend, Drivers, Pattern, TestServer, backend_tests,
     client::{DEADLINE, Tls, rustls_config, server_name},
     for_each_tls_backend,
-    raw_tls::{APPLICATION_DATA, HANDSHAKE, RawTls, deaf},
+    raw_tls::{APPLICATION_DATA, HANDSHAKE, RawTls, connect_with_small_buffer},
 };
 use http::{Request, Response};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
@@ -74,7 +74,7 @@ impl Raw {
     fn connect(backend: Backend, server: &TestServer) -> Self {
         match backend.tls {
             true => Self::Tls(Box::new(RawTls::connect(server.addr, Tls::Any))),
-            false => Self::Plain(deaf(server.addr)),
+            false => Self::Plain(connect_with_small_buffer(server.addr)),
         }
     }
 
@@ -104,7 +104,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The largest windows for what the server sends.
+/// The largest windows for the server's data.
 fn preface() -> Vec<u8> {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     bytes.extend(frame(4, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]));
@@ -160,7 +160,7 @@ fn held(backend: Backend, attack: impl Fn(&mut Raw, &dyn Fn()), requests: usize)
     let mut held = Vec::new();
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(hold));
-        // Allocates what a thread keeps for all of its connections.
+        // Allocates the memory that a thread keeps for all of its connections.
         let mut first = Raw::connect(backend, &server);
         first.send(&preface()).expect("sent");
         attack(&mut first, &|| {

@@ -1,4 +1,4 @@
-//! Tests the PROXY protocol: who may name a client, and how the server handles missing, invalid and
+//! Tests the PROXY protocol: the networks that may name a client, and missing, invalid and
 //! untrusted headers.
 
 use std::{
@@ -47,7 +47,7 @@ fn network(text: &str) -> IpNet {
     text.parse().expect("a network")
 }
 
-fn told(info: &ConnectionInfo) -> String {
+fn addresses(info: &ConnectionInfo) -> String {
     format!("{} {:?}", info.peer_addr, info.proxy_addr)
 }
 
@@ -64,7 +64,7 @@ fn start(backend: Backend, driver: Driver, proxies: &str) -> TestServer {
 }
 
 async fn answer(request: Request<Body>) -> Result<Response<String>, Infallible> {
-    Ok(Response::new(told(request.body().connection())))
+    Ok(Response::new(addresses(request.body().connection())))
 }
 
 /// Opens a connection and sends `header` together with the first bytes of TLS or HTTP/2.
@@ -144,8 +144,8 @@ fn proxy_header_sets_peer_address(backend: Backend) {
             for header in OF_ITS_OWN {
                 let (tcp, own) = connect(server.addr).await;
                 let header = header.to_vec();
-                let told = ask(backend, Proxied { tcp, header }).await;
-                assert_eq!(told, format!("{own} None"));
+                let received = ask(backend, Proxied { tcp, header }).await;
+                assert_eq!(received, format!("{own} None"));
             }
         });
         assert_eq!(server.counters()[0].handshakes_failed, 0);
@@ -237,8 +237,8 @@ fn serve_connection_reads_proxy_header(backend: Backend) {
         deadline(async {
             let (tcp, proxy) = connect(addr).await;
             let header = HEADERS[1].to_vec();
-            let told = ask(backend, Proxied { tcp, header }).await;
-            assert_eq!(told, format!("192.0.2.7:12345 Some({proxy})"));
+            let received = ask(backend, Proxied { tcp, header }).await;
+            assert_eq!(received, format!("192.0.2.7:12345 Some({proxy})"));
         });
         // How the client closed does not matter here.
         let _ = serving.join().expect("no panic");

@@ -370,7 +370,7 @@ fn shutdown_may_start_during_poll(backend: Backend) {
                 let stream = connect(backend, addr).await;
                 let handshake = h2::client::handshake(stream).await;
                 let (requests, connection) = handshake.expect("HTTP/2");
-                // After its first response the client sends nothing on its own.
+                // After its first response the client sends nothing unasked.
                 let ask = async {
                     for path in ["/", "/end"] {
                         let answer = send(&requests, get(path), None).await;
@@ -391,7 +391,7 @@ fn listeners_are_closed_after_shutdown(backend: Backend) {
             let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
             let addr = server.addr;
             stop(server, Duration::ZERO);
-            let error = std::net::TcpStream::connect(addr).expect_err("nobody listens");
+            let error = std::net::TcpStream::connect(addr).expect_err("the listener is closed");
             assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         }
     }

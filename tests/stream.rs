@@ -245,15 +245,15 @@ fn no_common_protocol_sends_alert(backend: Backend) {
             let (server, client) = accept(backend, tls, alpn, ROOM).await;
             let error = server.expect_err("nothing in common");
             assert!(error.is_alpn_mismatch() && error.is_handshake());
-            assert_told(client, rustls::AlertDescription::NoApplicationProtocol);
+            assert_alert(client, rustls::AlertDescription::NoApplicationProtocol);
         });
     }
 }
 
-fn assert_told(client: io::Result<Client>, alert: rustls::AlertDescription) {
-    let told = client.expect_err("refused");
-    let told = told.get_ref().and_then(|told| told.downcast_ref());
-    assert_eq!(told, Some(&rustls::Error::AlertReceived(alert)));
+fn assert_alert(client: io::Result<Client>, alert: rustls::AlertDescription) {
+    let error = client.expect_err("refused");
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    assert_eq!(error, Some(&rustls::Error::AlertReceived(alert)));
 }
 
 /// Rejects every session.
@@ -286,7 +286,7 @@ fn rejecting_acceptor_sends_its_alert() {
             let (server, client) = accept_by(&refusing, Tls::Any, &[b"h2"], ROOM).await;
             let error = server.expect_err("refused");
             assert_eq!(error.to_string(), refusing.0().to_string());
-            assert_told(client, alert);
+            assert_alert(client, alert);
         });
     }
 }
@@ -349,11 +349,11 @@ fn garbage_gets_alert(backend: Backend) {
         socket.write_all(&garbage).await.expect("room");
         let failed = server.read_u8().await.expect_err("not sealed");
         assert_eq!(failed.kind(), ErrorKind::InvalidData);
-        let told = client.read_u8().await.expect_err("an alert");
+        let error = client.read_u8().await.expect_err("an alert");
         let alert = rustls::AlertDescription::BadRecordMac;
         let expected = rustls::Error::AlertReceived(alert);
-        let told = told.get_ref().and_then(|told| told.downcast_ref());
-        assert_eq!(told, Some(&expected));
+        let error = error.get_ref().and_then(|error| error.downcast_ref());
+        assert_eq!(error, Some(&expected));
     });
 }
 

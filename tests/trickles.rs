@@ -1,5 +1,5 @@
-//! Tests peers that are deliberately slow: the server frees what they hold after a time limit.
-//! `floods.rs` tests peers that send too much.
+//! Tests peers that are deliberately slow: after a time limit the server frees the resources that
+//! they hold. `floods.rs` tests peers that send too much.
 
 use std::{
     convert::Infallible,

@@ -1,4 +1,4 @@
-//! Checks that a server negotiates what it should and answers correctly.
+//! Checks that a server negotiates the expected parameters and answers correctly.
 
 use std::{sync::Arc, time::Duration};
 

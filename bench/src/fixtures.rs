@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::terms::KeyType;
 
-/// What a request asks for.
+/// The resource that a request asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 pub enum Resource {
     Tiny,

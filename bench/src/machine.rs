@@ -63,7 +63,7 @@ fn commit() -> String {
     };
     match git(&["rev-parse", "--short=12", "HEAD"]).filter(|it| !it.is_empty()) {
         None => "unknown".into(),
-        // New results in the tree do not change what is measured.
+        // New results in the tree do not affect the measurement.
         Some(commit) => match git(&["status", "--porcelain", "--", ".", ":!bench/results"]) {
             Some(changes) if changes.is_empty() => commit,
             _ => format!("{commit} with changes"),

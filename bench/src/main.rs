@@ -69,7 +69,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the comparison. False if a server did not do what it was asked; the report says which one.
+/// Runs the comparison. False if a server failed; the report names it.
 fn run(args: &Args) -> anyhow::Result<bool> {
     interrupt::catch()?;
     cores::raise_open_files()?;

@@ -1,4 +1,4 @@
-//! What all measurements of a run share.
+//! The state that all measurements of a run share.
 
 use crate::{cores::Cores, fixtures::Fixtures, install::Builds, options::Plan};
 

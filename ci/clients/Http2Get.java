@@ -1,4 +1,4 @@
-// GET by Java's HttpClient: java Http2Get.java URL OFFER. Prints what was negotiated.
+// GET by Java's HttpClient: java Http2Get.java URL OFFER. Prints the negotiated protocol.
 import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;

@@ -1,4 +1,4 @@
-// GET by Go's net/http: http2_get URL OFFER. Prints what was negotiated.
+// GET by Go's net/http: http2_get URL OFFER. Prints the negotiated protocol.
 package main
 
 import (
@@ -13,7 +13,7 @@ func main() {
 	url, offer := os.Args[1], os.Args[2]
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"},
-		// Adds h2 and http/1.1 to what is offered.
+		// Adds h2 and http/1.1 to the offered protocols.
 		ForceAttemptHTTP2: offer == "h2,http/1.1",
 	}
 	if offer != "h2,http/1.1" && offer != "none" {

@@ -1,4 +1,4 @@
-// GET by Node's http2: http2_get.mjs URL OFFER. Prints what was negotiated.
+// GET by Node's http2: http2_get.mjs URL OFFER. Prints the negotiated protocol.
 import http2 from 'node:http2';
 import tls from 'node:tls';
 

@@ -1,4 +1,4 @@
-"""GET by httpx: httpx_get.py URL h2|http/1.1. Prints what was negotiated."""
+"""GET by httpx: httpx_get.py URL h2|http/1.1. Prints the negotiated protocol."""
 
 import ssl
 import sys

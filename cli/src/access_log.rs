@@ -40,7 +40,7 @@ impl AccessLogArgs {
         self.access_log.as_ref().map_or(Ok(()), AccessLog::check)
     }
 
-    /// Whether the log is written to standard output, which then has to hold nothing else.
+    /// Whether the log is written to standard output, which must then contain nothing else.
     pub(crate) fn is_standard_output(&self) -> bool {
         self.access_log.as_deref() == Some(Path::new("-"))
     }

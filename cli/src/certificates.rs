@@ -59,7 +59,7 @@ enum UnknownNameArg {
     Refuse,
 }
 
-/// A warning comes when a certificate expires within 30 days: automatic renewal happens earlier.
+/// The server warns if a certificate expires within 30 days: automatic renewal happens earlier.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 const EXPIRES_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 

@@ -16,8 +16,8 @@ pub(crate) struct ClientCertificateArgs {
     #[arg(long, value_enum, requires = "client_ca")]
     client_auth: Option<ClientAuthArg>,
 
-    /// Revocation lists of all these authorities, PEM. Clients are refused that a list revokes, or
-    /// whose authority has no list in force.
+    /// Revocation lists of all these authorities, PEM. The server refuses clients that a list
+    /// revokes, and clients of an authority without a valid list.
     #[arg(long, value_name = "FILE", requires = "client_ca")]
     client_crl: Option<PathBuf>,
 }
@@ -43,7 +43,7 @@ impl ClientCertificateArgs {
         }
     }
 
-    /// Logs how long the revocation lists are in force.
+    /// Logs how long the revocation lists are valid.
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     pub(crate) fn log_state(&self, auth: &ClientAuth) {
         let (Some(lists), Some(end)) = (&self.client_crl, auth.crl_next_update()) else {

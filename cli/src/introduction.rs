@@ -1,4 +1,4 @@
-//! What the command prints once it serves: what runs, and how to try it.
+//! Prints the server's settings and how to try it, once it serves.
 
 use std::{
     fmt::Write as _,
@@ -60,6 +60,6 @@ pub(crate) fn print(text: String, to_standard_error: bool) {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     });
     if let Err(error) = spawned {
-        tracing::warn!(%error, "cannot start the thread that prints what runs");
+        tracing::warn!(%error, "cannot start the thread that prints the settings");
     }
 }

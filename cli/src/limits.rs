@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(args.shutdown_deadline(), SHUTDOWN_DEADLINE);
     }
 
-    /// Each flag has another value, so that mixed-up flags show.
+    /// Each flag has a different value, so that the test detects mixed-up flags.
     #[test]
     fn every_flag_sets_its_limit() {
         let args = parse(&[

@@ -1,4 +1,4 @@
-//! What a client has negotiated, in words.
+//! Describes the result of a client's handshake.
 
 use corelane::ConnectionInfo;
 

@@ -63,7 +63,7 @@ impl Routes {
                     Some((status, words)) => text(status, words.into()),
                     None => text(
                         StatusCode::NOT_FOUND,
-                        "not found; there are /, /bytes/N, /echo, /drain, /healthz and /readyz\n"
+                        "not found; the routes are /, /bytes/N, /echo, /drain, /healthz and /readyz\n"
                             .into(),
                     ),
                 },
@@ -81,7 +81,7 @@ fn text(status: StatusCode, text: String) -> Response<ResponseBody> {
     response
 }
 
-/// What was negotiated with this client, one value per line.
+/// The result of this client's handshake, one value per line.
 fn page(connection: &ConnectionInfo) -> String {
     let mut page = String::new();
     for (name, value) in negotiated(connection) {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(crate) fn serve(args: &'static Args, inherited: Inherited) -> Result<(), Box<dyn Error>> {
-    // Before any thread starts: otherwise a signal can meet its default action.
+    // Before any thread starts: otherwise a signal may still end the process.
     let lifecycle = Lifecycle::new(inherited)?
         .takeover(args.restart.takeover)
         .upgrade_timeout(args.restart.upgrade_timeout())
@@ -75,7 +75,7 @@ fn start(
         let (health, source) = (lifecycle.health(), source.clone());
         move || Routes::new(health.clone(), source.clone())
     };
-    // An error from here on cuts connections off.
+    // An error after this point cuts connections off.
     let handle = match log {
         None => serve_routes(server, routes)?,
         Some(log) => serve_logged(server, routes, log)?,

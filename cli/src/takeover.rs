@@ -1,4 +1,4 @@
-//! `--takeover`: what it needs from the kernel, and advice where a port is in use.
+//! `--takeover`: its requirements on the kernel, and advice if a port is in use.
 
 use std::{error::Error as _, fs, io};
 

@@ -29,7 +29,7 @@ fn get(path: &str, user_agent: &[u8]) -> Request<()> {
 }
 
 #[test]
-fn combined_lines_escape_what_clients_send() {
+fn combined_lines_escape_text_of_clients() {
     let dir = Dir::new("combined");
     let (server, log) = dir.start(&[]);
     with_client(server.addr(), |mut requests| async move {

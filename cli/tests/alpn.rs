@@ -1,4 +1,4 @@
-//! `corelane alpn` on our own server: what it prints in each format, and how it ends.
+//! `corelane alpn` on our own server: its output in each format, and its exit status.
 
 #![cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
 
@@ -268,7 +268,7 @@ fn client_limits_the_rows() {
         let rows = report["rows"].as_array().expect("rows");
         assert!(!rows.is_empty());
         assert!(rows.iter().all(|row| row["client"] == client), "{rows:?}");
-        // What it cannot offer does not count.
+        // An offer that the client cannot make does not count.
         let made = rows
             .iter()
             .filter(|row| row["outcome"]["kind"] != "unsupported");

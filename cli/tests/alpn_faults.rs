@@ -89,8 +89,11 @@ fn a_port_without_tls_is_unreachable() {
 fn a_server_that_refuses_every_offer_falls_short() {
     for (alert, note) in [
         (120, "is `h2` or `http/1.1` configured?"),
-        (112, "knows no name 127.0.0.1: give another (--servername)"),
-        (40, "got through"),
+        (
+            112,
+            "does not know the name 127.0.0.1: give another (--servername)",
+        ),
+        (40, "completed no handshake"),
     ] {
         let bytes: &'static [u8] = vec![21, 3, 3, 0, 2, 2, alert].leak();
         let addr = sends(bytes);
@@ -102,7 +105,7 @@ fn a_server_that_refuses_every_offer_falls_short() {
         let junit = alpn(&[&addr, "--format", "junit"]).ends_with(1);
         let junit = quick_junit::Report::deserialize_from_str(&junit.out).expect("JUnit");
         assert_eq!(junit.failures, clients);
-        // With rules, they decide.
+        // If there are rules, only they decide.
         alpn(&[&addr, "--expect", "h2=alert"]).ends_with(0);
     }
 }
@@ -117,7 +120,8 @@ fn a_rule_without_a_client_does_not_hold() {
         .ends_with(1)
         .prints("no client")
         .prints("add --client rustls");
-    // Offers that it cannot make are not listed, and naming it twice changes nothing.
+    // The report lists no offers that the client cannot make. Naming the client twice changes
+    // nothing.
     let args = [&addr, "--client", "raw", "--client", "raw"];
     let asked = alpn(&args);
     assert!(!asked.out.contains("not offered"), "{}", asked.out);
@@ -156,12 +160,12 @@ fn wait_ends_at_its_limit() {
         .complains(&addr);
     assert!(asked.took >= Duration::from_millis(500), "{:?}", asked.took);
     assert!(asked.took < DEADLINE);
-    // One that takes connections and never answers gets no more than is left, either.
+    // A server that never answers does not extend the wait.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let silent = listener.local_addr().expect("bound").to_string();
     let asked = alpn(&[&silent, "--wait", "0.5"]).ends_with(2);
     assert!(asked.took < Duration::from_secs(4), "{:?}", asked.took);
-    // One that closes is not up, but is reported in the end.
+    // A server that only closes is not up, but its report appears at the end.
     let closing = sends(b"");
     let asked = alpn(&[&closing, "--wait", "0.5"]).ends_with(1);
     assert!(asked.took >= Duration::from_millis(500), "{:?}", asked.took);
@@ -203,7 +207,7 @@ fn mistakes_get_advice() {
     ] {
         alpn(args).ends_with(2).complains(advice);
     }
-    // An option of the server is none of this.
+    // `alpn` takes no options of the server.
     let output = command(&["--workers", "2", "alpn", "localhost"]).output();
     assert_eq!(output.expect("runs").status.code(), Some(2));
 }

@@ -1,4 +1,4 @@
-//! The command as a user sees it: what it prints, answers and refuses, and how it ends.
+//! The command as a user sees it: its output, its responses, its errors and its exit.
 
 mod support;
 
@@ -18,7 +18,7 @@ fn cleartext() -> Corelane {
 }
 
 #[test]
-fn it_prints_what_runs_and_how_to_try_it() {
+fn the_command_prints_its_settings_and_how_to_try_it() {
     let server = Corelane::start(&["--tls", "none", "--listen", "127.0.0.1:0", "--workers", "2"]);
     assert_ne!(server.addr().port(), 0, "the real port");
     server.assert_printed("workers: 2");

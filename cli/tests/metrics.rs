@@ -230,7 +230,7 @@ fn idle_admin_clients_do_not_block_others() {
         .map(|_| TcpStream::connect(admin).expect("connects"))
         .collect();
     assert_eq!(ask_admin(admin, "/healthz"), (200, "ok\n".into()));
-    // The oldest was closed first.
+    // The server closed the oldest one first.
     idle[0].set_read_timeout(Some(DEADLINE)).expect("set");
     let ended = idle[0].read(&mut [0]);
     let reset = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionReset;

@@ -20,7 +20,7 @@ use support::certificates::{BACKENDS, Files, Running, ask, certificate, open, ru
 #[test]
 fn a_hundred_reloads_under_load_fail_no_request() {
     const RELOADS: usize = 100;
-    /// After so many reloads the server has allocated what it needs under load.
+    /// After this many reloads the server has allocated all the memory that it needs under load.
     const WARM: usize = 20;
     /// Kilobytes. The allocator may keep so much; a hundred leaked sets of keys and caches are more.
     const TOLERANCE: usize = 8 * 1024;

@@ -23,7 +23,7 @@ use support::{
     Corelane,
     client::{ask_on_new_connections, asked, connect, run},
     command,
-    place::{Place, runs, signal, until},
+    program_dir::{ProgramDir, runs, signal, until},
 };
 
 /// The backends that are compiled in.
@@ -40,9 +40,9 @@ fn an_upgrade_loses_no_connection() {
     const CLIENTS: usize = 8;
     const ANSWERS: u64 = 100;
     for &backend in BACKENDS {
-        let place = Place::make(backend);
-        let mut old = Corelane::start_by(place.command(&["--tls", backend]));
-        let (addr, old_id) = (old.addr(), place.pid().expect("a pid file"));
+        let dir = ProgramDir::make(backend);
+        let mut old = Corelane::start_by(dir.command(&["--tls", backend]));
+        let (addr, old_id) = (old.addr(), dir.pid().expect("a pid file"));
         run(async {
             let (answers, end) = <(Arc<AtomicU64>, Arc<AtomicBool>)>::default();
             let mut clients = JoinSet::new();
@@ -65,13 +65,10 @@ fn an_upgrade_loses_no_connection() {
             };
             more(ANSWERS).await;
             let mut upgrade = tokio::process::Command::new(env!("CARGO_BIN_EXE_corelane"));
-            let upgrade = upgrade
-                .arg("upgrade")
-                .arg("--pid-file")
-                .arg(place.pid_file());
+            let upgrade = upgrade.arg("upgrade").arg("--pid-file").arg(dir.pid_file());
             let upgraded = upgrade.output().await.expect("the command runs");
             assert!(upgraded.status.success(), "{upgraded:?}");
-            assert_ne!(place.pid(), Some(old_id));
+            assert_ne!(dir.pid(), Some(old_id));
             // GOAWAY: new requests go elsewhere.
             while let Ok(ready) = requests.clone().ready().await {
                 drop(ready);
@@ -94,20 +91,20 @@ fn an_upgrade_loses_no_connection() {
                 client.expect("nothing is lost");
             }
         });
-        let new_id = place.pid().expect("a pid file");
+        let new_id = dir.pid().expect("a pid file");
         signal(new_id, "-TERM");
-        until("the pid file is gone", || place.pid().is_none());
+        until("the pid file is gone", || dir.pid().is_none());
     }
 }
 
 #[test]
 fn a_failed_upgrade_leaves_the_old_process_as_it_was() {
-    let place = Place::make("broken");
+    let dir = ProgramDir::make("broken");
     let args = ["--tls", "none", "--upgrade-timeout", "1"];
-    let server = Corelane::start_by(place.command(&args));
-    let id = place.pid().expect("a pid file");
+    let server = Corelane::start_by(dir.command(&args));
+    let id = dir.pid().expect("a pid file");
     let fails = |advice: &str| {
-        let output = place.upgrade(id);
+        let output = dir.upgrade(id);
         assert_eq!(output.status.code(), Some(1));
         let message = String::from_utf8(output.stderr).expect("text");
         assert!(message.contains(advice), "{message}");
@@ -118,37 +115,37 @@ fn a_failed_upgrade_leaves_the_old_process_as_it_was() {
         assert_eq!(asked(server.addr(), "/readyz"), StatusCode::OK);
     };
     // The new process reports why it does not serve.
-    fs::rename(place.directory.join("run"), place.directory.join("away")).expect("renamed");
+    fs::rename(dir.directory.join("run"), dir.directory.join("away")).expect("renamed");
     fails("cannot write the pid file");
-    fs::rename(place.directory.join("away"), place.directory.join("run")).expect("renamed");
-    place.replace_program(Some("exit 3"));
+    fs::rename(dir.directory.join("away"), dir.directory.join("run")).expect("renamed");
+    dir.replace_program(Some("exit 3"));
     fails("exit status: 3");
-    place.replace_program(Some("exec sleep 1000"));
+    dir.replace_program(Some("exec sleep 1000"));
     fails("does not serve after 1s");
-    place.replace_program(None);
+    dir.replace_program(None);
     fails("No such file");
-    assert_eq!(place.pid(), Some(id));
+    assert_eq!(dir.pid(), Some(id));
     // A good program again.
-    symlink(env!("CARGO_BIN_EXE_corelane"), place.program()).expect("a link");
+    symlink(env!("CARGO_BIN_EXE_corelane"), dir.program()).expect("a link");
     // The first attempt may take longer than the second that this server allows.
-    until("an upgrade", || place.upgrade(id).status.success());
-    assert_ne!(place.pid(), Some(id));
+    until("an upgrade", || dir.upgrade(id).status.success());
+    assert_ne!(dir.pid(), Some(id));
     assert_eq!(asked(server.addr(), "/readyz"), StatusCode::OK);
 }
 
 #[test]
 fn upgrade_does_not_end_other_programs() {
-    let place = Place::make("no-server");
-    let output = place.upgrade(std::process::id());
+    let dir = ProgramDir::make("no-server");
+    let output = dir.upgrade(std::process::id());
     let message = String::from_utf8(output.stderr).expect("text");
     assert!(message.contains("does not handle SIGUSR2"), "{message}");
 }
 
 #[test]
 fn a_second_server_needs_takeover() {
-    let place = Place::make("takeover");
-    let mut first = Corelane::start_by(place.command(&["--tls", "none"]));
-    let (addr, id) = (first.addr(), place.pid().expect("a pid file"));
+    let dir = ProgramDir::make("takeover");
+    let mut first = Corelane::start_by(dir.command(&["--tls", "none"]));
+    let (addr, id) = (first.addr(), dir.pid().expect("a pid file"));
     let listen = addr.to_string();
     let args = ["--tls", "none", "--listen", &listen];
     let refused = command(&args).output().expect("the command runs");
@@ -161,15 +158,15 @@ fn a_second_server_needs_takeover() {
         assert!(message.contains(wanted), "{message}");
     }
     // On another port, with the pid file of the first server.
-    let refused = place.command(&["--tls", "none"]).output();
+    let refused = dir.command(&["--tls", "none"]).output();
     let message = String::from_utf8(refused.expect("the command runs").stderr).expect("text");
     assert!(
         message.contains(&format!("belongs to the running process {id} (corelane)")),
         "{message}"
     );
-    assert_eq!(place.pid(), Some(id));
+    assert_eq!(dir.pid(), Some(id));
     let mut second = command(&[&args[..], &["--takeover"]].concat());
-    let log = place.directory.join("log");
+    let log = dir.directory.join("log");
     second.stderr(fs::File::create(&log).expect("a file"));
     let second = Corelane::start_by(second);
     let kernel = fs::read_to_string("/proc/sys/net/ipv4/tcp_migrate_req").unwrap_or_default();
@@ -183,9 +180,9 @@ fn a_second_server_needs_takeover() {
 
 #[test]
 fn readyz_fails_for_the_shutdown_delay() {
-    let place = Place::make("delay");
+    let dir = ProgramDir::make("delay");
     let args = ["--tls", "none", "--shutdown-delay", "86400"];
-    let mut server = Corelane::start_by(place.command(&args));
+    let mut server = Corelane::start_by(dir.command(&args));
     let addr = server.addr();
     assert_eq!(asked(addr, "/readyz"), StatusCode::OK);
     server.signal("-TERM");
@@ -222,11 +219,11 @@ fn a_killed_server_leaves_no_new_process() {
             &["-KILL"],
         ),
     ] {
-        let place = Place::make(name);
-        let mut server = Corelane::start_by(place.command(&["--tls", "none"]));
-        let id = place.pid().expect("a pid file");
-        let started = place.directory.join("started");
-        place.replace_program(Some(&started_then(&started, &then)));
+        let dir = ProgramDir::make(name);
+        let mut server = Corelane::start_by(dir.command(&["--tls", "none"]));
+        let id = dir.pid().expect("a pid file");
+        let started = dir.directory.join("started");
+        dir.replace_program(Some(&started_then(&started, &then)));
         server.signal("-USR2");
         until("the new process runs", || started.exists());
         let new = number_in(&started);
@@ -238,20 +235,16 @@ fn a_killed_server_leaves_no_new_process() {
         server.signal("-CONT");
         assert!(!server.wait().success());
         until("the new one has ended", || !runs(new));
-        assert_eq!(
-            place.pid(),
-            Some(id),
-            "{name}: the new process did not serve"
-        );
-        fs::remove_file(place.pid_file()).expect("a pid file");
+        assert_eq!(dir.pid(), Some(id), "{name}: the new process did not serve");
+        fs::remove_file(dir.pid_file()).expect("a pid file");
     }
 }
 
 #[test]
 fn a_full_pipe_does_not_block_an_upgrade() {
-    let place = Place::make("unread");
+    let dir = ProgramDir::make("unread");
     let (out, mut full) = std::io::pipe().expect("a pipe");
-    let mut command = place.command(&["--tls", "none", "--upgrade-timeout", "20"]);
+    let mut command = dir.command(&["--tls", "none", "--upgrade-timeout", "20"]);
     command.stdout(full.try_clone().expect("a handle"));
     let mut old = command.spawn().expect("the command starts");
     drop(command);
@@ -259,22 +252,22 @@ fn a_full_pipe_does_not_block_an_upgrade() {
     lines.find(|line| line.as_ref().expect("text").starts_with("try: "));
     // The default size of a pipe.
     full.write_all(&[b'.'; 64 << 10]).expect("room");
-    let upgraded = place.upgrade(old.id());
+    let upgraded = dir.upgrade(old.id());
     assert!(upgraded.status.success(), "{upgraded:?}");
     assert!(old.wait().expect("a child").success());
-    let new = place.pid().expect("a pid file");
+    let new = dir.pid().expect("a pid file");
     signal(new, "-TERM");
     until("the new one has ended", || !runs(new));
-    assert_eq!(place.pid(), None);
+    assert_eq!(dir.pid(), None);
 }
 
 #[test]
 fn sigusr1_during_the_start_does_not_end_the_process() {
-    let place = Place::make("early");
-    let log = place.directory.join("log");
+    let dir = ProgramDir::make("early");
+    let log = dir.directory.join("log");
     let made = Command::new("mkfifo").arg(&log).status();
     assert!(made.expect("mkfifo").success());
-    let mut command = place.command(&["--tls", "none", "--access-log"]);
+    let mut command = dir.command(&["--tls", "none", "--access-log"]);
     command.arg(&log).stdout(Stdio::piped());
     let mut server = command.spawn().expect("the command starts");
     // It waits until the log has a reader.
@@ -296,11 +289,11 @@ fn sigusr1_during_the_start_does_not_end_the_process() {
 
 #[test]
 fn sigterm_cancels_an_upgrade() {
-    let place = Place::make("given-up");
-    let mut server = Corelane::start_by(place.command(&["--tls", "none"]));
-    let id = place.pid().expect("a pid file");
-    let started = place.directory.join("started");
-    place.replace_program(Some(&started_then(&started, "exec sleep 1000")));
+    let dir = ProgramDir::make("given-up");
+    let mut server = Corelane::start_by(dir.command(&["--tls", "none"]));
+    let id = dir.pid().expect("a pid file");
+    let started = dir.directory.join("started");
+    dir.replace_program(Some(&started_then(&started, "exec sleep 1000")));
     let upgrade = command(&["upgrade", "--pid", &id.to_string()])
         .stderr(Stdio::piped())
         .spawn()

@@ -16,7 +16,7 @@ use support::{
     Corelane, DEADLINE,
     client::{asked, get, run},
     command,
-    place::{Place, runs, signal, until},
+    program_dir::{ProgramDir, runs, signal, until},
 };
 
 /// As systemd passes it. The test keeps it open, as systemd does.
@@ -90,11 +90,11 @@ fn free_addr() -> SocketAddr {
 
 #[test]
 fn systemd_sockets_are_served_after_upgrades() {
-    let place = Place::make("given");
+    let dir = ProgramDir::make("given");
     let socket = TcpListener::bind("127.0.0.2:0").expect("a port");
     // Beside --listen 127.0.0.1:0, which must not take this socket.
     let own = free_addr().to_string();
-    let mut command = place.command(&["--tls", "none", "--listen", &own]);
+    let mut command = dir.command(&["--tls", "none", "--listen", &own]);
     command
         .fd_mappings(vec![first_socket(&socket)])
         .expect("one");
@@ -102,10 +102,10 @@ fn systemd_sockets_are_served_after_upgrades() {
     let mut server = Corelane::start_by(command);
     let addrs = server.listens_on();
     assert_eq!(addrs.len(), 3, "{addrs:?}");
-    // Two upgrades: the second process passes on what it got from the first.
+    // Two upgrades: the second process passes on the sockets from the first.
     for _ in 0..2 {
-        let id = place.pid().expect("a pid file");
-        let output = place.upgrade(id);
+        let id = dir.pid().expect("a pid file");
+        let output = dir.upgrade(id);
         assert!(output.status.success(), "{output:?}");
         until("the old process has ended", || {
             !runs(id) || id == server.id()
@@ -148,8 +148,8 @@ fn received(manager: &UnixDatagram) -> String {
 
 #[test]
 fn systemd_is_notified() {
-    let place = Place::make("notify");
-    let path: &Path = &place.directory.join("notify");
+    let dir = ProgramDir::make("notify");
+    let path: &Path = &dir.directory.join("notify");
     let manager = UnixDatagram::bind(path).expect("a socket");
     manager.set_read_timeout(Some(DEADLINE)).expect("set");
     let receives = |all: &[&str]| {
@@ -158,21 +158,21 @@ fn systemd_is_notified() {
             assert!(text.contains(wanted), "{wanted:?} is not in {text:?}");
         }
     };
-    let mut command = place.command(&["--tls", "none"]);
+    let mut command = dir.command(&["--tls", "none"]);
     let mut old = Corelane::start_by({
         command.env("NOTIFY_SOCKET", path);
         command
     });
-    let id = place.pid().expect("a pid file");
+    let id = dir.pid().expect("a pid file");
     receives(&["READY=1", "STATUS=serving"]);
-    place.replace_program(Some("exit 3"));
-    assert!(!place.upgrade(id).status.success());
+    dir.replace_program(Some("exit 3"));
+    assert!(!dir.upgrade(id).status.success());
     receives(&["RELOADING=1", "MONOTONIC_USEC="]);
     receives(&["READY=1", "STATUS=serving; the upgrade failed"]);
-    place.replace_program(None);
-    symlink(env!("CARGO_BIN_EXE_corelane"), place.program()).expect("a link");
-    assert!(place.upgrade(id).status.success());
-    let new = place.pid().expect("a pid file");
+    dir.replace_program(None);
+    symlink(env!("CARGO_BIN_EXE_corelane"), dir.program()).expect("a link");
+    assert!(dir.upgrade(id).status.success());
+    let new = dir.pid().expect("a pid file");
     receives(&["RELOADING=1", "MONOTONIC_USEC="]);
     receives(&["READY=1", &format!("MAINPID={new}\n")]);
     assert!(old.wait().success());

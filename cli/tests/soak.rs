@@ -1,5 +1,5 @@
-//! Load by clients of which most are killed, reset or stalled at random. Afterwards the server uses
-//! what it used before, its counters add up, and its log has no unexplained line.
+//! Load by clients of which most are killed, reset or stalled at random. Afterwards the server's
+//! usage is as before, its counters add up, and its log has no unexplained line.
 //!
 //! It takes minutes, so only `ci/soak` runs it.
 
@@ -68,26 +68,30 @@ fn soak(backend: &'static str, seed: u64, load: Duration) {
         .enable_all()
         .build()
         .expect("a runtime");
-    let mut tally = Tally::default();
+    let mut outcomes = Outcomes::default();
     let (before, after) = runtime.block_on(async {
-        tally.add(run_clients(target, &mut random, WARM_UP).await);
-        let before = settle(&server, &mut tally, |_| false, SETTLES).await;
-        tally.add(run_clients(target, &mut random, load).await);
+        outcomes.add(run_clients(target, &mut random, WARM_UP).await);
+        let before = settle(&server, &mut outcomes, |_| false, SETTLES).await;
+        outcomes.add(run_clients(target, &mut random, load).await);
         let as_before = |usage: Usage| {
             usage.descriptors == before.descriptors
                 && usage.resident_kib * 10 <= before.resident_kib * 11
         };
-        let after = settle(&server, &mut tally, as_before, DEADLINE).await;
+        let after = settle(&server, &mut outcomes, as_before, DEADLINE).await;
         (before, after)
     });
     let log = server.stop();
-    println!("{backend}: {:?}", tally.ran);
+    println!("{backend}: {:?}", outcomes.ran);
     println!("{backend}: {before:?} before, {after:?} after");
     println!("{backend}: {:?}", log.counters);
     for (reason, count) in &log.reasons {
         println!("{backend}: {count:6} x {reason}");
     }
-    assert_eq!(tally.failures, Vec::<String>::new(), "{backend}: answers");
+    assert_eq!(
+        outcomes.failures,
+        Vec::<String>::new(),
+        "{backend}: answers"
+    );
     assert_eq!(log.unexplained, Vec::<String>::new(), "{backend}: its log");
     assert_eq!(after.descriptors, before.descriptors, "{backend}");
     assert!(
@@ -100,13 +104,13 @@ fn soak(backend: &'static str, seed: u64, load: Duration) {
         such.map(|(_, count)| count).sum::<u64>()
     };
     // A client that closes its connection properly has not failed.
-    assert!(because(&["ByPeer"]) >= tally.of(&[Client::Polite]));
-    assert!(because(&GARBAGE) <= tally.of(&[Client::Garbage]));
-    assert!(because(&[NONSENSE]) <= tally.of(&[Client::Nonsense, Client::HalfHandshake]));
-    assert_counters_add_up(backend, &log, &tally);
+    assert!(because(&["ByPeer"]) >= outcomes.of(&[Client::Polite]));
+    assert!(because(&GARBAGE) <= outcomes.of(&[Client::Garbage]));
+    assert!(because(&[NONSENSE]) <= outcomes.of(&[Client::Nonsense, Client::HalfHandshake]));
+    assert_counters_add_up(backend, &log, &outcomes);
 }
 
-fn assert_counters_add_up(backend: &str, log: &Log, tally: &Tally) {
+fn assert_counters_add_up(backend: &str, log: &Log, outcomes: &Outcomes) {
     let counted = |names: &[&str]| names.iter().map(|name| log.counters[*name]).sum::<u64>();
     for (whole, parts) in [
         ("connections_accepted", &["connections_closed"][..]),
@@ -131,19 +135,19 @@ fn assert_counters_add_up(backend: &str, log: &Log, tally: &Tally) {
     ] {
         assert_eq!(counted(&[never]), 0, "{backend}: {never}");
     }
-    assert!(counted(&["requests_answered"]) >= tally.of(&[Client::Polite]));
-    let refused = tally.of(&[Client::WrongProtocol]);
+    assert!(counted(&["requests_answered"]) >= outcomes.of(&[Client::Polite]));
+    let refused = outcomes.of(&[Client::WrongProtocol]);
     assert_eq!(counted(&["alpn_refused"]), refused, "{backend}");
 }
 
-/// What clients ran, and what the server did wrong.
+/// The number of runs of each client, and the failures of the server.
 #[derive(Default)]
-struct Tally {
+struct Outcomes {
     ran: BTreeMap<Client, u64>,
     failures: Vec<String>,
 }
 
-impl Tally {
+impl Outcomes {
     fn of(&self, clients: &[Client]) -> u64 {
         clients
             .iter()
@@ -167,16 +171,16 @@ impl Tally {
 }
 
 /// Runs clients, one after the other in each of `CLIENTS` tasks. Rude clients are cut off at the end.
-async fn run_clients(target: Target, random: &mut Random, load: Duration) -> Tally {
+async fn run_clients(target: Target, random: &mut Random, load: Duration) -> Outcomes {
     let end = tokio::time::Instant::now() + load;
-    let places = LocalSet::new();
-    let tally = Rc::new(std::cell::RefCell::new(Tally::default()));
-    for place in 0..=CLIENTS {
+    let tasks = LocalSet::new();
+    let outcomes = Rc::new(std::cell::RefCell::new(Outcomes::default()));
+    for task in 0..=CLIENTS {
         let mut random = Random::new(random.next());
-        let tally = Rc::clone(&tally);
-        places.spawn_local(async move {
+        let outcomes = Rc::clone(&outcomes);
+        tasks.spawn_local(async move {
             while tokio::time::Instant::now() < end {
-                if place == CLIENTS {
+                if task == CLIENTS {
                     let _ = timeout_at(end, h2load(target, &mut random)).await;
                     continue;
                 }
@@ -186,19 +190,19 @@ async fn run_clients(target: Target, random: &mut Random, load: Duration) -> Tal
                     Client::Polite | Client::WrongProtocol => run.await,
                     _ => timeout_at(end, run).await.unwrap_or(Ok(())),
                 };
-                tally.borrow_mut().ran(client, result);
+                outcomes.borrow_mut().ran(client, result);
             }
         });
     }
-    places.await;
-    tally.take()
+    tasks.await;
+    outcomes.take()
 }
 
 /// Waits until the usage is `wanted`, or for `limit`. Sends a few requests meanwhile: the allocator
 /// returns memory when some is allocated.
 async fn settle(
     server: &Server,
-    tally: &mut Tally,
+    outcomes: &mut Outcomes,
     wanted: impl Fn(Usage) -> bool,
     limit: Duration,
 ) -> Usage {
@@ -210,7 +214,7 @@ async fn settle(
     let started = Instant::now();
     loop {
         let result = Client::Polite.run(target, &mut random).await;
-        tally.ran(Client::Polite, result);
+        outcomes.ran(Client::Polite, result);
         let usage = server.usage();
         if wanted(usage) || started.elapsed() > limit {
             return usage;

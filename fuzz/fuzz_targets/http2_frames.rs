@@ -10,11 +10,11 @@ use libfuzzer_sys::{arbitrary::Arbitrary, fuzz_target};
 
 #[derive(Arbitrary, Debug)]
 enum Move {
-    /// Sent together with the frames behind it.
+    /// A frame that is sent together with the next ones.
     Frame(Frame),
-    /// All that was put together so far is sent.
+    /// Sends all frames collected so far.
     Sent,
-    /// The same, but for its last bytes.
+    /// Sends them without the last bytes.
     SentBut(u8),
     Takes(u16),
     TakesAll,

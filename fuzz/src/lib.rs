@@ -1,4 +1,4 @@
-//! What the fuzz targets share.
+//! The code that the fuzz targets share.
 
 use std::{
     io::ErrorKind,
@@ -17,7 +17,7 @@ use libfuzzer_sys::arbitrary::{Arbitrary, Unstructured};
 /// An acceptor for all inputs: it takes longer to make than a handshake does.
 pub type Acceptor = LazyLock<Arc<dyn TlsAcceptor>>;
 
-/// An input in bytes: how many sizes there are, as many sizes of pieces, what is cut into them.
+/// Reads an input: the number of sizes, the sizes of the pieces, and the bytes to cut into pieces.
 pub fn sizes_and_bytes(input: &[u8]) -> (Vec<usize>, &[u8]) {
     let Some((&n, rest)) = input.split_first() else {
         return (Vec::new(), input);
@@ -42,7 +42,7 @@ pub fn ciphertext(acceptor: &dyn TlsAcceptor, pieces: &[&[u8]]) {
     wire.ended = true;
     let error = session
         .handshake(&mut wire)
-        .expect_err("nobody knows the keys");
+        .expect_err("the keys are unknown");
     assert!(matches!(
         error.kind(),
         ErrorKind::InvalidData | ErrorKind::UnexpectedEof

@@ -1,4 +1,4 @@
-//! What a running server does on signals.
+//! Handles the signals of a running server.
 
 use std::{
     io,
@@ -26,7 +26,7 @@ use crate::{
     upgrade::{Attempt, Program, kill_unconfirmed, notify_outcome, release, send_signal},
 };
 
-/// Call it before any thread starts: otherwise a signal can meet its default action.
+/// Call it before any thread starts: otherwise a signal may still end the process.
 pub(crate) fn catch_signals() -> io::Result<Signals> {
     // For an access log, which registers for it later. Without one, or before it is there, the
     // signal must not end the process.
@@ -45,7 +45,7 @@ pub(crate) struct EventLoop {
     pub(crate) handle: Handle,
     pub(crate) program: Program,
     pub(crate) health: Health,
-    /// Where those of the server's sockets listen that the service manager holds too.
+    /// The addresses of the server's sockets that the service manager holds too.
     pub(crate) given: Vec<SocketAddr>,
     /// Further sockets to hand over, by name.
     pub(crate) sockets: Vec<(&'static str, TcpListener)>,
@@ -171,7 +171,7 @@ fn cancel_upgrade(cancelled: &AtomicBool, events: &mpsc::Receiver<Event>, signal
         Event::Signal(_) => None,
     });
     match outcome {
-        // The upgrade was faster than the signal, which then is for the new process too.
+        // The upgrade was faster than the signal, so the signal goes to the new process too.
         Some(Ok(process)) => {
             notify_outcome(&Ok(process));
             if let Err(error) = send_signal(signal, process) {

@@ -26,7 +26,7 @@ pub struct Inherited {
     listeners: Vec<(String, TcpListener)>,
     /// Where the service manager's sockets listen, once [`listen`](Self::listen) has taken them.
     given: Vec<SocketAddr>,
-    /// To the server that is replaced.
+    /// Reports to the server that is replaced.
     report: Option<UnixStream>,
     /// Why one of the sockets cannot be served on.
     unusable: Option<String>,

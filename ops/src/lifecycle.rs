@@ -302,8 +302,8 @@ impl Running {
         &self.event_loop.handle
     }
 
-    /// Obeys signals until the server has ended, then writes what is left of the access log and
-    /// removes the pid file.
+    /// Obeys signals until the server has ended, then writes the rest of the access log and removes
+    /// the pid file.
     ///
     /// A second SIGINT or SIGTERM does not return: it ends the process.
     ///

@@ -1,4 +1,4 @@
-//! Reloads what a server has read from files: on SIGHUP, and when the files change.
+//! Reloads the files of a server: on SIGHUP, and when they change.
 
 use std::{
     error::Error as StdError,
@@ -37,8 +37,8 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// `reload` reads the files and gives their contents to the server. When it fails, the server keeps
-    /// what it has, and the error is logged.
+    /// `reload` reads the files and gives their contents to the server. When it fails, the server
+    /// keeps the old contents, and the error is logged.
     ///
     /// It runs on a thread of its own, one call at a time.
     pub fn new<E: Into<BoxError>>(
@@ -50,7 +50,8 @@ impl Reload {
         }
     }
 
-    /// Also reloads when the contents of `files` differ from what was loaded; looks every `interval`.
+    /// Also reloads when the contents of `files` have changed since the last load. Checks every
+    /// `interval`.
     ///
     /// Files that cannot be loaded yet, such as a new certificate beside an old key, are tried again
     /// at every interval. Each error is logged once.
@@ -110,7 +111,7 @@ struct Loaded {
     logged: Option<String>,
 }
 
-/// What a look at the files led to.
+/// The result of a check of the files.
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
     Unchanged,
@@ -147,7 +148,7 @@ impl Loaded {
     }
 
     fn reload(&mut self) -> Result<(), String> {
-        // Taken first: a change during the reload then shows at the next look.
+        // Read first, so that the next check notices a change during the reload.
         let files = self.files.now();
         (self.reload)().map_err(|error| Chain(&*error).to_string())?;
         self.files = files;
@@ -162,7 +163,8 @@ mod tests {
 
     use super::*;
 
-    /// Loads two files that have to be equal, as a certificate and its key have to fit.
+    /// Loads two files that have to be equal, in place of a certificate and a key that have to
+    /// match.
     fn load_pair(one: &Path, two: &Path) -> Result<(), BoxError> {
         let read = |path: &Path| {
             fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))

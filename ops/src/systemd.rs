@@ -1,5 +1,5 @@
-//! Tells systemd what the process does (`Type=notify`, `sd_notify(3)`). Does nothing where systemd
-//! did not start it.
+//! Notifies systemd of the state of the process (`Type=notify`, `sd_notify(3)`). Does nothing if
+//! systemd did not start the process.
 
 use sd_notify::NotifyState;
 

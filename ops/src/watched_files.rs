@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Files and what they contain: given to [`Reload::watch`](crate::Reload::watch).
+/// Files and their contents: given to [`Reload::watch`](crate::Reload::watch).
 ///
 /// Contents are compared, not times, so that symbolic links that point elsewhere are noticed
 /// (Kubernetes updates mounted secrets so).

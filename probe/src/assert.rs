@@ -45,7 +45,7 @@ fn check_alpn(addr: SocketAddr, server_name: &str, rules: &[&str]) -> Result<(),
     match wrong.is_empty() {
         true => Ok(()),
         false => Err(format!(
-            "ALPN is not as it should be:\n  {}\n{report}",
+            "the server breaks the ALPN rules:\n  {}\n{report}",
             wrong.join("\n  ")
         )),
     }

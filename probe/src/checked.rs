@@ -1,4 +1,4 @@
-//! A report held against rules, and the result.
+//! Checks a report against rules.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{
     report::{Report, Row, Verdict},
 };
 
-/// A report held against rules.
+/// A report that is checked against rules.
 ///
 /// With rules, the rules alone decide the [result](Self::result). Without rules, the RFCs decide.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub struct Violation {
     pub reason: String,
 }
 
-/// Whether a server does what it has to do.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CheckResult {

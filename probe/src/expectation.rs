@@ -1,4 +1,4 @@
-//! The rules that a report is held against.
+//! The rules that a report is checked against.
 
 use std::fmt;
 

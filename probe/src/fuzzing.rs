@@ -1,5 +1,5 @@
-//! Entry points for `fuzz/` and for tests of arbitrary input: what a server may answer to the prober.
-//! A normal build does not have them.
+//! Entry points for `fuzz/` and for tests of arbitrary input: bytes that a server may send to the
+//! prober. A normal build does not have them.
 
 use std::{
     collections::VecDeque,
@@ -22,7 +22,7 @@ use super::{
     wire::{self, Said},
 };
 
-/// Cuts `bytes` into pieces of these sizes, over and over; without sizes into one piece.
+/// Cuts `bytes` into pieces of these sizes, repeatedly; without sizes into one piece.
 fn pieces<'a>(mut bytes: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
     let mut sizes = sizes.iter().cycle();
     let mut pieces = Vec::new();

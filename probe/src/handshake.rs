@@ -121,7 +121,8 @@ where
     }
 }
 
-/// Sends close_notify, out of courtesy. Never after a cancelled call: see above.
+/// Sends close_notify, so that the server logs no error. Never call it after a cancelled call: see
+/// above.
 async fn close<S: AsyncWriteRent>(stream: &mut S, deadline: Instant) {
     let _ = timeout_at(deadline.into(), stream.shutdown()).await;
 }
@@ -161,7 +162,7 @@ fn failed_outcome(failed: Failed, recording: &Recording) -> Outcome {
         {
             Outcome::below_tls_1_2(hello.version)
         }
-        // Whatever follows: the library did not read it.
+        // Later bytes do not matter: the library did not read them.
         (Failed::Rejected(why), _) => Outcome::Invalid(one_line(&why)),
         (Failed::Incompatible(why), _) => Outcome::Incompatible(one_line(&why)),
         (Failed::Closed | Failed::Unknown(_), Said::Alert(alert)) => Outcome::Alert(alert),

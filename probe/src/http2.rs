@@ -53,7 +53,7 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// The result when nothing more is read, and why nothing is.
+    /// The result if nothing more is read; `why` is the reason for that.
     pub(crate) fn conclude(&self, why: &str) -> Http2 {
         match (self.settings, &self.bytes[..]) {
             (true, _) => Http2::Spoken(one_line(why)),
@@ -148,7 +148,7 @@ where
         match driven {
             Some(Ok(status @ 100..=599)) => return Ok(Http2::Served(status)),
             Some(Ok(odd)) => {
-                let why = format!("the status {odd}, which HTTP does not have");
+                let why = format!("the invalid status {odd}");
                 return Ok(received.conclude(&why));
             }
             Some(Err(why)) => return Ok(received.conclude(&why)),
@@ -210,7 +210,7 @@ fn drive(
     }
 }
 
-/// Whether the server closed without close_notify, or without reading everything.
+/// Whether the server closed without close_notify, or before it had read everything.
 fn is_close(error: &io::Error) -> bool {
     matches!(
         error.kind(),

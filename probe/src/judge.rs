@@ -22,7 +22,7 @@ pub(crate) fn judge(rows: &mut [Row]) {
     }
 }
 
-/// What the rows tell about the server as a whole.
+/// Facts about the server, from all rows.
 struct Server {
     /// The protocols that it chose in any row.
     chosen: Vec<ProtocolName>,
@@ -81,9 +81,9 @@ impl Server {
             | Outcome::Unsupported(_) => Verdict::NotJudged,
             outcome if offer.as_malformed().is_some() => self.judge_malformed(outcome),
             Outcome::Invalid(_) => {
-                violates("the answer is none that a client may accept (RFC 8446 section 4)")
+                violates("a client must not accept the answer (RFC 8446 section 4)")
             }
-            Outcome::NotTls(_) => violates("the answer is no TLS (RFC 8446 section 5.1)"),
+            Outcome::NotTls(_) => violates("the answer is not TLS (RFC 8446 section 5.1)"),
             Outcome::Negotiated {
                 alpn_protocol: Some(chosen),
                 tls_version,
@@ -122,20 +122,20 @@ impl Server {
                 | alerts::UNRECOGNIZED_NAME,
             ) => Verdict::NotJudged,
             Outcome::Alert(alert) => violates(format!(
-                "alert {} to a malformed offer, which wants {wanted}",
+                "alert {} to a malformed offer, which requires {wanted}",
                 NamedAlert(*alert)
             )),
             Outcome::Negotiated { .. } => violates(format!(
-                "negotiated on a malformed offer, which wants {wanted}"
+                "negotiated on a malformed offer, which requires {wanted}"
             )),
-            Outcome::Closed => {
-                violates(format!("closed on a malformed offer, which wants {wanted}"))
-            }
+            Outcome::Closed => violates(format!(
+                "closed on a malformed offer, which requires {wanted}"
+            )),
             Outcome::NotTls(_) => violates(format!(
-                "no TLS in answer to a malformed offer, which wants {wanted}"
+                "an answer without TLS to a malformed offer, which requires {wanted}"
             )),
             Outcome::TimedOut => violates(format!(
-                "no answer to a malformed offer, which wants {wanted}"
+                "no answer to a malformed offer, which requires {wanted}"
             )),
             // The number of an encrypted alert cannot be read.
             _ => Verdict::NotJudged,
@@ -148,8 +148,8 @@ impl Server {
         }
         violates(match self.shares_a_protocol_with(offer) {
             false => {
-                "fell back to no protocol without a word where none is in common: the alert \
-                 no_application_protocol (120) is wanted (RFC 7301 section 3.2)"
+                "completed the handshake without a protocol, although none is in common: \
+                 it has to send the alert no_application_protocol (120) (RFC 7301 section 3.2)"
             }
             true => {
                 "chose no protocol, though it chose one of those offered in another row (RFC 7301 \

@@ -20,7 +20,8 @@
 //! ```
 //!
 //! [`probe_blocking`] and, inside a monoio runtime, [`probe`] return the report as data.
-//! [`CheckedReport`] holds a report against rules and writes it in the format of a person or a tool:
+//! [`CheckedReport`] checks a report against rules and writes it in a format for people or for
+//! tools:
 //!
 //! ```no_run
 //! use corelane_probe::{CheckedReport, Expectation, ProbeOptions, Trust, probe_blocking};

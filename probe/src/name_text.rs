@@ -1,5 +1,5 @@
-//! Protocol names as the rules write them: what has a meaning in a rule, and what is not printable
-//! ASCII, is escaped as `\xNN`.
+//! Protocol names as they stand in rules: characters with a meaning in a rule, and bytes that are
+//! not printable ASCII, are escaped as `\xNN`.
 
 use std::fmt;
 

@@ -94,7 +94,7 @@ pub enum Trust {
     /// Certificates that the system trusts.
     #[default]
     System,
-    /// These certificates, PEM, and those that they vouch for; none of the system's.
+    /// These certificates, PEM, and those that they have issued; none of the system's.
     Pem(Vec<u8>),
     /// Any certificate. The prober sends nothing secret, and looks at how the server negotiates.
     Any,

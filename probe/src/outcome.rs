@@ -107,7 +107,7 @@ impl fmt::Display for Outcome {
                 match (http2, alpn_protocol) {
                     (Some(Http2::Served(status)), Some(_)) => write!(f, ", GET {status}"),
                     (Some(Http2::Served(status)), None) => {
-                        write!(f, ", HTTP/2 all the same: GET {status}")
+                        write!(f, ", HTTP/2 anyway: GET {status}")
                     }
                     (Some(Http2::NotServed(what)), Some(_)) => {
                         write!(f, ", HTTP/2 NOT SERVED: {what}")
@@ -116,7 +116,7 @@ impl fmt::Display for Outcome {
                         write!(f, ", HTTP/2 spoken, GET not answered: {why}")
                     }
                     (Some(Http2::Spoken(why)), None) => {
-                        write!(f, ", HTTP/2 all the same, GET not answered: {why}")
+                        write!(f, ", HTTP/2 anyway, GET not answered: {why}")
                     }
                     // Without ALPN the server did not promise HTTP/2.
                     (Some(Http2::NotServed(_)), None) | (None, _) => Ok(()),

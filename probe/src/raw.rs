@@ -33,7 +33,7 @@ impl OfferClient for Raw {
         Ok(Box::pin(async move {
             let begun = Instant::now();
             match outcome(target, malformed, begun).await {
-                // Some servers drop a connection now and then, whatever it says.
+                // Some servers drop a connection now and then, for reasons of their own.
                 Outcome::Closed => outcome(target, malformed, begun).await,
                 outcome => outcome,
             }

@@ -73,7 +73,7 @@ impl Recording {
         let (end, error) = if Instant::now() >= deadline {
             (End::TimedOut, io::ErrorKind::TimedOut.into())
         } else if self.0.borrow().total >= MAX_READ {
-            let error = format!("more than {MAX_READ} bytes came");
+            let error = format!("received more than {MAX_READ} bytes");
             (End::TooMuch, io::Error::other(error))
         } else {
             return Ok(());
@@ -107,8 +107,8 @@ impl AsyncReadRent for Recorder {
         if let Err(error) = self.recording.within_limits(self.deadline) {
             return (Err(error), buf);
         }
-        // Reading the caller's buffer would take unsafe code: the bytes are read into an own buffer
-        // and copied from there.
+        // Reading the caller's buffer would take unsafe code: the bytes are read into a separate
+        // buffer and copied from there.
         let (result, bytes) = self
             .socket
             .read(Vec::with_capacity(buf.bytes_total()))

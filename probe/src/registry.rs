@@ -74,7 +74,7 @@ fn warning(name: &ProtocolName) -> Option<String> {
     };
     let near = near.map(|near| format!("; did you mean {near}?"));
     Some(format!(
-        "{name} is no registered protocol{}",
+        "{name} is not a registered protocol{}",
         near.unwrap_or_default()
     ))
 }
@@ -89,7 +89,7 @@ mod tests {
             ("http1.1=alert", Some("http/1.1")),
             ("http/2,h2=h2", Some("h2")),
             ("acme-tls-1=alert", Some("acme-tls/1")),
-            ("spdy/4=alert", Some("spdy/4 is no registered protocol")),
+            ("spdy/4=alert", Some("spdy/4 is not a registered protocol")),
             ("h2,http/1.1=h2", None),
             ("x-unknown=alert", None),
             (r"\x1a\x1a,h2=h2", None),

@@ -58,7 +58,7 @@ pub enum CertificateFault {
     Dates,
     /// It is for another name.
     Name,
-    /// None of the trusted certificates vouches for it, or the reason is another one.
+    /// No trusted certificate has issued it, or the reason is another one.
     Issuer,
 }
 
@@ -100,7 +100,7 @@ impl Report {
         clients
     }
 
-    /// A remark on the server as a whole, if there is one.
+    /// A remark on the server as a whole, if any.
     pub fn note(&self) -> Option<String> {
         if let Some(what) = self.not_tls() {
             return Some(format!(
@@ -132,18 +132,21 @@ impl Report {
         let mut outcomes = self.rows.iter().filter(theirs).map(|row| &row.outcome);
         let all = |alert| outcomes.clone().all(|it| *it == Outcome::Alert(alert));
         if all(alerts::NO_APPLICATION_PROTOCOL) {
-            return "No offer was taken: is `h2` or `http/1.1` configured?".into();
+            return "The server accepted no offer: is `h2` or `http/1.1` configured?".into();
         }
         if all(alerts::UNRECOGNIZED_NAME) {
             let name = &self.server_name;
-            return format!("The server knows no name {name}: give another (--servername).");
+            return format!(
+                "The server does not know the name {name}: give another (--servername)."
+            );
         }
         if outcomes.any(|it| *it == Outcome::Alert(alerts::CERTIFICATE_REQUIRED)) {
-            return "The server wants certificates of its clients, which is not supported.".into();
+            return "The server requires client certificates, which the prober does not support."
+                .into();
         }
         let names: Vec<_> = clients.iter().map(ToString::to_string).collect();
         let names = names.join(" and ");
-        format!("No handshake of {names} got through: what that says of ALPN is little.")
+        format!("{names} completed no handshake, so the answers say little about ALPN.")
     }
 
     /// The first certificate that was not trusted: the kind of fault and the library's message.

@@ -1,5 +1,5 @@
-//! Parses and displays rules. What is displayed parses as the same rule; the error for what does not
-//! parse suggests the nearest rule.
+//! Parses and displays rules. A displayed rule parses as the same rule. The error for an invalid
+//! rule suggests the nearest valid one.
 
 use std::{fmt, str::FromStr};
 
@@ -63,7 +63,7 @@ fn split_version(text: &str) -> Result<(&str, Option<TlsVersion>), String> {
         "tls1.3" => TlsVersion::TLS_1_3,
         _ => {
             return Err(format!(
-                "names no version by ({version}): (TLS 1.2) or (TLS 1.3)"
+                "has the unknown version ({version}): use (TLS 1.2) or (TLS 1.3)"
             ));
         }
     };
@@ -81,7 +81,7 @@ fn parse_offer(text: &str) -> Result<Matched, String> {
         let known = Malformed::ALL.into_iter().find(|it| it.to_string() == text);
         return match known {
             Some(known) => Ok(Matched::Malformed(Some(known))),
-            None => Err("names no malformed offer".into()),
+            None => Err("has an unknown malformed offer".into()),
         };
     }
     let names = text
@@ -95,7 +95,7 @@ fn parse_name(text: &str) -> Result<ProtocolName, String> {
     let text = text.trim();
     if text.contains([' ', '(', ')', '=']) {
         return Err(format!(
-            "has a space or a bracket in the name {text:?}, which is written \\xNN"
+            "has a space or a bracket in the name {text:?}: write it as \\xNN"
         ));
     }
     if let Some(known) = known_but_for_case(text) {
@@ -103,7 +103,8 @@ fn parse_name(text: &str) -> Result<ProtocolName, String> {
             "names {text}: names of protocols are case-sensitive, did you mean {known}?"
         ));
     }
-    ProtocolName::new(unescaped(text)).map_err(|_| "has a name of no bytes or too many".to_owned())
+    ProtocolName::new(unescaped(text))
+        .map_err(|_| "has a protocol name that is empty or too long".to_owned())
 }
 
 fn parse_answer(text: &str, offer: &Matched) -> Result<Answer, String> {
@@ -116,7 +117,7 @@ fn parse_answer(text: &str, offer: &Matched) -> Result<Answer, String> {
     if let Some(which) = text.strip_prefix("alert:") {
         return match parse_alert(which.trim()) {
             Some(alert) => Ok(Answer::Alert(Some(alert))),
-            None => Err("names an alert by no number from 0 to 255 and by no name".into()),
+            None => Err("has an alert that is neither a number from 0 to 255 nor a name".into()),
         };
     }
     let name = match parse_name(text) {
@@ -141,8 +142,8 @@ fn parse_answer(text: &str, offer: &Matched) -> Result<Answer, String> {
 
 fn no_answer(text: &str) -> String {
     match meant(text) {
-        Some(meant) => format!("names no answer by {text}, did you mean {meant}?"),
-        None => format!("names no answer by {text}"),
+        Some(meant) => format!("has the unknown answer {text}, did you mean {meant}?"),
+        None => format!("has the unknown answer {text}"),
     }
 }
 

@@ -190,9 +190,9 @@ fn classify(error: &TlsError) -> Failed {
     }
 }
 
-/// Trusts what the roots vouch for, and every given certificate, even one that is marked as a CA.
-/// `openssl req -x509` marks its self-signed certificates so by default; OpenSSL accepts them, webpki
-/// does not.
+/// Trusts certificates that the roots have issued, and every given certificate, even one that is
+/// marked as a CA. `openssl req -x509` marks its self-signed certificates so by default; OpenSSL
+/// accepts them, webpki does not.
 #[derive(Debug)]
 struct Given {
     webpki: Arc<WebPkiServerVerifier>,

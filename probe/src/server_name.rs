@@ -26,7 +26,7 @@ impl ServerName {
         };
         if name.len() > 253 || !name.split('.').all(label) {
             return Err(Error::config(format!(
-                "{name:?} is no server name: give a DNS name (in ASCII, as in the certificate: \
+                "{name:?} is not a server name: give a DNS name (in ASCII, as in the certificate: \
                  xn--..., without a port) or an IP address"
             )));
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::report::{Report, Verdict};
 
 /// A table: two lines of heading, one line for each row, each broken rule once, and the
-/// [note](Report::note) if there is one.
+/// [note](Report::note), if any.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut broken: Vec<&str> = Vec::new();

@@ -28,7 +28,7 @@ const SEALED_ALERT: usize = 2 + 1 + 16;
 /// a handshake, with a certificate in it.
 const LONGEST_ALERT: usize = 512;
 
-/// What the server said in the clear.
+/// The server's unencrypted answer.
 pub(crate) enum Said {
     /// No complete alert or ServerHello.
     Nothing,
@@ -40,12 +40,12 @@ pub(crate) enum Said {
     NotTls(String),
 }
 
-/// What the server sent behind its ServerHello.
+/// The meaning of the bytes after the ServerHello.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Behind {
     /// Nothing that decides the outcome.
     Open,
-    /// So much that the server has accepted the offer: under TLS 1.2, everything up to the
+    /// Enough to show that the server has accepted the offer: under TLS 1.2, everything up to the
     /// ServerHelloDone.
     Flight,
     /// Encrypted bytes that may be an alert.
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_the_first_line_of_what_is_not_tls() {
+    fn the_first_line_of_another_protocol_is_shown() {
         assert_eq!(said(b"220 mail\r\n"), "220 mail");
         assert_eq!(said(&[22, 4, 0]), "\\x16\\x04\\x00");
         assert_eq!(said(b""), "nothing");

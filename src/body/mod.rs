@@ -32,9 +32,10 @@ use crate::{
 ///
 /// Flow control follows consumption (RFC 9113 section 5.2): the peer may send more once data has
 /// been taken from here, so a handler that does not read holds the peer back at
-/// [`Http2Config::initial_stream_window_size`](crate::Http2Config::initial_stream_window_size).
-/// A client that sent `expect: 100-continue` gets `100 Continue` when the body is first polled. The
-/// server drains what is left unread when this is dropped, so that the client sees its response.
+/// [`Http2Config::initial_stream_window_size`](crate::Http2Config::initial_stream_window_size). A
+/// client that sent `expect: 100-continue` gets `100 Continue` when the body is first polled. When
+/// the handler drops the body, the server drains the unread rest, so that the client sees its
+/// response.
 ///
 /// A body can also be made from bytes, to test a service without a socket:
 ///
@@ -60,13 +61,13 @@ use crate::{
 /// ```
 pub struct Body {
     source: Source,
-    /// What `content-length` declares, less what was read.
+    /// Bytes of the declared `content-length` that the handler has not read yet.
     content_length: Option<u64>,
-    /// How much may still be read; `u64::MAX` without a limit.
+    /// Bytes that the handler may still read; `u64::MAX` without a limit.
     limit_left: u64,
-    /// The client waits for `100 Continue`, and this was not polled yet.
+    /// The client waits for `100 Continue`, and the body was not polled yet.
     expects_continue: bool,
-    /// `None` where nothing can arrive.
+    /// `None` if no data can arrive.
     state: Option<Arc<BodyState>>,
     connection: Arc<ConnectionInfo>,
 }
@@ -95,7 +96,7 @@ impl Body {
         Rejection::of(self.state.as_ref())
     }
 
-    /// The body of a request with these headers, which `source` receives, and its monitor.
+    /// Makes the body of a request with these headers, and its monitor. `source` receives the data.
     pub(crate) fn receive(
         source: Source,
         headers: &HeaderMap,
@@ -275,7 +276,7 @@ mod tests {
         }
     }
 
-    /// What a request gets that has these headers and this body.
+    /// The body and the monitor of a request with these headers and this data.
     fn receive(
         headers: &[(HeaderName, &'static str)],
         text: &'static str,
@@ -370,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn the_monitor_drains_what_the_handler_drops() {
+    fn the_monitor_drains_a_dropped_body() {
         let task = Arc::<Count>::default();
         let waker = Waker::from(Arc::clone(&task));
         let mut cx = Context::from_waker(&waker);

@@ -1,4 +1,4 @@
-//! Watches how a request's body arrives, and drains what its handler leaves.
+//! Watches how a request's body arrives, and drains the part that the handler does not read.
 
 use std::{
     sync::Arc,
@@ -14,10 +14,10 @@ use crate::{
     time::{Deadline, MinRate, Timer},
 };
 
-/// How long the server drains what the handler has not read: nginx' `lingering_time`.
+/// How long the server drains an unread body: nginx' `lingering_time`.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// How long it does so while a peer that has its response sends nothing: nginx'
+/// How long the server keeps draining while a peer that has its response sends nothing: nginx'
 /// `lingering_timeout`.
 const DRAIN_SILENCE: Duration = Duration::from_secs(5);
 
@@ -40,7 +40,7 @@ impl BodyLimits {
     }
 }
 
-/// What a body asks of the server while its handler runs.
+/// A request from the body to the server while the handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyEvent {
     /// The handler has begun to read: the client may send the body (RFC 9110 section 10.1.1).
@@ -52,13 +52,13 @@ pub(crate) enum BodyEvent {
 /// The server's end of a [`BodyState`]: it has a timer, while the body itself may be on any thread.
 pub(crate) struct BodyMonitor {
     state: Arc<BodyState>,
-    /// Bytes of the body that `rate` knows.
+    /// Bytes of the body that `rate` has counted.
     seen: u64,
     rate: MinRate,
-    /// What the handler has left, while it is drained.
+    /// The unread rest of the body, while the server drains it.
     left: Option<Source>,
     drain: Deadline,
-    /// Of a peer that has its response.
+    /// Limits the silence of a peer that has its response.
     silence: MinRate,
 }
 
@@ -75,18 +75,18 @@ impl BodyMonitor {
         }
     }
 
-    /// The body is larger than is allowed, by its declared length or by what has arrived.
+    /// Whether the body exceeds the limit, by its declared length or by the data that has arrived.
     pub(crate) fn is_too_large(&self) -> bool {
         self.state.is_too_large()
     }
 
-    /// Writes down what the server answers in place of the handler.
+    /// Records the status that the server sends in place of the handler's response.
     pub(crate) fn reject(&self, status: StatusCode) {
         self.state.reject(status);
     }
 
-    /// Called while the handler runs: drains what it has dropped already. Ready with what is to be
-    /// done; to be called again after [`BodyEvent::WantsContinue`].
+    /// Drains a body that the handler has dropped already. Call it while the handler runs, and
+    /// again after [`BodyEvent::WantsContinue`].
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BodyEvent> {
         self.state.register(cx.waker());
         if self.state.take_continue_wanted() {
@@ -99,14 +99,14 @@ impl BodyMonitor {
         Poll::Pending
     }
 
-    /// Called while the response's body is sent: drains what the handler has dropped.
+    /// Drains a body that the handler has dropped. Call it while the response's body is sent.
     pub(crate) fn drain(&mut self, cx: &mut Context<'_>) {
         self.state.register(cx.waker());
         let _ = self.poll_left(cx);
     }
 
-    /// Called behind the response. Ready when the body is drained, or the peer has been silent for
-    /// too long; the stream is to be dropped then, which resets the rest (`NO_ERROR`).
+    /// Ready when the body is drained, or the peer has been silent for too long. Call it after the
+    /// response, and drop the stream when it is ready: that resets the rest (`NO_ERROR`).
     pub(crate) fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.state.register(cx.waker());
         if self.poll_left(cx).is_ready() {
@@ -127,10 +127,10 @@ impl BodyMonitor {
         Poll::Pending
     }
 
-    /// Reads what the handler has left. Ready when nothing is left, or the time for it is up.
+    /// Reads the unread rest. Ready when nothing is left or the time limit has passed.
     ///
-    /// Otherwise the stream would be reset right behind the response. Clients that are still sending
-    /// take that for a failure (curl 7.88 for one), or do not get to see the response.
+    /// Otherwise the server would reset the stream right after the response. Some clients that are
+    /// still sending treat that as a failure (curl 7.88) or lose the response.
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let left = match &mut self.left {
             Some(left) => left,

@@ -7,8 +7,8 @@ use http_body::Frame;
 
 use crate::{error::Error, h2_engine::RequestStream};
 
-/// One variant for each protocol. What a variant has to do is all that a protocol provides for its
-/// request bodies: yield frames, data before trailers, and take the peer's flow control with it.
+/// One variant for each protocol. A variant yields frames, data before trailers, and updates the
+/// peer's flow control. A protocol provides nothing else for its request bodies.
 #[derive(Default)]
 pub(crate) enum Source {
     #[default]

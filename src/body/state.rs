@@ -1,4 +1,4 @@
-//! What a request's body and its monitor share.
+//! The state that a request's body and its monitor share.
 
 use std::{
     sync::{
@@ -51,7 +51,7 @@ impl BodyState {
         }
     }
 
-    // What the body calls.
+    // Called by the body.
 
     pub(super) fn want_continue(&self) {
         self.continue_wanted.store(true, Relaxed);
@@ -77,7 +77,7 @@ impl BodyState {
         *self.unread() = Unread::Done;
     }
 
-    /// The body is dropped: `rest` is left of it.
+    /// The body was dropped, with `rest` unread.
     pub(super) fn leave(&self, rest: Source) {
         self.set_waiting(false);
         if rest.is_end_stream() {
@@ -92,9 +92,10 @@ impl BodyState {
         }
     }
 
-    // What the monitor calls.
+    // Called by the monitor.
 
-    /// Has this task woken by what the body calls. To be called before the state is looked at.
+    /// Registers the task to wake when the body changes the state. Call it before you read the
+    /// state.
     pub(super) fn register(&self, task: &Waker) {
         self.monitor.register(task);
     }
@@ -119,7 +120,7 @@ impl BodyState {
         self.rejected.store(status.as_u16(), Relaxed);
     }
 
-    /// What the handler has left. `None`: it still holds the body.
+    /// Takes the unread rest of the body; `None` while the handler holds the body.
     pub(super) fn take_left(&self) -> Option<Source> {
         let mut unread = self.unread();
         if matches!(*unread, Unread::Held) {
@@ -131,7 +132,7 @@ impl BodyState {
         }
     }
 
-    /// The monitor is dropped: a body that lives on is the handler's alone.
+    /// The monitor was dropped: from now on only the handler uses the body.
     pub(super) fn close(&self) {
         let unread = std::mem::replace(&mut *self.unread(), Unread::Done);
         drop(unread);

@@ -12,11 +12,11 @@ pub struct Limit {
     /// Where it is set: `Limits`, `Http2Config` or `Builder`; empty for a constant.
     pub owner: &'static str,
     pub name: &'static str,
-    /// What one value of it counts, if it is more than a number of things.
+    /// The unit of a value; empty for a plain number.
     pub unit: &'static str,
     pub default: fn() -> DefaultValue,
     pub why: &'static str,
-    /// What the peer sees when the limit is reached.
+    /// The effect that the peer sees when it reaches the limit.
     pub peer: &'static str,
 }
 
@@ -59,8 +59,9 @@ impl From<u64> for DefaultValue {
     }
 }
 
-/// Declares an options struct. Each field states its unit, its default and why, its range, and what
-/// the peer sees: they make the documentation, `Default`, the setter, `validate` and a row of LIMITS.
+/// Declares an options struct. Each field states its unit, its default with a reason, its range,
+/// and the effect for the peer. These make the documentation, `Default`, the setter, `validate` and
+/// a row of LIMITS.
 macro_rules! options {
     (
         $(#[$attribute:meta])*

@@ -37,7 +37,7 @@ options! {
         /// it arrives, with 413 (RFC 9110 section 15.5.14). If the response has begun, the body ends
         /// with an error ([`Error::is_body_too_large`](crate::Error::is_body_too_large)). `None` allows any size.
         #[unit = "bytes"]
-        #[default(None, "the handler decides how much it reads; the windows bound what it does not read")]
+        #[default(None, "the handler decides how much it reads; the windows bound the unread data")]
         #[range(0..=u64::MAX)]
         #[peer = "413, and the server drains the rest as for `Limits::body`; RST_STREAM if the response has begun"]
         pub max_request_body_size: Option<u64>, impl Into<Option<u64>>;
@@ -69,27 +69,28 @@ options! {
         /// Response data that may wait to be sent on a connection, over all its streams, bytes, 1 to
         /// 2^32-1. The server then stops polling response bodies.
         #[unit = "bytes"]
-        #[default(1024 * 1024, "100 Mbit/s at a round trip of 80 ms, as the windows")]
+        #[default(1024 * 1024, "100 Mbit/s at a round trip of 80 ms, like the windows")]
         #[range(1..=u32::MAX as usize)]
         #[peer = "nothing: the server stops polling response bodies"]
         pub max_send_buffer_size: usize, usize;
 
-        /// Frames that a peer may send within 10 s beyond those that requests and responses need, at
-        /// least 100: PING, SETTINGS, PRIORITY, WINDOW_UPDATE and so on, each of which is work without
-        /// use (RFC 9113 section 10.5; CVE-2019-9511, 9512, 9513, 9515, 9518).
+        /// Frames that a peer may send within 10 s beyond those that requests and responses need,
+        /// at least 100: PING, SETTINGS, PRIORITY, WINDOW_UPDATE and so on, each of which costs
+        /// work for nothing (RFC 9113 section 10.5; CVE-2019-9511, 9512, 9513, 9515, 9518).
         ///
-        /// SETTINGS after the first one count 100, and so does empty DATA that does not end its stream.
-        /// What ends a stream counts 1, other DATA nothing. A request allows 8, a piece of a response's
-        /// body 4 and another for every 256 bytes.
+        /// SETTINGS after the first one count 100, and so does empty DATA that does not end its
+        /// stream. A frame that ends a stream counts 1, other DATA counts nothing. A request allows
+        /// 8, a piece of a response's body 4 and another for every 256 bytes.
         ///
         /// The server takes 1,000 of them at once, or a tenth of the limit if that is more. It then
-        /// reads the connection no faster than the limit divided by 10 s, so that the peer finds its
-        /// socket full; responses continue. Past the limit it sends GOAWAY (`ENHANCE_YOUR_CALM`) and
-        /// closes the connection. With a limit of 1,000 or less it throttles no connection, it closes
-        /// them.
+        /// reads the connection no faster than the limit divided by 10 s, so that the peer finds
+        /// its socket full; responses continue. Past the limit it sends GOAWAY
+        /// (`ENHANCE_YOUR_CALM`) and closes the connection. With a limit of 1,000 or less it closes
+        /// connections without throttling them first.
         ///
-        /// DATA of less than 5 bytes is shorter than any message. The server throttles it in the same
-        /// way where there is more of it than of longer DATA; it closes no connection for it.
+        /// DATA of less than 5 bytes is shorter than any message. If a peer sends more of it than
+        /// of longer DATA, the server throttles it in the same way, but closes no connection for
+        /// it.
         #[unit = ""]
         #[default(10_000, "1,000 a second take almost no CPU time")]
         #[range(100..=u32::MAX)]

@@ -13,7 +13,7 @@ pub struct Metric {
     pub by_backend: bool,
     /// The label that tells the values apart; empty if there is one value.
     pub label: &'static str,
-    /// Each value of the label, and what it counts.
+    /// Each value of the label, and the counter behind it.
     pub values: Values,
 }
 
@@ -124,7 +124,7 @@ pub const METRICS: &[Metric] = {
         metric(
             "corelane_floods_total",
             Counter,
-            "Connections ended with ENHANCE_YOUR_CALM, by cause; other: what crate h2 detects itself.",
+            "Connections ended with ENHANCE_YOUR_CALM, by cause; other: a limit of crate h2.",
             &[
                 ("frames", |c| c.frame_floods),
                 ("resets", |c| c.reset_floods),
@@ -147,7 +147,7 @@ pub const METRICS: &[Metric] = {
         metric(
             "corelane_handshakes_completed_total",
             Counter,
-            "Handshakes completed, by TLS version; none: without TLS, or the backend does not tell.",
+            "Handshakes completed, by TLS version; none: without TLS, or the backend does not report it.",
             &[
                 ("1.2", |c| c.handshakes_tls_1_2),
                 ("1.3", |c| c.handshakes_tls_1_3),
@@ -239,8 +239,8 @@ pub const METRICS: &[Metric] = {
     ]
 };
 
-/// The part of a whole that none of its parts counts. A worker counts the part before the whole, and
-/// `read` read the whole before its parts: it is never too large.
+/// The part of a whole that none of its parts counts. It is never too large: a worker counts the
+/// part before the whole, and `read` reads the whole before its parts.
 fn rest(whole: u64, parts: &[u64]) -> u64 {
     parts
         .iter()

@@ -1,11 +1,11 @@
-//! What a worker counts.
+//! The counters of a worker.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Declares the counters. The first line of each comment is also the help text of its metric.
 macro_rules! counters {
     ($(#[doc = $help:literal] $(#[doc = $more:literal])* $name:ident,)*) => {
-        /// What one worker has counted since it started, at the time of the call.
+        /// The counters of one worker since it started, as of the time of the call.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct WorkerCounters {

@@ -1,4 +1,4 @@
-//! Time that passes when it is told to, for one connection on a thread.
+//! A clock that advances only on request, for one connection on a thread.
 
 use std::{
     cell::RefCell,
@@ -43,7 +43,7 @@ pub(super) fn pass(time: Duration) {
     woken.into_iter().for_each(|(_, waker)| waker.wake());
 }
 
-/// As with monoio the first waker counts.
+/// Keeps the first waker, as monoio's timers do.
 struct Sleep {
     until: Instant,
     registered: bool,

@@ -40,15 +40,15 @@ use crate::{
     tls::TlsAcceptor,
 };
 
-/// What happens to a connection.
+/// An event on a connection.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// The client sends this.
     Sends(Vec<u8>),
-    /// The socket takes so many more bytes. At first it takes all.
+    /// The socket takes this many more bytes. It starts without a limit.
     Takes(usize),
     /// The clock advances.
-    Later(Duration),
+    Advance(Duration),
     /// The server shuts down.
     Shutdown,
 }
@@ -103,7 +103,7 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
         match step {
             Step::Sends(bytes) => socket.receives(bytes),
             Step::Takes(room) => socket.takes(*room),
-            Step::Later(time) => clock::pass(*time),
+            Step::Advance(time) => clock::pass(*time),
             Step::Shutdown => stop.abort(),
         }
         result = task.run();
@@ -128,7 +128,7 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
 /// Far less than the default.
 const SEND_BUFFER: usize = 50_000;
 
-/// What a stream may queue at once, even if there is less room.
+/// Bytes that a stream may queue at once, even if there is less room.
 const LARGEST_PIECE: usize = 64 * 1024;
 
 /// Seconds after which a throttled connection has read all that its client sent, or is closed.

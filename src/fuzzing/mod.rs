@@ -1,5 +1,5 @@
-//! Ways in for `fuzz/` and for tests of arbitrary input: each takes what a peer may send, and panics
-//! where something does not hold that always has to. There is nothing of it in a normal build.
+//! Entry points for `fuzz/` and for tests of arbitrary input. Each takes bytes that a peer may
+//! send, and panics if an invariant does not hold. A normal build does not contain them.
 
 mod clock;
 mod connection;
@@ -15,7 +15,7 @@ use crate::{
     tls::{client_hello::ClientHello, client_hello_reader::ClientHelloReader},
 };
 
-/// Cuts `bytes` into pieces of the sizes given, over and over; without sizes it is one piece.
+/// Cuts `bytes` into pieces of the given sizes, repeatedly; without sizes into one piece.
 pub fn pieces<'a>(mut bytes: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
     let mut pieces = Vec::new();
     for &size in sizes.iter().cycle() {
@@ -32,8 +32,8 @@ pub fn pieces<'a>(mut bytes: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
     pieces
 }
 
-/// What is read of a ClientHello does not depend on the pieces that it comes in, and every byte is
-/// given back to be replayed.
+/// Checks that the parsed ClientHello does not depend on the pieces in which it arrives, and that
+/// every byte is returned for the replay.
 pub fn client_hello(bytes: &[u8], sizes: &[usize]) {
     let (answer, taken) = read(pieces(bytes, sizes));
     assert_eq!(taken, bytes[..taken.len()], "what is replayed");

@@ -1,4 +1,4 @@
-//! The PROXY header out of a proxy's hands.
+//! The PROXY header in arbitrary bytes.
 
 use std::{
     io,
@@ -15,8 +15,8 @@ use crate::{
     io::{parse_proxy_header, read_proxy_header},
 };
 
-/// What is read of a PROXY header does not depend on the pieces that it comes in, no more is read to
-/// find it than is allowed, and what came behind it is given back whole.
+/// Checks that the parsed PROXY header does not depend on the pieces in which it arrives, that no
+/// more bytes are read than allowed, and that the bytes after it are returned unchanged.
 pub fn proxy_header(bytes: &[u8], sizes: &[usize]) {
     let mut socket = Pieces {
         pieces: pieces(bytes, sizes),
@@ -48,7 +48,7 @@ pub fn proxy_header(bytes: &[u8], sizes: &[usize]) {
     }
 }
 
-/// A socket that has these pieces to read, and then its end.
+/// A socket that yields these pieces and then ends.
 struct Pieces<'a> {
     pieces: Vec<&'a [u8]>,
     given: usize,

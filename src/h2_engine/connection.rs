@@ -63,8 +63,8 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
     D: Buf,
 {
-    /// Reads and writes what it can. Ready with the next request, with an error, or with `None` when
-    /// the connection has ended.
+    /// Reads and writes as much as the transport allows. Ready with the next request, with an
+    /// error, or with `None` when the connection has ended.
     pub(crate) fn poll_request(
         &mut self,
         cx: &mut Context<'_>,
@@ -89,13 +89,13 @@ where
         self.0.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
     }
 
-    /// Only the first call has an answer.
+    /// Only the first call returns `Some`.
     pub(crate) fn pings(&mut self) -> Option<Pings> {
         self.0.ping_pong().map(Pings::new)
     }
 }
 
-/// A request as it arrives. Taken apart by the caller, so that its head is not moved more often than
+/// A request as it arrives. The caller takes it apart, so that its head is moved only as often as
 /// needed.
 pub(crate) struct Incoming<D: Buf> {
     request: Request<h2::RecvStream>,

@@ -1,10 +1,11 @@
-//! What can go wrong on a connection or a stream.
+//! The error of a connection or a stream.
 
 use std::{error::Error as StdError, fmt};
 
 use crate::error::{Error, Kind};
 
-/// An error of crate h2. Converted by the caller, as many of them only mean that the peer is gone.
+/// An error of crate h2. The caller converts it, because many of them only mean that the peer is
+/// gone.
 #[derive(Debug)]
 pub(crate) struct ProtocolError(pub(super) h2::Error);
 
@@ -14,7 +15,8 @@ impl ProtocolError {
         self.0.is_library() && self.0.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
     }
 
-    /// What the user of the crate sees: errors of the socket as such, others with their source.
+    /// Converts it to the error that the crate's user sees: an error of the socket stays one, any
+    /// other becomes the source.
     pub(crate) fn into_error(self) -> Error {
         if !self.0.is_io() {
             return Error::new(Kind::Http2, "HTTP/2 error").with(self.0);

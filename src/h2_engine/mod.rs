@@ -6,7 +6,7 @@
 //! which turns into a [`BodySender`] when the response's head is sent.
 //!
 //! All reading and writing happens within [`Connection::poll_request`]. The other types only fill
-//! and empty its queues, so whatever they wait for arrives when that method is polled.
+//! and empty its queues, so everything that they wait for arrives when that method is polled.
 
 mod connection;
 mod error;

@@ -25,7 +25,7 @@ impl Pings {
         }
     }
 
-    /// Takes note of an answer, and has the task woken by one that is still to come.
+    /// Notes an answer that has arrived, or registers the task to be woken by the next one.
     pub(crate) fn poll_answer(&mut self, cx: &mut Context<'_>) {
         if self.awaited {
             self.awaited = self.ping_pong.poll_pong(cx).is_pending();

@@ -69,7 +69,7 @@ impl<D: Buf> BodySender<D> {
     ) -> Poll<Result<usize, PeerGone>> {
         self.0.reserve_capacity(wanted);
         loop {
-            // `poll_capacity` tells of changes only: what is there already is asked for first.
+            // `poll_capacity` reports changes only, so ask for the present capacity first.
             let capacity = self.0.capacity();
             if capacity > 0 {
                 return Poll::Ready(Ok(capacity.min(wanted)));

@@ -74,8 +74,8 @@ where
 }
 
 /// Serves a connection until it ends. When `shutdown` is ready the server sends GOAWAY (RFC 9113
-/// section 6.8) and answers the requests that have arrived by then. A client that has sent none has
-/// some time for its first.
+/// section 6.8) and answers the requests that have arrived by then. A client that has sent none
+/// gets some time to send its first one.
 ///
 /// Not an `async fn`, which would hold the connection twice for as long as it is idle.
 pub(crate) fn serve<IO, S>(
@@ -126,7 +126,8 @@ struct Driver<IO, S: HttpService, F> {
     in_flight: InFlight<RequestTask<S>>,
     phase: Phase,
     shutdown: Shutdown<F>,
-    /// Until GOAWAY is sent for want of requests; then until the peer has closed.
+    /// The time until GOAWAY is sent because no stream is open, then until the peer must have
+    /// closed.
     idle: Deadline,
     keep_alive: Option<Box<KeepAlive>>,
     context: Rc<ConnectionContext>,
@@ -175,8 +176,8 @@ where
         }
     }
 
-    /// Lets the engine read and write, and handlers answer. If the connection goes on, `phase` tells
-    /// whether it yields now.
+    /// Polls the engine, which reads and writes, and the requests in flight. If the connection goes
+    /// on, `phase` tells whether it yields now.
     fn exchange(
         &mut self,
         cx: &mut Context<'_>,
@@ -185,7 +186,7 @@ where
         let mut has_new = false;
         let mut rounds = 1;
         loop {
-            // Everything is polled below, the shutdown too, whatever was woken.
+            // The code below polls every part, so the flags of woken parts can be cleared.
             wakeups.take_woken();
             self.shutdown.poll_signal(cx, self.context.timer);
             // All requests that have arrived are accepted before any is answered, so that the
@@ -267,8 +268,7 @@ where
         }
     }
 
-    /// A peer that closes after GOAWAY may do so without a close of its own protocol: that is no
-    /// error.
+    /// After GOAWAY a peer may close without a close of its own protocol. That is no error.
     fn failed(&self, error: Error) -> Result<Closed, Error> {
         let left = error.is_io() || error.is_truncated();
         match self.shutdown.is_sent() && self.in_flight.is_empty() && left {

@@ -156,9 +156,9 @@ proptest! {
         let mut steps = Vec::new();
         for (piece, later) in pieces(&bytes, &sizes).into_iter().zip(later.iter().cycle()) {
             steps.push(Step::Sends(piece.to_vec()));
-            steps.push(Step::Later(Duration::from_millis(*later)));
+            steps.push(Step::Advance(Duration::from_millis(*later)));
         }
-        steps.extend(vec![Step::Later(Duration::from_secs(1)); 12]);
+        steps.extend(vec![Step::Advance(Duration::from_secs(1)); 12]);
         let bodies = client.receive(&connection(&Cleartext, &steps).concat());
         prop_assert_eq!(&bodies[0], &body(5000));
     }
@@ -175,7 +175,7 @@ proptest! {
         let mut steps = vec![Step::Sends(begin.concat()), Step::Takes(room.unwrap_or(usize::MAX))];
         for (what, count, later) in floods {
             steps.push(Step::Sends(useless_frames()[what].repeat(count)));
-            steps.push(Step::Later(Duration::from_millis(later)));
+            steps.push(Step::Advance(Duration::from_millis(later)));
         }
         steps.insert(shutdown.index(steps.len()), Step::Shutdown);
         connection(&Cleartext, &steps);

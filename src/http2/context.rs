@@ -1,4 +1,4 @@
-//! What the requests of one connection share.
+//! The state that the requests of one connection share.
 
 use std::{rc::Rc, sync::Arc};
 

@@ -20,9 +20,9 @@ impl FrameCredits {
         add(&self.frames, PER_REQUEST);
     }
 
-    /// Peers acknowledge what they read by WINDOW_UPDATE, some each DATA frame. A frame that is
-    /// short because their window is allows for nothing: `whole` says that it ends a piece of the
-    /// handler's.
+    /// Peers acknowledge data by WINDOW_UPDATE, some of them every DATA frame. A frame that is
+    /// short because the peer's window is small earns no credit. `whole` says that the frame ends a
+    /// piece of the handler's body.
     pub(super) fn sent(&self, bytes: usize, whole: bool) {
         let frames = u32::try_from(bytes / 256).unwrap_or(u32::MAX);
         add(&self.frames, frames.saturating_add(4 * u32::from(whole)));

@@ -30,8 +30,8 @@ impl From<PeerGone> for Failure {
 }
 
 impl Failure {
-    /// Of the service or the body of its response. `closed`: whether the peer is gone. A service
-    /// that fails then mostly fails because of that.
+    /// A failure of the service or of its response body. If the peer is gone (`closed`), that is
+    /// the likely cause.
     pub(super) fn of_handler(
         error: impl Into<BoxError>,
         closed: Poll<()>,

@@ -1,4 +1,4 @@
-//! Slows down, and in the end disconnects, peers that only make work: too many frames beside
+//! Throttles, and in the end disconnects, peers that only cause work: too many frames beside
 //! requests, or too many requests that they reset.
 
 use std::{fmt, task::Context, time::Instant};
@@ -14,9 +14,9 @@ use crate::{config::Http2Config, time::Sleep};
 /// Watches one connection.
 pub(super) struct FloodGuard {
     resets: EarlyResets,
-    /// Nothing is read until then.
+    /// The connection reads nothing until then.
     pause: Option<Sleep>,
-    /// The counters know that the peer was throttled.
+    /// Whether the throttling was counted.
     counted: bool,
     found: Option<Flood>,
 }
@@ -24,15 +24,15 @@ pub(super) struct FloodGuard {
 /// What the connection does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It goes on.
+    /// It continues.
     Pass,
-    /// It reads again: the peer was throttled, and is not any more.
+    /// It reads again, because the throttling has ended.
     Read,
     /// It closes, with `ENHANCE_YOUR_CALM`.
     Close,
 }
 
-/// What a peer sent too much of.
+/// The kind of frames that exceeded a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flood {
     Frames,
@@ -54,8 +54,8 @@ impl FloodGuard {
         self.found
     }
 
-    /// Looks at what the peer has sent. Wakes the task when a throttled peer may go on. After
-    /// [`Verdict::Close`] everything passes.
+    /// Checks the peer's frames and resets against their limits. Wakes the task when a throttled
+    /// peer may continue. After [`Verdict::Close`] everything passes.
     pub(super) fn poll<IO: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -110,7 +110,7 @@ impl FloodGuard {
     }
 }
 
-/// Counts and logs that a connection is closed for a flood, be it by a limit of this guard or of the
+/// Counts and logs that a connection is closed for a flood, by a limit of this guard or of the
 /// engine below.
 pub(super) fn report(context: &ConnectionContext, why: &dyn fmt::Display) {
     context.counters.floods.add();
@@ -142,7 +142,7 @@ impl EarlyResets {
         }
     }
 
-    /// Looks at what has come since the last call. The clock is read only above the limit.
+    /// Counts the resets since the last call. The clock is read only above the limit.
     fn are_too_many(&mut self, credits: &FrameCredits) -> bool {
         self.ahead = self.ahead.saturating_add(credits.take_early_resets());
         self.ahead = self.ahead.saturating_sub(credits.take_answered());

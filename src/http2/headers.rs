@@ -14,8 +14,8 @@ pub(super) fn may_have_body(status: StatusCode) -> bool {
     status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
 }
 
-/// Adds `date` and `content-length` where they are missing, and removes what HTTP/2 forbids (RFC 9113
-/// section 8.2.2). Returns the length that the response declares then.
+/// Adds `date` and `content-length` where they are missing, and removes headers that HTTP/2 forbids
+/// (RFC 9113 section 8.2.2). Returns the declared length of the response.
 pub(super) fn complete(
     headers: &mut HeaderMap,
     status: StatusCode,

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_woken_is_polled_again() {
+    fn only_woken_futures_are_polled_again() {
         let (_wakeups, mut in_flight) = in_flight();
         let (polls, waker) = <(Rc<Cell<u32>>, Rc<RefCell<Option<Waker>>>)>::default();
         in_flight.push(counting(&polls, 2, &waker));

@@ -30,7 +30,7 @@ impl KeepAlive {
         })
     }
 
-    /// Ready when the peer is taken for gone. `received`: bytes so far.
+    /// Ready when the peer counts as gone. `received`: bytes so far.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,

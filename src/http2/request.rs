@@ -33,7 +33,7 @@ pin_project! {
         is_head: bool,
         // `None` for a request without a body.
         monitor: Option<Box<BodyMonitor>>,
-        // Whether the counters know how the request ended.
+        // Whether the end of the request was counted.
         counted: bool,
         #[pin]
         state: State<S>,
@@ -140,7 +140,7 @@ impl<S: HttpService> RequestTask<S> {
                         }
                         Poll::Pending => return poll_gone(this.respond, cx),
                     }
-                    // It is there: it is taken here only, and this state ends with it.
+                    // Always `Some`: only this line takes it, and the state ends here.
                     let Some(request) = request.take() else {
                         return Poll::Ready(Err(Failure::Handler));
                     };
@@ -148,7 +148,7 @@ impl<S: HttpService> RequestTask<S> {
                     this.state.set(State::Calling { answer });
                 }
                 StateProjection::Calling { answer } => match answer.poll(cx) {
-                    // The limit counts, whatever the handler does with the error of its body.
+                    // The limit applies even if the handler ignores the error of its body.
                     _ if is_too_large(this.monitor) => {
                         if let Some(monitor) = this.monitor {
                             monitor.reject(StatusCode::PAYLOAD_TOO_LARGE);
@@ -181,7 +181,7 @@ impl<S: HttpService> RequestTask<S> {
         }
     }
 
-    /// While the handler runs: looks after the request's body, and whether the peer is gone.
+    /// While the handler runs: drives the request's body, and notices if the peer is gone.
     fn poll_waiting(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         let this = self.project();
         if let Some(monitor) = this.monitor {
@@ -201,7 +201,7 @@ impl<S: HttpService> RequestTask<S> {
         poll_gone(this.respond, cx)
     }
 
-    /// Sends the response's head. Answers whether its body is to follow.
+    /// Sends the response's head. Returns whether a body follows.
     fn send_head(
         self: Pin<&mut Self>,
         response: Response<S::ResponseBody>,
@@ -240,8 +240,9 @@ impl<S: HttpService> RequestTask<S> {
         Ok(has_body)
     }
 
-    /// Counts how the request ended, and tells the peer where the response does not. Answers whether
-    /// the peer has a response, so that the request's body is to be drained.
+    /// Counts how the request ended. Without a complete response it sends an error status or a
+    /// reset. Returns whether the peer has a response, so that the caller drains the request's
+    /// body.
     fn finish(self: Pin<&mut Self>, result: Result<(), Failure>) -> bool {
         let mut this = self.project();
         let context = &**this.context;
@@ -296,7 +297,7 @@ fn is_too_large(monitor: &Option<Box<BodyMonitor>>) -> bool {
         .is_some_and(|monitor| monitor.is_too_large())
 }
 
-/// Answers in place of the handler. If the peer is gone, that is noticed elsewhere.
+/// Answers in place of the handler. A peer that is gone is an error elsewhere.
 fn answer(respond: &mut ResponseSender<Chunk>, status: StatusCode) {
     let mut response = Response::new(());
     *response.status_mut() = status;

@@ -139,12 +139,12 @@ impl SendBody {
         Poll::Ready(Ok(()))
     }
 
-    /// How much of `data` may be queued now. The connection's own buffer is asked first: a stream
+    /// How much of `data` may be queued now. Checks the connection's own buffer first: a stream
     /// that waits for it must not hold window that another one could use.
     fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Failure>> {
         let mut stalled = false;
         if self.permit.poll(cx).is_pending() {
-            // The peer is not to blame: the transport has a time limit of its own.
+            // The peer does not cause this wait, and the transport has its own time limit.
             self.stall.pause();
         } else {
             let wanted = self.data.len().min(PIECE);

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{buffer::Buffer, config::Http2Config};
 
-/// Stands between the transport and the engine, and stops behind the frame that is one too many.
+/// Sits between the transport and the engine, and stops reading after the frame that exceeds the
+/// limit.
 ///
 /// Frames that are ahead of a peer's requests by more than a burst wait until the token bucket is
 /// refilled. Meanwhile nothing is read, so that the kernel's window stops the peer and its frames are
@@ -42,11 +43,11 @@ pub(super) enum ThrottleState {
     Flood,
 }
 
-/// What SETTINGS count for after the first: each may change the windows of all streams, and no
-/// client has reason to send many.
+/// The cost of SETTINGS after the first: each may change the windows of all streams, and no client
+/// has reason to send many.
 const SETTINGS_WEIGHT: u32 = 100;
 
-/// What empty DATA counts for that does not end its stream: crate h2 accepts a hundred of them on a
+/// The cost of empty DATA that does not end its stream: crate h2 accepts a hundred of them on a
 /// connection, then ends it, which costs another handshake.
 const EMPTY_DATA_WEIGHT: u32 = 100;
 
@@ -58,8 +59,9 @@ const SHORTEST_MESSAGE: usize = 5;
 /// [`Http2Config::small_frames_budget`].
 const SMALL_DATA: usize = 256;
 
-/// Small DATA that passes before the handlers run: half of what the smallest window leaves room for.
-/// A client that sends thousands of messages at once gives the handlers no other occasion to read.
+/// Small DATA frames that pass before the handlers run: half of those that fit the smallest window.
+/// Without this pause the handlers could not read between the messages of a client that sends
+/// thousands at once.
 const SMALL_DATA_AT_ONCE: u32 = 500;
 
 impl Throttle {
@@ -100,8 +102,8 @@ impl Throttle {
         self.held.extend(bytes);
     }
 
-    /// Gives to `take` as many of the held bytes as may pass now, at most `room`. They come before
-    /// what is read next.
+    /// Gives to `take` as many of the held bytes as may pass now, at most `room`. They precede
+    /// newly read bytes.
     pub(super) fn take_held(&mut self, room: usize, take: impl FnOnce(&[u8])) {
         let held = std::mem::take(&mut self.held);
         let bytes = held.as_slice();
@@ -142,8 +144,8 @@ impl Throttle {
         }
     }
 
-    /// Puts back what requests allow for, and answers whether frames pass. The clock is read only
-    /// while they are stopped.
+    /// Puts back the tokens that requests earn, and returns whether frames pass. The clock is read
+    /// only while they are stopped.
     pub(super) fn update(&mut self, credits: u32, now: fn() -> Instant) -> ThrottleState {
         let handlers_first = std::mem::take(&mut self.small_data) >= SMALL_DATA_AT_ONCE;
         self.frames.put_back(credits);

@@ -14,7 +14,7 @@ pub(super) struct TokenBucket {
     /// Tokens taken since `since`, and not put back by requests.
     taken: u32,
     since: Instant,
-    /// What `taken` may be without a look at the clock.
+    /// The value of `taken` up to which the clock is not read.
     allowed: u32,
 }
 
@@ -39,7 +39,7 @@ impl TokenBucket {
         self.taken = self.taken.saturating_add(n);
     }
 
-    /// What is put back beyond what was taken is lost.
+    /// Tokens beyond those taken are lost.
     pub(super) fn put_back(&mut self, n: u32) {
         self.taken = self.taken.saturating_sub(n);
         self.allowed = self.allowed.saturating_sub(n).max(self.burst);
@@ -53,8 +53,8 @@ impl TokenBucket {
         self.taken > self.per_period
     }
 
-    /// Puts back what time allows. Answers how long the peer has to wait, if the bucket is still
-    /// empty.
+    /// Puts back tokens for the time that has passed. Returns how long the peer has to wait if the
+    /// bucket is still empty.
     pub(super) fn refill(&mut self, now: Instant) -> Option<Duration> {
         let elapsed = now.saturating_duration_since(self.since).as_millis();
         let refilled = u128::from(self.per_period) * elapsed / PERIOD.as_millis();

@@ -1,4 +1,4 @@
-//! Flushes once per poll of a connection, not once per frame, and throttles what is read.
+//! Flushes once per poll of a connection, not once per frame, and throttles reading.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,14 +18,15 @@ use crate::{
     schedule::{Readable, Wakeups},
 };
 
-/// The transport as the engine gets it: a flush is only noted.
+/// The engine's half of the transport, which only notes a flush.
 ///
-/// Crate h2 flushes after every DATA frame. Done at once, that is a system call and a short TLS
-/// record for each. Done when h2 has nothing more to write, frames share records and records share
-/// system calls. What waits meanwhile is bounded: the transport writes when it holds enough.
+/// Crate h2 flushes after every DATA frame. Flushing at once would cost a system call and a short
+/// TLS record for each. Flushing when h2 has nothing more to write lets frames share records, and
+/// records share system calls. The waiting bytes are bounded: the transport writes when it holds
+/// enough.
 pub(super) struct Transport<IO>(Rc<Shared<IO>>);
 
-/// The transport as the driver of the connection gets it: it flushes when the engine is pending.
+/// The driver's half of the transport, which flushes when the engine is pending.
 pub(super) struct TransportHandle<IO>(Rc<Shared<IO>>);
 
 struct Shared<IO> {
@@ -130,7 +131,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Transport<IO> {
         if read.is_ready() {
             readable.set();
         }
-        // The transport may have to answer what it read.
+        // The transport may have to answer its input.
         flush_wanted.set(true);
         read
     }

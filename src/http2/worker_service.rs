@@ -1,4 +1,4 @@
-//! What the connections of one worker share: built once, then lent to each.
+//! The state that the connections of one worker share: built once, then lent to each.
 
 use std::rc::Rc;
 

@@ -1,6 +1,6 @@
 //! From an accepted socket to an open session: reads the ClientHello, decides ALPN, runs the
-//! handshake, and checks that the session negotiated what was decided. Without TLS it only refuses
-//! HTTP/1.x.
+//! handshake, and checks that the session negotiated the decided protocol. Without TLS it only
+//! refuses HTTP/1.x.
 
 use std::{future::poll_fn, pin::Pin};
 
@@ -36,7 +36,7 @@ pub(crate) struct Accepted<IO> {
 pub(crate) struct Failed<IO> {
     pub(crate) error: Error,
     pub(crate) io: IO,
-    /// What the client still has to receive.
+    /// The bytes that the client still has to receive.
     pub(crate) final_bytes: Vec<u8>,
 }
 
@@ -133,7 +133,7 @@ struct NewSession {
     session: Box<dyn TlsSession>,
 }
 
-/// Why there is no session, and what the client is sent.
+/// The reason why there is no session, and the bytes to send to the client.
 struct Refused {
     error: Error,
     final_bytes: Vec<u8>,

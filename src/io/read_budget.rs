@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Without a budget, a peer that sends as fast as the server reads would occupy the worker: its
 /// socket never reports `WouldBlock`.
 pub(super) struct ReadBudget {
-    /// What is left of the turn, bytes.
+    /// Bytes left of the turn.
     left: usize,
     /// Turns since the last pause, or since the socket was empty.
     turns: u32,
@@ -72,7 +72,7 @@ impl ReadBudget {
         self.left = self.left.saturating_sub(bytes);
     }
 
-    /// To be called when the socket is empty: the connection waits, and others have their turn.
+    /// Call it when the socket is empty: the connection waits, and the others have their turn.
     pub(super) fn reset(&mut self) {
         self.left = BYTES_PER_TURN;
         self.turns = 0;

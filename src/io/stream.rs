@@ -67,7 +67,7 @@ pub struct TlsStream<IO> {
     /// That end came without close_notify.
     truncated: bool,
     read_budget: ReadBudget,
-    /// Whether what a read makes the session send waits for the caller's next flush.
+    /// Whether the session's answers to a read wait for the caller's next flush.
     lazy_answers: bool,
     /// The reader that the flush wakes.
     reader: Option<Waker>,
@@ -120,8 +120,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         self.traffic.count(counters);
     }
 
-    /// For a caller that flushes after every read that has to wait. What a read makes the session send,
-    /// for example tickets, then leaves together with what the caller sends.
+    /// For a caller that flushes after every read that has to wait. The session's answers to a
+    /// read, for example tickets, then leave together with the caller's data.
     pub(crate) fn answer_with_flushes(&mut self) {
         self.lazy_answers = true;
     }
@@ -277,7 +277,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
             return Poll::Ready(Ok(()));
         }
         let result = this.call(cx, |session, wire| session.read(wire, buf));
-        // The session may have to answer what it read, for example a KeyUpdate.
+        // The session may have to answer its input, for example a KeyUpdate.
         if this.session.wants_flush() {
             if !this.lazy_answers {
                 // The next write reports a failure.

@@ -5,11 +5,11 @@
 //! questions, with one answer each.
 //!
 //! **What if a part of a connection is woken while the connection is being polled?** A handler that
-//! sends a response wakes the engine; the engine, when it reads, wakes a handler. Passed on to the
-//! runtime, each of these would be another run of the task. [`PollGuard`] gives all parts one waker:
-//! during a poll it only sets a flag, which the poll looks at before it ends; between polls it wakes
-//! the task. [`Readable`] and [`RequestWaker`] also remember which part was woken, so that a poll
-//! skips the others.
+//! sends a response wakes the engine; the engine, when it reads, wakes a handler. If each of these
+//! reached the runtime, the task would run once more for each. [`PollGuard`] gives all parts one
+//! waker: during a poll it only sets a flag, which the poll looks at before it ends; between polls
+//! it wakes the task. [`Readable`] and [`RequestWaker`] also remember which part was woken, so that
+//! a poll skips the others.
 //!
 //! **How does a task make way for others?** It does not wake itself, but asks the [`YieldQueue`] to,
 //! which does so after all tasks that are ready now have run. From time to time the queue waits for a

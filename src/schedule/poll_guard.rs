@@ -11,8 +11,8 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-/// What the parts of a connection wake. Between polls that wakes the connection's task; during a
-/// poll it is only noted.
+/// The waker of all parts of a connection. Between polls it wakes the connection's task; during a
+/// poll it only sets a flag.
 ///
 /// It lives as long as the connection, as monoio's timers keep the first waker that they are polled
 /// with.
@@ -62,8 +62,8 @@ impl PollGuard {
         // Relaxed: a thread that does not see it yet wakes the task once too often, no more.
         self.wakeups.polling.store(true, Relaxed);
         let result = poll(&mut Context::from_waker(&self.waker), &self.wakeups);
-        // SeqCst, as in `Wakeups::wake`: either that one sees the end of the poll and wakes the task,
-        // or its flag is seen here.
+        // SeqCst, as in `Wakeups::wake`: either `wake` sees the end of the poll and wakes the task,
+        // or this call sees the flag that `wake` has set.
         self.wakeups.polling.store(false, SeqCst);
         (result, self.wakeups.woken.load(SeqCst))
     }
@@ -125,7 +125,7 @@ impl Readable {
         }
     }
 
-    /// To be called before the transport is polled, so that a wake-up during that poll counts.
+    /// Call it before the transport is polled, so that a wake-up during that poll counts.
     pub(crate) fn take(&self) -> bool {
         self.readable.swap(false, SeqCst)
     }
@@ -154,7 +154,7 @@ pub(crate) struct RequestWaker {
 }
 
 impl RequestWaker {
-    /// To be called before the request is polled.
+    /// Call it before the request is polled.
     pub(crate) fn unqueue(&self) {
         self.queued.store(false, SeqCst);
     }

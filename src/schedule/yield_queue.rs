@@ -43,7 +43,7 @@ impl YieldQueue {
         }
     }
 
-    /// The body of a task of its own. It never ends.
+    /// Runs the queue. Spawn it as a task; it never ends.
     pub(crate) async fn run(&self, timer: Timer) {
         let mut woken = Vec::new();
         let mut timer_yield = TimerYield::new(timer);

@@ -72,7 +72,8 @@ pub struct Builder {
 }
 
 impl Server {
-    /// Options of a server with this TLS backend; [`tls::Cleartext`](crate::tls::Cleartext) is none.
+    /// Options of a server with this TLS backend; [`tls::Cleartext`](crate::tls::Cleartext) stands
+    /// for no TLS.
     pub fn builder(acceptor: impl TlsAcceptor) -> Builder {
         Builder {
             acceptor: Arc::new(acceptor),
@@ -95,8 +96,9 @@ impl Server {
 }
 
 impl Builder {
-    /// Adds an address to listen on: a socket address, `"host:port"`, `(host, port)`, or what else
-    /// [`ToSocketAddrs`] takes. Port 0 asks the kernel for a port, the same one for all workers.
+    /// Adds an address to listen on: a socket address, `"host:port"`, `(host, port)`, or anything
+    /// else that [`ToSocketAddrs`] takes. Port 0 asks the kernel for a port, the same one for all
+    /// workers.
     ///
     /// A name is resolved at once, and the server listens on all of its addresses. If it cannot be
     /// resolved, [`check`](Self::check) and [`bind`](Self::bind) return an error.

@@ -101,7 +101,7 @@ pub async fn serve_connection<S: HttpService>(
     handler.handle(stream, peer_addr, pending()).await
 }
 
-/// What the connections of a worker share, built once per worker.
+/// The state that the connections of a worker share, built once per worker.
 pub(super) struct ConnectionHandler<'a, S: HttpService> {
     pub(super) acceptor: AcceptorSource<'a>,
     pub(super) options: Cow<'a, ConnectionOptions>,

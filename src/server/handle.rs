@@ -47,7 +47,8 @@ use crate::{
 pub struct Handle {
     local_addrs: Vec<SocketAddr>,
     reloader: Reloader,
-    /// Of all workers: several times the same one where several share it. The workers close them.
+    /// The listeners of all workers, which close them. A shared listener occurs once for each of
+    /// its workers.
     listeners: Vec<Weak<TcpListener>>,
     stop: Stop,
     threads: Vec<JoinHandle<()>>,
@@ -99,7 +100,7 @@ impl Handle {
         })
     }
 
-    /// What each worker has counted so far.
+    /// The workers with their counters so far.
     pub fn workers(&self) -> Vec<WorkerStatus> {
         self.observer.workers().collect()
     }

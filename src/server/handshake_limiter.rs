@@ -128,7 +128,7 @@ impl HandshakePermit<'_> {
                 return Poll::Ready(result.map_err(|_| Error::timeout(step, limit)));
             }
             self.poll_displaced(cx).map(|()| {
-                let message = format!("{step} was given up for a newer handshake");
+                let message = format!("{step} was cancelled in favour of a newer handshake");
                 Err(Error::new(Kind::Displaced, message))
             })
         })
@@ -211,7 +211,7 @@ impl HandshakeLimiter {
         if self.limit.is_some()
             && let Some(times) = self.missing_proxy_headers.occurred()
         {
-            tracing::warn!(%peer, times, why = %Chain(error), "a proxy does not name its clients");
+            tracing::warn!(%peer, times, why = %Chain(error), "a proxy sent no valid PROXY header");
         }
     }
 }

@@ -16,8 +16,8 @@ pub(super) struct LogRateLimiter {
 }
 
 impl LogRateLimiter {
-    /// To be called for every event. `Some`: log it now, with this number of events since the last
-    /// line.
+    /// Call it for every event. `Some`: log the event now, with this number of events since the
+    /// last line.
     pub(super) fn occurred(&self) -> Option<u64> {
         self.occurred_at(Instant::now())
     }

@@ -24,7 +24,7 @@ pub struct Observer {
 pub struct WorkerStatus {
     /// Which worker.
     pub info: WorkerInfo,
-    /// What it has counted since it started.
+    /// Its counters since it started.
     pub counters: WorkerCounters,
 }
 
@@ -47,7 +47,7 @@ impl Observer {
         self.backend
     }
 
-    /// What each worker has counted so far.
+    /// The workers with their counters so far.
     pub fn workers(&self) -> impl ExactSizeIterator<Item = WorkerStatus> {
         self.workers.iter().map(|(info, counters)| WorkerStatus {
             info: *info,

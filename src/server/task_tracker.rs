@@ -6,8 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// As the type of this name in tokio-util, which needs tokio's runtime (its feature `rt`); nothing
-/// else here does.
+/// Like the type of this name in tokio-util, which would bring in tokio's runtime (feature `rt`).
 #[derive(Default)]
 pub(super) struct TaskTracker {
     tasks: Cell<usize>,

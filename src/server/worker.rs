@@ -53,7 +53,7 @@ pub struct WorkerInfo {
     pub driver: ActiveDriver,
 }
 
-/// What a worker thread starts with.
+/// The configuration of a worker thread.
 pub(super) struct WorkerConfig {
     pub(super) index: usize,
     pub(super) cpu: Option<usize>,
@@ -266,8 +266,8 @@ impl<S: HttpService> StartedWorker<S> {
 }
 
 impl<S: HttpService> Worker<S> {
-    /// Spawns a task that ends with the worker. The runtime never drops a task that has not ended,
-    /// nor what the task holds, the service among it.
+    /// Spawns a task that ends with the worker. The runtime never drops an unfinished task, nor the
+    /// values that the task holds, such as the service.
     fn spawn_until_end(&self, future: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
         let ended = Rc::clone(&self.ended);
         monoio::spawn(async move {

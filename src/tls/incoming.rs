@@ -21,8 +21,8 @@ impl Incoming {
         self.read == self.filled
     }
 
-    /// Reads from the wire up to the length of one record. To be called when the buffer is empty. `0`
-    /// is the end of the wire.
+    /// Reads from the wire up to the length of one record. Call it when the buffer is empty. `0` is
+    /// the end of the wire.
     pub(super) fn fill(&mut self, wire: &mut dyn Wire) -> io::Result<usize> {
         let mut scratch = Scratch::take();
         let n = wire.read(&mut scratch)?;

@@ -47,7 +47,7 @@ cfg_if::cfg_if! {
     }
 }
 
-/// The TLS crates whose types are part of the public interface, for `lib.rs`.
+/// The TLS crates whose types are part of the public interface, re-exported by `lib.rs`.
 pub(crate) mod crates {
     cfg_if::cfg_if! {
         if #[cfg(feature = "rustls")] {

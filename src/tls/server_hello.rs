@@ -106,7 +106,7 @@ mod tests {
         let bad = message(b"\0\x10\0\x01\xff\0\x2b\0\x02\x03\x04");
         let hello = parse_message(&bad).expect("a ServerHello");
         assert_eq!(hello.version, TlsVersion::TLS_1_3);
-        // One that is longer than what is there.
+        // An extension that is longer than the message.
         assert!(parse_message(&message(b"\0\x10\0\x09\xff")).is_none());
     }
 

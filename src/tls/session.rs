@@ -63,8 +63,8 @@ pub trait TlsAcceptor: Send + Sync + 'static {
 ///
 /// * `WouldBlock` from the wire means "call again when the wire is ready". A session returns it and
 ///   never turns it into another error, even if a write has to read first or a read has to write.
-/// * Sealed bytes that the wire did not take stay in the session: at most [`MAX_SEALED`] bytes and
-///   what one more call of `write` takes. `flush` sends them.
+/// * Sealed bytes that the wire did not take stay in the session: at most [`MAX_SEALED`] bytes, and
+///   those that one more call of `write` takes. `flush` sends them.
 /// * The peer cannot make a session hold more than a fixed number of bytes to send. Past it `read`
 ///   takes no more input and returns `WouldBlock` until `flush` or `read` itself has sent some.
 /// * After an error of `handshake` or `read` the caller calls `flush` once more, to send the alert.
@@ -73,8 +73,8 @@ pub trait TlsAcceptor: Send + Sync + 'static {
 ///   with the library's own error inside.
 /// * A session that failed keeps failing. No call panics, in any order of calls.
 pub trait TlsSession {
-    /// Continues the handshake and returns `Ok` once it is complete. The first `flush` sends what is
-    /// left to send.
+    /// Continues the handshake and returns `Ok` once it is complete. The first `flush` sends the
+    /// rest of the server's messages.
     ///
     /// # Errors
     ///

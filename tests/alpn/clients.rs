@@ -24,7 +24,7 @@ pub enum Outcome {
     Other(String),
 }
 
-/// What a client can detect.
+/// The part of an outcome that a client can detect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     TheAlert,

@@ -21,7 +21,7 @@ for_each_tls_backend!(
     client_hello_in_two_records_is_read,
 );
 
-/// What a client offers.
+/// The offer of a client.
 struct Offer {
     name: &'static str,
     protocols: Vec<Vec<u8>>,

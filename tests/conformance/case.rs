@@ -194,7 +194,7 @@ impl Case {
         self
     }
 
-    /// Reports what differs from the case on this server.
+    /// Reports the differences from the case on this server.
     pub async fn run(&self, backend: Backend, server: &TestServer) -> Result<(), String> {
         let received = self.received(backend, server).await;
         let seen = outcome_of(&received, self.stream);
@@ -238,7 +238,7 @@ impl Case {
     }
 }
 
-/// What arrived before everything was handled or the connection ended.
+/// The frames that arrived before the server had handled everything or the connection ended.
 #[derive(Debug, Default)]
 struct Received {
     frames: Vec<Frame>,

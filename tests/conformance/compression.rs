@@ -1,4 +1,4 @@
-//! RFC 7541: what a decoder has to accept and what it has to reject.
+//! RFC 7541: input that a decoder has to accept, and input that it has to reject.
 
 use crate::case::{Case, Code::*, Outcome, answered, connection_error, forbidden, send};
 use corelane_test_support::{

@@ -1,4 +1,4 @@
-//! Reads the code of all packages and checks what each layer and each package imports, and that no
+//! Reads the code of all packages. Checks the imports of each layer and each package, and that no
 //! files use each other in a circle. The rules are in `rules.rs`.
 
 mod check;
@@ -19,7 +19,7 @@ use crate::{
 };
 
 #[test]
-fn files_use_what_the_rules_allow() {
+fn imports_follow_the_rules() {
     let sources = repository::sources();
     let folders = repository::folders();
     let ours: Vec<_> = folders.iter().map(|it| repository::name(it)).collect();
@@ -40,7 +40,7 @@ fn files_use_what_the_rules_allow() {
 }
 
 #[test]
-fn no_files_use_each_other_in_a_circle() {
+fn there_is_no_circle_of_files() {
     let sources = repository::sources();
     let mut found = String::new();
     for folder in repository::folders() {

@@ -1,4 +1,4 @@
-//! Finds the modules of a crate, their files, and the file that defines what a path names.
+//! Finds the modules of a crate, their files, and the file that defines the item of a path.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,9 +29,9 @@ pub struct Module {
     children: Vec<usize>,
 }
 
-/// What a path names.
+/// The module or item that a path names.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Place {
+enum Resolution {
     Module(usize),
     /// An item of this module.
     Item(usize),
@@ -126,8 +126,10 @@ impl Crate {
     pub fn arrows(&self) -> Arrows {
         let mut arrows = Arrows::new();
         for (at, module) in self.modules.iter().enumerate() {
-            let mut add = |place: Place, path: &[String]| {
-                let Place::Item(target) = place else { return };
+            let mut add = |resolved: Resolution, path: &[String]| {
+                let Resolution::Item(target) = resolved else {
+                    return;
+                };
                 let to = &self.modules[target].file;
                 if *to != module.file {
                     let arrow = arrows.entry((module.file.clone(), to.clone()));
@@ -135,33 +137,33 @@ impl Crate {
                 }
             };
             for import in module.scope.imports.iter().filter(|it| !it.public) {
-                for place in self.imported(at, import) {
-                    add(place, &import.path);
+                for resolved in self.imported(at, import) {
+                    add(resolved, &import.path);
                 }
             }
-            // `Type::function` uses what was imported as `Type` above.
+            // `Type::function` uses the `Type` that was imported above.
             let is_type = |path: &&Vec<String>| path[0].starts_with(char::is_uppercase);
             for path in module.scope.paths.iter().filter(|it| !is_type(it)) {
-                for place in self.resolve(at, path, 0).unwrap_or_default() {
-                    add(place, path);
+                for resolved in self.resolve(at, path, 0).unwrap_or_default() {
+                    add(resolved, path);
                 }
             }
         }
         arrows
     }
 
-    fn imported(&self, at: usize, import: &Import) -> BTreeSet<Place> {
+    fn imported(&self, at: usize, import: &Import) -> BTreeSet<Resolution> {
         let places = self.resolve(at, &import.path, 0).unwrap_or_default();
         if import.name != Name::Glob {
             return places;
         }
         let mut all = BTreeSet::new();
-        for place in places {
-            all.insert(place);
-            if let Place::Module(module) = place {
+        for resolved in places {
+            all.insert(resolved);
+            if let Resolution::Module(module) = resolved {
                 let scope = &self.modules[module].scope;
                 if !scope.items.is_empty() {
-                    all.insert(Place::Item(module));
+                    all.insert(Resolution::Item(module));
                 }
                 for import in scope.imports.iter().filter(|it| it.public) {
                     all.extend(self.resolve(module, &import.path, 1).unwrap_or_default());
@@ -173,7 +175,7 @@ impl Crate {
 
     /// None if the path does not begin with a module, an item or an import, but with a crate or a
     /// generic type.
-    fn resolve(&self, at: usize, path: &[String], depth: u32) -> Option<BTreeSet<Place>> {
+    fn resolve(&self, at: usize, path: &[String], depth: u32) -> Option<BTreeSet<Resolution>> {
         let (first, rest) = path.split_first()?;
         let module = match &**first {
             "crate" => 0,
@@ -185,15 +187,15 @@ impl Crate {
             return self.resolve(module, rest, depth);
         }
         // The name is not found if a macro defines it.
-        let here = || BTreeSet::from([Place::Item(module)]);
+        let here = || BTreeSet::from([Resolution::Item(module)]);
         Some(self.find(module, rest, depth).unwrap_or_else(here))
     }
 
-    fn find(&self, at: usize, path: &[String], depth: u32) -> Option<BTreeSet<Place>> {
+    fn find(&self, at: usize, path: &[String], depth: u32) -> Option<BTreeSet<Resolution>> {
         // Glob imports may lead to each other.
         const DEEPEST: u32 = 16;
         let Some((first, rest)) = path.split_first() else {
-            return Some(BTreeSet::from([Place::Module(at)]));
+            return Some(BTreeSet::from([Resolution::Module(at)]));
         };
         if depth > DEEPEST {
             return None;
@@ -202,12 +204,12 @@ impl Crate {
         let mut found = BTreeSet::new();
         for &child in &module.children {
             if self.modules[child].path.last() == Some(first) {
-                let here = || BTreeSet::from([Place::Item(child)]);
+                let here = || BTreeSet::from([Resolution::Item(child)]);
                 found.extend(self.find(child, rest, depth).unwrap_or_else(here));
             }
         }
         if module.scope.items.contains(first) && (rest.is_empty() || found.is_empty()) {
-            found.insert(Place::Item(at));
+            found.insert(Resolution::Item(at));
         }
         if !found.is_empty() {
             return Some(found);
@@ -226,11 +228,11 @@ impl Crate {
         }
         for import in &module.scope.imports {
             if import.name == Name::Glob {
-                for place in self
+                for resolved in self
                     .resolve(at, &import.path, depth + 1)
                     .unwrap_or_default()
                 {
-                    if let Place::Module(target) = place
+                    if let Resolution::Module(target) = resolved
                         && target != at
                         && let Some(places) = self.find(target, path, depth + 1)
                     {

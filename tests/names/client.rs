@@ -62,7 +62,7 @@ impl Certificate {
     }
 }
 
-/// A client on OpenSSL, which asks for any name and offers what the test sets.
+/// A client on OpenSSL, which asks for any name and offers the parameters that the test sets.
 #[derive(Debug)]
 pub struct Client {
     asks_for: Option<&'static str>,

@@ -1,4 +1,4 @@
-//! What the harness and the client's process tell each other, as lines of JSON.
+//! The messages between the harness and the client's process, as lines of JSON.
 //!
 //! The harness writes a [`Job`] and the client answers [`Answer::Ready`]. The harness writes a line,
 //! and the client starts and answers [`Answer::Done`]; a [`Task::Steady`] does so for every further

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::fixtures::Resource;
 
-/// Measures how many microseconds each request took from the moment it was due: time that it waited
-/// behind earlier requests counts.
+/// Measures how many microseconds each request took from the moment it was due, including the time
+/// that it waited behind earlier requests.
 pub fn run(
     runtime: &Runtime,
     target: &Target,

@@ -51,7 +51,7 @@ impl Target {
     }
 }
 
-/// What was negotiated, by OpenSSL's names.
+/// The negotiated parameters, by OpenSSL's names.
 pub fn negotiated(tls: &ClientConnection) -> anyhow::Result<Negotiated> {
     let unfinished = "the handshake is not finished";
     let version = match tls.protocol_version().context(unfinished)? {

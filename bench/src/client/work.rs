@@ -1,4 +1,4 @@
-//! What the client's process does: one job.
+//! Runs one job in the client's process.
 
 use anyhow::Context;
 

@@ -1,4 +1,4 @@
-//! What a flood's attackers did, and how the server treated them.
+//! The actions of a flood's attackers, and the server's reactions.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub struct Attacked {
     /// Connections that were opened during the flood.
     pub connections: u64,
     pub cpu_seconds: f64,
-    /// By how the server closed connections: how much had been sent on each of them.
+    /// For each way in which the server closed connections: the amount sent on each of them.
     pub cut_off: BTreeMap<String, Vec<u64>>,
     /// Connections that failed before the flood.
     pub refused: u64,

@@ -80,9 +80,12 @@ pub fn attack(
         let begin = Instant::now();
         let mut tasks = JoinSet::new();
         for (i, connection) in (0..ATTACKERS).zip(connections) {
-            let pace = Pace::new(flood, begin, i);
+            let schedule = Schedule::new(flood, begin, i);
             let attacker = attacker.clone();
-            tasks.spawn(timeout_at(begin + duration, attacker.go(connection, pace)));
+            tasks.spawn(timeout_at(
+                begin + duration,
+                attacker.go(connection, schedule),
+            ));
         }
         while let Some(ended) = tasks.join_next().await {
             // An attacker ends with its time-out, unless it fails.
@@ -104,14 +107,14 @@ fn cpu_time() -> anyhow::Result<f64> {
     Ok(account.sum_exec_runtime as f64 / 1e9)
 }
 
-/// When an attacker sends, and how many pieces at a time.
-struct Pace {
+/// The times at which an attacker sends, and the number of pieces at a time.
+struct Schedule {
     ticks: Interval,
     pieces: u32,
     begin: Instant,
 }
 
-impl Pace {
+impl Schedule {
     /// The attackers' ticks are spread evenly over the interval.
     fn new(flood: &Flood, begin: Instant, attacker: u32) -> Self {
         let rate = f64::from(flood.rate) / f64::from(ATTACKERS * flood.attack.in_piece());
@@ -137,11 +140,11 @@ impl Attacker {
         lock(&self.done)
     }
 
-    async fn go(self, mut first: Option<Connection>, mut pace: Pace) -> anyhow::Result<()> {
+    async fn go(self, mut first: Option<Connection>, mut schedule: Schedule) -> anyhow::Result<()> {
         if let Attack::Connections(opening) = self.flood.attack {
-            return self.connect(opening, pace).await;
+            return self.connect(opening, schedule).await;
         }
-        let mut next = pace.begin;
+        let mut next = schedule.begin;
         loop {
             let connection = match first.take() {
                 Some(connection) => connection,
@@ -160,7 +163,7 @@ impl Attacker {
                     }
                 }
             };
-            let (how, sent) = self.flood(connection, &mut pace).await?;
+            let (how, sent) = self.flood(connection, &mut schedule).await?;
             self.done().cut_off.entry(how).or_default().push(sent);
         }
     }
@@ -169,7 +172,7 @@ impl Attacker {
     async fn flood(
         &self,
         connection: Connection,
-        pace: &mut Pace,
+        schedule: &mut Schedule,
     ) -> anyhow::Result<(String, u64)> {
         let (reader, mut writer) = connection.tcp.into_split();
         let session = Arc::new(Mutex::new(connection.session));
@@ -178,12 +181,12 @@ impl Attacker {
         let mut pieces = 0;
         let in_piece = u64::from(self.flood.attack.in_piece());
         loop {
-            pace.ticks.tick().await;
+            schedule.ticks.tick().await;
             if let Some(how) = reading.try_join_next() {
                 return Ok((how?, u64::from(pieces) * in_piece));
             }
             let (records, payload) =
-                lock(&session).seal(self.flood, &self.hello, pieces, pace.pieces)?;
+                lock(&session).seal(self.flood, &self.hello, pieces, schedule.pieces)?;
             if writer.write_all(&records).await.is_err() {
                 let how = reading
                     .join_next()
@@ -191,18 +194,18 @@ impl Attacker {
                     .context("the reader has not ended")?;
                 return Ok((how?, u64::from(pieces) * in_piece));
             }
-            pieces += pace.pieces;
+            pieces += schedule.pieces;
             let mut done = self.done();
-            done.sent += u64::from(pace.pieces) * in_piece;
+            done.sent += u64::from(schedule.pieces) * in_piece;
             done.bytes += payload as u64;
         }
     }
 
-    async fn connect(self, opening: Opening, mut pace: Pace) -> anyhow::Result<()> {
+    async fn connect(self, opening: Opening, mut schedule: Schedule) -> anyhow::Result<()> {
         let mut open = Vec::new();
         let mut ends = JoinSet::new();
         loop {
-            pace.ticks.tick().await;
+            schedule.ticks.tick().await;
             let begun = async {
                 let mut tcp = connect(&self.target).await?;
                 let bytes = match opening {

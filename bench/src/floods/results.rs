@@ -48,7 +48,7 @@ pub struct ServerResult {
 pub struct Sample {
     /// CPU time of the server for the attack, without that of the other client's requests.
     pub cpu_seconds: f64,
-    /// What the attackers offer per second.
+    /// The rate that the attackers offer, per second.
     pub offered: u32,
     /// Median latencies of the other client, in microseconds.
     pub latency_before: f64,
@@ -62,7 +62,7 @@ impl Sample {
         self.cpu_seconds / self.attack.seconds
     }
 
-    /// What the attackers sent per second.
+    /// The rate that the attackers reached, per second.
     pub fn rate(&self) -> f64 {
         self.attack.sent as f64 / self.attack.seconds
     }

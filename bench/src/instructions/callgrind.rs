@@ -1,4 +1,4 @@
-//! Runs a server under callgrind and reads what callgrind counted.
+//! Runs a server under callgrind and reads the counts.
 
 use std::{
     fs,

@@ -12,7 +12,7 @@ use super::{
 use crate::{fixtures::Fixtures, server::Backend};
 
 /// Relative differences up to these are noise. A request's share of work depends on the clock (the
-/// `date` header), on random numbers (signatures) and on how the kernel splits what it delivers.
+/// `date` header), on random numbers (signatures) and on how the kernel splits the data.
 pub const INSTRUCTIONS: f64 = 0.03;
 const ALLOCATIONS: f64 = 0.01;
 

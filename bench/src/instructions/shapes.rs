@@ -1,4 +1,4 @@
-//! The shapes: what a round asks of the server.
+//! The shapes: the requests of a round.
 
 use crate::fixtures::Resource;
 

@@ -1,4 +1,4 @@
-//! A socket that collects what is written and sends it in one write on request, so that the server
+//! A socket that collects written bytes and sends them in one write on request, so that the server
 //! reads the same bytes in the same pieces each time.
 
 use std::{
@@ -52,7 +52,7 @@ impl Wire {
         !self.outgoing().bytes.is_empty()
     }
 
-    /// Sends what was written.
+    /// Sends the written bytes.
     pub async fn send(&self) -> io::Result<()> {
         poll_fn(|cx| self.poll_send(cx)).await
     }

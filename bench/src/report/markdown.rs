@@ -64,7 +64,7 @@ pub fn write_machine(out: &mut String, machine: &Machine) -> std::fmt::Result {
     writeln!(out, "{}.\n", versions.collect::<Vec<_>>().join(", "))
 }
 
-/// What each server negotiated, over all shapes.
+/// The parameters that each server negotiated, over all shapes.
 fn write_negotiated(out: &mut String, run: &Run) -> std::fmt::Result {
     let mut negotiated: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let groups = run.shapes.iter().flat_map(|shape| &shape.groups);

@@ -1,4 +1,5 @@
-//! Restarts servers under load and counts what clients lose. bench/README.md explains the method.
+//! Restarts servers under load and counts the requests that clients lose. bench/README.md explains
+//! the method.
 
 mod network;
 mod report;

@@ -86,7 +86,7 @@ impl<'a> Restartable<'a> {
         Ok(server)
     }
 
-    /// Returns when the new process serves and the old one has been told to end.
+    /// Returns when the new process serves and the old one has received its signal to end.
     pub fn restart(&mut self) -> anyhow::Result<()> {
         let old = self.running()?;
         match self.method {

@@ -1,4 +1,4 @@
-//! What every server is started with.
+//! The parameters that every server is started with.
 
 use std::{
     ffi::OsStr,

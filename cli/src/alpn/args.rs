@@ -145,7 +145,7 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, String> {
         const SHAPE: &str = "expected HOST:PORT, for instance example.org:443 or [::1]:8443";
         if text.contains("://") || text.contains('/') {
-            return Err(format!("{SHAPE}; a URL is too much"));
+            return Err(format!("{SHAPE}, not a URL"));
         }
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {

@@ -120,12 +120,12 @@ fn advise(args: &AlpnArgs, report: &Report) {
     };
     let mut advice = match (fault, &args.cacert) {
         (CertificateFault::Dates, _) => {
-            "its dates are not right, or this machine's clock is not".to_owned()
+            "it has expired or is not valid yet, or this machine's clock is wrong".to_owned()
         }
         (CertificateFault::Name, _) => "give the name in the certificate by --servername".into(),
         (_, None) => "give its CA by --cacert FILE".into(),
         (_, Some(file)) => format!(
-            "{} does not vouch for it; give another by --cacert",
+            "no certificate in {} has issued it; give its CA by --cacert",
             file.display()
         ),
     };

@@ -36,7 +36,7 @@ use crate::{
     restart::UpgradeArgs,
 };
 
-/// What to do.
+/// The action to perform.
 pub(crate) enum Invocation {
     Serve(Box<Args>),
     /// With the effective configuration, TOML.
@@ -74,7 +74,7 @@ pub(crate) fn read(
     let (by_file, overridden_in_file) = prefer(&server, by_file, &[&by_flag, &by_environment]);
     overridden.extend(overridden_in_file);
 
-    // After the subcommand, before what was typed.
+    // After the subcommand, before the typed arguments.
     let at = arguments.len().min(if checks { 2 } else { 1 });
     let mut settings = [by_environment, by_file].concat();
     // `--switch=false` has overridden the other sources; clap would treat it as present.
@@ -131,7 +131,7 @@ fn with_switches(command: Command) -> Command {
     }
 }
 
-/// The command line alone. Other sources may add what it lacks.
+/// The command line alone. Other sources may add missing options.
 fn typed(command: &Command, arguments: &[OsString]) -> Result<ArgMatches, Stop> {
     let error = match command.clone().try_get_matches_from(arguments) {
         Ok(matches) => return Ok(matches),
@@ -214,7 +214,7 @@ fn path(typed: &ArgMatches, by_environment: &[Setting]) -> Option<OsString> {
         .or_else(|| variable?.values().first().cloned())
 }
 
-/// Adds to clap's message about flags where those come from that were not typed.
+/// Adds to clap's message the source of each flag that was not typed.
 fn explain(error: clap::Error, settings: &[Setting]) -> Stop {
     let text = error.to_string();
     let named: Vec<_> = settings

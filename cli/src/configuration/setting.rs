@@ -108,7 +108,7 @@ impl Setting {
     }
 }
 
-/// What a flag takes, read from clap's definition.
+/// The values that a flag takes, read from clap's definition.
 pub(super) enum Shape {
     Switch,
     Count,

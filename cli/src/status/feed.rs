@@ -9,7 +9,7 @@ use super::snapshot::{Snapshot, Source};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Viewers of one worker at once: 256, to all of whom an event is sent in a few milliseconds.
+/// Viewers of one worker at once: 256. Sending an event to all of them takes a few milliseconds.
 const VIEWERS: usize = 256;
 
 /// Makes one event per second while there are viewers. A slow viewer skips events and delays no

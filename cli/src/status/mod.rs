@@ -1,4 +1,4 @@
-//! The live status page that browsers get at `/`: what the workers do.
+//! The live status page that browsers get at `/`: the work of each worker.
 
 mod feed;
 mod page;
@@ -43,8 +43,8 @@ impl StatusArgs {
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Events of one stream: 600, ten minutes. Then a stream ends whose client has vanished silently;
-/// other clients connect again.
+/// Events of one stream: 600, ten minutes. The limit ends the streams of clients that vanished
+/// silently; other clients connect again.
 const EVENTS: usize = 600;
 
 /// One worker's part of the page.

@@ -22,7 +22,7 @@ pub(crate) struct Target {
     pub(crate) tls: bool,
 }
 
-/// What a client does.
+/// The behaviour of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Client {
     /// Sends requests, reads the responses, and closes the connection properly.
@@ -172,7 +172,7 @@ async fn http2(target: Target, reset: bool) -> io::Result<(Requests, JoinSet<()>
 }
 
 async fn polite(target: Target, random: &mut Random) -> Result<(), String> {
-    let told = |error: h2::Error| error.to_string();
+    let described = |error: h2::Error| error.to_string();
     let (requests, mut driven) = http2(target, false)
         .await
         .map_err(|error| error.to_string())?;
@@ -183,14 +183,16 @@ async fn polite(target: Target, random: &mut Random) -> Result<(), String> {
         match random.below(3) {
             0 => asked.spawn(async move {
                 let path = format!("/bytes/{length}");
-                let body = ask(requests, &path, Bytes::new()).await.map_err(told)?;
+                let body = ask(requests, &path, Bytes::new())
+                    .await
+                    .map_err(described)?;
                 (body.len() == length)
                     .then_some(())
                     .ok_or(format!("{path}: {} bytes", body.len()))
             }),
             1 => asked.spawn(async move {
                 let body = ask(requests, "/drain", vec![b'd'; length].into());
-                let body = body.await.map_err(told)?;
+                let body = body.await.map_err(described)?;
                 let answer = format!("{length} ");
                 (body.starts_with(answer.as_bytes()))
                     .then_some(())
@@ -198,7 +200,9 @@ async fn polite(target: Target, random: &mut Random) -> Result<(), String> {
             }),
             _ => asked.spawn(async move {
                 let sent: Bytes = (0..length).map(|i| (i % 251) as u8).collect();
-                let body = ask(requests, "/echo", sent.clone()).await.map_err(told)?;
+                let body = ask(requests, "/echo", sent.clone())
+                    .await
+                    .map_err(described)?;
                 (body == sent).then_some(()).ok_or("/echo".to_owned())
             }),
         };

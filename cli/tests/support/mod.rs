@@ -7,7 +7,7 @@ pub(crate) mod alpn;
 pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod http2;
-pub(crate) mod place;
+pub(crate) mod program_dir;
 pub(crate) mod trusting;
 
 use std::{
@@ -21,7 +21,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Corelane {
     child: Child,
-    /// What it printed, up to the line that begins with `try: `.
+    /// The output up to the line that begins with `try: `.
     introduction: Vec<String>,
 }
 

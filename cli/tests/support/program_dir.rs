@@ -12,11 +12,11 @@ use super::{DEADLINE, command};
 
 /// A directory with a link to the program, which a test can replace, and with the pid file. Dropping
 /// it kills the process that the pid file names.
-pub(crate) struct Place {
+pub(crate) struct ProgramDir {
     pub(crate) directory: PathBuf,
 }
 
-impl Place {
+impl ProgramDir {
     pub(crate) fn make(name: &str) -> Self {
         let id = std::process::id();
         let directory = std::env::temp_dir().join(format!("corelane-restart-{id}-{name}"));
@@ -65,7 +65,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ProgramDir {
     fn drop(&mut self) {
         if let Some(pid) = self.pid() {
             signal(pid, "-KILL");

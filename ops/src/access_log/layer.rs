@@ -113,7 +113,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.response.poll(cx))?;
-        // `None` only when polled after completion, which callers of futures do not do.
+        // `None` only if the future is polled after completion, which its contract forbids.
         match this.record.take() {
             Some(record) => Poll::Ready(Ok(record.attach(response))),
             None => Poll::Pending,

@@ -20,7 +20,7 @@ use pin_project_lite::pin_project;
 
 use super::writer::Log;
 
-/// What the log says about a request.
+/// The logged facts about a request.
 #[derive(Debug)]
 pub(super) struct Entry {
     /// When the response ended.
@@ -32,7 +32,7 @@ pub(super) struct Entry {
     pub(super) version: Version,
     pub(super) referer: Option<HeaderValue>,
     pub(super) user_agent: Option<HeaderValue>,
-    /// The response's, if there was one.
+    /// The status of the response, if there was one.
     pub(super) status: Option<StatusCode>,
     /// The length of the response's body.
     pub(super) bytes_sent: u64,

@@ -42,7 +42,7 @@ impl Routes {
             Some((status, state)) => text(status, state),
             None => text(
                 StatusCode::NOT_FOUND,
-                "not found; there are /metrics, /healthz and /readyz\n",
+                "not found; the routes are /metrics, /healthz and /readyz\n",
             ),
         }
     }

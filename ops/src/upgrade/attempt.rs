@@ -33,7 +33,7 @@ static UNCONFIRMED: Mutex<Option<Child>> = Mutex::new(None);
 
 pub(crate) struct Attempt {
     pub(crate) program: Program,
-    /// What the new process gets, by name.
+    /// The sockets for the new process, by name.
     pub(crate) sockets: Vec<(&'static str, TcpListener)>,
     pub(crate) timeout: Duration,
     /// Set when this server shuts down.

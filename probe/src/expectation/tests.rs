@@ -112,7 +112,7 @@ fn parses_offers() {
 }
 
 #[test]
-fn displays_what_it_parses() {
+fn a_parsed_rule_is_displayed_unchanged() {
     for text in [
         "h2=h2",
         "h2,http/1.1=http/1.1",

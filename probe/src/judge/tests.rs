@@ -29,7 +29,7 @@ fn under(version: TlsVersion, name: Option<&str>, http2: Option<Http2>) -> Outco
     }
 }
 
-/// The verdicts on a server that answered so.
+/// The verdicts on a server that gave these answers.
 fn verdicts(answers: &[(Offer, Outcome)]) -> Vec<Verdict> {
     let mut rows: Vec<_> = answers
         .iter()
@@ -55,7 +55,7 @@ fn of_an_h2_server(offer: Offer, outcome: Outcome) -> Verdict {
     verdict.clone()
 }
 
-/// The same on one of a server of which nothing else is known.
+/// The verdict on the only answer of a server.
 fn alone(offer: Offer, outcome: Outcome) -> Verdict {
     verdicts(&[(offer, outcome)]).remove(0)
 }
@@ -122,7 +122,7 @@ fn no_alert_is_required_without_a_completed_handshake() {
             by(rustls, offer(&["h2"]), outcome.clone()),
             // A server without TLS 1.3 that does not say so.
             by(native_tls, tls_1_3(), outcome.clone()),
-            // It has nothing else to complain of.
+            // Nothing else is wrong with the offer.
             by(native_tls, offer(&["h2"]), outcome),
         ];
         judge(&mut rows);
@@ -130,7 +130,7 @@ fn no_alert_is_required_without_a_completed_handshake() {
         assert_eq!(rows[2].verdict, Verdict::NotJudged);
         violates(rows[3].verdict.clone(), "RFC 7301 section 3.2");
     }
-    // These are never for want of a protocol.
+    // These alerts never mean that no protocol is in common.
     for alert in [42, 70, 112, 116] {
         let unknown = of_an_h2_server(offer(&["x-unknown"]), Outcome::Alert(alert));
         assert_eq!(unknown, Verdict::NotJudged, "{alert}");
@@ -138,7 +138,7 @@ fn no_alert_is_required_without_a_completed_handshake() {
 }
 
 #[test]
-fn what_well_formed_offers_get_is_no_answer_to_malformed_ones() {
+fn an_answer_to_any_offer_does_not_count_for_a_malformed_one() {
     for outcome in [Outcome::Closed, Outcome::Alert(10), Outcome::TimedOut] {
         let answers = [
             (offer(&["h2"]), chose(Some("h2"))),

@@ -1,4 +1,4 @@
-//! Servers that attack the prober, and servers that a careless prober would accuse.
+//! Servers that attack the prober, and servers that a careless prober would judge wrongly.
 
 use std::{
     io::{Read, Write},

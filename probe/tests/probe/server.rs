@@ -1,4 +1,4 @@
-//! Servers, most of which misbehave: each function is named for how.
+//! Servers, most of which misbehave. The name of a function says how.
 
 use std::{
     io::{self, Read, Write},
@@ -74,7 +74,7 @@ impl TestServer {
         Ok(Self { addr, ended })
     }
 
-    /// OpenSSL that chooses the protocol so; `serve` gets the stream.
+    /// OpenSSL that chooses the protocol by `choose`; `serve` gets the stream.
     pub fn tls(
         choose: Option<Choose>,
         serve: impl Fn(&mut dyn Stream) + Send + Sync + 'static,
@@ -179,7 +179,7 @@ const RST_STREAM: &[u8] = b"\0\0\x04\x03\0\0\0\0\x01\0\0\0\x07";
 /// `:status: 999`, a literal.
 const HEADERS_999: &[u8] = b"\0\0\x05\x01\x05\0\0\0\x01\x08\x03999";
 
-/// Reads what the client sends first.
+/// Reads the client's first bytes.
 fn read_once(stream: &mut dyn Stream) {
     let _ = stream.read(&mut [0; 4096]);
 }
@@ -194,7 +194,7 @@ fn send(stream: &mut dyn Stream, what: &[u8]) {
     let _ = stream.flush();
 }
 
-/// As much HTTP/2 as one GET needs.
+/// Enough HTTP/2 for one GET.
 pub fn h2(stream: &mut dyn Stream) {
     send(stream, SETTINGS);
     read_once(stream);

@@ -105,7 +105,7 @@ fn an_offer_that_no_client_can_make_is_unsupported() {
         assert!(matches!(row.outcome, Outcome::Unsupported(_)), "{report}");
         assert_eq!(row.verdict, Verdict::NotJudged);
     }
-    // If one of them can, the other gets no row.
+    // If one client can make the offer, the other gets no row.
     options.clients = vec![Client::Rustls, Client::Raw];
     options.offers = vec![Offer::none()];
     let report = probe_blocking(server.addr, "localhost", &options).expect("a report");

@@ -70,7 +70,7 @@ static OPENSSL_HELLO: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let (client, mut silent) = UnixStream::pair().expect("a socket pair");
     client.set_nonblocking(true).expect("a socket option");
     let unanswered = connector.build().connect("www.example.net", client);
-    drop(unanswered.expect_err("nobody answers"));
+    drop(unanswered.expect_err("the wire has no server"));
     let mut hello = Vec::new();
     silent.read_to_end(&mut hello).expect("sent");
     hello

@@ -1,4 +1,4 @@
-//! Session tickets: the keys, what seals tickets with them, and how long a session may be resumed.
+//! Session tickets: the keys, the ticketer that uses them, and how long a session may be resumed.
 
 mod keys;
 

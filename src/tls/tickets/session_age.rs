@@ -37,7 +37,7 @@ impl SessionAge {
         result
     }
 
-    /// To be called after a full handshake: rustls opened a ticket but did not resume its session.
+    /// Call it after a full handshake: rustls opened a ticket but did not resume its session.
     pub(crate) fn restart(&mut self) {
         self.0 = None;
     }

@@ -103,7 +103,7 @@ impl ProducesTickets for Ticketer {
         true
     }
 
-    /// The lifetime that the client is told: for a resumed session, what is left of it.
+    /// The lifetime that the client receives: for a resumed session, the rest of it.
     fn lifetime(&self) -> u32 {
         let left = session_age::left(session_age::now(), self.keys.lifetime);
         u32::try_from(left.as_secs()).unwrap_or(u32::MAX)
@@ -131,7 +131,7 @@ struct Sealer {
     key: LessSafeKey,
 }
 
-/// To be changed together with the format of tickets.
+/// Change it together with the format of tickets.
 const LABEL: &[u8] = b"corelane session ticket 1";
 
 impl Sealer {

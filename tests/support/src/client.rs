@@ -23,7 +23,7 @@ use crate::{Backend, certs::CERTIFICATE};
 /// How long anything in a test may take: far more than it needs, so that only a hang meets it.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The service of servers that are not asked anything.
+/// A service for servers that get no request.
 pub async fn never(_request: Request<Body>) -> Result<Response<String>, Infallible> {
     Ok(Response::new(String::new()))
 }
@@ -136,7 +136,7 @@ pub async fn connect(backend: Backend, addr: SocketAddr) -> Box<dyn Stream> {
     over(backend, tcp).await
 }
 
-/// The same over a connection that is there.
+/// The same over an existing connection.
 pub async fn over(backend: Backend, stream: impl Stream + 'static) -> Box<dyn Stream> {
     if !backend.tls {
         return Box::new(stream);

@@ -1,5 +1,5 @@
-//! What the tests of all crates share: backends, servers and clients under test, and TLS sessions
-//! that talk to each other in memory.
+//! The support that the tests of all crates share: backends, servers and clients under test, and
+//! TLS sessions that talk to each other in memory.
 
 pub mod backends;
 pub mod certs;

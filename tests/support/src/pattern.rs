@@ -1,4 +1,4 @@
-//! A body of any length whose every part can be told from the others.
+//! A body of any length in which every part is different.
 
 use std::{
     pin::Pin,
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 const BLOCK: usize = 64 * 1024;
 
-/// Bytes that tell where they are: a block is filled with its number.
+/// Bytes that show their position: each block is filled with its number.
 pub struct Pattern {
     left: u64,
     block: u8,

@@ -1,4 +1,4 @@
-//! A client that only sends what it is told to, and reads frames.
+//! A client that sends only the bytes that a test gives it, and reads frames.
 
 use std::io;
 
@@ -198,7 +198,7 @@ impl Peer {
             while sent < most && writer.write_all(over_and_over).await.is_ok() {
                 sent += over_and_over.len();
             }
-            // The server's last frames are still to be read.
+            // The server's last frames are unread so far.
             let _ = writer.write_all(&frames::ping(b"the last")).await;
             let _ = writer.flush().await;
             std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! A TLS client that sends any record, also such as no library makes.
+//! A TLS client that sends any record, including records that no library sends.
 
 use std::{
     io::{self, Read, Write},
@@ -17,8 +17,8 @@ pub const ALERT: u8 = 21;
 pub const HANDSHAKE: u8 = 22;
 pub const APPLICATION_DATA: u8 = 23;
 
-/// A connection on which little fits: what a server sends and nobody reads comes back to it soon.
-pub fn deaf(addr: SocketAddr) -> TcpStream {
+/// A connection with a small receive buffer: unread data soon blocks the server's writes.
+pub fn connect_with_small_buffer(addr: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     socket.connect(&addr.into()).expect("connects");
@@ -38,7 +38,7 @@ pub struct RawTls {
 
 impl RawTls {
     pub fn connect(addr: SocketAddr, tls: Tls) -> Self {
-        let mut tcp = deaf(addr);
+        let mut tcp = connect_with_small_buffer(addr);
         tcp.set_nodelay(true).expect("nodelay");
         tcp.set_read_timeout(Some(DEADLINE)).expect("a time-out");
         let mut config = Arc::unwrap_or_clone(rustls_config(tls, &[b"h2"]));
@@ -119,7 +119,7 @@ impl RawTls {
         [&[outer_kind, 3, 3, a, b], explicit, &sealed, &tag].concat()
     }
 
-    /// The type of the next record that the server sent; what is in it is skipped.
+    /// The type of the next record from the server, whose content is skipped.
     pub fn next_kind(&mut self) -> io::Result<u8> {
         let mut header = [0; 5];
         self.tcp.read_exact(&mut header)?;

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 
 use crate::client::{self, H2Client, Stream, Tls, deadline, rustls_config};
 
-/// What the server knows of a visit.
+/// The server's view of a visit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Visit {
     pub worker: usize,
@@ -28,7 +28,7 @@ pub struct Visit {
     pub certificates: Vec<Vec<u8>>,
 }
 
-/// Answers what [`visit`] reads.
+/// Answers with the values that [`visit`] reads.
 pub fn register(_worker: corelane::WorkerInfo) -> impl HttpService {
     corelane::service_fn(async |request: Request<Body>| {
         let connection = request.body().connection();
@@ -79,7 +79,7 @@ pub fn visit_as(name: &'static str, addr: SocketAddr, config: &Arc<ClientConfig>
     })
 }
 
-/// A client that offers what it was given last, whichever name it was for and however old it is.
+/// A client that offers its newest session, for any server name and of any age.
 pub fn returning(tls: Tls) -> ClientConfig {
     let mut config = Arc::unwrap_or_clone(rustls_config(tls, &[b"h2"]));
     config.resumption = Resumption::store(Arc::new(Sessions::default()));
@@ -127,7 +127,7 @@ impl ClientSessionStore for Sessions {
     }
 }
 
-/// A clock that stands still: by it no ticket gets old.
+/// A clock that stands still, so that no ticket expires.
 #[derive(Debug)]
 struct Standing(UnixTime);
 

@@ -181,7 +181,7 @@ impl Pair {
                 result => return result.expect("no failure"),
             }
         }
-        panic!("it would block for good");
+        panic!("the call blocks forever");
     }
 
     pub fn flush(&mut self) {
