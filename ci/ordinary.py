@@ -452,7 +452,7 @@ def busy(backend, directory):
     yield "h2load", h2load(full(100_000, 10_000), 10, 100)
     yield "h2load, downloads", h2load(full(2_000, 200), 4, 10, "/bytes/1000000")
     yield "h2load, uploads", h2load(full(2_000, 200), 4, 10, "/drain", "-d", file)
-    if backend != "none":  # it wants TLS
+    if backend != "none":  # it requires TLS
         yield "Chromium", chromium
 
 

@@ -82,8 +82,8 @@ impl Deadline {
     }
 }
 
-/// A time limit on a transfer. It starts again only when so many bytes were moved that the average
-/// rate is kept, so that a trickle does not count as progress.
+/// A time limit on a transfer. It starts again only when enough bytes were moved to keep the
+/// average rate, so that a trickle does not count as progress.
 pub(crate) struct MinRate {
     wait: Deadline,
     min_bytes: u64,

@@ -704,7 +704,7 @@ fn end_stream_flood_on_reset_stream(backend: Backend) {
     }
 }
 
-/// Each frame is a buffer of its own, many times its size.
+/// Each frame takes a buffer many times its size.
 fn unread_one_byte_data(backend: Backend) {
     let begin = headers(1, END_HEADERS, &hpack::post("/wait"));
     let more = data(1, 0, b"x").repeat(1000);

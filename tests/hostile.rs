@@ -57,7 +57,7 @@ fn endless(backend: Backend, driver: Driver) -> (TestServer, Receiver<()>) {
     (server, blocks)
 }
 
-/// Waits until the body is polled no more, because every buffer up to the client is full.
+/// Waits until the server stops polling the body, because every buffer up to the client is full.
 fn wait_until_blocked(blocks: &Receiver<()>) {
     blocks
         .recv_timeout(DEADLINE)

@@ -542,7 +542,7 @@ fn idle_connection_is_closed(backend: Backend) {
                 .run(|requests| async move {
                     let answer = send(&requests, get("/hello"), None).await;
                     assert_eq!(answer.expect("answered").body, b"hello");
-                    // Then nothing until the server's GOAWAY.
+                    // The client then sends nothing until the server's GOAWAY.
                     let mut requests = requests;
                     while let Ok(ready) = requests.ready().await {
                         requests = ready;

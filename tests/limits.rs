@@ -155,7 +155,7 @@ async fn open(backend: Backend, server: &TestServer, request: bool) -> Box<dyn c
 fn silent_peer_is_pinged_then_closed(backend: Backend) {
     for &driver in Drivers::all() {
         let server = TestServer::with(backend.acceptor(), driver, asking, |_| service_fn(waits));
-        // Answers keep the connection open for longer than the time limit of one.
+        // Answers keep the connection open for longer than the limit of one answer.
         let answering = Duration::from_secs(1);
         let unanswered = deadline(async {
             let mut stream = open(backend, &server, true).await;

@@ -22,7 +22,8 @@ fn a_hundred_reloads_under_load_fail_no_request() {
     const RELOADS: usize = 100;
     /// After this many reloads the server has allocated all the memory that it needs under load.
     const WARM: usize = 20;
-    /// Kilobytes. The allocator may keep so much; a hundred leaked sets of keys and caches are more.
+    /// Kilobytes. The allocator may keep this much; a hundred leaked sets of keys and caches take
+    /// more.
     const TOLERANCE: usize = 8 * 1024;
     let both = [certificate("localhost"), certificate("localhost")];
     for backend in BACKENDS {

@@ -213,7 +213,7 @@ fn a_killed_server_leaves_no_new_process() {
     for (name, then, signals) in [
         ("twice", "exec sleep 1000".into(), &["-TERM", "-INT"][..]),
         (
-            // This one gets no signal: it notices when it reports that it serves.
+            // This process gets no signal: it notices the failure when it reports that it serves.
             "killed",
             format!("while kill -0 $PPID; do sleep 0.01; done; exec {real} \"$@\""),
             &["-KILL"],

@@ -28,7 +28,7 @@ use crate::{
 
 /// Call it before any thread starts: otherwise a signal may still end the process.
 pub(crate) fn catch_signals() -> io::Result<Signals> {
-    // For an access log, which registers for it later. Without one, or before it is there, the
+    // The access log registers for this signal later. Without an access log, and before that, the
     // signal must not end the process.
     signal_hook::flag::register(SIGUSR1, Arc::default())?;
     Signals::new([SIGINT, SIGTERM, SIGUSR2])
@@ -188,8 +188,7 @@ fn upgrade_failed(reason: String) {
     notify_outcome(&Err(reason));
 }
 
-/// Forwards signals as events. Ends the process at the second SIGINT or SIGTERM, whatever the first
-/// one has started.
+/// Forwards signals as events. Ends the process at once at the second SIGINT or SIGTERM.
 fn forward(mut signals: Signals, events: &mpsc::Sender<Event>) {
     let mut shutting_down = false;
     for signal in signals.forever() {

@@ -24,7 +24,8 @@ use crate::{
 #[derive(Default)]
 pub struct Inherited {
     listeners: Vec<(String, TcpListener)>,
-    /// Where the service manager's sockets listen, once [`listen`](Self::listen) has taken them.
+    /// The addresses of the service manager's sockets, once [`listen`](Self::listen) has taken
+    /// them.
     given: Vec<SocketAddr>,
     /// Reports to the server that is replaced.
     report: Option<UnixStream>,
@@ -143,7 +144,7 @@ impl Inherited {
         }
     }
 
-    /// Where the service manager's sockets listen.
+    /// The addresses of the service manager's sockets.
     pub(crate) fn given_addrs(&self) -> &[SocketAddr] {
         &self.given
     }

@@ -40,7 +40,7 @@ impl Reload {
     /// `reload` reads the files and gives their contents to the server. When it fails, the server
     /// keeps the old contents, and the error is logged.
     ///
-    /// It runs on a thread of its own, one call at a time.
+    /// It runs on a separate thread, one call at a time.
     pub fn new<E: Into<BoxError>>(
         mut reload: impl FnMut() -> Result<(), E> + Send + 'static,
     ) -> Self {
@@ -105,7 +105,7 @@ fn lock(loaded: &Mutex<Loaded>) -> MutexGuard<'_, Loaded> {
 
 struct Loaded {
     reload: Box<dyn FnMut() -> Result<(), BoxError> + Send>,
-    /// As they were when they were loaded.
+    /// The contents at the last load.
     files: WatchedFiles,
     /// The last error, if it was logged.
     logged: Option<String>,

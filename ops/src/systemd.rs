@@ -22,8 +22,8 @@ pub(crate) fn reloaded(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// `process` is the service from now on. This process has to say so: systemd accepts messages from
-/// the main process that it knows.
+/// Makes `process` the service's main process. This process has to send the message: systemd
+/// accepts it only from the present main process.
 pub(crate) fn replaced_by(process: u32) {
     notify(&[
         NotifyState::MainPid(process),

@@ -58,7 +58,7 @@ pub enum CheckResult {
 pub(crate) struct Case {
     pub(crate) class: String,
     pub(crate) name: String,
-    /// What the server answered; `None` for a rule.
+    /// The server's answer; `None` for a rule.
     pub(crate) answer: Option<String>,
     pub(crate) time: Option<Duration>,
     pub(crate) state: State,
@@ -186,8 +186,8 @@ impl CheckedReport {
     }
 }
 
-/// What is wrong with a row: it violates an RFC, has no answer, or has a certificate that is not
-/// trusted. The last hides every other answer, so it must not look like success.
+/// The fault of a row: it violates an RFC, has no answer, or has an untrusted certificate. An
+/// untrusted certificate hides every other answer, so it must not look like success.
 fn fault(row: &Row) -> Option<String> {
     match (&row.verdict, &row.outcome) {
         (Verdict::Conforms, _) => None,

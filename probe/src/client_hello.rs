@@ -132,8 +132,8 @@ fn extension(kind: u16, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// `body` behind its length in two bytes. All bodies here are shorter than 64 KiB: the longest is
-/// a server's name, 253 bytes at most.
+/// `body` after its length in two bytes. All bodies here are shorter than 64 KiB: the longest is a
+/// server's name, 253 bytes at most.
 fn list(body: &[u8]) -> Vec<u8> {
     let mut out = (body.len() as u16).to_be_bytes().to_vec();
     out.extend_from_slice(body);

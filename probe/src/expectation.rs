@@ -19,7 +19,7 @@ use super::{
 /// - `malformed`: every malformed offer, or one of them as [`Malformed`] is displayed,
 ///   `malformed: empty list`.
 ///
-/// ` (TLS 1.2)` or ` (TLS 1.3)` behind OFFER means the offer under that version only. Without it the
+/// ` (TLS 1.2)` or ` (TLS 1.3)` after OFFER means the offer under that version only. Without it the
 /// rule is about the offer that leaves the version to the server.
 ///
 /// ANSWER is

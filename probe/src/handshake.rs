@@ -35,7 +35,7 @@ use super::{
     wire::{self, Said},
 };
 
-/// Why a TLS library failed, as far as its error tells.
+/// The reason why a TLS library failed, as far as its error shows it.
 pub(crate) enum Failed {
     /// It received this alert.
     Alert(u8),
@@ -43,11 +43,11 @@ pub(crate) enum Failed {
     Untrusted(String),
     /// The server sent something that is not allowed.
     Rejected(String),
-    /// It cannot go on, and another client might.
+    /// It cannot continue, but another client might.
     Incompatible(String),
     /// The connection ended.
     Closed,
-    /// The error does not tell.
+    /// The error does not show the reason.
     Unknown(String),
 }
 

@@ -25,9 +25,9 @@ use super::{
     wire::first_line,
 };
 
-/// The most that is read before the response's status, bytes: SETTINGS, a window update and one
-/// header list. It is also HTTP/2's initial window (RFC 9113 section 6.9.2), so a body does not fill
-/// it.
+/// The maximum to read before the response's status, bytes: SETTINGS, a window update and one
+/// header list. It is also HTTP/2's initial window (RFC 9113 section 6.9.2), so a body does not
+/// fill it.
 const MAX_READ: usize = 64 * 1024;
 
 const FRAME_HEADER: usize = 9;
@@ -39,7 +39,7 @@ const GOAWAY_FIXED: usize = 8;
 /// HTTP_1_1_REQUIRED, the last error code that has a name (RFC 9113 section 7).
 const LAST_NAMED_CODE: u32 = 13;
 
-/// The most that is shown of a GOAWAY's debug data, bytes.
+/// The maximum to show of a GOAWAY's debug data, bytes.
 const MAX_DEBUG_DATA: usize = 60;
 
 const CLOSED: &str = "the connection was closed";

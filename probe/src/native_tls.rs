@@ -114,8 +114,9 @@ fn failed_io(error: &io::Error) -> Failed {
     classify(&error.to_string())
 }
 
-/// native-tls gives the reason as the text of the library below it. This knows OpenSSL's texts; with
-/// another library an alert is still read from the wire, unless TLS 1.3 has encrypted it.
+/// native-tls gives the reason as the text of the library below it. This function parses OpenSSL's
+/// texts. With another library the prober reads an alert from the wire, unless TLS 1.3 has
+/// encrypted it.
 fn classify(message: &str) -> Failed {
     let reasons = reasons(message);
     let names = |known: &[&str]| known.iter().any(|known| reasons.contains(known));

@@ -34,7 +34,7 @@ pub enum Malformed {
     LyingLength,
     /// The ALPN extension twice.
     DuplicateExtension,
-    /// Bytes behind the list within the extension.
+    /// Bytes after the list within the extension.
     TrailingBytes,
 }
 
@@ -95,7 +95,7 @@ impl Offer {
         self
     }
 
-    /// The default offers: `h2` alone, before and behind `http/1.1`, `http/1.1` alone, an unknown
+    /// The default offers: `h2` alone, before and after `http/1.1`, `http/1.1` alone, an unknown
     /// protocol, none, GREASE (RFC 8701) with `h2`, `h2` under TLS 1.2 only and under TLS 1.3 only,
     /// and every [`Malformed`] one.
     pub fn defaults() -> Vec<Self> {

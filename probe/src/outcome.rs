@@ -29,25 +29,26 @@ pub enum Outcome {
     },
     /// The server sent this fatal alert (RFC 8446 section 6.2).
     Alert(u8),
-    /// The server's answer behind its ServerHello is encrypted, as TLS 1.3 requires, and may be an
-    /// alert: [`Client::Raw`](crate::Client::Raw) cannot tell. It asks again under TLS 1.2, so this
-    /// outcome remains for servers that have TLS 1.3 only.
+    /// The server's answer after its ServerHello is encrypted, as TLS 1.3 requires, and may be an
+    /// alert: [`Client::Raw`](crate::Client::Raw) cannot decrypt it. It asks again under TLS 1.2,
+    /// so this outcome remains for servers that have TLS 1.3 only.
     Encrypted,
     /// The server closed or reset the connection without an alert.
     Closed,
-    /// The answer is not TLS; how it begins.
+    /// The answer is not TLS; its beginning.
     NotTls(String),
-    /// A client has to refuse the answer; why.
+    /// A client has to refuse the answer; the reason.
     Invalid(String),
-    /// This client cannot do what the server requires, and another could; why.
+    /// This client lacks something that the server requires, and another client could have it; the
+    /// reason.
     Incompatible(String),
-    /// The server's certificate is not trusted; why.
+    /// The server's certificate is not trusted; the reason.
     Untrusted(String),
     /// The server did not answer in time.
     TimedOut,
-    /// There was no connection to the server; why.
+    /// There was no connection to the server; the reason.
     Unreachable(String),
-    /// This client cannot make this offer; why.
+    /// This client cannot make this offer; the reason.
     Unsupported(String),
 }
 
@@ -57,9 +58,9 @@ pub enum Outcome {
 pub enum Http2 {
     /// SETTINGS were exchanged, and the server answered a GET with this status.
     Served(u16),
-    /// The server began with SETTINGS and did not answer the GET; why.
+    /// The server began with SETTINGS and did not answer the GET; the reason.
     Spoken(String),
-    /// The server sent no SETTINGS; what it sent instead.
+    /// The server sent no SETTINGS; the answer that it sent instead.
     NotServed(String),
 }
 

@@ -3,7 +3,7 @@
 //! Certificates and GOAWAY frames hold arbitrary bytes: control sequences of terminals, or lines that
 //! look like ours.
 
-/// The most that [`one_line`] keeps, characters before escaping: a sentence.
+/// The maximum that [`one_line`] keeps, characters before escaping: a sentence.
 const MAX_CHARS: usize = 200;
 
 /// Keeps printable ASCII, escapes everything else, and shortens.

@@ -41,7 +41,7 @@ impl OfferClient for Raw {
     }
 }
 
-/// Asks again under TLS 1.2 where the answer is encrypted, or where the server wants another
+/// Asks again under TLS 1.2 if the answer is encrypted, or if the server requests another
 /// ClientHello and so has decided nothing yet. TLS 1.2 has neither.
 async fn outcome(target: &Target, malformed: Malformed, begun: Instant) -> Outcome {
     let outcome = ask(target, malformed, Versions::Both, begun).await;
@@ -104,5 +104,5 @@ async fn exchange(socket: &mut Recorder, recording: &Recording, hello: Vec<u8>) 
     }
 }
 
-/// The most that is read of an answer, bytes: four times the largest record.
+/// The maximum to read of an answer, bytes: four times the largest record.
 const MAX_READ: usize = 64 * 1024;

@@ -13,11 +13,11 @@ use monoio::{
     net::TcpStream,
 };
 
-/// The most that is recorded, bytes: the ServerHello, or an alert in its place, comes first, and a
+/// The maximum to record, bytes: the ServerHello, or an alert in its place, comes first, and a
 /// handshake is longer than this only by its certificates.
 const MAX_RECORDED: usize = 64 * 1024;
 
-/// The most that is read of one connection, bytes: ten times the longest certificate chains, the
+/// The maximum to read of one connection, bytes: ten times the longest certificate chains, the
 /// tickets and an answer to a GET.
 const MAX_READ: usize = 1024 * 1024;
 

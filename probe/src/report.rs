@@ -30,7 +30,7 @@ pub struct Row {
     pub client: Client,
     /// The offer.
     pub offer: Offer,
-    /// What the server answered.
+    /// The server's answer.
     pub outcome: Outcome,
     /// Whether that is right.
     pub verdict: Verdict,
@@ -42,15 +42,15 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It does.
+    /// The answer conforms.
     Conforms,
-    /// It breaks this rule, given with its section.
+    /// The answer violates this rule, given with its section.
     Violates(String),
     /// There is no answer that could be judged.
     NotJudged,
 }
 
-/// Why a certificate is not trusted, as far as the TLS library's message tells.
+/// The reason why a certificate is not trusted, as far as the TLS library's message shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CertificateFault {
@@ -69,7 +69,7 @@ impl Report {
         any(Outcome::is_tls) || any(|it| *it == Outcome::Closed) && self.not_tls().is_none()
     }
 
-    /// What the server sent instead of TLS, if it never spoke TLS.
+    /// The server's answer instead of TLS, if it never spoke TLS.
     fn not_tls(&self) -> Option<&str> {
         if self.rows.iter().any(|row| row.outcome.is_tls()) {
             return None;

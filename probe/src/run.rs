@@ -1,4 +1,4 @@
-//! From options to a report.
+//! Makes the offers and collects the report.
 
 use std::{
     io,

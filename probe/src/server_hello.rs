@@ -12,7 +12,7 @@ pub(crate) struct ServerHello {
     pub(crate) cipher_suite: CipherSuite,
     /// Below TLS 1.3 only: TLS 1.3 has it in the EncryptedExtensions.
     pub(crate) alpn_protocol: Option<ProtocolName>,
-    /// A HelloRetryRequest: the server wants another ClientHello.
+    /// A HelloRetryRequest: the server requests another ClientHello.
     pub(crate) is_retry: bool,
 }
 

@@ -24,8 +24,8 @@ const SERVER_HELLO_DONE: u8 = 14;
 /// content type and a tag. No handshake message is as short (RFC 8446 section 5.2).
 const SEALED_ALERT: usize = 2 + 1 + 16;
 
-/// The most that an alert is padded to, bytes: more than that behind the ServerHello is the rest of
-/// a handshake, with a certificate in it.
+/// The maximum length of a padded alert, bytes. More bytes after the ServerHello are the rest of a
+/// handshake, with a certificate in it.
 const LONGEST_ALERT: usize = 512;
 
 /// The server's unencrypted answer.
@@ -36,7 +36,7 @@ pub(crate) enum Said {
     Alert(u8),
     /// A ServerHello, and no alert in the clear.
     Hello(ServerHello, Behind),
-    /// Something that is not TLS: how it begins.
+    /// Bytes that are not TLS; their beginning.
     NotTls(String),
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn read(received: &[u8]) -> Said {
             .as_ref()
             .is_some_and(|hello| hello.version < TlsVersion::TLS_1_3);
         match kind {
-            // Under TLS 1.2 everything behind it is encrypted. Under TLS 1.3 it means nothing.
+            // Under TLS 1.2 everything after it is encrypted. Under TLS 1.3 it means nothing.
             CHANGE_CIPHER_SPEC if tls_1_2 => break,
             APPLICATION_DATA => {
                 like_an_alert |= sealed == 0 && body.len() == SEALED_ALERT;
@@ -163,7 +163,7 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// The most that [`first_line`] keeps, bytes: a status line.
+/// The maximum that [`first_line`] keeps, bytes: a status line.
 const MAX_FIRST_LINE: usize = 60;
 
 /// The first line of an answer in the wrong protocol.
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(said(&ALERT_120), "alert 120");
         assert_eq!(said(&hello_1_2), "TLS 1.2 Some(\"h2\") Open");
         assert_eq!(said(&hello_1_3), "TLS 1.3 None Open");
-        // An alert behind the ServerHello counts, unless it is encrypted.
+        // An alert after the ServerHello counts, unless it is encrypted.
         assert_eq!(said(&[&hello_1_2[..], &ALERT_120].concat()), "alert 120");
         let sealed = [&hello_1_2[..], &DONE, &CCS, &ALERT_120].concat();
         assert_eq!(said(&sealed), "TLS 1.2 Some(\"h2\") Flight");

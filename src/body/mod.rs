@@ -199,7 +199,7 @@ impl Drop for Body {
 }
 
 impl From<Bytes> for Body {
-    /// For tests: a handler gets a body from a connection.
+    /// For tests; a handler gets its body from a connection.
     fn from(bytes: Bytes) -> Self {
         Self {
             content_length: Some(bytes.len() as u64),

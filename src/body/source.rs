@@ -1,4 +1,4 @@
-//! Where the frames of a body come from.
+//! The source of a body's frames.
 
 use std::task::{Context, Poll};
 

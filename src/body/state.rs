@@ -31,7 +31,7 @@ pub(super) struct BodyState {
     monitor: AtomicWaker,
 }
 
-/// Where the rest of the body is.
+/// The owner of the rest of the body.
 #[derive(Default)]
 enum Unread {
     /// The handler.

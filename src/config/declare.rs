@@ -9,7 +9,7 @@ use crate::error::Error;
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Limit {
-    /// Where it is set: `Limits`, `Http2Config` or `Builder`; empty for a constant.
+    /// The struct that has it: `Limits`, `Http2Config` or `Builder`; empty for a constant.
     pub owner: &'static str,
     pub name: &'static str,
     /// The unit of a value; empty for a plain number.

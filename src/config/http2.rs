@@ -111,9 +111,9 @@ options! {
 
 impl Http2Config {
     /// Bytes by which the DATA frames that no handler has read may fall short of 256 bytes each, in
-    /// all: a frame takes about so much memory. An eighth of it, h2's own bound, is 2,000 messages of
-    /// a few bytes: a client that streams them has sent these while a handler waits for its database.
-    /// Past it the server sends GOAWAY (`ENHANCE_YOUR_CALM`).
+    /// all: a frame takes about that much memory. An eighth of it, h2's own bound, is 2,000
+    /// messages of a few bytes: a client that streams them has sent these while a handler waits for
+    /// its database. Past it the server sends GOAWAY (`ENHANCE_YOUR_CALM`).
     pub(crate) fn small_frames_budget(&self) -> usize {
         (self.initial_connection_window_size as usize).saturating_mul(4)
     }

@@ -198,7 +198,7 @@ impl Wake for Woken {
     }
 }
 
-/// Polls without input from outside: far more than one step needs.
+/// The maximum number of polls without input from outside: far more than one step needs.
 const MAX_POLLS: usize = 10_000;
 
 impl<'a> Task<'a> {

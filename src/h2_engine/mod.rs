@@ -1,4 +1,4 @@
-//! Drives crate h2, and is the only place that knows it. To use another implementation of HTTP/2,
+//! Drives crate h2, and is the only place that uses it. To use another implementation of HTTP/2,
 //! rewrite this folder.
 //!
 //! The rest of the server sees a [`Connection`] that yields requests. Each [`Incoming`] request

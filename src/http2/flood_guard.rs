@@ -24,11 +24,11 @@ pub(super) struct FloodGuard {
 /// What the connection does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It continues.
+    /// The connection continues.
     Pass,
-    /// It reads again, because the throttling has ended.
+    /// The connection reads again, because the throttling has ended.
     Read,
-    /// It closes, with `ENHANCE_YOUR_CALM`.
+    /// The connection closes with `ENHANCE_YOUR_CALM`.
     Close,
 }
 

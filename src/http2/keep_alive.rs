@@ -8,13 +8,13 @@ use crate::{
     time::{Deadline, Timer},
 };
 
-/// Sends a PING to a peer that has been silent while a stream is open. Every byte that arrives is an
-/// answer: the one to the PING may be behind a long upload.
+/// Sends a PING to a peer that has been silent while a stream is open. Every byte that arrives
+/// counts as an answer, because the answer to the PING may follow a long upload.
 pub(super) struct KeepAlive {
     pings: Pings,
-    /// Until the PING is sent.
+    /// Time until the PING is sent.
     silence: Deadline,
-    /// Until the connection is closed.
+    /// Time until the connection is closed.
     answer: Deadline,
     received: u64,
 }

@@ -126,7 +126,7 @@ impl Drop for SendPermit {
             let mut queue = self.buffer.queue.borrow_mut();
             queue.retain(|waiting| waiting.ticket != ticket);
             drop(queue);
-            // This stream may have been woken, and cannot wake the next one any more.
+            // This stream may have been woken and can no longer wake the next one, so wake it here.
             if self.buffer.has_room() {
                 self.buffer.wake_first();
             }

@@ -33,11 +33,11 @@ pub(super) struct Throttle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ThrottleState {
     Open,
-    /// They pass again, after they were stopped.
+    /// Frames pass again, after they were stopped.
     Reopened,
-    /// They pass again, after the handlers have run.
+    /// Frames pass again, after the handlers have run.
     HandlersFirst,
-    /// They wait for so long.
+    /// Frames wait for this time.
     Closed(Duration),
     /// The peer has exceeded the limit.
     Flood,

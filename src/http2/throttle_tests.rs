@@ -206,7 +206,7 @@ fn short_data_waits_and_is_no_flood() {
 fn messages_never_wait() {
     let mut throttle = throttle(10_000);
     for _ in 0..10_000 {
-        // An empty message of gRPC; one of a byte whose head is a frame of its own; a last piece.
+        // An empty message of gRPC; one of a byte whose head is a separate frame; a last piece.
         assert!(passes(&mut throttle, &frame(DATA, 0, 5)));
         assert!(passes(&mut throttle, &frame(DATA, 0, 1)));
         assert!(passes(&mut throttle, &frame(DATA, 1, 0)));

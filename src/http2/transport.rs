@@ -71,9 +71,9 @@ impl<IO: AsyncWrite + Unpin> TransportHandle<IO> {
         self.0.written.get()
     }
 
-    /// As [`Throttle::update`]. Once frames are stopped nothing is read until this says that they pass
-    /// again. Then the engine is to be polled; [`ThrottleState::HandlersFirst`] wakes the task for
-    /// that.
+    /// As [`Throttle::update`]. While frames are stopped, the transport reads nothing until this
+    /// method returns that they pass again. The caller then polls the engine;
+    /// [`ThrottleState::HandlersFirst`] wakes the task for that.
     pub(super) fn update_throttle(&self, credits: u32, now: fn() -> Instant) -> ThrottleState {
         let state = self.0.throttle.borrow_mut().update(credits, now);
         if state == ThrottleState::HandlersFirst {

@@ -43,8 +43,8 @@ pub(super) fn tls_required(request: &[u8]) -> Vec<u8> {
     )
 }
 
-/// The response to HTTP/1.x on a port without TLS. RFC 9110 section 15.6.6 wants the reason in it and
-/// the protocols that the server supports.
+/// The response to HTTP/1.x on a port without TLS. By RFC 9110 section 15.6.6 it contains the
+/// reason and the protocols that the server supports.
 pub(super) fn http2_required(request: &[u8]) -> Vec<u8> {
     response(
         request,

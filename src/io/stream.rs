@@ -120,7 +120,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         self.traffic.count(counters);
     }
 
-    /// For a caller that flushes after every read that has to wait. The session's answers to a
+    /// For a caller that flushes after every read that has to wait: the session's answers to a
     /// read, for example tickets, then leave together with the caller's data.
     pub(crate) fn answer_with_flushes(&mut self) {
         self.lazy_answers = true;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::counters::Counters;
 
-/// Where the bytes of a connection are counted. The counters of the worker get those of the handshake
-/// when it is complete.
+/// Counts the bytes of a connection. The worker's counters get the bytes of the handshake when it
+/// is complete.
 pub(super) enum Traffic {
     /// Before the handshake is complete.
     Pending {

@@ -30,7 +30,7 @@ pub(crate) struct Wakeups {
 pub(crate) struct PollGuard {
     wakeups: Arc<Wakeups>,
     waker: Waker,
-    /// A copy of the task that `wakeups` wakes, to be compared without a lock.
+    /// A copy of the task that `wakeups` wakes, for a comparison without a lock.
     task: Option<Waker>,
 }
 
@@ -59,7 +59,7 @@ impl PollGuard {
             self.task = Some(task.clone());
             *self.wakeups.task() = Some(task.clone());
         }
-        // Relaxed: a thread that does not see it yet wakes the task once too often, no more.
+        // Relaxed: a thread that does not see it yet only wakes the task once too often.
         self.wakeups.polling.store(true, Relaxed);
         let result = poll(&mut Context::from_waker(&self.waker), &self.wakeups);
         // SeqCst, as in `Wakeups::wake`: either `wake` sees the end of the poll and wakes the task,

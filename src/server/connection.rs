@@ -76,7 +76,7 @@ pub async fn serve_connection<S: HttpService>(
     service: S,
     options: &ConnectionOptions,
 ) -> Result<(), Error> {
-    // monoio panics without a timer and has no function that tells whether there is one.
+    // monoio panics without a timer and has no function that reports whether there is one.
     if catch_unwind(|| drop(monoio::time::sleep(Duration::ZERO))).is_err() {
         return Err(Error::config(
             "the monoio runtime has no timer: build it with enable_timer()",

@@ -6,7 +6,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::{alpn::ProtocolName, error::Error, tls::TlsAcceptor};
 
-/// Where a connection takes its acceptor from.
+/// The source of a connection's acceptor.
 pub(super) enum AcceptorSource<'a> {
     /// From the caller of [`serve_connection`](crate::serve_connection).
     Fixed(&'a dyn TlsAcceptor),

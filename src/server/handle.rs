@@ -156,9 +156,9 @@ impl Handle {
     }
 
     /// Shuts down a server whose sockets another server accepts from as well
-    /// ([`listeners`](Self::listeners)): like [`shutdown`](Self::shutdown), but connections that wait in
-    /// the kernel are left to the other server. If no other process has the sockets open, the kernel
-    /// resets these connections.
+    /// ([`listeners`](Self::listeners)): like [`shutdown`](Self::shutdown), but the other server
+    /// gets the connections that wait in the kernel. If no other process has the sockets open, the
+    /// kernel resets these connections.
     pub fn hand_over(&self, deadline: Duration) {
         self.stop.skip_accept_backlog.store(true, Ordering::Relaxed);
         self.shutdown(deadline);

@@ -1,4 +1,4 @@
-//! The server: one thread per core, each with a runtime, listeners and connections of its own.
+//! The server: one thread per core, each with its own runtime, listeners and connections.
 
 mod accept_loop;
 mod builder;

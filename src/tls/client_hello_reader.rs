@@ -20,7 +20,7 @@ const HANDSHAKE_HEADER: usize = 4;
 /// Collects the ClientHello from the pieces that it arrives in. It may span several records.
 #[derive(Default)]
 pub(crate) struct ClientHelloReader {
-    /// All bytes so far, to be replayed to the session.
+    /// All bytes so far, for the replay to the session.
     received: Vec<u8>,
     /// The length of the records in `received` that are part of `message` already.
     taken: usize,

@@ -235,7 +235,7 @@ fn contains(pem: &[u8], text: &str) -> bool {
         .any(|window| window == text.as_bytes())
 }
 
-/// Completes the error about a missing label: what the text contains instead.
+/// Completes the error about a missing label with the labels that the text contains.
 pub(super) fn found(pem: &[u8]) -> String {
     match labels(pem)[..] {
         [] => {

@@ -15,7 +15,7 @@ pub(super) enum KeyKind {
     Rsa,
     /// An RSA key that signs with RSASSA-PSS only.
     RsaPss,
-    /// A kind of key whose clients are not known.
+    /// Any other kind of key. It is not known which clients support it.
     Other,
 }
 

@@ -191,8 +191,9 @@ cfg_if::cfg_if! {
     }
 }
 
-/// How many sealed bytes may wait before the library gets no more input, which it might answer. More
-/// than responses fill, so that the session still reads from a peer that reads nothing.
+/// The number of waiting sealed bytes above which the library gets no more input, which it might
+/// answer. It is more than responses fill, so that the session still reads from a peer that reads
+/// nothing.
 const MAX_PENDING: usize = 2 * MAX_SEALED;
 
 struct NativeTlsSession {
@@ -384,8 +385,8 @@ impl TlsSession for NativeTlsSession {
     fn send_close_notify(&mut self) {
         self.closing = true;
         if let State::Open(stream) = &mut self.state {
-            // The pipe takes it without waiting. The result only tells whether the peer has sent its
-            // close_notify yet.
+            // The pipe takes it without waiting. The result only shows whether the peer has sent
+            // its close_notify.
             let _ = stream.shutdown();
         }
     }

@@ -81,7 +81,7 @@ impl Pipe {
         Ok(())
     }
 
-    /// Reads from the wire what the library has asked for, or notes the end of the wire.
+    /// Reads the input that the library has asked for, or notes the end of the wire.
     pub(super) fn receive(&self, wire: &mut dyn Wire) -> io::Result<()> {
         let queues = &mut *self.0.borrow_mut();
         if queues.end_was_read {

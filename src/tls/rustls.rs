@@ -114,8 +114,7 @@ impl TlsAcceptor for RustlsAcceptor {
     fn start(&self, _client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
         let mut connection = ServerConnection::new(Arc::clone(&self.config))
             .map_err(|error| Error::handshake("rustls could not start a session", error))?;
-        // The session has a limit of its own, MAX_SEALED. The limit of rustls would split full
-        // records.
+        // The session has its own limit, MAX_SEALED. The limit of rustls would split full records.
         connection.set_buffer_limit(None);
         Ok(Box::new(RustlsSession {
             connection,
@@ -211,7 +210,7 @@ struct RustlsSession {
     closing: bool,
 }
 
-/// The most that a record adds to its plaintext, bytes: header, nonce or content type, tag.
+/// The maximum that a record adds to its plaintext, bytes: header, nonce or content type, tag.
 const RECORD_OVERHEAD: usize = 32;
 
 impl RustlsSession {
@@ -287,7 +286,7 @@ struct Ciphertext<'a> {
 }
 
 /// A buffer of rustls of at least this size is filled from the wire directly, bytes: a system call
-/// costs less than copying so much.
+/// costs less than a copy of that size.
 const LARGE: usize = 8 * 1024;
 
 impl Read for Ciphertext<'_> {

@@ -28,7 +28,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     TheAlert,
-    /// Only that the handshake failed.
+    /// Only the failure of the handshake.
     AFailure,
 }
 

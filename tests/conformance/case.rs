@@ -36,7 +36,7 @@ pub enum Outcome {
     Stream(u32),
     /// A complete response with this status; the connection continues.
     Answered(u16),
-    /// A response whose body pauses after so many bytes.
+    /// A response whose body pauses after this many bytes.
     Waits(usize),
     /// Nothing on the stream; the connection continues.
     Ignored,

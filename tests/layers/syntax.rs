@@ -24,7 +24,7 @@ pub struct Module {
     /// The value of `#[path]`.
     pub path: Option<String>,
     pub test: bool,
-    /// None where the module has a file of its own.
+    /// None if the module has its own file.
     pub body: Option<Scope>,
 }
 

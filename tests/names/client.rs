@@ -39,7 +39,7 @@ fn made(names: Vec<String>, key: &rcgen::KeyPair) -> Certificate {
 }
 
 impl Certificate {
-    /// For the same names, with an RSA key.
+    /// A certificate for the same names, with an RSA key.
     pub fn with_rsa(self) -> Self {
         static KEY: LazyLock<String> = LazyLock::new(|| {
             let key = PKey::from_rsa(Rsa::generate(2048).expect("a key")).expect("a key");
@@ -49,7 +49,7 @@ impl Certificate {
         made(self.names, &rcgen::KeyPair::from_pem(&KEY).expect("a key"))
     }
 
-    /// For the same names, with an EdDSA key.
+    /// A certificate for the same names, with an EdDSA key.
     pub fn with_ed25519(self) -> Self {
         let key = PKey::generate_ed25519().expect("a key");
         let key = key.private_key_to_pem_pkcs8().expect("PKCS#8");

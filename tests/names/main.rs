@@ -160,7 +160,7 @@ fn client_gets_key_type_it_supports(backend: Backend) {
             assert_eq!(got, Ok(wanted.der.clone()), "{client:?}");
         }
     }
-    // The wildcard's key is the only one for this name, whatever the client prefers.
+    // The wildcard's key is the only one for this name, so the client's preference does not matter.
     let got = Client::asking_for(Some("b.test")).connect(server.addr);
     assert_eq!(got, Ok(other.der.clone()));
 }

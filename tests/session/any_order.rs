@@ -39,7 +39,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Writes no file of failures beside the test: a failure becomes a test of its own.
+/// Writes no file of failures beside the test: a failure becomes a separate test.
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,

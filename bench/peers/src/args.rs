@@ -4,8 +4,8 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
 
-/// A server to be measured. It answers GET /tiny, /16k, /64k and /1m with the files of these names,
-/// and POST /upload with the length of the body.
+/// A server to measure. It answers GET /tiny, /16k, /64k and /1m with the files of these names, and
+/// POST /upload with the length of the body.
 #[derive(Debug, Parser)]
 pub struct Args {
     #[arg(long)]

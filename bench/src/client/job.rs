@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::target::Target;
 use crate::{floods::Attacked, restarts};
 
-/// For one connection and its request, among hundreds. Where loads take turns, each is stopped for
-/// most of this time, but for less than a second at once.
+/// Time limit of one connection and its request, among hundreds. If loads take turns, each is
+/// stopped for most of this time, but for less than a second at once.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Deserialize, Serialize)]

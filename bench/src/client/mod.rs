@@ -1,6 +1,6 @@
 //! The harness's own client, for tasks that h2load cannot do: resume sessions, tell a resumed
-//! handshake from a full one, keep connections open, and attack. It runs as a process of its own,
-//! on the client's core.
+//! handshake from a full one, keep connections open, and attack. It runs as a separate process, on
+//! the client's core.
 
 pub mod connection;
 mod handshakes;

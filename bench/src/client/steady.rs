@@ -49,7 +49,8 @@ impl Steady {
             let begin = Instant::now();
             let mut asked = JoinSet::new();
             for (i, connection) in (0..requests).zip(self.open.iter().cycle()) {
-                // At uneven intervals, so that requests do not fall in step with the attackers' ticks.
+                // The intervals are uneven, so that requests do not fall in step with the
+                // attackers' ticks.
                 let uneven = f64::from(i) * 0.618;
                 let due = (f64::from(i) + uneven.fract() / 2.0) / self.rate;
                 sleep_until(begin + Duration::from_secs_f64(due)).await;

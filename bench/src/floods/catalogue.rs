@@ -79,7 +79,7 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
-/// Overflows a window, whatever its size.
+/// Overflows a window of any size.
 const TOO_MUCH: u32 = (1 << 31) - 1;
 
 /// Streams that some floods keep open; ids below those of [`stream`] are theirs.

@@ -92,7 +92,7 @@ impl Session {
         let payload = match (self, &flood.attack) {
             (Self::Http2 { tls, .. }, Attack::Frames(frames)) => {
                 let pieces: Vec<u8> = (first..first + pieces).flat_map(frames.piece).collect();
-                // In one write, since each write makes a record of its own.
+                // In one write, since each write makes a separate record.
                 tls.writer().write_all(&pieces)?;
                 while tls.wants_write() {
                     tls.write_tls(&mut records)?;
@@ -206,7 +206,7 @@ impl Sealer {
 pub struct GoAwayScanner {
     /// The received part of a frame's header and, for GOAWAY, of its payload.
     frame: Vec<u8>,
-    /// Bytes of a payload that are still to be skipped.
+    /// Bytes of a payload that remain to skip.
     skip: usize,
 }
 

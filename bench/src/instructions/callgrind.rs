@@ -21,7 +21,8 @@ use crate::{
     terms::{KeyExchange, KeyType, Terms},
 };
 
-/// For callgrind to start (seconds) or to answer (milliseconds), with a reserve for busy machines.
+/// The time for callgrind to start (seconds) or to answer (milliseconds), with a reserve for busy
+/// machines.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]

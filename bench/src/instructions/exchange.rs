@@ -37,13 +37,14 @@ use crate::{
     terms::Group,
 };
 
-/// For one batch or one connection, with a server that callgrind makes fifty times slower.
+/// Time limit of one batch or one connection, with a server that callgrind makes fifty times
+/// slower.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Rounds of each shape. The clock moves to the next second in few of them.
 const ROUNDS: u32 = 6;
 
-/// So large that no response waits for the window and the client sends no WINDOW_UPDATE.
+/// Large enough that no response waits for the window and the client sends no WINDOW_UPDATE.
 const WINDOW: u32 = (1 << 31) - 1;
 
 /// Bytes of an upload that leave in one write, in frames of the largest size. They fit into one packet

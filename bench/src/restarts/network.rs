@@ -1,6 +1,6 @@
-//! The network: namespaces of their own for server and clients, connected by loopback or by a link with
-//! a delay. Not all kernels have netem, so the delay is made here: threads forward packets between two
-//! TUN devices after a wait.
+//! The network: separate namespaces for server and clients, connected by loopback or by a link with
+//! a delay. Not all kernels have netem, so the delay is made here: threads forward packets between
+//! two TUN devices after a wait.
 
 use std::{
     ffi::OsStr,
@@ -26,7 +26,7 @@ pub enum Network {
     Delayed,
 }
 
-/// One way, for each packet: half of a round trip of 20 ms.
+/// The delay of each packet in one direction: half of a round trip of 20 ms.
 const DELAY: Duration = Duration::from_millis(10);
 
 impl fmt::Display for Network {

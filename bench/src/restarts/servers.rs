@@ -56,7 +56,7 @@ pub struct Restartable<'a> {
     replaced: Vec<Pid>,
 }
 
-/// For a server to start, or to end after its clients have left.
+/// Time limit for a server to start, or to end after its clients have left.
 const LIMIT: Duration = Duration::from_secs(45);
 
 impl<'a> Restartable<'a> {

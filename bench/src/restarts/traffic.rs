@@ -102,7 +102,7 @@ pub const LARGE: usize = 64 << 10;
 const PIECE: usize = 16 << 10;
 const PIECE_TIME: Duration = Duration::from_millis(100);
 
-/// For a connection or a stream, with its response.
+/// Time limit of a connection or a stream, with its response.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The body of the response to `/bytes/N`.

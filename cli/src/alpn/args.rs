@@ -25,9 +25,10 @@ pub(crate) struct AlpnArgs {
     /// A rule that has to hold, OFFER=ANSWER, for instance h2=h2 or http/1.1=alert:120; repeatable.
     ///
     /// OFFER is protocols (h2,http/1.1), none (no ALPN) or malformed; " (TLS 1.2)" or " (TLS 1.3)"
-    /// behind it limits it to that version. ANSWER is the protocol of the offer that the server has
+    /// after it limits it to that version. ANSWER is the protocol of the offer that the server has
     /// to choose (h2 has to be served, too); none; alert (any alert), alert:120 or
-    /// alert:no_application_protocol (this alert); or close. A protocol alone, h2, is short for h2=h2.
+    /// alert:no_application_protocol (this alert); or close. A protocol alone, h2, is short for
+    /// h2=h2.
     #[arg(long, value_name = "RULE")]
     pub(crate) expect: Vec<Expectation>,
 
@@ -103,9 +104,9 @@ impl AlpnArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    /// A table for people.
     Table,
-    /// By the schema probe/schema/alpn-report.json.
+    /// JSON by the schema probe/schema/alpn-report.json.
     Json,
     /// JUnit's XML.
     Junit,

@@ -6,7 +6,7 @@ use clap::{Command, error::ErrorKind};
 
 use super::setting::{Setting, without_usage};
 
-/// `Ok` where clap accepts this setting, whatever other settings it may need beside it.
+/// `Ok` if clap accepts this setting, even if it requires other settings.
 pub(super) fn judge(server: &Command, setting: &Setting) -> Result<(), String> {
     let flags = setting.as_flags();
     let arguments = [OsString::from("corelane")].into_iter().chain(flags);

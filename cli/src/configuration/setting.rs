@@ -24,7 +24,7 @@ enum Value {
     Values(Vec<OsString>),
 }
 
-/// Where a setting comes from.
+/// The source of a setting.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     Flag(String),

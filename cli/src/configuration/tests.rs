@@ -6,7 +6,7 @@ use super::*;
 
 const EXAMPLE: &str = include_str!("../../../deploy/corelane.toml");
 
-/// A directory of its own for each test.
+/// A separate directory for each test.
 struct Files(std::path::PathBuf);
 
 impl Files {

@@ -1,4 +1,4 @@
-//! A server with an access log in a directory of its own.
+//! A server with an access log in its own directory.
 
 use std::{
     fs,

@@ -98,7 +98,8 @@ pin_project! {
     pub struct AccessLogFuture<F> {
         #[pin]
         response: F,
-        // Until there is a response. Dropped earlier, it logs a request without one.
+        // `Some` until there is a response. If it is dropped earlier, it logs a request without a
+        // response.
         record: Option<Record>,
     }
 }

@@ -1,4 +1,4 @@
-//! Where the lines go: a file, or standard output.
+//! The output of the log: a file, or standard output.
 
 use std::{
     fs::{File, OpenOptions},

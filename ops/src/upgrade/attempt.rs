@@ -104,7 +104,7 @@ impl Attempt {
         Ok((id, ours))
     }
 
-    /// The whole report: the new process closes the socket behind it.
+    /// Reads the whole report: the new process closes the socket after it.
     fn wait(&self, mut report: UnixStream) -> Result<String, String> {
         let started = Instant::now();
         let broken = |error: io::Error| format!("cannot read its report: {error}");

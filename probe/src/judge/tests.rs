@@ -118,7 +118,7 @@ fn no_alert_is_required_without_a_completed_handshake() {
     for outcome in [Outcome::Closed, Outcome::Alert(40), Outcome::Alert(80)] {
         let mut rows = [
             by(native_tls, offer(&["http/1.1"]), chose(Some("http/1.1"))),
-            // It failed for another reason: a cipher suite, say.
+            // It failed for another reason, for example a cipher suite.
             by(rustls, offer(&["h2"]), outcome.clone()),
             // A server without TLS 1.3 that does not say so.
             by(native_tls, tls_1_3(), outcome.clone()),

@@ -31,7 +31,7 @@ fn a_server_that_never_answers_times_out_once() {
     assert_eq!(row.outcome, Outcome::TimedOut);
     assert_eq!(row.verdict, Verdict::NotJudged);
     assert!(row.time >= Duration::from_millis(500));
-    // By the raw client, too.
+    // The raw client finds the same.
     let mut options = options(Trust::Any);
     options.clients = vec![Client::Raw];
     options.timeout = Duration::from_millis(200);
@@ -49,7 +49,7 @@ fn a_server_that_closes_is_reachable() {
     // It says nothing about malformed offers.
     let judged = |row: &Row| row.verdict != Verdict::NotJudged;
     assert!(!report.rows.iter().any(judged), "{report}");
-    // So is one that resets.
+    // A server that resets is reachable, too.
     let server = TestServer::start(|socket| {
         let _ = socket.peek(&mut [0; 1]);
     });

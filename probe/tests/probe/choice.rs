@@ -48,7 +48,7 @@ fn choosing_a_protocol_that_was_not_offered_violates() {
     assert!(holds(&report, "http/1.1"));
 }
 
-/// rustls sends the alert behind its ServerHello, so that it is encrypted under TLS 1.3.
+/// rustls sends the alert after its ServerHello, so that it is encrypted under TLS 1.3.
 #[test]
 fn tls_libraries_read_an_encrypted_alert() {
     let server = server::rustls(&[&TLS13], 0, |stream| server::h2(stream));

@@ -203,7 +203,7 @@ fn a_server_hello_alone_is_a_close() {
     }
 }
 
-/// Under TLS 1.2 the alert may come behind the ServerHello, in a write of its own.
+/// Under TLS 1.2 the alert may come after the ServerHello, in a separate write.
 #[test]
 fn waits_for_an_alert_behind_the_server_hello() {
     let server = TestServer::start(|mut socket| {

@@ -71,7 +71,7 @@ fn http2_without_a_response_is_not_judged() {
         (server::settings_then_goaway, "GOAWAY 0 NO_ERROR (later"),
         (server::settings_then_reset, "RST_STREAM 7 REFUSED_STREAM"),
         (server::settings_then_close, "closed"),
-        (server::odd_status, "the status 999"),
+        (server::odd_status, "the invalid status 999"),
     ] {
         let server = TestServer::tls(Some(server::h2_or_alert), serve);
         assert_spoken(&report(server.addr), what);

@@ -88,7 +88,7 @@ impl TestServer {
     }
 }
 
-/// rustls with the certificate for localhost and `h2`. It sends an alert for ALPN behind its
+/// rustls with the certificate for localhost and `h2`. It sends an alert for ALPN after its
 /// ServerHello, encrypted under TLS 1.3.
 pub fn rustls(
     versions: &[&'static rustls::SupportedProtocolVersion],

@@ -80,7 +80,7 @@ fn a_given_certificate_that_is_marked_as_a_ca_is_trusted() {
     }
 }
 
-/// SSL_CERT_FILE names the certificates that the system trusts. It takes a process of its own.
+/// SSL_CERT_FILE names the certificates that the system trusts. It needs a separate process.
 #[test]
 fn system_certificates_are_trusted() {
     const SERVER: &str = "CORELANE_TEST_SERVER";

@@ -53,7 +53,7 @@ pub const NATIVE_TLS: Backend = Backend {
 #[macro_export]
 macro_rules! for_each_tls_backend {
     ($($test:ident),* $(,)?) => {
-        // Where no backend is compiled in, the bodies are still looked at.
+        // Type-checks the bodies if no backend is compiled in.
         const _: &[fn($crate::Backend)] = &[$($test),*];
         #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
         $crate::backend_tests!(on_rustls, RUSTLS, $($test),*);

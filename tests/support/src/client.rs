@@ -45,7 +45,7 @@ pub fn deadline<F: Future>(future: F) -> F::Output {
 pub enum Tls {
     V1_2,
     V1_3,
-    /// What both sides like best.
+    /// The version that both sides negotiate by default.
     Any,
 }
 

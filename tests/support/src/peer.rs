@@ -47,7 +47,7 @@ impl Frame {
         bytes.try_into().ok().map(u32::from_be_bytes)
     }
 
-    /// The status of a response. It knows only those that the tests need.
+    /// The status of a response. Decodes only those that the tests need.
     pub fn status(&self) -> u16 {
         let mut block = &self.payload[..];
         // A change of the table size may precede it.
@@ -168,8 +168,8 @@ impl Peer {
         frames
     }
 
-    /// Sends, and waits until the server has handled everything, whatever happens to the streams.
-    /// Returns false if the connection ended meanwhile.
+    /// Sends, and waits until the server has handled everything, even if streams fail. Returns
+    /// false if the connection ended meanwhile.
     pub async fn settle(&mut self, bytes: &[u8]) -> bool {
         let _ = self.send(bytes).await;
         for _ in 0..3 {
