@@ -8,8 +8,8 @@ use crate::{
     shapes::{SHAPES, Shape},
 };
 
-/// Measures corelane against its peers. Run it in the repository: it installs and builds what is
-/// missing, measures every shape in rounds, and writes bench/results/latest.{md,svg} and
+/// Measures corelane against its peers. Run it in the repository: it installs and builds missing
+/// programs, measures every shape in rounds, and writes bench/results/latest.{md,svg} and
 /// target/bench/latest.json. A partial run (--quick, --shape, --peer, fewer than seven rounds) is
 /// only printed.
 #[derive(Debug, Parser)]

@@ -51,7 +51,7 @@ pub(crate) fn unescaped(name: &str) -> Vec<u8> {
     bytes
 }
 
-/// The well-known name that `text` is, apart from upper and lower case.
+/// The well-known name that equals `text` apart from upper and lower case.
 pub(crate) fn known_but_for_case(text: &str) -> Option<&'static str> {
     let known = ["h2", "h2c", "h3", "http/1.0", "http/1.1", "spdy/3"];
     let known = known.into_iter().find(|it| it.eq_ignore_ascii_case(text))?;

@@ -210,7 +210,7 @@ fn messages_never_wait() {
         assert!(passes(&mut throttle, &frame(DATA, 0, 5)));
         assert!(passes(&mut throttle, &frame(DATA, 0, 1)));
         assert!(passes(&mut throttle, &frame(DATA, 1, 0)));
-        // The request allows for the last one.
+        // The last frame is within the allowance of the request.
         assert_eq!(throttle.update(1, now), ThrottleState::Open);
     }
 }

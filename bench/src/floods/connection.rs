@@ -92,7 +92,7 @@ impl Session {
         let payload = match (self, &flood.attack) {
             (Self::Http2 { tls, .. }, Attack::Frames(frames)) => {
                 let pieces: Vec<u8> = (first..first + pieces).flat_map(frames.piece).collect();
-                // In one write, since each write makes a separate record.
+                // Written at once, since each write makes a separate record.
                 tls.writer().write_all(&pieces)?;
                 while tls.wants_write() {
                     tls.write_tls(&mut records)?;
