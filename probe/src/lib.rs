@@ -54,6 +54,9 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+// The way of a run: `run` makes each `offer` by each client (`client`, `compiled`, `connect`; `rustls`,
+// `native_tls` and `raw` implement it), `outcome` and `report` hold the answers, `judge` gives the
+// verdicts, `checked` applies the rules (`expectation`, `rule_text`), `formats` writes the result.
 mod alerts;
 mod assert;
 mod checked;

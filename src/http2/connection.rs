@@ -24,7 +24,7 @@ use crate::{
     config::Http2Config,
     error::{Error, Kind},
     h2_engine::{self, ProtocolError},
-    schedule::{Phase, PollGuard, ROUNDS, Wakeups},
+    schedule::{MAX_ROUNDS, Phase, PollGuard, Wakeups},
     service::HttpService,
     time::Deadline,
 };
@@ -222,7 +222,7 @@ where
             self.in_flight.poll();
             if self.phase == Phase::Write {
                 self.phase = Phase::after_write(self.transport.written());
-            } else if rounds < ROUNDS && wakeups.take_woken() {
+            } else if rounds < MAX_ROUNDS && wakeups.take_woken() {
                 if !has_new {
                     rounds += 1;
                     continue;

@@ -25,7 +25,7 @@ mod timer_yield;
 mod yield_queue;
 
 pub(crate) use self::{
-    phase::{Phase, ROUNDS},
+    phase::{MAX_ROUNDS, Phase},
     poll_guard::{PollGuard, Readable, RequestWaker, Wakeups},
     yield_queue::YieldQueue,
 };

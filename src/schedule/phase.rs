@@ -18,7 +18,7 @@ pub(crate) enum Phase {
 
 /// How often a connection that does not make way goes through its parts in one poll. What handlers
 /// answer in the first round is written in the second, and flushed after it.
-pub(crate) const ROUNDS: usize = 2;
+pub(crate) const MAX_ROUNDS: usize = 2;
 
 /// Bytes up to which a connection makes way before it flushes. More of them would have left the
 /// cache by the time the others have written theirs.

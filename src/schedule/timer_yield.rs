@@ -18,7 +18,7 @@ pub(super) struct TimerYield {
 }
 
 /// Rounds without a pause.
-const ROUNDS: u32 = 256;
+const ROUNDS_WITHOUT_PAUSE: u32 = 256;
 
 /// Long enough to be a timer at all. If it has fired already, the runtime has looked.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -35,7 +35,7 @@ impl TimerYield {
     /// Called once a round. Ready at once, unless a pause is due.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.rounds += 1;
-        if self.rounds > ROUNDS {
+        if self.rounds > ROUNDS_WITHOUT_PAUSE {
             ready!(self.sleep.as_mut().poll(cx));
             self.sleep = (self.timer.sleep)(PAUSE);
             self.rounds = 0;

@@ -13,10 +13,10 @@ use std::{
 use monoio::net::TcpStream;
 
 use super::{
+    accept_tls::accept_tls,
     client_addr::{Peer, read_client_addr},
     connection_options::ConnectionOptions,
     current_acceptor::{AcceptorSource, check_alpn},
-    handshake::accept_tls,
     handshake_limiter::{HandshakeLimiter, HandshakePermit},
     linger::linger,
     runtime::TIMER,

@@ -1,13 +1,13 @@
 //! The server: one thread per core, each with its own runtime, listeners and connections.
 
 mod accept_loop;
+mod accept_tls;
 mod builder;
 mod client_addr;
 mod connection;
 mod connection_options;
 mod current_acceptor;
 mod handle;
-mod handshake;
 mod handshake_limiter;
 mod linger;
 mod listener;
