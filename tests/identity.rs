@@ -17,7 +17,7 @@ use openssl::{pkcs12::Pkcs12, pkey::PKey, rsa::Rsa, x509::X509};
 for_each_tls_backend!(
     every_pem_key_format_is_accepted,
     rsa_keys_are_accepted,
-    chain_is_sent_in_order,
+    chain_is_sent_whole_and_in_order,
     identity_is_read_from_files,
     pkcs12_is_accepted_or_rejected_with_advice,
     wrong_pkcs12_password_is_reported,
@@ -30,8 +30,9 @@ for_each_tls_backend!(
     non_utf8_alpn_name_is_accepted_or_unsupported,
 );
 
-/// Builds an acceptor with the identity and completes a handshake with a client in memory.
-fn serves(backend: Backend, config: &TlsConfig, client: Tls) -> Result<(), Error> {
+/// Builds an acceptor with the identity and completes a handshake with a client in memory. Returns the
+/// certificates that the client gets, in DER.
+fn serves(backend: Backend, config: &TlsConfig, client: Tls) -> Result<Vec<Vec<u8>>, Error> {
     let acceptor = (backend.make)(config)?;
     let mut session = acceptor.start(None)?;
     let config = rustls_config(client, &[b"h2"]);
@@ -49,7 +50,8 @@ fn serves(backend: Backend, config: &TlsConfig, client: Tls) -> Result<(), Error
             client.process_new_packets().expect("a handshake");
         }
     }
-    Ok(())
+    let chain = client.peer_certificates().expect("a chain");
+    Ok(chain.iter().map(|der| der.to_vec()).collect())
 }
 
 #[derive(Default)]
@@ -138,17 +140,32 @@ fn rsa_keys_are_accepted(backend: Backend) {
     }
 }
 
-fn chain_is_sent_in_order(backend: Backend) {
+fn chain_is_sent_whole_and_in_order(backend: Backend) {
     // The server also sends the second certificate, although it is not the issuer: a server does
     // not verify its chain.
     let other = PKey::from_rsa(Rsa::generate(2048).expect("a key")).expect("a key");
     let second = self_signed(&other).to_pem().expect("PEM");
-    let chain = format!(
-        "{}{}",
-        CERTIFICATE.pem,
-        String::from_utf8(second).expect("ASCII")
-    );
-    serves(backend, &pem(&chain, CERTIFICATE.key.as_str()), Tls::Any).expect("served");
+    let second = String::from_utf8(second).expect("ASCII");
+    let chain = format!("{}{second}", CERTIFICATE.pem);
+    let leaf = X509::from_pem(CERTIFICATE.pem.as_bytes()).and_then(|leaf| leaf.to_der());
+    let issuer = X509::from_pem(second.as_bytes()).and_then(|issuer| issuer.to_der());
+    let wanted = [leaf.expect("DER"), issuer.expect("DER")];
+    for chain in [
+        chain.clone(),
+        // As files are in the field: joined without a line break, by an editor of Windows, of an old
+        // Mac, with the key in front.
+        format!("{}{second}", CERTIFICATE.pem.trim_end()),
+        format!("\u{feff}{}", chain.replace('\n', "\r\n")),
+        format!("{}\u{feff}{second}", CERTIFICATE.pem),
+        chain.replace('\n', "\r"),
+        chain.replace('\n', " \t\n\n"),
+        format!("{}{chain}", CERTIFICATE.key),
+    ] {
+        let config = pem(&chain, CERTIFICATE.key.as_str());
+        assert_eq!(config.identity.names().expect("names"), ["localhost"]);
+        let sent = serves(backend, &config, Tls::Any).expect("served");
+        assert!(sent == wanted, "{} certificates for {chain:?}", sent.len());
+    }
 }
 
 fn identity_is_read_from_files(backend: Backend) {
@@ -179,7 +196,7 @@ fn pkcs12(password: &str) -> Vec<u8> {
 fn pkcs12_is_accepted_or_rejected_with_advice(backend: Backend) {
     let config = TlsConfig::new(Identity::from_pkcs12(pkcs12("secret"), "secret"));
     match (backend.name, serves(backend, &config, Tls::Any)) {
-        ("native-tls", result) => result.expect("served"),
+        ("native-tls", result) => drop(result.expect("served")),
         (_, result) => {
             let error = result.expect_err("not supported");
             assert!(error.is_unsupported(), "{error}");

@@ -9,7 +9,6 @@ use x509_parser::{
         OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
         OID_PKCS1_RSAENCRYPTION, OID_PKCS1_RSASSAPSS, OID_SIG_ED448, OID_SIG_ED25519,
     },
-    pem::Pem,
     prelude::FromDer,
     revocation_list::CertificateRevocationList,
     x509::SubjectPublicKeyInfo,
@@ -29,17 +28,6 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    /// The first certificate of a chain.
-    pub(super) fn from_pem(chain: &[u8]) -> Result<Self, Error> {
-        for block in Pem::iter_from_buffer(chain) {
-            let block = block.map_err(|error| unreadable().with(error))?;
-            if block.label == "CERTIFICATE" {
-                return Self::from_der(&block.contents);
-            }
-        }
-        Err(unreadable())
-    }
-
     pub(super) fn from_der(der: &[u8]) -> Result<Self, Error> {
         let (_, certificate) =
             X509Certificate::from_der(der).map_err(|error| unreadable().with(error))?;
@@ -62,16 +50,13 @@ impl Certificate {
     }
 }
 
-/// The earliest `nextUpdate` of the revocation lists with this PEM label.
-pub(super) fn first_next_update(pem: &[u8], label: &str) -> Option<SystemTime> {
-    Pem::iter_from_buffer(pem)
-        .filter_map(Result::ok)
-        .filter(|block| block.label == label)
-        .filter_map(|block| {
-            let (_, list) = CertificateRevocationList::from_der(&block.contents).ok()?;
-            Some(time(list.next_update()?.timestamp()))
-        })
-        .min()
+/// The earliest `nextUpdate` of revocation lists in DER.
+pub(super) fn first_next_update(lists: &[Vec<u8>]) -> Option<SystemTime> {
+    let next_update = |der: &Vec<u8>| {
+        let (_, list) = CertificateRevocationList::from_der(der).ok()?;
+        Some(time(list.next_update()?.timestamp()))
+    };
+    lists.iter().filter_map(next_update).min()
 }
 
 fn unreadable() -> Error {
@@ -131,17 +116,11 @@ mod tests {
             let uri = SanType::URI("https://a.test/".try_into().expect("ASCII"));
             params.subject_alt_names.push(uri);
             let made = params.self_signed(&key).expect("a certificate");
-            let behind = format!("{}\n{}", key.serialize_pem(), made.pem());
-            for read in [
-                Certificate::from_der(made.der()),
-                Certificate::from_pem(behind.as_bytes()),
-            ] {
-                let read = read.expect("readable");
-                assert_eq!(read.dns_names, ["a.test", "*.b.test"]);
-                assert_eq!(read.key, kind);
-                let since_1970 = read.not_after.duration_since(SystemTime::UNIX_EPOCH);
-                assert_eq!(since_1970.expect("later").as_secs(), 999_993_600);
-            }
+            let read = Certificate::from_der(made.der()).expect("readable");
+            assert_eq!(read.dns_names, ["a.test", "*.b.test"]);
+            assert_eq!(read.key, kind);
+            let since_1970 = read.not_after.duration_since(SystemTime::UNIX_EPOCH);
+            assert_eq!(since_1970.expect("later").as_secs(), 999_993_600);
         }
     }
 
@@ -151,12 +130,9 @@ mod tests {
     }
 
     #[test]
-    fn invalid_pem_is_an_error() {
-        for pem in [
-            "",
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        ] {
-            let error = Certificate::from_pem(pem.as_bytes()).expect_err("nothing to read");
+    fn invalid_der_is_an_error() {
+        for der in [&b""[..], &[0; 3]] {
+            let error = Certificate::from_der(der).expect_err("not a certificate");
             assert!(error.is_config(), "{error}");
         }
     }

@@ -2,14 +2,8 @@
 
 use std::{fmt, path::Path, time::SystemTime};
 
-use super::{
-    certificate,
-    identity::{found, labels, read},
-};
+use super::{certificate, identity::read, pem};
 use crate::error::Error;
-
-/// The label of revocation lists in PEM (RFC 7468 section 6).
-const CRL: &str = "X509 CRL";
 
 /// Client certificates (RFC 8446 section 4.3.2, RFC 5246 section 7.4.4): whether a client needs one,
 /// and the authorities that issue them.
@@ -38,10 +32,10 @@ const CRL: &str = "X509 CRL";
 )]
 pub struct ClientAuth {
     pub(super) required: bool,
-    /// PEM.
-    pub(super) authorities: Vec<u8>,
-    /// PEM.
-    pub(super) revocation_lists: Vec<u8>,
+    /// DER.
+    pub(super) authorities: Vec<Vec<u8>>,
+    /// DER.
+    pub(super) revocation_lists: Vec<Vec<u8>>,
 }
 
 impl ClientAuth {
@@ -100,23 +94,20 @@ impl ClientAuth {
     /// When the first of the revocation lists expires (`nextUpdate`, RFC 5280 section 5.1.2.5). From
     /// then on the server refuses all clients of its authority. `None` if no list has a `nextUpdate`.
     pub fn crl_next_update(&self) -> Option<SystemTime> {
-        certificate::first_next_update(&self.revocation_lists, CRL)
+        certificate::first_next_update(&self.revocation_lists)
     }
 
     fn pem(authorities: Vec<u8>, name: &str) -> Result<Self, Error> {
-        expect_label(&authorities, "CERTIFICATE", name)?;
         Ok(Self {
             required: true,
-            authorities,
+            authorities: pem::certificates(&authorities, name)?,
             revocation_lists: Vec::new(),
         })
     }
 
     fn add_lists(&mut self, lists: &[u8], name: &str) -> Result<(), Error> {
-        expect_label(lists, CRL, name)?;
-        // The list before may not end with a newline.
-        self.revocation_lists.push(b'\n');
-        self.revocation_lists.extend_from_slice(lists);
+        self.revocation_lists
+            .extend(pem::revocation_lists(lists, name)?);
         Ok(())
     }
 }
@@ -128,16 +119,6 @@ impl fmt::Debug for ClientAuth {
             .field("required", &self.required)
             .finish_non_exhaustive()
     }
-}
-
-fn expect_label(pem: &[u8], label: &str, name: &str) -> Result<(), Error> {
-    if labels(pem).iter().any(|found| found == label) {
-        return Ok(());
-    }
-    Err(Error::config(format!(
-        "{name} contains no `-----BEGIN {label}-----`{}",
-        found(pem)
-    )))
 }
 
 #[cfg(test)]
@@ -154,13 +135,13 @@ mod tests {
             error.to_string()
         };
         let said = refusal(ClientAuth::from_pem("\u{30}\u{82}"));
-        assert!(said.contains("BEGIN CERTIFICATE") && said.contains("it is not PEM"));
+        assert!(said.contains("BEGIN CERTIFICATE") && said.contains("it is DER"));
         let said = refusal(ClientAuth::from_pem_file("/nonexistent/ca.pem"));
         assert!(said.contains("/nonexistent/ca.pem"), "{said}");
         let auth = ClientAuth::from_pem(CERTIFICATE).expect("a label that is known");
         let said = refusal(auth.clone().crl_pem(CERTIFICATE));
         assert!(
-            said.contains("X509 CRL") && said.contains("CERTIFICATE"),
+            said.contains("X509 CRL") && said.contains("it contains a certificate"),
             "{said}"
         );
         let said = refusal(auth.crl_pem_file("/nonexistent/ca.crl"));

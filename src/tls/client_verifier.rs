@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::rustls::{
     RootCertStore,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, CertificateRevocationListDer, pem::PemObject},
+    pki_types::{CertificateDer, CertificateRevocationListDer},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
@@ -31,14 +31,10 @@ impl ClientPolicy {
                 tickets: Vec::new(),
             });
         };
-        let authorities = CertificateDer::pem_slice_iter(&auth.authorities)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| {
-                Error::config("the CA bundle for client certificates is not valid PEM").with(error)
-            })?;
-        let lists = CertificateRevocationListDer::pem_slice_iter(&auth.revocation_lists)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| Error::config("the revocation lists are not valid PEM").with(error))?;
+        let authorities = auth.authorities.iter().cloned();
+        let authorities: Vec<_> = authorities.map(CertificateDer::from).collect();
+        let lists = auth.revocation_lists.iter().cloned();
+        let lists: Vec<_> = lists.map(CertificateRevocationListDer::from).collect();
         let tickets = describe(auth.required, &authorities, &lists);
         let mut roots = RootCertStore::empty();
         for (authority, number) in authorities.into_iter().zip(1..) {

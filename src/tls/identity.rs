@@ -6,7 +6,13 @@ use std::{
     time::SystemTime,
 };
 
-use super::{certificate::Certificate, dns_name::DnsName, pkcs12};
+use super::{
+    certificate::Certificate,
+    dns_name::DnsName,
+    pem::{self, PrivateKey},
+    pkcs12,
+    secret::Secret,
+};
 use crate::error::{Error, Kind};
 
 /// The certificate chain and the private key of a server.
@@ -28,8 +34,15 @@ pub struct Identity {
 
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    Pem { chain: Vec<u8>, key: Vec<u8> },
-    Pkcs12 { der: Vec<u8>, password: String },
+    /// The chain is in DER and has at least one certificate.
+    Pem {
+        chain: Vec<Vec<u8>>,
+        key: PrivateKey,
+    },
+    Pkcs12 {
+        der: Secret<Vec<u8>>,
+        password: Secret<String>,
+    },
 }
 
 impl Identity {
@@ -62,8 +75,8 @@ impl Identity {
     /// Takes PKCS#12 (`.p12`, `.pfx`) from memory.
     pub fn from_pkcs12(der: impl Into<Vec<u8>>, password: impl Into<String>) -> Self {
         Self::new(Source::Pkcs12 {
-            der: der.into(),
-            password: password.into(),
+            der: Secret::new(der.into()),
+            password: Secret::new(password.into()),
         })
     }
 
@@ -120,7 +133,10 @@ impl Identity {
     /// The server's own certificate.
     pub(super) fn certificate(&self) -> Result<Certificate, Error> {
         match &self.source {
-            Source::Pem { chain, .. } => Certificate::from_pem(chain),
+            Source::Pem { chain, .. } => {
+                let leaf = chain.first().map_or(&[][..], Vec::as_slice);
+                Certificate::from_der(leaf)
+            }
             Source::Pkcs12 { der, password } => {
                 Certificate::from_der(&pkcs12::certificate(der, password)?)
             }
@@ -161,36 +177,12 @@ impl Identity {
         self
     }
 
-    /// Checks the PEM labels, so that common mistakes get a better error than a code of the TLS library.
     fn pem(chain: Vec<u8>, key: Vec<u8>, chain_name: &str, key_name: &str) -> Result<Self, Error> {
-        if !labels(&chain).iter().any(|label| label == "CERTIFICATE") {
-            return Err(Error::config(format!(
-                "{chain_name} contains no `-----BEGIN CERTIFICATE-----`{}",
-                found(&chain)
-            )));
-        }
-        let key_labels = labels(&key);
-        if key_labels
-            .iter()
-            .any(|label| label == "ENCRYPTED PRIVATE KEY")
-            || contains(&key, "Proc-Type: 4,ENCRYPTED")
-        {
-            return Err(Error::config(format!(
-                "{key_name} is encrypted, which is not supported: decrypt it with \
-                 `openssl pkey -in KEY -out PLAIN`"
-            )));
-        }
-        let supported = ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"];
-        if !key_labels
-            .iter()
-            .any(|label| supported.contains(&label.as_str()))
-        {
-            return Err(Error::config(format!(
-                "{key_name} contains no private key in PEM (PKCS#8, SEC1 or PKCS#1){}",
-                found(&key)
-            )));
-        }
-        Ok(Self::new(Source::Pem { chain, key }))
+        let key = Secret::new(key);
+        Ok(Self::new(Source::Pem {
+            chain: pem::certificates(&chain, chain_name)?,
+            key: pem::private_key(key.expose(), key_name)?,
+        }))
     }
 }
 
@@ -213,38 +205,23 @@ impl fmt::Debug for Identity {
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    // Its text could be a secret, so no message may name it.
+    if is_content(&path.to_string_lossy()) {
+        return Err(Error::config(
+            "a file name is wanted, this is the content of a file: write it to a file and name the file",
+        ));
+    }
     std::fs::read(path).map_err(|error| {
         Error::new(Kind::Config, format!("cannot read {}", path.display())).with(error)
     })
 }
 
-pub(super) fn labels(pem: &[u8]) -> Vec<String> {
-    String::from_utf8_lossy(pem)
-        .lines()
-        .filter_map(|line| {
-            line.trim()
-                .strip_prefix("-----BEGIN ")?
-                .strip_suffix("-----")
-        })
-        .map(str::to_owned)
-        .collect()
-}
-
-fn contains(pem: &[u8], text: &str) -> bool {
-    pem.windows(text.len())
-        .any(|window| window == text.as_bytes())
-}
-
-/// Completes the error about a missing label with the labels that the text contains.
-pub(super) fn found(pem: &[u8]) -> String {
-    match labels(pem)[..] {
-        [] => {
-            ": it is not PEM, convert DER with `openssl x509 -inform DER` or `openssl pkey -inform \
-               DER`"
-                .into()
-        }
-        ref labels => format!(": it contains {labels:?}"),
-    }
+/// Whether a text is PEM or a ticket key, as in an environment variable that holds the secret itself.
+fn is_content(text: &str) -> bool {
+    /// Hexadecimal digits of a ticket key.
+    const TICKET_KEY: usize = 64;
+    let is_hexadecimal = || text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.contains("-----BEGIN ") || text.len() >= TICKET_KEY && is_hexadecimal()
 }
 
 #[cfg(test)]
@@ -264,11 +241,12 @@ mod tests {
         let key = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
         assert!(Identity::from_pem(CERTIFICATE, key).is_ok());
         assert!(refusal(key, CERTIFICATE).contains("the certificate contains no"));
-        assert!(refusal(CERTIFICATE, CERTIFICATE).contains("it contains [\"CERTIFICATE\"]"));
-        assert!(refusal(CERTIFICATE, "\u{30}\u{82}").contains("it is not PEM"));
+        assert!(refusal(CERTIFICATE, CERTIFICATE).contains("it contains a certificate"));
+        assert!(refusal(CERTIFICATE, "\u{30}\u{82}").contains("it is DER"));
         for encrypted in [
-            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n",
-            "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n",
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----\n",
+            "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAA==\n\
+             -----END EC PRIVATE KEY-----\n",
         ] {
             assert!(refusal(CERTIFICATE, encrypted).contains("openssl pkey"));
         }
@@ -279,6 +257,20 @@ mod tests {
         let error = Identity::from_pem_files("/nonexistent/cert.pem", "/nonexistent/key.pem");
         let message = error.expect_err("no such file").to_string();
         assert!(message.contains("/nonexistent/cert.pem"), "{message}");
+    }
+
+    #[test]
+    fn the_content_of_a_file_in_place_of_its_name_is_not_printed() {
+        let ticket_key = "0123456789abcdef".repeat(4);
+        for content in ["-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n", &ticket_key] {
+            let error = Identity::from_pem_files(content, content).expect_err("no file name");
+            let message = format!("{error} {error:?}");
+            assert!(message.contains("the content of a file"), "{message}");
+            assert!(
+                !message.contains(content) && !message.contains("c2VjcmV0"),
+                "{message}"
+            );
+        }
     }
 
     #[test]

@@ -12,7 +12,9 @@ use super::{
     TlsConfig,
     client_hello::ClientHello,
     identity::{Identity, Source},
+    pem::{self, PrivateKey},
     pipe::Pipe,
+    secret::Secret,
     server_hello,
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
 };
@@ -151,34 +153,47 @@ fn identity(identity: &Identity) -> Result<::native_tls::Identity, Error> {
     match &identity.source {
         Source::Pem { chain, key } => {
             let key = pkcs8(chain, key)?;
-            ::native_tls::Identity::from_pkcs8(chain, &key).map_err(unusable)
+            let chain = chain.iter().map(|der| pem::encode("CERTIFICATE", der));
+            let chain: String = chain.collect();
+            ::native_tls::Identity::from_pkcs8(chain.as_bytes(), key.expose()).map_err(unusable)
         }
-        Source::Pkcs12 { der, password } => ::native_tls::Identity::from_pkcs12(der, password)
-            .map_err(|error| {
+        Source::Pkcs12 { der, password } => {
+            ::native_tls::Identity::from_pkcs12(der.expose(), password.expose()).map_err(|error| {
                 Error::config("the PKCS#12 file cannot be opened: check the password").with(error)
-            }),
+            })
+        }
     }
 }
 
 cfg_if::cfg_if! {
     if #[cfg(any(target_os = "windows", target_vendor = "apple"))] {
-        fn pkcs8(_chain: &[u8], key: &[u8]) -> Result<Vec<u8>, Error> {
-            Ok(key.to_vec())
+        use super::pem::KeyFormat;
+
+        fn pkcs8(_chain: &[Vec<u8>], key: &PrivateKey) -> Result<Secret<Vec<u8>>, Error> {
+            match key.format {
+                KeyFormat::Pkcs8 => {
+                    let pem = pem::encode("PRIVATE KEY", key.der.expose());
+                    Ok(Secret::new(pem.into_bytes()))
+                }
+                KeyFormat::Pkcs1 | KeyFormat::Sec1 => Err(Error::unsupported(
+                    BACKEND,
+                    "private keys in PKCS#1 and SEC1",
+                    "convert the key with `openssl pkey -in KEY -out PKCS8`",
+                )),
+            }
         }
     } else {
         use openssl::{pkey::PKey, x509::X509};
 
         /// Converts the key to PKCS#8, the only format that native-tls takes. Also checks that the
         /// key belongs to the certificate: native-tls drops any other key without an error.
-        fn pkcs8(chain: &[u8], key: &[u8]) -> Result<Vec<u8>, Error> {
-            let certificate = X509::from_pem(chain)
+        fn pkcs8(chain: &[Vec<u8>], key: &PrivateKey) -> Result<Secret<Vec<u8>>, Error> {
+            let leaf = chain.first().map_or(&[][..], Vec::as_slice);
+            let certificate = X509::from_der(leaf)
                 .and_then(|certificate| certificate.public_key())
-                .map_err(|error| {
-                    Error::config("the certificate chain is not valid PEM").with(error)
-                })?;
-            let key = PKey::private_key_from_pem(key).map_err(|error| {
-                Error::config("the private key is not valid PEM").with(error)
-            })?;
+                .map_err(|error| Error::config("the certificate cannot be parsed").with(error))?;
+            let key = PKey::private_key_from_der(key.der.expose())
+                .map_err(|error| Error::config("the private key cannot be parsed").with(error))?;
             if !certificate.public_eq(&key) {
                 return Err(Error::config(
                     "native-tls cannot use this certificate with this key: the key belongs to \
@@ -186,6 +201,7 @@ cfg_if::cfg_if! {
                 ));
             }
             key.private_key_to_pem_pkcs8()
+                .map(Secret::new)
                 .map_err(|error| Error::config("the private key cannot be converted").with(error))
         }
     }

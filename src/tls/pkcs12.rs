@@ -1,5 +1,6 @@
 //! Reads the certificate of a PKCS#12 file, which only OpenSSL can open here.
 
+use super::secret::Secret;
 use crate::error::Error;
 
 cfg_if::cfg_if! {
@@ -10,9 +11,9 @@ cfg_if::cfg_if! {
         use openssl::{error::ErrorStack, pkcs12::Pkcs12};
 
         /// The server's own certificate, DER.
-        pub(super) fn certificate(der: &[u8], password: &str) -> Result<Vec<u8>, Error> {
-            let parsed = Pkcs12::from_der(der)
-                .and_then(|file| file.parse2(password))
+        pub(super) fn certificate(der: &Secret<Vec<u8>>, password: &Secret<String>) -> Result<Vec<u8>, Error> {
+            let parsed = Pkcs12::from_der(der.expose())
+                .and_then(|file| file.parse2(password.expose()))
                 .map_err(unreadable)?;
             let certificate = parsed
                 .cert
@@ -25,7 +26,7 @@ cfg_if::cfg_if! {
         }
     } else {
         /// The server's own certificate, DER.
-        pub(super) fn certificate(_der: &[u8], _password: &str) -> Result<Vec<u8>, Error> {
+        pub(super) fn certificate(_der: &Secret<Vec<u8>>, _password: &Secret<String>) -> Result<Vec<u8>, Error> {
             Err(Error::unsupported(
                 "this build",
                 "reading certificates from PKCS#12",

@@ -9,7 +9,7 @@ use std::{
 use ::rustls::{
     HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection, SupportedProtocolVersion,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer},
     server::NoServerSessionStorage,
     version::{TLS12, TLS13},
 };
@@ -21,6 +21,7 @@ use super::{
     client_verifier::ClientPolicy,
     identity::Source,
     incoming::Incoming,
+    pem::KeyFormat,
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire},
     tickets::{self, SessionAge, SessionCache},
 };
@@ -162,11 +163,13 @@ fn server_config(
             ));
         }
     };
-    let chain = CertificateDer::pem_slice_iter(chain)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| Error::config("the certificate chain is not valid PEM").with(error))?;
-    let key = PrivateKeyDer::from_pem_slice(key)
-        .map_err(|error| Error::config("the private key is not valid PEM").with(error))?;
+    let chain = chain.iter().cloned().map(CertificateDer::from).collect();
+    let der = key.der.expose().clone();
+    let key = match key.format {
+        KeyFormat::Pkcs1 => PrivateKeyDer::Pkcs1(der.into()),
+        KeyFormat::Pkcs8 => PrivateKeyDer::Pkcs8(der.into()),
+        KeyFormat::Sec1 => PrivateKeyDer::Sec1(der.into()),
+    };
     let clients = ClientPolicy::new(config.client_auth.as_ref(), &provider)?;
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)

@@ -66,6 +66,11 @@ const LAYERS: &[Layer] = &[
         crates: &["openssl"],
     },
     Layer {
+        path: "tls/pem.rs",
+        modules: &["tls::*"],
+        crates: &["data_encoding"],
+    },
+    Layer {
         path: "tls/certificate.rs",
         modules: &["tls::*"],
         crates: &["x509_parser"],

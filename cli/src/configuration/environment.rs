@@ -6,6 +6,7 @@ use clap::{Arg, Command};
 
 use super::{
     judge::judge,
+    secret,
     setting::{Setting, Shape, Source, expected},
     stop::Stop,
 };
@@ -42,7 +43,8 @@ pub(super) fn read(
         let Some(value) = variable(&name).filter(|value| !value.is_empty()) else {
             continue;
         };
-        let setting = parse(arg, key, &name, value)
+        let setting = secret::check(&value)
+            .and_then(|()| parse(arg, key, &name, value))
             .and_then(|setting| judge(server, &setting).map(|()| setting));
         match setting {
             Ok(setting) => settings.push(setting),

@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     judge::judge,
+    secret,
     setting::{self, CONFIG, Kind, Setting, Shape, Source, expected},
     stop::Stop,
 };
@@ -33,7 +34,8 @@ pub(super) fn parse(server: &Command, name: &str, text: &str) -> Result<Vec<Sett
     for (key, value) in table.get_ref() {
         let line = line(key.span().start);
         let key = key.get_ref();
-        let setting = known(server, key, value.get_ref())
+        let setting = secret::check_toml(value.get_ref())
+            .and_then(|()| known(server, key, value.get_ref()))
             .and_then(|arg| set(arg, key, Source::File(name.into(), line), value.get_ref()))
             .and_then(|setting| judge(server, &setting).map(|()| setting));
         match setting {

@@ -12,6 +12,7 @@ mod effective;
 mod environment;
 mod file;
 mod judge;
+mod secret;
 mod setting;
 mod stop;
 
@@ -51,6 +52,9 @@ pub(crate) fn read(
     arguments: Vec<OsString>,
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Invocation, Stop> {
+    for argument in &arguments {
+        secret::check(argument).map_err(Stop::Mistakes)?;
+    }
     let command = with_switches(CommandLine::command());
     let typed = typed(&command, &arguments)?;
     let (checks, typed) = match typed.subcommand() {
