@@ -12,6 +12,8 @@ pub enum AlertDescription {
     RecordOverflow = 22,
     /// No acceptable set of security parameters, or any other reason.
     HandshakeFailure = 40,
+    /// A field of a message whose value is not allowed.
+    IllegalParameter = 47,
     /// A message that cannot be parsed.
     DecodeError = 50,
     /// A fault of the server.

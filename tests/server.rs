@@ -16,7 +16,7 @@ use corelane::{
 };
 use corelane_test_support::{
     Backend, Drivers, H2Client, TestServer,
-    certs::identity,
+    certs::{CERTIFICATE, identity},
     client::{DEADLINE, connect, get, never, post, send},
     deadline, for_each_backend,
 };
@@ -280,6 +280,43 @@ fn acceptor_without_h2_is_rejected(backend: Backend) {
             assert!(text.contains(backend.name), "{text}");
         }
     }
+}
+
+#[cfg(feature = "rustls")]
+#[test]
+fn early_data_is_rejected() {
+    use corelane::tls::{RustlsAcceptor, ServerNameAcceptor};
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+
+    let acceptor = |max_early_data_size| {
+        let certificate = CertificateDer::from_pem_slice(CERTIFICATE.pem.as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(CERTIFICATE.key.as_bytes());
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.expect("PEM")], key.expect("PEM"))
+            .expect("an identity");
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.max_early_data_size = max_early_data_size;
+        RustlsAcceptor::from(Arc::new(config))
+    };
+    let assert_refused = |error: Option<Error>| {
+        let error = error.expect("early data is on");
+        assert!(error.is_unsupported(), "{error:?}");
+        assert!(error.to_string().contains("max_early_data_size"), "{error}");
+    };
+    let by_name = ServerNameAcceptor::new(&identity(), acceptor(16_384)).expect("an acceptor");
+    let builder = Server::builder(acceptor(16_384)).listen(ANY_PORT);
+    assert_refused(builder.bind().err());
+    assert_refused(Server::builder(by_name).listen(ANY_PORT).bind().err());
+    let server = Server::builder(acceptor(0)).listen(ANY_PORT).bind();
+    let handle = server.and_then(|server| server.serve(|_| service_fn(never)));
+    let handle = handle.expect("starts");
+    assert_refused(handle.reload(acceptor(16_384)).err());
+    handle.shutdown(DEADLINE);
+    handle.wait().expect("stops");
 }
 
 /// A listener of the test, which may share its address.

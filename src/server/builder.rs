@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use super::{
     connection_options::ConnectionOptions,
-    current_acceptor::check_alpn,
+    current_acceptor::check_acceptor,
     listener::{self, ListenerOptions},
     runtime::Driver,
     start::Server,
@@ -246,7 +246,7 @@ impl Builder {
     /// address to listen on, a CPU is not available to this process, or the acceptor does not choose
     /// `h2` by ALPN.
     pub fn check(&self) -> Result<(), Error> {
-        check_alpn(&*self.acceptor)?;
+        check_acceptor(&*self.acceptor)?;
         self.connection_options.validate()?;
         self.worker_limits()?;
         if self.workers == Some(0) {

@@ -16,7 +16,7 @@ use super::{
     accept_tls::accept_tls,
     client_addr::{Peer, read_client_addr},
     connection_options::ConnectionOptions,
-    current_acceptor::{AcceptorSource, check_alpn},
+    current_acceptor::{AcceptorSource, check_acceptor},
     handshake_limiter::{HandshakeLimiter, HandshakePermit},
     linger::linger,
     runtime::TIMER,
@@ -83,7 +83,7 @@ pub async fn serve_connection<S: HttpService>(
         ));
     }
     options.validate()?;
-    check_alpn(acceptor)?;
+    check_acceptor(acceptor)?;
     let peer_addr = stream.peer_addr()?;
     // The listeners of a server set it for their connections.
     stream.set_nodelay(true)?;

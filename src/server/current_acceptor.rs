@@ -29,7 +29,7 @@ impl CurrentAcceptor {
     }
 
     fn replace(&self, acceptor: Arc<dyn TlsAcceptor>) -> Result<(), Error> {
-        check_alpn(&*acceptor)?;
+        check_acceptor(&*acceptor)?;
         let speaks = |tls| if tls { "TLS" } else { "no TLS" };
         let (old, new) = (
             self.load().expects_client_hello(),
@@ -49,8 +49,10 @@ impl CurrentAcceptor {
     }
 }
 
-/// Refuses an acceptor that would negotiate another protocol than HTTP/2, or none.
-pub(super) fn check_alpn(acceptor: &dyn TlsAcceptor) -> Result<(), Error> {
+/// Refuses an acceptor that would negotiate another protocol than HTTP/2, or none, or that is
+/// configured for something that a server does not support.
+pub(super) fn check_acceptor(acceptor: &dyn TlsAcceptor) -> Result<(), Error> {
+    acceptor.check()?;
     match acceptor.alpn_protocols() {
         Some(names)
             if acceptor.expects_client_hello() && names.first() != Some(&ProtocolName::H2) =>

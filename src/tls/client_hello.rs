@@ -1,5 +1,7 @@
 //! The ClientHello, parsed before the session starts: ALPN is decided on it for every backend.
 
+use std::net::IpAddr;
+
 use tls_parser::{
     TlsExtension, parse_tls_extension_alpn_content, parse_tls_extension_elliptic_curves_content,
     parse_tls_extension_signature_algorithms_content, parse_tls_extension_sni_content,
@@ -18,7 +20,8 @@ use crate::{
 pub struct ClientHello {
     /// The protocols of the ALPN extension in the client's order; `None` without the extension.
     pub alpn_protocols: Option<Vec<ProtocolName>>,
-    /// The host name of the SNI extension.
+    /// The host name of the SNI extension. `None` without one, and for an IP address, which RFC 6066
+    /// section 3 forbids there but some clients send.
     pub server_name: Option<String>,
     /// `legacy_session_id`: under TLS 1.2 the session that the client wants to resume.
     pub session_id: Vec<u8>,
@@ -34,13 +37,21 @@ pub struct ClientHello {
     pub supported_groups: Vec<u16>,
 }
 
-/// Parses the body of a ClientHello. `None`: its lengths are inconsistent, a list is empty that must
-/// not be, or an extension occurs twice (RFC 8446 section 4.2).
-pub(super) fn parse(body: &[u8]) -> Option<ClientHello> {
-    let (rest, contents) = parse_tls_handshake_client_hello(body).ok()?;
-    if !rest.is_empty() {
-        return None;
-    }
+/// Why a ClientHello is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Its lengths are inconsistent, a list is empty that must not be, or an extension occurs twice
+    /// (RFC 8446 section 4.2).
+    Malformed,
+    /// The server name is not ASCII (RFC 6066 section 3).
+    ServerName,
+}
+
+/// Parses the body of a ClientHello.
+pub(super) fn parse(body: &[u8]) -> Result<ClientHello, Fault> {
+    let Ok((&[], contents)) = parse_tls_handshake_client_hello(body) else {
+        return Err(Fault::Malformed);
+    };
     let suites = contents.ciphers.into_iter();
     let mut hello = ClientHello {
         session_id: contents.session_id.unwrap_or_default().to_vec(),
@@ -54,15 +65,15 @@ pub(super) fn parse(body: &[u8]) -> Option<ClientHello> {
         // Each extension is parsed as opaque first: an extension that is not used here must not
         // be a reason to refuse a client that the backend accepts.
         let whole = extensions;
-        let (rest, extension) = parse_tls_extension_unknown(extensions).ok()?;
-        extensions = rest;
-        let TlsExtension::Unknown(kind, data) = extension else {
-            return None;
+        let Ok((rest, TlsExtension::Unknown(kind, data))) = parse_tls_extension_unknown(extensions)
+        else {
+            return Err(Fault::Malformed);
         };
+        extensions = rest;
         seen.push(kind.0);
         match kind.0 {
-            0 => hello.server_name = Some(server_name(data)?),
-            16 => hello.alpn_protocols = Some(protocols(data)?),
+            0 => hello.server_name = server_name(data)?,
+            16 => hello.alpn_protocols = Some(protocols(data).ok_or(Fault::Malformed)?),
             10 => hello.supported_groups = supported_groups(data),
             13 => hello.signature_algorithms = signature_algorithms(data),
             43 => hello.supported_versions = supported_versions(whole),
@@ -71,7 +82,10 @@ pub(super) fn parse(body: &[u8]) -> Option<ClientHello> {
     }
     seen.sort_unstable();
     let twice = seen.windows(2).any(|pair| pair[0] == pair[1]);
-    (!twice).then_some(hello)
+    match twice {
+        true => Err(Fault::Malformed),
+        false => Ok(hello),
+    }
 }
 
 /// A malformed extension is ignored here and in the two functions below: these extensions only select
@@ -103,20 +117,26 @@ fn supported_versions(extension: &[u8]) -> Vec<TlsVersion> {
     }
 }
 
-/// One host name in ASCII (RFC 6066 section 3).
-fn server_name(data: &[u8]) -> Option<String> {
-    let (rest, TlsExtension::SNI(names)) = parse_tls_extension_sni_content(data).ok()? else {
-        return None;
+/// One host name in ASCII (RFC 6066 section 3). `None` if it is an IP address.
+fn server_name(data: &[u8]) -> Result<Option<String>, Fault> {
+    let Ok((rest, TlsExtension::SNI(names))) = parse_tls_extension_sni_content(data) else {
+        return Err(Fault::Malformed);
     };
     let [(kind, name)] = names[..] else {
-        return None;
+        return Err(Fault::Malformed);
     };
     // The parser stops without an error at an entry with a wrong length.
     let complete = rest.is_empty() && data.len() == 2 + 3 + name.len();
-    if !complete || kind.0 != 0 || name.is_empty() || !name.is_ascii() {
-        return None;
+    if !complete || kind.0 != 0 || name.is_empty() {
+        return Err(Fault::Malformed);
     }
-    String::from_utf8(name.to_vec()).ok()
+    let name = str::from_utf8(name).map_err(|_| Fault::ServerName)?;
+    if !name.is_ascii() {
+        return Err(Fault::ServerName);
+    }
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    let is_address = address.parse::<IpAddr>().is_ok();
+    Ok((!is_address).then(|| name.to_owned()))
 }
 
 /// At least one name, none of them empty (RFC 7301 section 3.1).

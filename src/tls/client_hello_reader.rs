@@ -3,13 +3,15 @@
 use tls_parser::parse_tls_record_header;
 
 use super::{
-    client_hello::{ClientHello, parse},
+    client_hello::{ClientHello, Fault, parse},
     session::MAX_PLAINTEXT,
 };
 use crate::{alert::AlertDescription, error::Error};
 
-/// The largest ClientHello, bytes. OpenSSL has the same limit, so that it is the same for every
-/// backend. Browsers send 1 to 2 KiB.
+/// The largest ClientHello, bytes. Browsers send 2 KiB, of which a post-quantum key share is 1.2 KiB and
+/// ECH 0.3 KiB; larger key shares and long lists leave room below this. The worker holds it twice while
+/// it arrives, so the default of 1,024 handshakes at once holds 32 MiB at most. The libraries would
+/// take 64 KiB and more.
 const MAX_CLIENT_HELLO: usize = 16 * 1024;
 
 const HANDSHAKE: u8 = 22;
@@ -37,8 +39,14 @@ impl ClientHelloReader {
             match self.needed()? {
                 Some(needed) if self.message.len() >= needed => {
                     return match parse(&self.message[HANDSHAKE_HEADER..needed]) {
-                        Some(hello) => Ok(Some(hello)),
-                        None => Err(decode_error("the ClientHello cannot be parsed")),
+                        Ok(hello) => Ok(Some(hello)),
+                        Err(Fault::Malformed) => {
+                            Err(decode_error("the ClientHello cannot be parsed"))
+                        }
+                        Err(Fault::ServerName) => Err(Error::refused(
+                            AlertDescription::IllegalParameter,
+                            "the server name in the ClientHello is not ASCII",
+                        )),
                     };
                 }
                 _ => {}

@@ -85,7 +85,7 @@ impl RustlsAcceptor {
 }
 
 /// Uses a configuration unchanged. A [`Server`](crate::Server) needs `h2` as its first
-/// `alpn_protocols`.
+/// `alpn_protocols`, and 0 as `max_early_data_size`, the default.
 impl From<Arc<ServerConfig>> for RustlsAcceptor {
     fn from(config: Arc<ServerConfig>) -> Self {
         Self { config }
@@ -110,6 +110,17 @@ impl TlsAcceptor for RustlsAcceptor {
         names
             .map(|name| ProtocolName::new(name.clone()).ok())
             .collect()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match self.config.max_early_data_size {
+            0 => Ok(()),
+            size => Err(Error::unsupported(
+                BACKEND,
+                &format!("early data (max_early_data_size is {size})"),
+                "requests in it would be lost: set ServerConfig::max_early_data_size to 0",
+            )),
+        }
     }
 
     fn start(&self, _client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {

@@ -274,6 +274,10 @@ impl TlsAcceptor for ServerNameAcceptor {
             .or_else(|| lists().next().flatten())
     }
 
+    fn check(&self) -> Result<(), Error> {
+        self.served.iter().try_for_each(|one| one.acceptor.check())
+    }
+
     fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
         self.choose(client_hello)?.acceptor.start(client_hello)
     }

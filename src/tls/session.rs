@@ -40,6 +40,17 @@ pub trait TlsAcceptor: Send + Sync + 'static {
         None
     }
 
+    /// Checks that a server can use this acceptor. It is called before a server starts, and before a
+    /// reload. The default accepts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_unsupported`] if the acceptor was configured for something that a server does not
+    /// support.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Starts a session. `client_hello` is `None` if the acceptor expects none.
     ///
     /// # Errors
@@ -154,6 +165,10 @@ impl<A: TlsAcceptor + ?Sized> TlsAcceptor for Arc<A> {
 
     fn alpn_protocols(&self) -> Option<Vec<ProtocolName>> {
         (**self).alpn_protocols()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        (**self).check()
     }
 
     fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {

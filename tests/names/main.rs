@@ -38,6 +38,9 @@ for_each_tls_backend!(
     failed_reload_keeps_old_acceptor,
 );
 
+/// The alert `illegal_parameter` (RFC 8446 section 6.2).
+const ILLEGAL_PARAMETER: u8 = 47;
+
 /// The alert `unrecognized_name` (RFC 6066 section 3).
 const UNRECOGNIZED_NAME: u8 = 112;
 
@@ -104,6 +107,10 @@ fn unknown_names_are_rejected_if_configured(backend: Backend) {
             (Some("a.test"), Err(UNRECOGNIZED_NAME)),
             (Some("x.a.test"), Ok(a.der.clone())),
             (Some("default.test"), Ok(default.der.clone())),
+            // Not a name (RFC 6066 section 3): as without one.
+            (Some("192.0.2.1"), Ok(default.der.clone())),
+            (Some("2001:db8::1"), Ok(default.der.clone())),
+            (Some("\u{e4}.a.test"), Err(ILLEGAL_PARAMETER)),
             (None, Ok(default.der.clone())),
         ] {
             for client in [
@@ -114,7 +121,7 @@ fn unknown_names_are_rejected_if_configured(backend: Backend) {
             }
         }
         server.wait_for("the refused are counted", |counters| {
-            counters.handshakes_failed == 4 && counters.handshakes_completed == 6
+            counters.handshakes_failed == 6 && counters.handshakes_completed == 10
         });
     }
 }

@@ -278,9 +278,30 @@ fn malformed_extensions_are_decode_errors() {
         ("an empty host name", vec![sni(&[(0, b"")])]),
         ("two host names", vec![sni(&[(0, b"a"), (0, b"b")])]),
         ("a name that is no host name", vec![sni(&[(1, b"a")])]),
-        ("a host name beyond ASCII", vec![sni(&[(0, b"\xc3\xa4")])]),
     ] {
         assert_refused(what, &hello(&extensions), AlertDescription::DecodeError);
+    }
+}
+
+#[test]
+fn server_names_beyond_ascii_are_illegal_parameters() {
+    for name in [&b"\xc3\xa4.test"[..], b"a.test\x80", b"\xff"] {
+        let hello = hello(&[sni(&[(0, name)])]);
+        assert_refused("SNI", &hello, AlertDescription::IllegalParameter);
+    }
+}
+
+#[test]
+fn an_ip_address_is_no_server_name() {
+    for (name, wanted) in [
+        ("192.0.2.1", None),
+        ("2001:db8::1", None),
+        ("[2001:db8::1]", None),
+        ("192.0.2.1.test", Some("192.0.2.1.test")),
+        ("1", Some("1")),
+    ] {
+        let read = hello_of(&hello(&[sni(&[(0, name.as_bytes())])]));
+        assert_eq!(read.server_name.as_deref(), wanted, "{name}");
     }
 }
 
