@@ -26,7 +26,8 @@ for_each_backend!(
     auto_uses_io_uring_where_allowed,
     auto_falls_back_to_epoll,
     forced_io_uring_fails_where_refused,
-    workers_are_pinned_to_cpus,
+    as_many_workers_as_cpus_are_pinned,
+    another_number_of_workers_is_not_pinned,
     serve_connection_runs_in_user_runtime,
     serve_connection_without_timer_is_an_error,
 );
@@ -143,23 +144,37 @@ fn allowed_cpus() -> String {
     list.expect("a known field").trim().to_owned()
 }
 
-fn workers_are_pinned_to_cpus(backend: Backend) {
-    if thread::available_parallelism().expect("known").get() < TWO {
-        return println!("NOT TESTED: two workers on CPUs of their own, there is one CPU only");
-    }
+/// The number of CPUs in such a list.
+fn cpu_count(list: &str) -> usize {
+    let count = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let [first, last] = [first, last].map(|cpu| cpu.parse::<usize>().expect("a number"));
+        last - first + 1
+    };
+    list.split(',').map(count).sum()
+}
+
+fn as_many_workers_as_cpus_are_pinned(backend: Backend) {
+    let cpus = cpu_count(&allowed_cpus());
     for &driver in Drivers::all() {
-        let options = |builder: Builder| builder.workers(TWO).affinity(Affinity::Auto);
+        let options = |builder: Builder| builder.workers(cpus).affinity(Affinity::Auto);
         let server = TestServer::with(backend.acceptor(), driver, options, |worker| {
             service_fn(move |_request: Request<Body>| {
                 let answer = format!("worker {} on {}", worker.index, allowed_cpus());
                 std::future::ready(Ok::<_, Infallible>(Response::new(answer)))
             })
         });
-        let [first, second] = [0, 1].map(|i| server.handle().workers()[i].info.cpu);
-        assert_ne!(first, second, "each has its own");
-        let expected = [first, second].into_iter().enumerate();
-        let expected: BTreeSet<_> = expected
-            .map(|(i, cpu)| format!("worker {i} on {}", cpu.expect("pinned")))
+        let workers = server.handle().workers();
+        let pinned: Vec<usize> = workers
+            .iter()
+            .map(|worker| worker.info.cpu.expect("pinned"))
+            .collect();
+        let own: BTreeSet<_> = pinned.iter().collect();
+        assert_eq!(own.len(), cpus, "each has its own");
+        let expected: BTreeSet<_> = pinned
+            .iter()
+            .enumerate()
+            .map(|(i, cpu)| format!("worker {i} on {cpu}"))
             .collect();
         let mut seen = BTreeSet::new();
         deadline(async {
@@ -168,6 +183,24 @@ fn workers_are_pinned_to_cpus(backend: Backend) {
             }
         });
         assert_eq!(seen, expected);
+    }
+}
+
+fn another_number_of_workers_is_not_pinned(backend: Backend) {
+    let cpus = cpu_count(&allowed_cpus());
+    for &driver in Drivers::all() {
+        for workers in [cpus + 1, cpus - 1] {
+            let options = |builder: Builder| builder.workers(workers).affinity(Affinity::Auto);
+            if workers == 0 {
+                println!("NOT TESTED: fewer workers than CPUs, there is one CPU only");
+                continue;
+            }
+            let server =
+                TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
+            for worker in server.handle().workers() {
+                assert_eq!(worker.info.cpu, None, "{workers} workers on {cpus} CPUs");
+            }
+        }
     }
 }
 

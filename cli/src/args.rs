@@ -77,7 +77,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     pub(crate) workers: Workers,
 
-    /// CPUs to pin the workers to, for instance 0,2,4. [default: those that the process may use]
+    /// CPUs to pin the workers to, for instance 0,2,4. [default: those that the process may use, if there
+    /// are as many as workers; otherwise none]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) cpus: Vec<usize>,
 

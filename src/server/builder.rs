@@ -29,8 +29,9 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Affinity {
-    /// Pins each worker to one of the CPUs that the process may use, in order. Pins none if there are
-    /// more workers than CPUs. The default.
+    /// Pins each worker to one of the CPUs that the process may use, in order, if there are as many
+    /// workers as CPUs. Otherwise it pins none: with fewer workers, as in a container with a quota,
+    /// another process that pins its workers would choose the same CPUs. The default.
     #[default]
     Auto,
     /// Pins each worker to one of these CPUs, in order, and starts again at the first after the last.
@@ -296,7 +297,7 @@ impl Builder {
             }
         }
         let pinned = match self.affinity {
-            Affinity::Auto => cpus.len() >= workers,
+            Affinity::Auto => cpus.len() == workers,
             Affinity::Cpus(_) => true,
             Affinity::None => false,
         };
