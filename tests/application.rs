@@ -19,12 +19,15 @@ use bytes::Bytes;
 use corelane::{Body, service_fn};
 use corelane_test_support::{
     Backend, Drivers, H2Client, Pattern, TestServer,
-    client::{DEADLINE, get, send},
+    client::{DEADLINE, get, post, send},
     deadline, for_each_backend,
 };
 use futures_util::future::Either;
 use h2::Reason;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, HeaderName},
+};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
 use tower_service::Service;
@@ -36,6 +39,10 @@ for_each_backend!(
     endless_body_is_dropped_with_its_connection,
     wrong_content_length_resets_stream,
     correct_content_length_is_sent,
+    forbidden_trailers_are_removed,
+    large_trailers_are_sent,
+    frame_after_trailers_resets_stream,
+    informational_status_resets_stream,
 );
 
 /// Is ready every second time, and otherwise panics or fails.
@@ -418,5 +425,148 @@ fn correct_content_length_is_sent(backend: Backend) {
                 .await;
         });
         assert_eq!(server.counters()[0].handler_errors, 0);
+    }
+}
+
+/// The trailers that the application sends, as lines of a request's body.
+fn trailers(lines: &str) -> HeaderMap {
+    let fields = lines.lines().map(|line| {
+        let (name, value) = line.split_once(": ").expect("a field");
+        (
+            HeaderName::from_bytes(name.as_bytes()).expect("a name"),
+            HeaderValue::from_str(value).expect("a value"),
+        )
+    });
+    fields.collect()
+}
+
+/// Sends some data, then the trailers that the request's body lists.
+async fn sends_trailers(request: Request<Body>) -> Result<Response<AnyBody>, Infallible> {
+    let lines = request.into_body().collect().await.expect("complete");
+    let lines = String::from_utf8(lines.to_bytes().into()).expect("text");
+    Ok(Response::new(frames(vec![
+        Frame::data("data".into()),
+        Frame::trailers(trailers(&lines)),
+    ])))
+}
+
+fn frames(frames: Vec<Frame<Bytes>>) -> AnyBody {
+    let frames = futures_util::stream::iter(frames.into_iter().map(Ok));
+    StreamBody::new(frames).boxed_unsync()
+}
+
+/// RFC 9113 section 8.2.2, and RFC 9110 section 6.5.1 for `content-length`.
+fn forbidden_trailers_are_removed(backend: Backend) {
+    let forbidden = [
+        "connection: close",
+        "keep-alive: timeout=5",
+        "proxy-connection: keep-alive",
+        "transfer-encoding: chunked",
+        "upgrade: websocket",
+        "te: gzip",
+        "te: trailers",
+        "content-length: 4",
+        "content-length: 5",
+    ];
+    let all = &*forbidden.join("\n");
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(sends_trailers));
+        deadline(async {
+            let client = H2Client::connect(backend, server.addr).await;
+            client
+                .run(|requests| async move {
+                    let allowed = "grpc-status: 0\nx: 1\nx: 2";
+                    for forbidden in forbidden.into_iter().chain([all]) {
+                        for (lines, expected) in [
+                            (forbidden.to_owned(), ""),
+                            (format!("{forbidden}\n{allowed}"), allowed),
+                            (format!("{allowed}\n{forbidden}"), allowed),
+                        ] {
+                            let answer = send(&requests, post("/", lines), None).await;
+                            let answer = answer.unwrap_or_else(|e| panic!("{forbidden}: {e}"));
+                            assert_eq!(answer.body, b"data", "{forbidden}");
+                            let left = answer.trailers.unwrap_or_default();
+                            assert_eq!(left, trailers(expected), "{forbidden}");
+                        }
+                    }
+                })
+                .await;
+        });
+        let counters = server.counters()[0];
+        assert_eq!(counters.requests_answered, counters.requests);
+        assert_eq!(counters.handler_errors, 0);
+    }
+}
+
+/// They do not fit into one frame.
+fn large_trailers_are_sent(backend: Backend) {
+    let lines: Vec<_> = (0..100)
+        .map(|i| format!("field-{i}: {}", "~".repeat(1000)))
+        .collect();
+    let lines = &lines.join("\n");
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(sends_trailers));
+        deadline(async {
+            let client = H2Client::connect(backend, server.addr).await;
+            client
+                .run(|requests| async move {
+                    let answer = send(&requests, post("/", lines.clone()), None).await;
+                    let left = answer.expect("complete").trailers;
+                    assert_eq!(left, Some(trailers(lines)));
+                })
+                .await;
+        });
+        assert_eq!(server.counters()[0].requests_answered, 1);
+    }
+}
+
+/// Nothing can follow trailers. A client would take the response for complete without it.
+fn frame_after_trailers_resets_stream(backend: Backend) {
+    resets_stream(backend, &["/data", "/trailers"], |path| {
+        let trailers = || Frame::trailers(trailers("x: y"));
+        Response::new(frames(vec![
+            Frame::data("data".into()),
+            trailers(),
+            match path {
+                "/data" => Frame::data("more".into()),
+                _ => trailers(),
+            },
+        ]))
+    });
+}
+
+/// A response has one final status, and the server has sent nothing before it.
+fn informational_status_resets_stream(backend: Backend) {
+    resets_stream(backend, &["/100", "/101", "/103", "/199"], |path| {
+        let mut response = Response::new(frames(vec![Frame::data("data".into())]));
+        *response.status_mut() = path[1..].parse().expect("a status");
+        response
+    });
+}
+
+/// Each path gets `INTERNAL_ERROR`. It counts as the handler's error, not as the client's reset.
+fn resets_stream(backend: Backend, paths: &[&str], answer: fn(&str) -> Response<AnyBody>) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, move |_| {
+            service_fn(move |request: Request<Body>| {
+                ready(Ok::<_, Infallible>(answer(request.uri().path())))
+            })
+        });
+        deadline(async {
+            let client = H2Client::connect(backend, server.addr).await;
+            client
+                .run(|requests| async move {
+                    for path in paths {
+                        let error = send(&requests, get(path), None).await;
+                        let error = error.expect_err("reset");
+                        assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR), "{path}");
+                        assert!(error.is_remote(), "{path}: {error}");
+                    }
+                })
+                .await;
+        });
+        let counters = server.counters()[0];
+        assert_eq!(counters.handler_errors, paths.len() as u64);
+        assert_eq!(counters.requests_abandoned, 0);
     }
 }

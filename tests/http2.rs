@@ -40,6 +40,7 @@ for_each_backend!(
     idle_connection_is_closed,
     stream_without_window_times_out,
     oversized_headers_are_rejected,
+    cookie_in_pieces_is_joined,
 );
 
 type AnyBody = UnsyncBoxBody<Bytes, Error>;
@@ -78,12 +79,24 @@ async fn answer(request: Request<Body>) -> Result<Response<AnyBody>, Infallible>
             }
             .boxed_unsync(),
         ),
+        "/cookies" => {
+            let cookies = request.headers().get_all(header::COOKIE);
+            let cookies: Vec<_> = cookies.iter().map(HeaderValue::as_bytes).collect();
+            Response::new(full(cookies.join(&b'|').into()))
+        }
         "/ignore" => Response::new(full("ignored".into())),
         "/204" => status(StatusCode::NO_CONTENT, full("not allowed".into())),
         "/304" => status(StatusCode::NOT_MODIFIED, full("not allowed".into())),
         "/connection-headers" => {
             let mut response = Response::new(full("x".into()));
-            for name in ["connection", "keep-alive", "transfer-encoding", "upgrade"] {
+            for name in [
+                "connection",
+                "keep-alive",
+                "proxy-connection",
+                "transfer-encoding",
+                "upgrade",
+                "te",
+            ] {
                 let value = HeaderValue::from_static("x");
                 response.headers_mut().insert(name, value);
             }
@@ -603,6 +616,41 @@ fn oversized_headers_are_rejected(backend: Backend) {
             assert_eq!(answer.head.status, too_large);
             let answer = send(&requests, get("/hello"), None).await;
             assert_eq!(answer.expect("the connection lives").body, b"hello");
+        })
+    });
+}
+
+/// RFC 9113 section 8.2.3.
+fn cookie_in_pieces_is_joined(backend: Backend) {
+    with_client(backend, |client, _server| {
+        client.run(|requests| async move {
+            let long = "x".repeat(1000);
+            let cases: [(&[&[u8]], &[u8]); 6] = [
+                (&[], b""),
+                (&[b"sid=1; lang=en"], b"sid=1; lang=en"),
+                (
+                    &[b"sid=1", b"lang=en", b"theme=dark"],
+                    b"sid=1; lang=en; theme=dark",
+                ),
+                (&[b"b=2; a=1", b"b=2"], b"b=2; a=1; b=2"),
+                (&[b"a=\xff\x80", b"b=2"], b"a=\xff\x80; b=2"),
+                (
+                    &[long.as_bytes(), b"a=1"],
+                    &[long.as_bytes(), b"; a=1"].concat(),
+                ),
+            ];
+            for (pieces, cookie) in cases {
+                let mut request = get("/cookies");
+                for piece in pieces {
+                    let piece = HeaderValue::from_bytes(piece).expect("a value");
+                    request.headers_mut().append(header::COOKIE, piece);
+                }
+                let answer = send(&requests, request, None).await.expect("answered");
+                assert_eq!(
+                    answer.body.escape_ascii().to_string(),
+                    cookie.escape_ascii().to_string()
+                );
+            }
         })
     });
 }

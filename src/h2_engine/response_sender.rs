@@ -38,6 +38,8 @@ impl<D: Buf> ResponseSender<D> {
         self.0.send_informational(head).map_err(ProtocolError)
     }
 
+    /// Queues the head. If HTTP/2 forbids one of its headers, that is an error and the stream stays
+    /// open.
     pub(crate) fn send_head(
         &mut self,
         head: Response<()>,
@@ -89,9 +91,10 @@ impl<D: Buf> BodySender<D> {
             .map_err(|_error| PeerGone)
     }
 
-    /// Queues trailers and ends the stream.
-    pub(crate) fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), PeerGone> {
-        self.0.send_trailers(trailers).map_err(|_error| PeerGone)
+    /// Queues trailers and ends the stream. If HTTP/2 forbids one of them, that is an error and the
+    /// stream stays open.
+    pub(crate) fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), ProtocolError> {
+        self.0.send_trailers(trailers).map_err(ProtocolError)
     }
 
     pub(crate) fn reset(&mut self, code: ResetCode) {
@@ -107,3 +110,50 @@ impl<D: Buf> BodySender<D> {
 /// The peer has reset the stream, or the connection has failed: nothing can be sent on it.
 #[derive(Debug)]
 pub(crate) struct PeerGone;
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, pin::pin, task::Waker};
+
+    use bytes::Bytes;
+    use http::{HeaderValue, Request, header::CONNECTION};
+
+    use super::*;
+    use crate::{config::Http2Config, h2_engine};
+
+    fn ready<F: Future>(future: F) -> F::Output {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => output,
+            Poll::Pending => panic!("it waits"),
+        }
+    }
+
+    /// The caller tells a malformed response from a peer that is gone by `poll_closed`.
+    #[test]
+    fn stream_stays_open_if_fields_are_refused() {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let (mut requests, client) = ready(h2::client::handshake(near)).expect("a client");
+        let request = Request::get("http://localhost/").body(());
+        let request = request.expect("a request");
+        let (_response, _) = requests.send_request(request, true).expect("open");
+        let mut client = pin!(client);
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(client.as_mut().poll(cx).is_pending());
+        let server = h2_engine::handshake::<_, Bytes>(far, &Http2Config::default());
+        let mut server = ready(server).expect("a server");
+        let incoming = ready(poll_fn(|cx| server.poll_request(cx)));
+        let (_, _, mut sender) = incoming.expect("open").expect("a request").into_parts();
+
+        let mut forbidden = HeaderMap::new();
+        forbidden.insert(CONNECTION, HeaderValue::from_static("close"));
+        let mut head = Response::new(());
+        *head.headers_mut() = forbidden.clone();
+        assert!(sender.send_head(head, false).is_err());
+        assert!(sender.poll_closed(cx).is_pending());
+        let body = sender.send_head(Response::new(()), false);
+        let mut body = body.expect("the stream is open");
+        assert!(body.send_trailers(forbidden).is_err());
+        assert!(body.poll_closed(cx).is_pending());
+        assert!(body.send_trailers(HeaderMap::new()).is_ok());
+    }
+}

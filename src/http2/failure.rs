@@ -1,6 +1,6 @@
 //! Why a request ends without the response of its handler.
 
-use std::{any::Any, task::Poll};
+use std::{any::Any, error::Error as StdError, task::Poll};
 
 use crate::{
     counters::Counters,
@@ -51,10 +51,42 @@ impl Failure {
         Self::Handler
     }
 
+    /// A head or trailers that HTTP/2 does not send. If the peer is gone (`closed`), that is the cause.
+    pub(super) fn not_sent(
+        error: &(dyn StdError + 'static),
+        closed: Poll<()>,
+        counters: &Counters,
+    ) -> Self {
+        if closed.is_ready() {
+            tracing::debug!(error = %Chain(error), "response not sent");
+            return Self::PeerGone;
+        }
+        counters.handler_errors.add();
+        tracing::error!(error = %Chain(error), "handler returned a malformed response");
+        Self::Handler
+    }
+
     /// A response that HTTP does not allow.
     pub(super) fn malformed(why: &'static str, counters: &Counters) -> Self {
         counters.handler_errors.add();
         tracing::error!(error = why, "handler returned a malformed response");
         Self::Handler
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsent_response_is_an_error_of_the_handler_unless_the_peer_is_gone() {
+        let counters = Counters::default();
+        let error = std::fmt::Error;
+        let failure = Failure::not_sent(&error, Poll::Ready(()), &counters);
+        assert_eq!(failure, Failure::PeerGone);
+        assert_eq!(counters.read().handler_errors, 0);
+        let failure = Failure::not_sent(&error, Poll::Pending, &counters);
+        assert_eq!(failure, Failure::Handler);
+        assert_eq!(counters.read().handler_errors, 1);
     }
 }

@@ -12,6 +12,7 @@
 
 mod connection;
 mod context;
+mod cookie;
 mod credits;
 mod date;
 mod declared_length;

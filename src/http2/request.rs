@@ -13,11 +13,11 @@ use http_body::Body as _;
 use pin_project_lite::pin_project;
 
 use super::{
-    context::ConnectionContext, failure::Failure, headers, send_body::SendBody, send_buffer::Chunk,
+    context::ConnectionContext, cookie, failure::Failure, headers, send_body::SendBody,
+    send_buffer::Chunk,
 };
 use crate::{
     body::{Body, BodyEvent, BodyMonitor, Source},
-    error::Chain,
     h2_engine::{Incoming, ResetCode, ResponseSender},
     service::HttpService,
 };
@@ -78,7 +78,8 @@ impl<S: HttpService> RequestTask<S> {
         incoming: Incoming<Chunk>,
         context: Rc<ConnectionContext>,
     ) -> Self {
-        let (head, stream, respond) = incoming.into_parts();
+        let (mut head, stream, respond) = incoming.into_parts();
+        cookie::join(&mut head.headers);
         let is_head = head.method == Method::HEAD;
         let (body, monitor) = Body::receive(
             Source::Http2(stream),
@@ -156,7 +157,7 @@ impl<S: HttpService> RequestTask<S> {
                         return Poll::Ready(Err(Failure::BodyTooLarge));
                     }
                     Poll::Ready(Ok(response)) => {
-                        if !self.as_mut().send_head(response)? {
+                        if !self.as_mut().send_head(response, cx)? {
                             return Poll::Ready(Ok(()));
                         }
                     }
@@ -205,6 +206,7 @@ impl<S: HttpService> RequestTask<S> {
     fn send_head(
         self: Pin<&mut Self>,
         response: Response<S::ResponseBody>,
+        cx: &mut Context<'_>,
     ) -> Result<bool, Failure> {
         let mut this = self.project();
         let context = &**this.context;
@@ -230,8 +232,8 @@ impl<S: HttpService> RequestTask<S> {
             .respond
             .send_head(Response::from_parts(head, ()), !has_body);
         let stream = sent.map_err(|error| {
-            tracing::debug!(error = %Chain(&error), "response not sent");
-            Failure::PeerGone
+            let closed = this.respond.poll_closed(cx);
+            Failure::not_sent(&error, closed, &context.counters)
         })?;
         if has_body {
             let send = SendBody::new(stream, declared, context);

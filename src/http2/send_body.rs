@@ -11,6 +11,7 @@ use super::{
     context::ConnectionContext,
     declared_length::DeclaredLength,
     failure::Failure,
+    headers,
     send_buffer::{Chunk, SendPermit},
 };
 use crate::{
@@ -98,12 +99,21 @@ impl SendBody {
                     }
                 }
                 Err(frame) => {
-                    if let Ok(trailers) = frame.into_trailers() {
+                    if let Ok(mut trailers) = frame.into_trailers() {
                         self.declared
                             .end()
                             .map_err(|why| Failure::malformed(why, counters))?;
-                        self.stream.send_trailers(trailers)?;
-                        return Poll::Ready(Ok(()));
+                        // The client would take a response for complete that lacks this frame.
+                        if let Poll::Ready(Some(Ok(_))) = body.as_mut().poll_frame(cx) {
+                            let why = "a frame after the trailers";
+                            return Poll::Ready(Err(Failure::malformed(why, counters)));
+                        }
+                        headers::clean_trailers(&mut trailers);
+                        let sent = self.stream.send_trailers(trailers).map_err(|error| {
+                            let closed = self.stream.poll_closed(cx);
+                            Failure::not_sent(&error, closed, counters)
+                        });
+                        return Poll::Ready(sent);
                     }
                 }
             }
