@@ -103,9 +103,12 @@ impl SendBody {
                         self.declared
                             .end()
                             .map_err(|why| Failure::malformed(why, counters))?;
-                        // The client would take a response for complete that lacks this frame.
-                        if let Poll::Ready(Some(Ok(_))) = body.as_mut().poll_frame(cx) {
-                            let why = "a frame after the trailers";
+                        // Without this data the response would look complete. Some bodies return
+                        // their trailers again and again.
+                        if let Poll::Ready(Some(Ok(frame))) = body.as_mut().poll_frame(cx)
+                            && frame.is_data()
+                        {
+                            let why = "data after the trailers";
                             return Poll::Ready(Err(Failure::malformed(why, counters)));
                         }
                         headers::clean_trailers(&mut trailers);
