@@ -51,8 +51,8 @@ const SETTINGS_WEIGHT: u32 = 100;
 /// connection, then ends it, which costs another handshake.
 const EMPTY_DATA_WEIGHT: u32 = 100;
 
-/// Bytes. DATA with fewer holds a message of no protocol: one of gRPC has a head of five bytes, one
-/// of a WebSocket client a head of six.
+/// Bytes. No known protocol sends shorter messages in DATA: a message of gRPC begins with five bytes, a
+/// frame of a WebSocket client with six.
 const SHORTEST_MESSAGE: usize = 5;
 
 /// Bytes. The number of unread DATA frames with fewer is bounded by
