@@ -5,8 +5,8 @@
 //! provide, `RustlsAcceptor` and `NativeTlsAcceptor`; [`Cleartext`] is none, and
 //! [`ServerNameAcceptor`] combines several by server name. [`TlsSession`] states the contract between
 //! corelane and a TLS library.
-// Backends are chosen here at compile time; their ticket crypto and PKCS#12 in `tickets/mod.rs` and
-// `pkcs12.rs`.
+// Backends are chosen here at compile time; their ticket crypto and formats of keys in `tickets/mod.rs`,
+// `pkcs8.rs` and `pkcs12.rs`.
 
 mod certificate;
 mod cleartext;
@@ -43,6 +43,7 @@ cfg_if::cfg_if! {
     if #[cfg(feature = "native-tls")] {
         mod native_tls;
         mod pipe;
+        mod pkcs8;
         mod server_hello;
         #[cfg_attr(docsrs, doc(cfg(feature = "native-tls")))]
         pub use self::native_tls::NativeTlsAcceptor;

@@ -12,9 +12,9 @@ use super::{
     TlsConfig,
     client_hello::ClientHello,
     identity::{Identity, Source},
-    pem::{self, PrivateKey},
+    pem,
     pipe::Pipe,
-    secret::Secret,
+    pkcs8::pkcs8,
     server_hello,
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
 };
@@ -161,48 +161,6 @@ fn identity(identity: &Identity) -> Result<::native_tls::Identity, Error> {
             ::native_tls::Identity::from_pkcs12(der.expose(), password.expose()).map_err(|error| {
                 Error::config("the PKCS#12 file cannot be opened: check the password").with(error)
             })
-        }
-    }
-}
-
-cfg_if::cfg_if! {
-    if #[cfg(any(target_os = "windows", target_vendor = "apple"))] {
-        use super::pem::KeyFormat;
-
-        fn pkcs8(_chain: &[Vec<u8>], key: &PrivateKey) -> Result<Secret<Vec<u8>>, Error> {
-            match key.format {
-                KeyFormat::Pkcs8 => {
-                    let pem = pem::encode("PRIVATE KEY", key.der.expose());
-                    Ok(Secret::new(pem.into_bytes()))
-                }
-                KeyFormat::Pkcs1 | KeyFormat::Sec1 => Err(Error::unsupported(
-                    BACKEND,
-                    "private keys in PKCS#1 and SEC1",
-                    "convert the key with `openssl pkey -in KEY -out PKCS8`",
-                )),
-            }
-        }
-    } else {
-        use openssl::{pkey::PKey, x509::X509};
-
-        /// Converts the key to PKCS#8, the only format that native-tls takes. Also checks that the
-        /// key belongs to the certificate: native-tls drops any other key without an error.
-        fn pkcs8(chain: &[Vec<u8>], key: &PrivateKey) -> Result<Secret<Vec<u8>>, Error> {
-            let leaf = chain.first().map_or(&[][..], Vec::as_slice);
-            let certificate = X509::from_der(leaf)
-                .and_then(|certificate| certificate.public_key())
-                .map_err(|error| Error::config("the certificate cannot be parsed").with(error))?;
-            let key = PKey::private_key_from_der(key.der.expose())
-                .map_err(|error| Error::config("the private key cannot be parsed").with(error))?;
-            if !certificate.public_eq(&key) {
-                return Err(Error::config(
-                    "native-tls cannot use this certificate with this key: the key belongs to \
-                     another certificate",
-                ));
-            }
-            key.private_key_to_pem_pkcs8()
-                .map(Secret::new)
-                .map_err(|error| Error::config("the private key cannot be converted").with(error))
         }
     }
 }

@@ -66,7 +66,12 @@ const LAYERS: &[Layer] = &[
         crates: &["openssl"],
     },
     Layer {
-        path: "tls/pem.rs",
+        path: "tls/pkcs8.rs",
+        modules: &["tls::*"],
+        crates: &["openssl"],
+    },
+    Layer {
+        path: "tls/pem",
         modules: &["tls::*"],
         crates: &["data_encoding"],
     },

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use super::{reader::find, *};
 
 const NAME: &str = "FILE";
 
