@@ -16,7 +16,7 @@ use corelane::{
 };
 use corelane_test_support::{
     Backend, Drivers, H2Client, TestServer,
-    certs::{CERTIFICATE, identity},
+    certs::identity,
     client::{DEADLINE, connect, get, never, post, send},
     deadline, for_each_backend,
 };
@@ -286,6 +286,7 @@ fn acceptor_without_h2_is_rejected(backend: Backend) {
 #[test]
 fn early_data_is_rejected() {
     use corelane::tls::{RustlsAcceptor, ServerNameAcceptor};
+    use corelane_test_support::certs::CERTIFICATE;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
     let acceptor = |max_early_data_size| {
