@@ -15,7 +15,8 @@ pub(super) fn check(value: &OsStr) -> Result<(), String> {
     let text = value.to_string_lossy();
     let is_ticket_key =
         |word: &str| word.len() >= TICKET_KEY && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    // Whole words only: a path may go through the id of a container, which looks like a ticket key.
+    let mut words = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | '='));
     match text.contains("-----BEGIN ") || words.any(is_ticket_key) {
         true => Err(ADVICE.into()),
         false => Ok(()),
@@ -30,5 +31,32 @@ pub(super) fn check_toml(value: &DeValue<'_>) -> Result<(), String> {
             .iter()
             .try_for_each(|value| check_toml(value.get_ref())),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_are_found_and_paths_are_not() {
+        let key = "0123456789abcdef".repeat(4);
+        let is_content = |text: &str| check(OsStr::new(text)).is_err();
+        for content in [
+            key.clone(),
+            format!("--ticket-keys={key}"),
+            format!("{key}\n{key}\n"),
+            "-----BEGIN PRIVATE KEY-----\n".into(),
+        ] {
+            assert!(is_content(&content), "{content}");
+        }
+        for path in [
+            format!("/var/lib/docker/containers/{key}/cert.pem"),
+            format!("--pid-file=/run/{key}/corelane.pid"),
+            format!("{key}.keys"),
+            "key.pem".into(),
+        ] {
+            assert!(!is_content(&path), "{path}");
+        }
     }
 }
