@@ -21,6 +21,7 @@ const KNOWN: &[&str] = &[
     "the TLS handshake failed: unexpected end of file",
     "the client closed before its first message was complete",
     "the peer ended the connection without close_notify",
+    "the client closed the connection inside a frame of HTTP/2",
     // Stalled.
     "the HTTP/2 preface took longer than 10s",
     "the TLS handshake took longer than 10s",
