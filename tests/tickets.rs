@@ -1,6 +1,11 @@
 //! Tests that sessions resume wherever the ticket keys are known, and nowhere else.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::Read,
+    net::{Shutdown, SocketAddr, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
 
 use corelane::{
     Driver,
@@ -9,13 +14,18 @@ use corelane::{
 use corelane_test_support::{
     Backend, Drivers, TestServer,
     certs::identity,
-    client::{DEADLINE, Tls},
+    client::{DEADLINE, Tls, server_name},
     for_each_tls_backend,
     visit::{register, returning, visit, visit_as},
+};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind,
+    client::{Resumption, Tls12Resumption},
 };
 
 for_each_tls_backend!(
     sessions_resume_on_every_worker,
+    sessions_resume_however_the_client_ended,
     sessions_resume_after_restart_and_on_another_host,
     removed_key_opens_no_ticket,
     random_keys_are_shared_by_clones,
@@ -81,6 +91,66 @@ fn sessions_resume_on_every_worker(backend: Backend) {
                     assert!(again.resumed, "{tls:?}: {again:?}, before: {seen:?}");
                     seen[again.worker] += 1;
                     assert!(begun.elapsed() < DEADLINE, "{seen:?}");
+                }
+            }
+        }
+    }
+}
+
+/// A client's way to end a connection.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    CloseNotify,
+    Fin,
+    Reset,
+}
+
+/// A handshake without a request. Returns whether the session resumed.
+fn handshake_only(addr: SocketAddr, config: &Arc<ClientConfig>, end: End) -> bool {
+    let mut tls = ClientConnection::new(Arc::clone(config), server_name()).expect("a client");
+    let mut tcp = TcpStream::connect(addr).expect("connects");
+    tcp.set_read_timeout(Some(DEADLINE))
+        .expect("an open socket");
+    while tls.is_handshaking() {
+        tls.complete_io(&mut tcp).expect("a handshake");
+    }
+    match end {
+        End::CloseNotify => {
+            tls.send_close_notify();
+            tls.complete_io(&mut tcp).expect("an open connection");
+        }
+        End::Fin => tcp.shutdown(Shutdown::Write).expect("an open connection"),
+        End::Reset => {
+            let socket = socket2::SockRef::from(&tcp);
+            socket.set_linger(Some(Duration::ZERO)).expect("an option");
+        }
+    }
+    if !matches!(end, End::Reset) {
+        // Until the server has ended, too.
+        let _ = tcp.read_to_end(&mut Vec::new());
+    }
+    tls.handshake_kind() == Some(HandshakeKind::Resumed)
+}
+
+/// Under TLS 1.2, by session id and by ticket.
+fn sessions_resume_however_the_client_ended(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, register);
+        let mut connections = 0;
+        for end in [End::CloseNotify, End::Fin, End::Reset] {
+            let by_ticket = returning(Tls::V1_2);
+            let mut by_id = by_ticket.clone();
+            by_id.resumption =
+                Resumption::in_memory_sessions(1).tls12_resumption(Tls12Resumption::SessionIdOnly);
+            for (way, client) in [("id", by_id), ("ticket", by_ticket)] {
+                let client = Arc::new(client);
+                for resumed in [false, true] {
+                    let got = handshake_only(server.addr, &client, end);
+                    assert_eq!(got, resumed, "by {way}, {end:?}, {driver:?}");
+                    connections += 1;
+                    server.wait_for("the connection is over", |counters| {
+                        counters.connections_closed == connections
+                    });
                 }
             }
         }

@@ -215,9 +215,6 @@ impl NativeTlsSession {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.pipe.receive(wire)?;
                 }
-                Err(_) if self.pipe.end_was_read() => {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
                 Err(error) => {
                     self.state = State::Failed;
                     self.unsealed = Buffer::default();
@@ -256,6 +253,16 @@ impl NativeTlsSession {
     }
 }
 
+/// OpenSSL forgets a session whose connection ends without a close_notify of the server, and the
+/// client may have gone before that is sent.
+impl Drop for NativeTlsSession {
+    fn drop(&mut self) {
+        if !self.closing {
+            self.send_close_notify();
+        }
+    }
+}
+
 impl TlsSession for NativeTlsSession {
     fn handshake(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
         loop {
@@ -272,9 +279,6 @@ impl TlsSession for NativeTlsSession {
                 }
                 Err(HandshakeError::WouldBlock(stream)) => {
                     self.state = State::Handshaking(stream);
-                }
-                Err(HandshakeError::Failure(_)) if self.pipe.end_was_read() => {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 Err(HandshakeError::Failure(error)) => return Err(invalid(error)),
             }
@@ -308,10 +312,7 @@ impl TlsSession for NativeTlsSession {
     }
 
     fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize> {
-        match read_through(buf, |slice| self.drive(wire, |stream| stream.read(slice)))? {
-            0 if self.pipe.end_was_read() => Err(io::ErrorKind::UnexpectedEof.into()),
-            n => Ok(n),
-        }
+        read_through(buf, |slice| self.drive(wire, |stream| stream.read(slice)))
     }
 
     fn write(&mut self, wire: &mut dyn Wire, bufs: &[IoSlice<'_>]) -> io::Result<usize> {

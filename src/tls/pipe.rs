@@ -19,8 +19,6 @@ struct Queues {
     /// Ciphertext from the peer, at most one record: it is filled only when it is empty.
     incoming: Incoming,
     end_of_wire: bool,
-    /// The library has read the end of the wire.
-    end_was_read: bool,
     /// Ciphertext to the peer. The session limits its length.
     outgoing: Buffer,
     first_flight: Vec<u8>,
@@ -31,13 +29,12 @@ struct Queues {
 const FIRST_FLIGHT: usize = 512;
 
 impl Read for Pipe {
+    /// Never the end of the stream: OpenSSL takes an end without close_notify for an attack and
+    /// forgets the session, which may resume all the same (RFC 5246 section 7.2.1). The session itself
+    /// reports the end, from [`Pipe::receive`].
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let queues = &mut *self.0.borrow_mut();
         if queues.incoming.is_empty() {
-            if queues.end_of_wire {
-                queues.end_was_read = true;
-                return Ok(0);
-            }
             return Err(io::ErrorKind::WouldBlock.into());
         }
         queues.incoming.read(buf)
@@ -81,21 +78,18 @@ impl Pipe {
         Ok(())
     }
 
-    /// Reads the input that the library has asked for, or notes the end of the wire.
+    /// Reads the input that the library has asked for. The end of the wire is `UnexpectedEof`.
     pub(super) fn receive(&self, wire: &mut dyn Wire) -> io::Result<()> {
         let queues = &mut *self.0.borrow_mut();
-        if queues.end_was_read {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
         if !queues.incoming.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let n = queues.incoming.fill(wire)?;
-        queues.end_of_wire = n == 0;
-        Ok(())
-    }
-
-    pub(super) fn end_was_read(&self) -> bool {
-        self.0.borrow().end_was_read
+        if !queues.end_of_wire {
+            queues.end_of_wire = queues.incoming.fill(wire)? == 0;
+        }
+        match queues.end_of_wire {
+            true => Err(io::ErrorKind::UnexpectedEof.into()),
+            false => Ok(()),
+        }
     }
 }
