@@ -31,19 +31,25 @@ mod tls;
 
 use std::{
     io::{IsTerminal, Write},
+    panic,
     process::ExitCode,
+    sync::Arc,
 };
 
 use corelane::Chain;
-use corelane_ops::Inherited;
+use corelane_ops::{EventLog, Inherited};
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
+    fmt::MakeWriter,
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
 
-use crate::configuration::{Invocation, Stop};
+use crate::{
+    args::Args,
+    configuration::{Invocation, Stop},
+};
 
 /// A worker allocates and frees several times per request, in sizes that glibc returns to the kernel
 /// and requests again.
@@ -56,23 +62,17 @@ fn main() -> ExitCode {
     let mut inherited = Inherited::take();
     let arguments = std::env::args_os().collect();
     let (ended, failure) = match configuration::read(arguments, &|name| std::env::var_os(name)) {
-        Ok(Invocation::Serve(args)) => {
-            log(args.verbose);
-            // Reloads use the options for as long as the process lives.
-            (
-                serve::serve(Box::leak(args), inherited).map(|()| ExitCode::SUCCESS),
-                ExitCode::FAILURE,
-            )
-        }
+        // Reloads use the options for as long as the process lives.
+        Ok(Invocation::Serve(args)) => return serve(Box::leak(args), inherited),
         Ok(Invocation::Check(args, text)) => {
-            log(args.verbose);
+            log(args.verbose, std::io::stderr);
             (
                 serve::check(*args, &text).map(|()| ExitCode::SUCCESS),
                 ExitCode::FAILURE,
             )
         }
         Ok(Invocation::Alpn(args)) => {
-            log(0);
+            log(0, std::io::stderr);
             (alpn::run(&args), ExitCode::from(alpn::UNREACHABLE))
         }
         Ok(Invocation::Upgrade(args)) => {
@@ -93,8 +93,36 @@ fn main() -> ExitCode {
     })
 }
 
+/// Serves. From the start of the log on, nothing here waits for standard error.
+fn serve(args: &'static Args, mut inherited: Inherited) -> ExitCode {
+    let log_thread = match EventLog::to_standard_error() {
+        Ok(log_thread) => log_thread,
+        Err(error) => {
+            inherited.report_failure(Chain(&error));
+            let _ = writeln!(std::io::stderr(), "corelane: {}", Chain(&error));
+            return ExitCode::FAILURE;
+        }
+    };
+    let writer = log_thread.writer();
+    log(args.verbose, Arc::new(writer.clone()));
+    // By default a panic, of a handler for example, is written by the thread that panics.
+    panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    let status = match serve::serve(args, inherited) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(&writer, "corelane: {}", Chain(&*error));
+            ExitCode::FAILURE
+        }
+    };
+    log_thread.finish();
+    status
+}
+
 /// Logs to standard error. Messages of other libraries only from -vvv on.
-fn log(verbose: u8) {
+fn log<W>(verbose: u8, writer: W)
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
     let (own, others) = match verbose {
         0 => (LevelFilter::WARN, LevelFilter::WARN),
         1 => (LevelFilter::INFO, LevelFilter::WARN),
@@ -106,7 +134,7 @@ fn log(verbose: u8) {
         .with_target("corelane", own);
     let format = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_writer(writer);
     tracing_subscriber::registry()
         .with(format.with_filter(filter))
         .init();

@@ -15,6 +15,7 @@ use http::{HeaderValue, Request, header::USER_AGENT};
 use support::{
     Corelane, DEADLINE,
     access_log::{Dir, lines},
+    admin::{admin, metrics, sum},
     command,
     http2::{ask, with_client},
     refusal,
@@ -206,4 +207,45 @@ fn a_log_that_cannot_be_written_stops_the_start() {
         let message = refusal(&[command, &log].concat());
         assert!(message.contains("/nonexistent/access.log"), "{message}");
     }
+}
+
+#[test]
+fn a_full_disk_costs_lines_which_are_counted_and_reported() {
+    let dir = Dir::new("full");
+    let events = dir.0.join("events");
+    let mut command = command(&["--tls", "none", "--listen", "127.0.0.1:0", "--admin", "0"]);
+    command
+        .args(["--access-log", "/dev/full"])
+        .stderr(fs::File::create(&events).expect("a file"));
+    let server = Corelane::start_by(command);
+    with_client(server.addr(), |requests| async move {
+        for _ in 0..3 {
+            ask(&requests, "/", Bytes::new(), None).await;
+        }
+    });
+    let count = |lines: &[String]| -> u64 {
+        let reports = lines.iter().filter(|line| line.contains("were lost"));
+        let counts = reports.filter_map(|line| line.split("lines=").nth(1)?.split(' ').next());
+        counts
+            .map(|count| count.parse::<u64>().expect("a number"))
+            .sum()
+    };
+    let mut reported = lines(&events, 2);
+    let started = Instant::now();
+    // No further request is needed for the report.
+    while count(&reported) < 3 {
+        assert!(started.elapsed() < DEADLINE, "{reported:?}");
+        std::thread::sleep(Duration::from_millis(5));
+        reported = lines(&events, 2);
+    }
+    let reported = reported.join("\n");
+    assert_eq!(
+        reported.matches("No space left on device").count(),
+        1,
+        "{reported}"
+    );
+    assert!(reported.contains("log=\"access\""), "{reported}");
+    let metrics = metrics(admin(&server));
+    let lost = sum(&metrics, "corelane_log_lines_dropped_total", "access");
+    assert_eq!(lost, 3.0);
 }

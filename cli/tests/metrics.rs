@@ -4,7 +4,7 @@ mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{self, Read, Write},
+    io::{self, Read},
     net::{SocketAddr, TcpStream},
     time::Instant,
 };
@@ -13,7 +13,12 @@ use bytes::Bytes;
 use h2::{RecvStream, client::SendRequest};
 use http::{Request, Response, StatusCode, header::ACCEPT};
 use serde_json::Value;
-use support::{Corelane, DEADLINE, http2::with_client, refusal};
+use support::{
+    Corelane, DEADLINE,
+    admin::{admin, ask_admin, metrics, sum},
+    http2::with_client,
+    refusal,
+};
 
 const QUIET: [&str; 5] = ["--tls", "none", "--listen", "127.0.0.1:0", "--workers=1"];
 const CERTIFICATES: &str = "corelane_certificate_not_after_seconds";
@@ -23,31 +28,9 @@ const DASHBOARD: &str = include_str!("../../deploy/grafana-dashboard.json");
 /// A server without TLS and its admin port.
 fn with_admin() -> (Corelane, SocketAddr) {
     let server = Corelane::start(&[&QUIET[..], &["--admin", "0"]].concat());
-    let url = server.printed("metrics: http://");
-    let (addr, path) = url.split_once('/').expect("a path");
-    assert_eq!(path, "metrics");
-    let addr: SocketAddr = addr.parse().expect("an address");
+    let addr = admin(&server);
     assert!(addr.ip().is_loopback(), "{addr}");
     (server, addr)
-}
-
-/// Status and body.
-fn ask_admin(addr: SocketAddr, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(addr).expect("connects");
-    stream.set_read_timeout(Some(DEADLINE)).expect("set");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {addr}\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    let status = head.split(' ').nth(1).expect("a status");
-    (status.parse().expect("a number"), body.to_owned())
-}
-
-fn metrics(addr: SocketAddr) -> String {
-    let (status, text) = ask_admin(addr, "/metrics");
-    assert_eq!(status, 200);
-    text
 }
 
 async fn get(requests: &SendRequest<Bytes>, path: &str, accept: &str) -> Response<RecvStream> {
@@ -100,16 +83,6 @@ fn exposed(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
         }
     }
     found
-}
-
-/// The sum over all series whose labels contain `label`.
-fn sum(text: &str, name: &str, label: &str) -> f64 {
-    let series = text.lines().filter_map(|line| line.strip_prefix(name));
-    let series = series.filter(|rest| rest.starts_with(['{', ' ']) && rest.contains(label));
-    let values = series.map(|rest| rest.rsplit(' ').next().expect("a value"));
-    values
-        .map(|value| value.parse::<f64>().expect("a number"))
-        .sum()
 }
 
 #[test]
@@ -170,10 +143,7 @@ fn certificate_expiry_is_a_metric() {
     let files = ["--cert", &cert, "--key", &key];
     let rest = ["--listen", "127.0.0.1:0", "--workers=1", "--admin", "0"];
     let server = Corelane::start(&[&files[..], &rest].concat());
-    let addr = server
-        .printed("metrics: http://")
-        .trim_end_matches("/metrics");
-    let text = metrics(addr.parse().expect("an address"));
+    let text = metrics(admin(&server));
     assert_eq!(exposed(&text)[CERTIFICATES], documented()[CERTIFICATES]);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let left = sum(&text, CERTIFICATES, &cert) - now.expect("after 1970").as_secs_f64();

@@ -16,6 +16,7 @@
 //! | SIGHUP and changed files reload | [`Reload`], [`WatchedFiles`] |
 //! | `/metrics`, `/healthz` and `/readyz` | [`Admin`], [`Health`] |
 //! | access log | [`AccessLog`], [`AccessLogLayer`] |
+//! | log on standard error that delays no worker | [`EventLog`] |
 //! | pid file | [`Lifecycle::pid_file`], [`PidFile`] |
 //! | `upgrade` as a command | [`request_upgrade`] |
 //!
@@ -47,10 +48,12 @@ mod access_log;
 #[cfg(feature = "admin")]
 mod admin;
 mod error;
+mod event_log;
 mod event_loop;
 mod health;
 mod inherited;
 mod lifecycle;
+mod log_writer;
 mod pid_file;
 mod protocol;
 mod reload;
@@ -70,6 +73,7 @@ pub use self::access_log::{
 pub use self::admin::{Admin, CertificateExpiry};
 pub use self::{
     error::Error,
+    event_log::{EventLog, EventWriter},
     health::{Health, HealthState},
     inherited::Inherited,
     lifecycle::{Lifecycle, Running},
@@ -77,5 +81,5 @@ pub use self::{
     reload::Reload,
     upgrade::request_upgrade,
     watched_files::WatchedFiles,
-    writable::check_writable,
+    writable::{check_writable, write_file},
 };

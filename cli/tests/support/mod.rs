@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
 pub(crate) mod access_log;
+pub(crate) mod admin;
 pub(crate) mod alpn;
 pub(crate) mod certificates;
 pub(crate) mod client;

@@ -15,8 +15,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
+    log::{AccessLog, Log},
     record::{Record, RecordedBody},
-    writer::{AccessLog, Log},
 };
 
 /// Records each request of a service: made by [`AccessLog::layer`].

@@ -6,12 +6,12 @@ use std::fmt::Write;
 use http::HeaderValue;
 use serde::Serialize;
 
-use super::{format::AccessLogFormat, record::Entry, writer::Line};
+use super::{format::AccessLogFormat, log::Format, record::Entry};
 
 /// nginx's status for a client that closed the connection or stream before its response was complete.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-impl Line for Entry {
+impl Format for Entry {
     fn append(&self, lines: &mut String, format: AccessLogFormat) {
         match format {
             AccessLogFormat::Combined => combined(lines, self),

@@ -18,7 +18,7 @@ use http::{
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::writer::Log;
+use super::log::Log;
 
 /// The logged facts about a request.
 #[derive(Debug)]

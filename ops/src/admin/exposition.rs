@@ -11,6 +11,8 @@ use metrics::{Label, Unit, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
 
+use crate::log_writer;
+
 /// How old a response may be: 100 ms, so that clients that ask more often cost nothing.
 const MAX_AGE: Duration = Duration::from_millis(100);
 
@@ -55,6 +57,7 @@ impl Exposition {
         with_local_recorder(&self.recorder, || {
             self.observer.record_metrics();
             self.process.collect();
+            log_writer::record();
             (self.record)();
         });
         let text = Bytes::from(self.handle.render());
