@@ -99,6 +99,7 @@ pub mod config;
 mod connection_info;
 mod counters;
 mod error;
+mod file;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -122,6 +123,7 @@ pub use self::{
     connection_info::ConnectionInfo,
     counters::WorkerCounters,
     error::{Chain, Error},
+    file::read_file,
     io::TlsStream,
     server::{
         ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Observer, Reloader,

@@ -162,7 +162,7 @@ impl CertificateArgs {
         if let Some(file) = &self.write_cert {
             let written = match self.check_only {
                 true => corelane_ops::check_writable(file),
-                false => std::fs::write(file, &made.certificate),
+                false => corelane_ops::write_file(file, &made.certificate),
             };
             written.map_err(|error| {
                 Error::config(format!("cannot write {}: {error}", file.display()))

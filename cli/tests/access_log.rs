@@ -5,7 +5,7 @@ mod support;
 use std::{
     fs,
     io::{BufRead, BufReader},
-    process::Stdio,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -248,4 +248,53 @@ fn a_full_disk_costs_lines_which_are_counted_and_reported() {
     let metrics = metrics(admin(&server));
     let lost = sum(&metrics, "corelane_log_lines_dropped_total", "access");
     assert_eq!(lost, 3.0);
+}
+
+/// Above a limit on the size of files the kernel takes a part of a line, as a disk does that fills up.
+#[test]
+fn a_log_that_was_full_has_whole_lines_of_json_only() {
+    let dir = Dir::new("half");
+    let log = dir.0.join("access.log");
+    let mut command = Command::new("prlimit");
+    command
+        .args(["--fsize=1000:unlimited", env!("CARGO_BIN_EXE_corelane")])
+        .args(["--tls", "none", "--listen", "127.0.0.1:0", "--admin", "0"])
+        .args(["--access-log-format", "json", "--access-log"])
+        .arg(&log)
+        .stderr(Stdio::null());
+    let server = Corelane::start_by(command);
+    let lost = || {
+        let metrics = metrics(admin(&server));
+        sum(&metrics, "corelane_log_lines_dropped_total", "access")
+    };
+    let ask_for = |path: &str| {
+        with_client(server.addr(), |requests| async move {
+            ask(&requests, path, Bytes::new(), None).await;
+        });
+    };
+    let mut asked = 0;
+    while lost() < 2.0 {
+        assert!(asked < 1000, "no line is lost");
+        ask_for("/");
+        asked += 1;
+    }
+    let half = fs::read_to_string(&log).expect("text");
+    assert!(half.len() == 1000 && !half.ends_with('\n'), "{half}");
+    let id = server.id().to_string();
+    let raised = Command::new("prlimit")
+        .args(["--pid", &id, "--fsize=unlimited:unlimited"])
+        .status();
+    assert!(raised.expect("prlimit").success());
+    ask_for("/last");
+    let started = Instant::now();
+    let mut text = half;
+    while !text.contains("/last") || !text.ends_with('\n') {
+        assert!(started.elapsed() < DEADLINE, "{text}");
+        text = fs::read_to_string(&log).expect("text");
+    }
+    for line in text.lines() {
+        serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+    }
+    // The request after the limit was raised has a line.
+    assert_eq!(text.lines().count() as f64 + lost(), f64::from(asked + 1));
 }

@@ -261,25 +261,34 @@ fn a_full_pipe_does_not_block_an_upgrade() {
     assert_eq!(dir.pid(), None);
 }
 
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
 #[test]
 fn sigusr1_during_the_start_does_not_end_the_process() {
+    use support::certificates::{Files, certificate};
+
     let dir = ProgramDir::make("early");
-    let log = dir.directory.join("log");
-    let made = Command::new("mkfifo").arg(&log).status();
-    assert!(made.expect("mkfifo").success());
-    let mut command = dir.command(&["--tls", "none", "--access-log"]);
-    command.arg(&log).stdout(Stdio::piped());
-    let mut server = command.spawn().expect("the command starts");
-    // It waits until the log has a reader.
-    let status = format!("/proc/{}/status", server.id());
-    until("it handles SIGUSR2", || {
-        let status = fs::read_to_string(&status).unwrap_or_default();
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-        let caught = u64::from_str_radix(caught.unwrap_or_default().trim(), 16);
-        caught.is_ok_and(|mask| mask & (1 << 11) != 0)
+    let made = certificate("localhost");
+    let files = Files::of(&dir.directory.join("files"), &made);
+    fs::remove_file(&files.key).expect("removed");
+    let fifo = Command::new("mkfifo").arg(&files.key).status();
+    assert!(fifo.expect("mkfifo").success());
+    let mut key = fs::File::options();
+    let mut key = key.read(true).write(true).open(&files.key).expect("a FIFO");
+    let mut server = dir
+        .command(&files.args())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    // It waits for the key.
+    let descriptors = format!("/proc/{}/fd", server.id());
+    until("it reads the key", || {
+        let descriptors = fs::read_dir(&descriptors).into_iter().flatten().flatten();
+        let mut targets = descriptors.map(|it| fs::read_link(it.path()).unwrap_or_default());
+        targets.any(|target| target == files.key)
     });
     signal(server.id(), "-USR1");
-    let _reader = fs::File::options().read(true).write(true).open(&log);
+    key.write_all(made.key.as_bytes()).expect("written");
+    drop(key);
     let out = server.stdout.take().expect("piped");
     let message = BufReader::new(out).lines().next();
     signal(server.id(), "-TERM");

@@ -14,7 +14,7 @@ use std::{
 
 use corelane::Handle;
 use signal_hook::{
-    consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2},
+    consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ},
     iterator::Signals,
 };
 
@@ -31,6 +31,8 @@ pub(crate) fn catch_signals() -> io::Result<Signals> {
     // The access log registers for this signal later. Without an access log, and before that, the
     // signal must not end the process.
     signal_hook::flag::register(SIGUSR1, Arc::default())?;
+    // A log at the limit on the size of files loses lines; the signal must not end the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     Signals::new([SIGINT, SIGTERM, SIGUSR2])
 }
 

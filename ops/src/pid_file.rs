@@ -7,7 +7,12 @@ use std::{
     process,
 };
 
-use crate::{Error, writable::check_sibling};
+use corelane::read_file;
+
+use crate::{
+    Error,
+    writable::{check_sibling, write_file},
+};
 
 /// A pid file, removed when this is dropped, unless another process has written its own by then.
 ///
@@ -42,10 +47,8 @@ impl PidFile {
             temporary: temporary.into(),
             path,
         };
-        let written = match fs::metadata(&file.path) {
-            Ok(metadata) if metadata.is_dir() => Err(ErrorKind::IsADirectory.into()),
-            _ => fs::write(&file.temporary, format!("{}\n", process::id())),
-        };
+        let written = check_replaceable(&file.path)
+            .and_then(|()| write_file(&file.temporary, format!("{}\n", process::id())));
         written.map_err(|error| cannot_write(&file.path, error))?;
         Ok(file)
     }
@@ -66,10 +69,7 @@ impl PidFile {
     /// When it could not be written.
     pub fn check(path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        let checked = match path.is_dir() {
-            true => Err(ErrorKind::IsADirectory.into()),
-            false => check_sibling(path),
-        };
+        let checked = check_replaceable(path).and_then(|()| check_sibling(path));
         checked.map_err(|error| cannot_write(path, error))
     }
 
@@ -97,6 +97,18 @@ fn cannot_write(path: &Path, error: io::Error) -> Error {
     )
 }
 
+/// A pid file replaces the file that was there, which must not be a device or a FIFO.
+fn check_replaceable(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        Ok(metadata) if !metadata.is_file() => Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            "is a device, a FIFO or a socket, expected a regular file",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The process that a pid file names, if it is another one of the same program. The id may have been
 /// reused by another program, or by this process, since the server that wrote it crashed.
 fn other_server(path: &Path) -> Option<(u32, String)> {
@@ -108,7 +120,8 @@ fn other_server(path: &Path) -> Option<(u32, String)> {
 }
 
 fn read(path: &Path) -> io::Result<u32> {
-    let text = fs::read_to_string(path)?;
+    let text = read_file(path)?;
+    let text = String::from_utf8_lossy(&text);
     let text = text.trim();
     text.parse().map_err(|_| {
         let message = format!("{text:?} is not a process id");

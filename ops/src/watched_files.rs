@@ -3,9 +3,11 @@
 use std::{
     fs,
     hash::{BuildHasher, RandomState},
-    io::ErrorKind,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
+
+use corelane::read_file;
 
 /// Files and their contents: given to [`Reload::watch`](crate::Reload::watch).
 ///
@@ -53,7 +55,12 @@ impl WatchedFiles {
 }
 
 fn contents(hasher: &RandomState, path: &Path) -> Contents {
-    let bytes = fs::read(path).map_err(|error| error.kind())?;
+    let kind = |error: io::Error| error.kind();
+    // What a FIFO holds can be read once only.
+    if !fs::metadata(path).map_err(kind)?.is_file() {
+        return Err(ErrorKind::InvalidInput);
+    }
+    let bytes = read_file(path).map_err(kind)?;
     Ok(hasher.hash_one(bytes))
 }
 

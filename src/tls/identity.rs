@@ -13,7 +13,10 @@ use super::{
     pkcs12,
     secret::Secret,
 };
-use crate::error::{Error, Kind};
+use crate::{
+    error::{Error, Kind},
+    file::read_file,
+};
 
 /// The certificate chain and the private key of a server.
 ///
@@ -211,7 +214,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
             "a file name is wanted, this is the content of a file: write it to a file and name the file",
         ));
     }
-    std::fs::read(path).map_err(|error| {
+    read_file(path).map_err(|error| {
         Error::new(Kind::Config, format!("cannot read {}", path.display())).with(error)
     })
 }

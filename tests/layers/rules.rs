@@ -10,6 +10,7 @@ pub const LEAVES: &[&str] = &[
     "connection_info",
     "counters",
     "error",
+    "file",
     "negotiated",
     "scratch",
     "time",
@@ -147,6 +148,11 @@ const LAYERS: &[Layer] = &[
         path: "metrics.rs",
         modules: &["server::*"],
         crates: &["metrics"],
+    },
+    Layer {
+        path: "file.rs",
+        modules: &[],
+        crates: &["nix"],
     },
     // The leaves.
     Layer {

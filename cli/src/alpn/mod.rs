@@ -60,7 +60,7 @@ fn options(args: &AlpnArgs) -> Result<ProbeOptions, Box<dyn Error>> {
     if args.insecure {
         options.trust = Trust::Any;
     } else if let Some(file) = &args.cacert {
-        let pem = std::fs::read(file)
+        let pem = corelane::read_file(file)
             .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
         const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
         if !pem.windows(BEGIN.len()).any(|bytes| bytes == BEGIN) {

@@ -1,8 +1,9 @@
 //! Options in a file: TOML whose keys are the flags' long names.
 
-use std::{ffi::OsString, fs, path::Path};
+use std::{ffi::OsString, path::Path};
 
 use clap::{Arg, Command};
+use corelane::read_file;
 use toml::de::{DeTable, DeValue};
 
 use super::{
@@ -15,7 +16,10 @@ use super::{
 /// Reads the settings, or returns all mistakes.
 pub(super) fn read(server: &Command, path: &Path) -> Result<Vec<Setting>, Stop> {
     let name = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|error| {
+    let text = read_file(path)
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8".into()));
+    let text = text.map_err(|error| {
         Stop::Mistakes(format!(
             "cannot read the configuration file {name}: {error}"
         ))
