@@ -39,6 +39,12 @@ pub(crate) enum Kind {
     AlpnDisagreement,
     /// The client speaks HTTP/1.x, or HTTP instead of TLS.
     PlainHttp,
+    /// The client closed the connection before it sent a byte.
+    NothingSent,
+    /// The first bytes of the client are no TLS record.
+    NotTls,
+    /// The client's certificate is missing or refused.
+    ClientCertificate,
     /// A proxy sent no PROXY header, or an invalid one.
     ProxyHeader,
     /// The peer ended the connection without close_notify.
@@ -147,7 +153,12 @@ impl Error {
     pub fn is_handshake(&self) -> bool {
         matches!(
             self.inner.kind,
-            Kind::Handshake | Kind::AlpnMismatch | Kind::AlpnDisagreement | Kind::PlainHttp
+            Kind::Handshake
+                | Kind::AlpnMismatch
+                | Kind::AlpnDisagreement
+                | Kind::PlainHttp
+                | Kind::NotTls
+                | Kind::ClientCertificate
         )
     }
 
@@ -156,6 +167,12 @@ impl Error {
     /// too.
     pub fn is_plain_http(&self) -> bool {
         self.inner.kind == Kind::PlainHttp
+    }
+
+    /// The client sent no certificate where one is required, or one that the server refuses
+    /// ([`ClientAuth`](crate::tls::ClientAuth)). [`is_handshake`](Self::is_handshake) is true too.
+    pub fn is_client_certificate(&self) -> bool {
+        self.inner.kind == Kind::ClientCertificate
     }
 
     /// A connection from a network of [`Builder::proxy_protocol`](crate::Builder::proxy_protocol) began
@@ -182,7 +199,7 @@ impl Error {
 
     /// The peer ended the connection without close_notify (RFC 8446 section 6.1).
     pub fn is_truncated(&self) -> bool {
-        self.inner.kind == Kind::Truncated
+        matches!(self.inner.kind, Kind::Truncated | Kind::NothingSent)
     }
 
     /// HTTP/2 ended the connection or the stream; the source says why.

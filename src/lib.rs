@@ -121,7 +121,7 @@ pub use self::{
     alpn::{AlpnMissing, ProtocolName},
     body::{Body, Rejection},
     connection_info::ConnectionInfo,
-    counters::WorkerCounters,
+    counters::{Durations, WorkerCounters},
     error::{Chain, Error},
     file::read_file,
     io::TlsStream,

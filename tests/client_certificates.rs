@@ -187,7 +187,7 @@ fn missing_certificate_gets_certificate_required_alert(backend: Backend) {
         assert_eq!(alert, AlertDescription::CertificateRequired, "{tls:?}");
     }
     server.wait_for("both are counted", |counters| {
-        counters.handshakes_failed == 2
+        counters.handshakes_failed == 2 && counters.client_certificates_refused == 2
     });
 }
 
@@ -234,6 +234,9 @@ fn rejected_certificate_gets_matching_alert(backend: Backend) {
         let alert = alert(server.addr, &nonsense);
         assert_eq!(alert, AlertDescription::BadCertificate, "{tls:?}");
     }
+    server.wait_for("all are counted", |counters| {
+        counters.client_certificates_refused == 8
+    });
 }
 
 fn revoked_certificate_is_rejected(backend: Backend) {

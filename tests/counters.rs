@@ -1,14 +1,37 @@
-//! Tests the counters of handshakes and bytes on every backend.
+//! Tests the counters of handshakes, bytes and responses on every backend.
 
-use corelane::{WorkerCounters, service_fn};
+use std::{
+    convert::Infallible,
+    io::{Read, Write},
+    time::Duration,
+};
+
+use corelane::{Body, WorkerCounters, service_fn};
 use corelane_test_support::{
     Backend, Drivers, TestServer,
     client::{H2Client, Stream, Tls, get, never, rustls_config, send, server_name},
-    deadline, for_each_tls_backend,
+    deadline, for_each_backend,
 };
+use futures_util::future::join;
+use http::{Request, Response, StatusCode};
 use tokio::net::TcpStream;
 
-for_each_tls_backend!(handshakes_are_counted_by_version_and_outcome);
+mod with_tls {
+    use super::{
+        clients_that_speak_no_tls_are_counted, handshakes_are_counted_by_version_and_outcome,
+    };
+
+    corelane_test_support::for_each_tls_backend!(
+        handshakes_are_counted_by_version_and_outcome,
+        clients_that_speak_no_tls_are_counted,
+    );
+}
+
+for_each_backend!(
+    clients_that_send_nothing_are_counted,
+    responses_are_counted_by_class,
+    durations_of_answered_requests_are_counted,
+);
 
 fn handshakes_are_counted_by_version_and_outcome(backend: Backend) {
     for &driver in Drivers::all() {
@@ -70,5 +93,133 @@ fn handshakes_are_counted_by_version_and_outcome(backend: Backend) {
             (200 * all..4000 * all).contains(&bytes_sent),
             "{counters:?}"
         );
+    }
+}
+
+fn clients_that_send_nothing_are_counted(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
+        let connect = || std::net::TcpStream::connect(server.addr).expect("connects");
+        // As health checks of TCP do: some close, some reset.
+        drop(connect());
+        let socket = socket2::Socket::from(connect());
+        socket.set_linger(Some(Duration::ZERO)).expect("an option");
+        drop(socket);
+        server.wait_for("both are counted", |counters| {
+            counters.handshakes_failed == 2 && counters.connections_closed == 2
+        });
+        assert_eq!(server.counters()[0].handshakes_not_begun, 2);
+        // One that has sent something is another failure.
+        let mut begun = connect();
+        begun.write_all(&first_byte(backend)).expect("sent");
+        drop(begun);
+        server.wait_for("it is counted", |counters| {
+            counters.handshakes_failed == 3 && counters.handshakes_not_begun == 2
+        });
+    }
+}
+
+/// Of a ClientHello, or of a request without TLS.
+fn first_byte(backend: Backend) -> [u8; 1] {
+    match backend.tls {
+        true => [22],
+        false => [b'P'],
+    }
+}
+
+fn clients_that_speak_no_tls_are_counted(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
+        for garbage in [
+            &b"SSH-2.0-OpenSSH_9.2\r\n"[..],
+            &[22, 9, 9, 0, 1, 0],
+            &[0; 100],
+        ] {
+            let mut client = std::net::TcpStream::connect(server.addr).expect("connects");
+            client.write_all(garbage).expect("sent");
+            let mut alert = Vec::new();
+            client.read_to_end(&mut alert).expect("an alert");
+            // A fatal unexpected_message.
+            assert_eq!(alert, [21, 3, 3, 0, 2, 2, 10], "{garbage:?}");
+        }
+        server.wait_for("all are counted", |counters| {
+            counters.handshakes_failed == 3 && counters.not_tls_refused == 3
+        });
+    }
+}
+
+/// Answers with the status that the path names.
+async fn status(request: Request<Body>) -> Result<Response<String>, Infallible> {
+    let status: StatusCode = request.uri().path()[1..].parse().expect("a status");
+    let mut response = Response::new(String::new());
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+fn responses_are_counted_by_class(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(status));
+        let statuses = [200, 204, 299, 304, 404, 431, 500, 503, 600, 999];
+        deadline(async {
+            let client = H2Client::connect(backend, server.addr).await;
+            client
+                .run(|requests| async move {
+                    for status in statuses {
+                        let answer = send(&requests, get(&format!("/{status}")), None).await;
+                        assert_eq!(answer.expect("answered").head.status, status);
+                    }
+                })
+                .await;
+        });
+        let counters = server.counters()[0];
+        assert_eq!(
+            [
+                counters.responses_2xx,
+                counters.responses_3xx,
+                counters.responses_4xx,
+                counters.responses_5xx,
+                counters.responses_other,
+            ],
+            [3, 1, 2, 2, 2]
+        );
+    }
+}
+
+/// Answers after the time that the path names, milliseconds.
+async fn late(request: Request<Body>) -> Result<Response<String>, Infallible> {
+    let millis = request.uri().path()[1..].parse().expect("a number");
+    corelane::monoio::time::sleep(Duration::from_millis(millis)).await;
+    Ok(Response::new("late".into()))
+}
+
+fn durations_of_answered_requests_are_counted(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(late));
+        deadline(async {
+            let client = H2Client::connect(backend, server.addr).await;
+            client
+                .run(|requests| async move {
+                    let (early, late) = join(
+                        send(&requests, get("/1"), None),
+                        send(&requests, get("/300"), None),
+                    )
+                    .await;
+                    early.and(late).expect("answered");
+                })
+                .await;
+        });
+        server.wait_for("both are over", |counters| counters.requests_answered == 2);
+        let durations = server.counters()[0].request_durations;
+        assert_eq!(durations.count(), 2);
+        let sum = durations.sum();
+        assert!(sum >= Duration::from_millis(301), "{sum:?}");
+        let up_to = |millis| {
+            let mut buckets = durations.cumulative();
+            let bucket = buckets.find(|(bound, _)| *bound == Duration::from_millis(millis));
+            bucket.expect("a bound").1
+        };
+        // No timer fires early.
+        assert_eq!((up_to(1), up_to(10_000)), (0, 2), "{durations:?}");
+        assert!(up_to(250) <= 1, "{durations:?}");
     }
 }

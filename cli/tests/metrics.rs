@@ -67,6 +67,12 @@ fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
     rows.collect()
 }
 
+/// The histogram of a series.
+fn histogram(name: &str) -> Option<&str> {
+    let mut suffixes = ["_bucket", "_sum", "_count"].iter();
+    suffixes.find_map(|suffix| name.strip_suffix(suffix))
+}
+
 /// The same in a response.
 fn exposed(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
     let mut found: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
@@ -79,6 +85,7 @@ fn exposed(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
             let labels = labels.split_once('}').expect("closed").0;
             let labels = labels.split("\",").map(|label| label.split('=').next());
             let labels = labels.map(|label| label.expect("a name").to_owned());
+            let name = histogram(name).unwrap_or(name);
             found.entry(name.to_owned()).or_default().1.extend(labels);
         }
     }
@@ -121,6 +128,19 @@ fn metrics_match_the_documentation_and_count() {
         ] {
             assert_eq!(sum(&text, name, label), value, "{name} {label}\n{text}");
         }
+        for (class, count) in [("2xx", 3.0), ("3xx", 0.0), ("4xx", 1.0), ("5xx", 0.0)] {
+            let class = format!("class=\"{class}\"");
+            let responses = sum(&text, "corelane_responses_total", &class);
+            assert_eq!(responses, count, "{class}\n{text}");
+        }
+        let cpu = sum(&text, "process_cpu_seconds_total", "");
+        assert!(cpu > 0.0 && cpu.fract() != 0.0, "{cpu}");
+        let durations = "corelane_request_duration_seconds";
+        assert_eq!(sum(&text, &format!("{durations}_count"), ""), 3.0);
+        let buckets = format!("{durations}_bucket");
+        assert_eq!(sum(&text, &buckets, "le=\"+Inf\""), 3.0);
+        let seconds = sum(&text, &format!("{durations}_sum"), "");
+        assert!(seconds > 0.0, "{seconds}");
         let sent = sum(&text, "corelane_sent_bytes_total", "");
         assert!((100_000.0..150_000.0).contains(&sent), "{sent}");
         assert!(sum(&text, "process_resident_memory_bytes", "") > 1e6);
@@ -175,12 +195,13 @@ fn the_dashboard_uses_existing_metrics() {
         let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         let names =
             words.filter(|word| word.starts_with("corelane_") || word.starts_with("process_"));
-        for name in names {
+        for series in names {
+            let name = histogram(series).unwrap_or(series);
             let (kind, _) = documented
                 .get(name)
                 .unwrap_or_else(|| panic!("{expression}: there is no {name}"));
-            let counts = expression.contains(&format!("rate({name}{{"));
-            assert_eq!(counts, kind == "counter", "{expression}");
+            let counts = expression.contains(&format!("rate({series}{{"));
+            assert_eq!(counts, kind != "gauge", "{expression}");
             asked_for.insert(name);
         }
     }

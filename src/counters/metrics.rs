@@ -164,15 +164,21 @@ pub const METRICS: &[Metric] = {
         metric(
             "corelane_handshakes_failed_total",
             Counter,
-            "Handshakes that failed, by reason; alpn: no common protocol.",
+            "Handshakes that failed, by reason; alpn: no common protocol; closed: before the first byte.",
             &[
                 ("alpn", |c| c.alpn_refused),
                 ("alpn_disagreement", |c| c.alpn_disagreements),
                 ("timeout", |c| c.handshakes_timed_out),
                 ("plain_http", |c| c.plain_http_refused),
+                ("closed", |c| c.handshakes_not_begun),
+                ("not_tls", |c| c.not_tls_refused),
+                ("client_certificate", |c| c.client_certificates_refused),
                 ("proxy_header", |c| c.proxy_headers_refused),
                 ("other", |c| {
                     let reasons = [
+                        c.handshakes_not_begun,
+                        c.not_tls_refused,
+                        c.client_certificates_refused,
                         c.alpn_refused,
                         c.alpn_disagreements,
                         c.handshakes_timed_out,
@@ -224,6 +230,19 @@ pub const METRICS: &[Metric] = {
             ],
         )
         .by("outcome"),
+        metric(
+            "corelane_responses_total",
+            Counter,
+            "Responses whose head was given to HTTP/2, by class of their status.",
+            &[
+                ("2xx", |c| c.responses_2xx),
+                ("3xx", |c| c.responses_3xx),
+                ("4xx", |c| c.responses_4xx),
+                ("5xx", |c| c.responses_5xx),
+                ("other", |c| c.responses_other),
+            ],
+        )
+        .by("class"),
         metric(
             "corelane_request_bodies_too_large_total",
             Counter,

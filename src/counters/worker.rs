@@ -1,6 +1,9 @@
 //! The counters of a worker.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use super::{
+    counter::Counter,
+    durations::{DurationCounters, Durations},
+};
 
 /// Declares the counters. The first line of each comment is also the help text of its metric.
 macro_rules! counters {
@@ -10,6 +13,9 @@ macro_rules! counters {
         #[non_exhaustive]
         pub struct WorkerCounters {
             $(#[doc = $help] $(#[doc = $more])* pub $name: u64,)*
+            /// The time from a request's head to the end of its response, of requests that were
+            /// answered.
+            pub request_durations: Durations,
         }
 
         /// The live counters of one worker. Where some count parts of another, the worker adds to the
@@ -19,11 +25,15 @@ macro_rules! counters {
         #[repr(align(128))]
         pub(crate) struct Counters {
             $(pub(crate) $name: Counter,)*
+            pub(crate) request_durations: DurationCounters,
         }
 
         impl Counters {
             pub(crate) fn read(&self) -> WorkerCounters {
-                WorkerCounters { $($name: self.$name.0.load(Relaxed),)* }
+                WorkerCounters {
+                    $($name: self.$name.read(),)*
+                    request_durations: self.request_durations.read(),
+                }
             }
         }
 
@@ -69,6 +79,12 @@ counters! {
     handshakes_displaced,
     /// Failed handshakes of clients that spoke HTTP/1.x, or HTTP instead of TLS; answered in HTTP/1.1.
     plain_http_refused,
+    /// Failed handshakes of clients that closed before they sent a byte, as health checks of TCP do.
+    handshakes_not_begun,
+    /// Failed handshakes of clients whose first bytes were neither TLS nor HTTP/1.x.
+    not_tls_refused,
+    /// Failed handshakes of clients whose certificate was missing or refused.
+    client_certificates_refused,
     /// Failed handshakes in which a proxy sent no PROXY header or an invalid one.
     /// See [`Builder::proxy_protocol`](crate::Builder::proxy_protocol).
     proxy_headers_refused,
@@ -77,6 +93,16 @@ counters! {
     /// Requests given to the service.
     /// Each ends as one of: answered, abandoned, a panic or an error of its handler, a stalled stream.
     requests,
+    /// Responses with a status of 200 to 299, whose head was given to HTTP/2.
+    responses_2xx,
+    /// Responses with a status of 300 to 399.
+    responses_3xx,
+    /// Responses with a status of 400 to 499, those of the server itself too.
+    responses_4xx,
+    /// Responses with a status of 500 to 599.
+    responses_5xx,
+    /// Responses with another status.
+    responses_other,
     /// Requests whose complete response was given to HTTP/2.
     requests_answered,
     /// Requests whose stream or connection ended before their response did.
@@ -118,6 +144,20 @@ counters! {
     bytes_sent,
 }
 
+impl Counters {
+    /// Counts a response by its status.
+    pub(crate) fn response(&self, status: u16) {
+        let class = match status / 100 {
+            2 => &self.responses_2xx,
+            3 => &self.responses_3xx,
+            4 => &self.responses_4xx,
+            5 => &self.responses_5xx,
+            _ => &self.responses_other,
+        };
+        class.add();
+    }
+}
+
 impl WorkerCounters {
     /// Connections that are open.
     pub fn connections_open(&self) -> u64 {
@@ -136,20 +176,5 @@ impl WorkerCounters {
         ];
         // The worker counts while this reads.
         self.requests.saturating_sub(ended.iter().sum())
-    }
-}
-
-/// Only the thread of one worker writes it, so that counting needs no locked instruction.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn add(&self) {
-        self.add_many(1);
-    }
-
-    pub(crate) fn add_many(&self, n: usize) {
-        self.0
-            .store(self.0.load(Relaxed).wrapping_add(n as u64), Relaxed);
     }
 }

@@ -189,6 +189,7 @@ where
             // The code below polls every part, so the flags of woken parts can be cleared.
             wakeups.take_woken();
             self.shutdown.poll_signal(cx, self.context.timer);
+            self.context.clock.receive();
             // All requests that have arrived are accepted before any is answered, so that the
             // answers leave together.
             while let Poll::Ready(next) = self.engine.poll_request(cx) {

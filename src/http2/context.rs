@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use super::{credits::FrameCredits, headers::ContentLength, send_buffer::SendBuffer};
+use super::{clock::Clock, credits::FrameCredits, headers::ContentLength, send_buffer::SendBuffer};
 use crate::{
     body::BodyLimits,
     config::{Http2Config, Limits},
@@ -16,6 +16,7 @@ pub(crate) struct ConnectionContext {
     pub(super) info: Arc<ConnectionInfo>,
     pub(super) limits: Limits,
     pub(super) timer: Timer,
+    pub(super) clock: Clock,
     pub(super) counters: Arc<Counters>,
     pub(super) body_limits: BodyLimits,
     pub(crate) send_buffer: Rc<SendBuffer>,
@@ -35,6 +36,7 @@ impl ConnectionContext {
             info: Arc::new(info),
             limits: limits.clone(),
             timer,
+            clock: Clock::new(timer),
             counters: Arc::clone(counters),
             body_limits: BodyLimits::new(config.max_request_body_size, limits, timer),
             send_buffer: Rc::new(SendBuffer::new(config.max_send_buffer_size)),

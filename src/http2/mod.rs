@@ -10,6 +10,7 @@
 //! 4. `send_body`: sends the response's body, through the room in `send_buffer`;
 //! 5. `transport`: puts the frames of all requests together, and flushes them.
 
+mod clock;
 mod connection;
 mod context;
 mod cookie;

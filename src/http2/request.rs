@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use http::{Method, Request, Response, StatusCode};
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::{
     body::{Body, BodyEvent, BodyMonitor, Source},
+    counters::Counters,
     h2_engine::{Incoming, ResetCode, ResponseSender},
     service::HttpService,
 };
@@ -31,6 +33,7 @@ pin_project! {
         context: Rc<ConnectionContext>,
         respond: ResponseSender<Chunk>,
         is_head: bool,
+        arrived: Instant,
         // `None` for a request without a body.
         monitor: Option<Box<BodyMonitor>>,
         // Whether the end of the request was counted.
@@ -88,6 +91,7 @@ impl<S: HttpService> RequestTask<S> {
             &context.info,
         );
         Self {
+            arrived: context.clock.arrival(),
             context,
             respond,
             is_head,
@@ -228,6 +232,7 @@ impl<S: HttpService> RequestTask<S> {
         if may_have_body && !has_body {
             declared.end().map_err(malformed)?;
         }
+        let status = head.status;
         let sent = this
             .respond
             .send_head(Response::from_parts(head, ()), !has_body);
@@ -235,6 +240,7 @@ impl<S: HttpService> RequestTask<S> {
             let closed = this.respond.poll_closed(cx);
             Failure::not_sent(&error, closed, &context.counters)
         })?;
+        context.counters.response(status.as_u16());
         if has_body {
             let send = SendBody::new(stream, declared, context);
             this.state.set(State::SendingBody { send, body });
@@ -257,13 +263,13 @@ impl<S: HttpService> RequestTask<S> {
             }
             Err(Failure::BodyTooLarge) => {
                 counters.request_bodies_too_large.add();
-                answer(this.respond, StatusCode::PAYLOAD_TOO_LARGE);
+                answer(this.respond, StatusCode::PAYLOAD_TOO_LARGE, counters);
                 None
             }
             Err(Failure::BodyTooSlow) => {
                 counters.bodies_timed_out.add();
                 tracing::debug!(limit = ?context.limits.body, "request body timed out");
-                answer(this.respond, StatusCode::REQUEST_TIMEOUT);
+                answer(this.respond, StatusCode::REQUEST_TIMEOUT, counters);
                 None
             }
             Err(Failure::PeerGone) => {
@@ -287,6 +293,9 @@ impl<S: HttpService> RequestTask<S> {
             }
             return false;
         }
+        counters
+            .request_durations
+            .add(*this.arrived, context.clock.now());
         counters.requests_answered.add();
         this.state.set(State::Draining);
         true
@@ -300,10 +309,12 @@ fn is_too_large(monitor: &Option<Box<BodyMonitor>>) -> bool {
 }
 
 /// Answers in place of the handler. A peer that is gone is an error elsewhere.
-fn answer(respond: &mut ResponseSender<Chunk>, status: StatusCode) {
+fn answer(respond: &mut ResponseSender<Chunk>, status: StatusCode, counters: &Counters) {
     let mut response = Response::new(());
     *response.status_mut() = status;
-    let _ = respond.send_head(response, true);
+    if respond.send_head(response, true).is_ok() {
+        counters.response(status.as_u16());
+    }
 }
 
 /// Ready when the peer has reset the stream, or the connection has failed.

@@ -2,7 +2,7 @@
 //! handshake, and checks that the session negotiated the decided protocol. Without TLS it only
 //! refuses HTTP/1.x.
 
-use std::{future::poll_fn, pin::Pin};
+use std::{future::poll_fn, io::ErrorKind, pin::Pin};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -186,7 +186,7 @@ async fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Negotiated, Error> {
     poll_fn(|cx| stream.poll_handshake(cx))
         .await
-        .map_err(|error| Error::handshake("the TLS handshake failed", error))?;
+        .map_err(handshake_failed)?;
     let negotiated = stream.negotiated();
     if hello.is_some()
         && let Err(error) = decision.check(negotiated.alpn_protocol.as_ref())
@@ -195,6 +195,16 @@ async fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
         return Err(error);
     }
     Ok(negotiated)
+}
+
+fn handshake_failed(error: std::io::Error) -> Error {
+    // An error of the socket has no other error inside.
+    let of_session = error.get_ref().is_some();
+    let kind = match error.kind() {
+        ErrorKind::PermissionDenied if of_session => Kind::ClientCertificate,
+        _ => Kind::Handshake,
+    };
+    Error::new(kind, "the TLS handshake failed").with(error)
 }
 
 /// The ClientHello, and all bytes that were read.
@@ -219,7 +229,7 @@ where
             return Ok((hello, reader.into_received()));
         }
         let mut more = Vec::new();
-        receive(io, &mut more, usize::MAX).await?;
+        receive(io, &mut more, usize::MAX, true).await?;
         hello = reader.push(&more)?;
     }
 }
@@ -250,7 +260,10 @@ where
 {
     loop {
         match judge(&received) {
-            ProtocolSniff::Undecided => receive(io, &mut received, usize::MAX).await?,
+            ProtocolSniff::Undecided => {
+                let begun = !received.is_empty();
+                receive(io, &mut received, usize::MAX, begun).await?;
+            }
             sniff => return Ok((received, sniff)),
         }
     }

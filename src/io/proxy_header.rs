@@ -29,7 +29,8 @@ where
     loop {
         // `parse` decides on this many bytes at the latest, so there is always room for more.
         let room = MAX_PROXY_HEADER - received.len();
-        receive(io, received, room).await?;
+        let begun = !received.is_empty();
+        receive(io, received, room, begun).await?;
         if let Some((client, length)) = parse(received)? {
             received.drain(..length);
             return Ok(client);

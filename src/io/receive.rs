@@ -18,26 +18,41 @@ use crate::{
 const RECEIVE_AT_ONCE: usize = 4096;
 
 /// Appends at least one byte to `received`, and `limit` bytes at most. The end of the stream is an
-/// error.
+/// error. `begun` tells whether the client has sent anything before.
 pub(super) async fn receive<IO>(
     io: &mut IO,
     received: &mut Vec<u8>,
     limit: usize,
+    begun: bool,
 ) -> Result<(), Error>
 where
     IO: AsyncRead + Unpin,
 {
     let limit = limit.min(RECEIVE_AT_ONCE);
-    let n = poll_fn(|cx| poll_receive(io, cx, received, limit))
-        .await
-        .map_err(|error| Error::handshake("the socket failed before the first message", error))?;
-    match n {
-        0 => Err(Error::new(
+    let read = poll_fn(|cx| poll_receive(io, cx, received, limit)).await;
+    match read {
+        Ok(0) if begun => Err(Error::new(
             Kind::Truncated,
             "the client closed before its first message was complete",
         )),
-        _ => Ok(()),
+        Ok(0) => Err(nothing_sent()),
+        Ok(_) => Ok(()),
+        // Health checks of TCP end by a reset, too.
+        Err(error) if !begun && error.kind() == io::ErrorKind::ConnectionReset => {
+            Err(nothing_sent().with(error))
+        }
+        Err(error) => Err(Error::handshake(
+            "the socket failed before the first message",
+            error,
+        )),
     }
+}
+
+fn nothing_sent() -> Error {
+    Error::new(
+        Kind::NothingSent,
+        "the client closed before it sent anything",
+    )
 }
 
 /// Reads into memory of the thread: a client may take long to send its first bytes.

@@ -173,6 +173,9 @@ impl HandshakePermit<'_> {
             Kind::AlpnDisagreement => counters.alpn_disagreements.add(),
             Kind::Timeout => counters.handshakes_timed_out.add(),
             Kind::PlainHttp => counters.plain_http_refused.add(),
+            Kind::NothingSent => counters.handshakes_not_begun.add(),
+            Kind::NotTls => counters.not_tls_refused.add(),
+            Kind::ClientCertificate => counters.client_certificates_refused.add(),
             Kind::ProxyHeader => {
                 counters.proxy_headers_refused.add();
                 self.limiter.warn_of_proxy(peer, &error);

@@ -6,7 +6,10 @@ use super::{
     client_hello::{ClientHello, Fault, parse},
     session::MAX_PLAINTEXT,
 };
-use crate::{alert::AlertDescription, error::Error};
+use crate::{
+    alert::AlertDescription,
+    error::{Error, Kind},
+};
 
 /// The largest ClientHello, bytes. Browsers send 2 KiB, of which a post-quantum key share is 1.2 KiB and
 /// ECH 0.3 KiB; larger key shares and long lists leave room below this. The worker holds it twice while
@@ -87,17 +90,19 @@ impl ClientHelloReader {
         if let Some(&first) = rest.first()
             && first != HANDSHAKE
         {
-            return Err(unexpected(match first {
-                20..=24 => format!("expected a ClientHello, got a TLS record of type {first}"),
-                _ => "the client does not speak TLS".into(),
-            }));
+            return Err(match first {
+                20..=24 => unexpected(format!(
+                    "expected a ClientHello, got a TLS record of type {first}"
+                )),
+                _ => not_tls(),
+            });
         }
         let Ok((body, header)) = parse_tls_record_header(rest) else {
             return Ok(false);
         };
         let length = usize::from(header.len);
         if header.version.0 >> 8 != 3 {
-            return Err(unexpected("the client does not speak TLS".into()));
+            return Err(not_tls());
         }
         if length == 0 {
             return Err(decode_error("the handshake record is empty"));
@@ -118,6 +123,11 @@ impl ClientHelloReader {
 
 fn unexpected(message: String) -> Error {
     Error::refused(AlertDescription::UnexpectedMessage, message)
+}
+
+fn not_tls() -> Error {
+    Error::new(Kind::NotTls, "the client does not speak TLS")
+        .or_alert(AlertDescription::UnexpectedMessage)
 }
 
 fn decode_error(message: &str) -> Error {

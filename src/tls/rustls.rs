@@ -257,7 +257,7 @@ impl RustlsSession {
 
     fn check_failed(&self) -> io::Result<()> {
         match &self.failed {
-            Some(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error.clone())),
+            Some(error) => Err(io::Error::new(kind(error), error.clone())),
             None => Ok(()),
         }
     }
@@ -290,6 +290,15 @@ impl RustlsSession {
         }
         self.sealed = 0;
         Ok(())
+    }
+}
+
+/// A server checks no certificates but those of clients.
+fn kind(error: &::rustls::Error) -> io::ErrorKind {
+    use ::rustls::Error::{InvalidCertificate, NoCertificatesPresented};
+    match error {
+        NoCertificatesPresented | InvalidCertificate(_) => io::ErrorKind::PermissionDenied,
+        _ => io::ErrorKind::InvalidData,
     }
 }
 

@@ -81,7 +81,8 @@ pub trait TlsAcceptor: Send + Sync + 'static {
 /// * After an error of `handshake` or `read` the caller calls `flush` once more, to send the alert.
 /// * The end of the wire without close_notify is [`io::ErrorKind::UnexpectedEof`] (RFC 8446 section
 ///   6.1), a close_notify is `Ok(0)`. A protocol error of the peer is [`io::ErrorKind::InvalidData`]
-///   with the library's own error inside.
+///   with the library's own error inside, a client certificate that is missing or refused
+///   [`io::ErrorKind::PermissionDenied`].
 /// * A session that failed keeps failing. No call panics, in any order of calls.
 pub trait TlsSession {
     /// Continues the handshake and returns `Ok` once it is complete. The first `flush` sends the

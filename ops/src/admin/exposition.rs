@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    fmt::Write,
     time::{Duration, Instant},
 };
 
@@ -10,6 +11,10 @@ use corelane::Observer;
 use metrics::{Label, Unit, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeValLike,
+};
 
 use crate::log_writer;
 
@@ -60,9 +65,56 @@ impl Exposition {
             log_writer::record();
             (self.record)();
         });
-        let text = Bytes::from(self.handle.render());
+        let mut text = self.handle.render();
+        add_fractions_of_cpu_time(&mut text);
+        add_request_durations(&mut text, &self.observer);
+        let text = Bytes::from(text);
         *last = Some((Instant::now(), text.clone()));
         text
+    }
+}
+
+/// metrics-process publishes whole seconds, which do not show the work of a minute.
+fn add_fractions_of_cpu_time(text: &mut String) {
+    const NAME: &str = "\nprocess_cpu_seconds_total ";
+    let (Some(at), Ok(usage)) = (text.find(NAME), getrusage(UsageWho::RUSAGE_SELF)) else {
+        return;
+    };
+    let value = at + NAME.len();
+    let end = text[value..].find('\n').map_or(text.len(), |n| value + n);
+    let [user, system] = [usage.user_time(), usage.system_time()].map(|time| {
+        let micros = time.num_microseconds();
+        Duration::from_micros(u64::try_from(micros).unwrap_or_default())
+    });
+    let seconds = (user + system).as_secs_f64();
+    text.replace_range(value..end, &seconds.to_string());
+}
+
+/// The exporter makes histograms of single values only, and the workers count.
+fn add_request_durations(text: &mut String, observer: &Observer) {
+    const NAME: &str = "corelane_request_duration_seconds";
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "# HELP {NAME} The time from a request's head to the end of its response, if it was answered.\n\
+         # TYPE {NAME} histogram\n"
+    );
+    for status in observer.workers() {
+        let (worker, durations) = (status.info.index, status.counters.request_durations);
+        for (bound, count) in durations.cumulative() {
+            let bound = bound.as_secs_f64();
+            let _ = writeln!(
+                text,
+                "{NAME}_bucket{{worker=\"{worker}\",le=\"{bound}\"}} {count}"
+            );
+        }
+        let (count, sum) = (durations.count(), durations.sum().as_secs_f64());
+        let _ = write!(
+            text,
+            "{NAME}_bucket{{worker=\"{worker}\",le=\"+Inf\"}} {count}\n\
+             {NAME}_sum{{worker=\"{worker}\"}} {sum}\n\
+             {NAME}_count{{worker=\"{worker}\"}} {count}\n"
+        );
     }
 }
 
