@@ -4,14 +4,14 @@
 //!
 //! DIRECTORY holds cert.pem and key.pem; the service writes service.pid and access.log there.
 
-use std::{convert::Infallible, env, error::Error, path::Path, time::Duration};
+use std::{convert::Infallible, env, error::Error, path::Path, sync::Arc, time::Duration};
 
 use corelane::{
     Body, Server, service_fn,
     tls::{Identity, RustlsAcceptor, TlsConfig},
 };
 use corelane_ops::{
-    AccessLog, AccessLogFormat, Admin, Inherited, Lifecycle, Reload, tower_layer::Layer,
+    AccessLog, AccessLogFormat, Admin, EventLog, Inherited, Lifecycle, Reload, tower_layer::Layer,
 };
 use http::{Request, Response};
 
@@ -27,8 +27,9 @@ fn acceptor(dir: &Path) -> Result<RustlsAcceptor, corelane::Error> {
 fn main() -> Result<(), Box<dyn Error>> {
     // First of all, before any thread starts.
     let lifecycle = Lifecycle::new(Inherited::take())?.shutdown_deadline(Duration::from_secs(10));
+    let events = EventLog::to_standard_error()?;
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(Arc::new(events.writer()))
         .init();
 
     let running = lifecycle.start(|lifecycle| {
@@ -49,5 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         lifecycle.on_reload(Reload::new(move || reloader.reload(acceptor(&dir)?)));
         Ok(handle)
     })?;
-    Ok(running.wait()?)
+    let ended = running.wait();
+    events.finish();
+    Ok(ended?)
 }
