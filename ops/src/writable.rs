@@ -7,10 +7,7 @@ use std::{
     path::Path,
 };
 
-use nix::{
-    errno::Errno,
-    fcntl::{FcntlArg, OFlag, fcntl},
-};
+use nix::{errno::Errno, fcntl::OFlag};
 
 /// Checks that a file can be written, without creating or changing it: for a command that checks a
 /// configuration. A full disk is not noticed.
@@ -42,6 +39,8 @@ pub fn write_file(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Res
 /// Opens a file to append to. Writing to it waits for the reader of a FIFO, opening it does not.
 #[cfg(feature = "access-log")]
 pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
+    use nix::fcntl::{FcntlArg, fcntl};
+
     let file = open(OpenOptions::new().append(true).create(true), path)?;
     let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
     fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
@@ -86,12 +85,17 @@ fn explain(error: io::Error, path: &Path) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use nix::{sys::stat::Mode, unistd::mkfifo};
-
     use super::*;
 
+    #[cfg(feature = "access-log")]
     #[test]
     fn opening_a_fifo_does_not_wait_for_its_reader() {
+        use nix::{
+            fcntl::{FcntlArg, fcntl},
+            sys::stat::Mode,
+            unistd::mkfifo,
+        };
+
         let dir = tempfile::tempdir().expect("a directory");
         let fifo = dir.path().join("fifo");
         mkfifo(&fifo, Mode::S_IRWXU).expect("a FIFO");

@@ -28,7 +28,7 @@ impl LostLines {
         self.count.fetch_add(lines, Relaxed);
     }
 
-    #[cfg(any(test, feature = "admin"))]
+    #[cfg(any(feature = "admin", all(test, feature = "access-log")))]
     pub(super) fn count(&self) -> u64 {
         self.count.load(Relaxed)
     }

@@ -79,6 +79,10 @@ pub(crate) struct LogQueue {
 }
 
 /// The queue was full, so the line is lost.
+#[cfg_attr(
+    not(feature = "access-log"),
+    expect(dead_code, reason = "only the access log reports it elsewhere")
+)]
 pub(crate) struct Dropped {
     /// Whether it is the first since the last log message about lost lines.
     pub(crate) first: bool,
@@ -141,5 +145,5 @@ impl LogQueue {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "access-log"))]
 mod tests;
