@@ -106,7 +106,7 @@ where
                     | (Failed::Alert(alert @ alerts::CERTIFICATE_REQUIRED), None) => {
                         return Outcome::Alert(alert);
                     }
-                    (failed, _) => Some(Http2::NotServed(no_http2_because(failed, &recording))),
+                    (failed, _) => Some(no_http2(failed, &recording)),
                 },
                 Err(_) => Some(received.conclude(&format!("no answer within {patience:?}"))),
             }
@@ -134,19 +134,19 @@ fn agreed(recording: &Recording) -> (Option<TlsVersion>, Option<CipherSuite>) {
     }
 }
 
-fn no_http2_because(failed: Failed, recording: &Recording) -> String {
+/// The result if the stream fails before the server has sent anything.
+fn no_http2(failed: Failed, recording: &Recording) -> Http2 {
     match (failed, recording.end()) {
-        (_, Some(End::TimedOut)) => "no answer in time".into(),
-        (_, Some(End::TooMuch)) => "no end to TLS's own messages".into(),
-        (Failed::Alert(alert), _) => format!("alert {}", NamedAlert(alert)),
-        (Failed::Closed, _) | (_, Some(End::Closed)) => "the connection was closed".into(),
-        (
-            Failed::Untrusted(why)
-            | Failed::Rejected(why)
-            | Failed::Incompatible(why)
-            | Failed::Unknown(why),
-            None,
-        ) => one_line(&why),
+        (_, Some(End::TimedOut)) => Http2::NotServed("no answer in time".into()),
+        (_, Some(End::TooMuch)) => Http2::Incompatible("no end to TLS's own messages".into()),
+        (Failed::Alert(alert), _) => Http2::NotServed(format!("alert {}", NamedAlert(alert))),
+        (Failed::Closed, _) | (_, Some(End::Closed)) => {
+            Http2::NotServed("the connection was closed".into())
+        }
+        (Failed::Untrusted(why) | Failed::Rejected(why), None) => Http2::NotServed(one_line(&why)),
+        (Failed::Incompatible(why) | Failed::Unknown(why), None) => {
+            Http2::Incompatible(one_line(&why))
+        }
     }
 }
 

@@ -224,8 +224,8 @@ fn judge_choice(
         (Some(suite), _) => violates(format!(
             "h2 with {suite}, which RFC 9113 section 9.2.2 says not to use: clients may refuse it"
         )),
-        // It speaks HTTP/2: a missing response is not a fault of ALPN.
-        (None, Some(Http2::Spoken(_))) => Verdict::NotJudged,
+        // It speaks HTTP/2, and a missing response is not a fault of ALPN; or the client is at fault.
+        (None, Some(Http2::Spoken(_) | Http2::Incompatible(_))) => Verdict::NotJudged,
         (None, _) => Verdict::Conforms,
     }
 }

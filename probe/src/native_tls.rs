@@ -127,7 +127,17 @@ fn classify(message: &str) -> Failed {
         return Failed::Closed;
     }
     if names(&["certificate verify failed"]) {
-        return Failed::Untrusted(reasons);
+        return match names(&UNSUPPORTED) {
+            true => Failed::Incompatible(reasons),
+            false => Failed::Untrusted(reasons),
+        };
+    }
+    if names(&["excessive message size"]) {
+        return Failed::Incompatible(
+            "OpenSSL reads 100 KiB of certificates and less of other handshake messages, and one is \
+             longer"
+                .into(),
+        );
     }
     if names(&FAULTS) {
         return Failed::Rejected(reasons);
@@ -137,6 +147,23 @@ fn classify(message: &str) -> Failed {
         false => Failed::Unknown(reasons),
     }
 }
+
+/// OpenSSL's reasons for not verifying a certificate that are its own limits: its security level, and
+/// what it does not implement. That does not make it a certificate that must not be trusted.
+const UNSUPPORTED: [&str; 12] = [
+    "CA certificate key too weak",
+    "CA signature digest algorithm too weak",
+    "Cannot find certificate signature algorithm",
+    "EE certificate key too weak",
+    "certificate chain too long",
+    "name constraints minimum and maximum not supported",
+    "unable to decode issuer public key",
+    "unhandled critical extension",
+    "unsupported extension feature",
+    "unsupported name constraint type",
+    "unsupported or invalid name constraint syntax",
+    "unsupported or invalid name syntax",
+];
 
 /// OpenSSL's reasons that mean a wrong server. With any other reason another client might succeed.
 const FAULTS: [&str; 22] = [
@@ -155,9 +182,9 @@ const FAULTS: [&str; 22] = [
     "decode error",
     "decryption failed or bad record mac",
     "encrypted length too long",
-    "excessive message size",
     "length mismatch",
     "length too short",
+    "packet length too long",
     "record length mismatch",
     "unexpected message",
     "unexpected record",
@@ -234,6 +261,16 @@ mod tests {
             (
                 "error:0A00018A:SSL routines:tls_process_ske_dhe:dh key too small:../ssl/x.c:1:",
                 "incompatible: dh key too small",
+            ),
+            (
+                "error:0A000098:SSL routines:read_state_machine:excessive message size:../ssl/x.c:1:",
+                "incompatible: OpenSSL reads 100 KiB of certificates and less of other handshake \
+                 messages, and one is longer",
+            ),
+            (
+                "error:0A000086:SSL routines:tls_post_process_server_certificate:certificate \
+                 verify failed:../ssl/statem/statem_clnt.c:1889: (EE certificate key too weak)",
+                "incompatible: certificate verify failed (EE certificate key too weak)",
             ),
             (
                 "error:0A000126:SSL routines::unexpected eof while reading:../ssl/x.c:1:",

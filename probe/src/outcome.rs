@@ -39,8 +39,8 @@ pub enum Outcome {
     NotTls(String),
     /// A client has to refuse the answer; the reason.
     Invalid(String),
-    /// This client lacks something that the server requires, and another client could have it; the
-    /// reason.
+    /// This client lacks something that the server requires, or has a limit that the server exceeds,
+    /// and another client could do without; the reason.
     Incompatible(String),
     /// The server's certificate is not trusted; the reason.
     Untrusted(String),
@@ -62,6 +62,8 @@ pub enum Http2 {
     Spoken(String),
     /// The server sent no SETTINGS; the answer that it sent instead.
     NotServed(String),
+    /// This client cannot read the answer, and another client could; the reason.
+    Incompatible(String),
 }
 
 impl Outcome {
@@ -70,6 +72,14 @@ impl Outcome {
         Self::Incompatible(format!(
             "the server has {version} only, this client TLS 1.2"
         ))
+    }
+
+    /// What this client lacks, or its limit that the server exceeds.
+    pub(crate) fn client_limit(&self) -> Option<&str> {
+        match self {
+            Self::Incompatible(why) => Some(why),
+            _ => None,
+        }
     }
 
     /// Whether the server answered in TLS, even if the answer is wrong.
@@ -119,8 +129,13 @@ impl fmt::Display for Outcome {
                     (Some(Http2::Spoken(why)), None) => {
                         write!(f, ", HTTP/2 anyway, GET not answered: {why}")
                     }
+                    (Some(Http2::Incompatible(why)), Some(_)) => {
+                        write!(f, ", HTTP/2 not readable by this client: {why}")
+                    }
                     // Without ALPN the server did not promise HTTP/2.
-                    (Some(Http2::NotServed(_)), None) | (None, _) => Ok(()),
+                    (Some(Http2::NotServed(_) | Http2::Incompatible(_)), None) | (None, _) => {
+                        Ok(())
+                    }
                 }
             }
             Self::Alert(description) => write!(f, "alert {}", NamedAlert(*description)),

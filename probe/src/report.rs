@@ -140,12 +140,18 @@ impl Report {
                 "The server does not know the name {name}: give another (--servername)."
             );
         }
-        if outcomes.any(|it| *it == Outcome::Alert(alerts::CERTIFICATE_REQUIRED)) {
+        if outcomes
+            .clone()
+            .any(|it| *it == Outcome::Alert(alerts::CERTIFICATE_REQUIRED))
+        {
             return "The server requires client certificates, which the prober does not support."
                 .into();
         }
         let names: Vec<_> = clients.iter().map(ToString::to_string).collect();
         let names = names.join(" and ");
+        if let Some(why) = outcomes.find_map(Outcome::client_limit) {
+            return format!("{names} cannot complete a handshake with this server: {why}.");
+        }
         format!("{names} completed no handshake, so the answers say little about ALPN.")
     }
 

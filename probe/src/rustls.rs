@@ -1,10 +1,12 @@
 //! The client rustls, on monoio-rustls.
 
-use std::{io, sync::Arc};
+mod errors;
+
+use std::sync::Arc;
 
 use ::rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, PeerMisbehaved,
-    RootCertStore, SignatureScheme, SupportedProtocolVersion,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore,
+    SignatureScheme, SupportedProtocolVersion,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -17,10 +19,11 @@ use ::rustls::{
 };
 use corelane::tls::TlsVersion;
 
+use self::errors::{failed, failed_io, or_key_size};
 use super::{
     connect::{OfferClient, PendingOutcome, Target},
     error::Error,
-    handshake::{self, Failed},
+    handshake,
     offer::Offer,
     options::Trust,
     recorder::Recorder,
@@ -154,42 +157,6 @@ impl OfferClient for Rustls {
     }
 }
 
-fn failed(error: monoio_rustls::TlsError) -> Failed {
-    match error {
-        monoio_rustls::TlsError::Rustls(error) => classify(&error),
-        monoio_rustls::TlsError::Io(error) => failed_io(&error),
-    }
-}
-
-fn failed_io(error: &io::Error) -> Failed {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    match inner {
-        Some(error) => classify(error),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => Failed::Closed,
-        None => Failed::Unknown(error.to_string()),
-    }
-}
-
-/// Under TLS 1.3 an alert may be encrypted: then only rustls can tell it.
-fn classify(error: &TlsError) -> Failed {
-    match error {
-        TlsError::AlertReceived(alert) => Failed::Alert((*alert).into()),
-        TlsError::InvalidCertificate(_) => Failed::Untrusted(error.to_string()),
-        TlsError::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol) => {
-            let what = "chose a protocol that was not offered (RFC 7301 section 3.1)";
-            Failed::Rejected(what.into())
-        }
-        TlsError::PeerMisbehaved(_)
-        | TlsError::InvalidMessage(_)
-        | TlsError::InappropriateMessage { .. }
-        | TlsError::InappropriateHandshakeMessage { .. }
-        | TlsError::PeerSentOversizedRecord
-        | TlsError::NoCertificatesPresented
-        | TlsError::DecryptError => Failed::Rejected(error.to_string()),
-        _ => Failed::Incompatible(error.to_string()),
-    }
-}
-
 /// Trusts certificates that the roots have issued, and every given certificate, even one that is
 /// marked as a CA. `openssl req -x509` marks its self-signed certificates so by default; OpenSSL
 /// accepts them, webpki does not.
@@ -217,7 +184,10 @@ impl ServerCertVerifier for Given {
             now,
         ) {
             Err(error) if self.given.contains(end_entity) => error,
-            result => return result,
+            result => {
+                let certificates = intermediates.iter().chain([end_entity]).chain(&self.given);
+                return result.map_err(|error| or_key_size(error, certificates));
+            }
         };
         // rustls passes on this error of webpki's as text only. webpki has checked the dates before;
         // only the name is left to check.
@@ -228,7 +198,7 @@ impl ServerCertVerifier for Given {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
             }
-            _ => Err(error),
+            _ => Err(or_key_size(error, [end_entity])),
         }
     }
 
@@ -238,7 +208,8 @@ impl ServerCertVerifier for Given {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.webpki.verify_tls12_signature(message, cert, signature)
+        let verified = self.webpki.verify_tls12_signature(message, cert, signature);
+        verified.map_err(|error| or_key_size(error, [cert]))
     }
 
     fn verify_tls13_signature(
@@ -247,7 +218,8 @@ impl ServerCertVerifier for Given {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.webpki.verify_tls13_signature(message, cert, signature)
+        let verified = self.webpki.verify_tls13_signature(message, cert, signature);
+        verified.map_err(|error| or_key_size(error, [cert]))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

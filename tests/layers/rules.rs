@@ -162,8 +162,13 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
-/// The prober. Only the reports know of formats, and only one file knows each TLS library.
+/// The prober. Only the reports know of formats, and only the files of one client know its TLS library.
 const PROBE: &[Layer] = &[
+    Layer {
+        path: "rustls/errors.rs",
+        modules: &["handshake"],
+        crates: &["rustls", "monoio_rustls"],
+    },
     Layer {
         path: "rustls.rs",
         modules: &["*"],

@@ -94,6 +94,7 @@ enum JsonOutcome {
 
 #[derive(Serialize)]
 struct JsonHttp2 {
+    readable: bool,
     spoken: bool,
     served: bool,
     status: Option<u16>,
@@ -230,9 +231,12 @@ impl From<&Http2> for JsonHttp2 {
     fn from(http2: &Http2) -> Self {
         let (status, reason) = match http2 {
             Http2::Served(status) => (Some(*status), None),
-            Http2::Spoken(reason) | Http2::NotServed(reason) => (None, Some(reason.clone())),
+            Http2::Spoken(reason) | Http2::NotServed(reason) | Http2::Incompatible(reason) => {
+                (None, Some(reason.clone()))
+            }
         };
         Self {
+            readable: !matches!(http2, Http2::Incompatible(_)),
             spoken: matches!(http2, Http2::Served(_) | Http2::Spoken(_)),
             served: status.is_some(),
             status,
@@ -307,6 +311,7 @@ mod tests {
             Http2::Served(200),
             Http2::Spoken("slow".into()),
             Http2::NotServed("HTTP/1.1".into()),
+            Http2::Incompatible("message buffer full".into()),
         ] {
             let value = serde_json::to_value(JsonOutcome::Negotiated {
                 alpn_protocol: Some("h2".into()),

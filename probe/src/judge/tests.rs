@@ -99,9 +99,13 @@ fn h2_that_is_not_served_violates() {
 
 #[test]
 fn a_get_without_a_response_is_not_judged() {
-    let spoken = Http2::Spoken("RST_STREAM 7 REFUSED_STREAM".into());
-    let outcome = under(TlsVersion::TLS_1_3, Some("h2"), Some(spoken));
-    assert_eq!(alone(offer(&["h2"]), outcome), Verdict::NotJudged);
+    for http2 in [
+        Http2::Spoken("RST_STREAM 7 REFUSED_STREAM".into()),
+        Http2::Incompatible("message buffer full".into()),
+    ] {
+        let outcome = under(TlsVersion::TLS_1_3, Some("h2"), Some(http2));
+        assert_eq!(alone(offer(&["h2"]), outcome), Verdict::NotJudged);
+    }
 }
 
 #[test]

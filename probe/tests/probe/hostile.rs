@@ -72,12 +72,14 @@ fn a_server_that_sends_tickets_without_an_end_is_given_up() {
     let begun = Instant::now();
     let report = asked_for_h2(&server, Duration::from_secs(30));
     for row in &report.rows {
-        let Http2::NotServed(why) = http2(row) else {
+        let Http2::Incompatible(why) = http2(row) else {
             panic!("{report}");
         };
         // rustls has its own limit.
         let own = row.client == Client::Rustls && why == "message buffer full";
         assert!(own || why == "no end to TLS's own messages", "{why}");
+        // Another client may read more.
+        assert_eq!(row.verdict, Verdict::NotJudged);
     }
     assert!(begun.elapsed() < Duration::from_secs(30));
 }

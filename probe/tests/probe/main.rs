@@ -13,6 +13,7 @@ mod absent;
 mod choice;
 mod hostile;
 mod http2;
+mod limits;
 mod malformed;
 mod trust;
 mod usage;
