@@ -9,6 +9,7 @@ use std::{net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
 use support::{
     Corelane,
     alpn::{Asked, alpn, free_port, valid},
+    certificates::{Files, certificate},
     command,
 };
 
@@ -217,6 +218,39 @@ fn an_untrusted_certificate_falls_short_with_advice() {
         .asked(&["--servername", "elsewhere.example"])
         .ends_with(1)
         .complains("--servername");
+}
+
+/// Only rustls asks for client certificates as a server.
+#[test]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+fn a_required_client_certificate_falls_short_with_advice() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let files = Files::of(dir.path(), &certificate("client"));
+    let [cert, key] = [&files.cert, &files.key].map(|file| file.to_str().expect("UTF-8"));
+    let served = Served::start("asks", &["--tls", "rustls", "--client-ca", cert]);
+    let note = "The server requires a client certificate (alert 116 certificate_required)";
+    served
+        .asked(&[])
+        .ends_with(1)
+        .prints(note)
+        .prints("--client-cert");
+    let json = served.asked(&["--format", "json"]).ends_with(1);
+    let json = valid(&json.out);
+    assert_eq!(json["client_certificate_alert"], 116);
+    assert!(json["note"].as_str().expect("a note").starts_with(note));
+    let tap = served.asked(&["--format", "tap"]).ends_with(1);
+    tap.prints(" a handshake\n").prints(note);
+    served.asked(&["--expect", "h2"]).ends_with(1);
+    // With a certificate that the server accepts.
+    let given = ["--client-cert", cert, "--client-key", key];
+    let asked = served.asked(&given).ends_with(0);
+    assert!(!asked.out.contains("client certificate"), "{}", asked.out);
+    // One that is missing.
+    let given = ["--client-cert", cert, "--client-key", "/nonexistent"];
+    served
+        .asked(&given)
+        .ends_with(2)
+        .complains("cannot read /nonexistent");
 }
 
 #[test]

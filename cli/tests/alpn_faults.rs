@@ -192,6 +192,8 @@ fn mistakes_get_advice() {
         (&["localhost:1", "--connect", "a b"], "no host"),
         (&["localhost:1", "--client", "schannel"], "native-tls"),
         (&["localhost:1", "--insecure", "--cacert", "x"], "--cacert"),
+        (&["localhost:1", "--client-cert", "x"], "--client-key"),
+        (&["localhost:1", "--client-key", "x"], "--client-cert"),
         (&["localhost:1", "-4", "-6"], "--ipv6"),
         (&["127.0.0.1:1", "-6"], "no IPv6 address"),
         (&["[::1]:1", "-4"], "no IPv4 address"),

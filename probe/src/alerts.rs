@@ -57,20 +57,24 @@ pub fn alert_name(description: u8) -> Option<&'static str> {
     })
 }
 
+/// Whether the alert is about a certificate. Behind a completed handshake it is about the client's.
+pub(crate) fn is_about_certificates(description: u8) -> bool {
+    matches!(description, 41..=46 | 48 | 49 | CERTIFICATE_REQUIRED)
+}
+
+/// Whether the alert may mean that a server below TLS 1.3 requires another client certificate (RFC 5246
+/// section 7.4.6).
+pub(crate) fn may_refuse_certificate(description: u8) -> bool {
+    description == HANDSHAKE_FAILURE || is_about_certificates(description)
+}
+
 /// Whether the alert is about a version, a name or a certificate, and so never about ALPN.
 pub(crate) fn is_unrelated_to_alpn(description: u8) -> bool {
-    matches!(
-        description,
-        41..=46
-            | 48
-            | 49
-            | PROTOCOL_VERSION
-            | 71
-            | 86
-            | UNRECOGNIZED_NAME
-            | CERTIFICATE_REQUIRED
-            | 121
-    )
+    is_about_certificates(description)
+        || matches!(
+            description,
+            PROTOCOL_VERSION | 71 | 86 | UNRECOGNIZED_NAME | 121
+        )
 }
 
 /// An alert with its name: `120 no_application_protocol`.

@@ -1,6 +1,7 @@
 //! What all clients share: the target, the connection, and the interface of a client.
 
 use std::{
+    cell::Cell,
     future::Future,
     net::SocketAddr,
     pin::Pin,
@@ -18,6 +19,8 @@ pub(crate) struct Target {
     pub(crate) name: ServerName,
     /// How long one connection may take.
     pub(crate) timeout: Duration,
+    /// The alert with which the server asked for a client certificate that it accepts.
+    pub(crate) certificate_alert: Cell<Option<u8>>,
 }
 
 /// The future outcome of one offer.

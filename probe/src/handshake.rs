@@ -51,9 +51,9 @@ pub(crate) enum Failed {
     Unknown(String),
 }
 
-/// How long to wait for HTTP/2 that the server did not promise. A server of another protocol may
-/// never answer, and does not have to.
-const PRIOR_KNOWLEDGE: Duration = Duration::from_secs(1);
+/// How long to wait for an answer that the server did not promise. A server of another protocol than
+/// HTTP/2 may never answer, and does not have to.
+const NOT_PROMISED: Duration = Duration::from_secs(1);
 
 /// Connects, runs `handshake` and speaks HTTP/2 where that was agreed on. `failed` classifies the
 /// errors of the stream.
@@ -75,50 +75,86 @@ where
     let (socket, recording) = Recorder::new(socket, deadline);
     let (mut stream, protocol) = match timeout_at(deadline.into(), handshake(socket)).await {
         Ok(Ok(done)) => done,
-        Ok(Err(failed)) => return failed_outcome(failed, &recording),
+        Ok(Err(failed)) => {
+            let outcome = failed_outcome(failed, &recording);
+            if let Outcome::Alert(alert) = outcome
+                && alerts::may_refuse_certificate(alert)
+                && recording.look(wire::asks_for_certificate)
+            {
+                target.certificate_alert.set(Some(alert));
+            }
+            return outcome;
+        }
         Err(_) => return Outcome::TimedOut,
     };
     let alpn_protocol = protocol.and_then(|name| ProtocolName::new(name).ok());
+    let (tls_version, cipher_suite) = agreed(&recording);
     let patience = match &alpn_protocol {
         Some(name) if *name == ProtocolName::H2 => Some(target.timeout),
         // Does the server accept HTTP/2 with prior knowledge (RFC 9113 section 3.3)?
-        None if offer.protocols().is_empty() => Some(PRIOR_KNOWLEDGE.min(target.timeout)),
+        None if offer.protocols().is_empty() => Some(NOT_PROMISED.min(target.timeout)),
         _ => None,
     };
-    let http2 = match patience {
+    let mut received = http2::Received::default();
+    let answer = match patience {
         None => {
-            close(&mut stream, deadline).await;
-            None
+            // Below TLS 1.3 the server has spoken last.
+            let until = match tls_version {
+                Some(TlsVersion::TLS_1_3) => deadline.min(Instant::now() + NOT_PROMISED),
+                _ => deadline,
+            };
+            let confirmed = confirm(&mut stream, tls_version == Some(TlsVersion::TLS_1_3));
+            match timeout_at(until.into(), confirmed).await {
+                Ok(Err(error)) => Err(failed(&error)),
+                _ => Ok(None),
+            }
         }
         Some(patience) => {
             let deadline = deadline.min(Instant::now() + patience);
-            let mut received = http2::Received::default();
             let get = http2::get(&mut stream, &target.name, &mut received);
             match timeout_at(deadline.into(), get).await {
                 Ok(Ok(http2)) => {
                     close(&mut stream, deadline).await;
-                    Some(http2)
+                    Ok(Some(http2))
                 }
-                Ok(Err(error)) => match (failed(&error), &alpn_protocol) {
-                    // Under TLS 1.3 the server judges the client's part of the handshake after the
-                    // client has completed it: a refusal comes in the place of HTTP/2.
-                    (Failed::Alert(alert), Some(_))
-                    | (Failed::Alert(alert @ alerts::CERTIFICATE_REQUIRED), None) => {
-                        return Outcome::Alert(alert);
-                    }
-                    (failed, _) => Some(no_http2(failed, &recording)),
-                },
-                Err(_) => Some(received.conclude(&format!("no answer within {patience:?}"))),
+                Ok(Err(error)) => Err(failed(&error)),
+                Err(_) => Ok(Some(
+                    received.conclude(&format!("no answer within {patience:?}")),
+                )),
             }
         }
     };
-    let (tls_version, cipher_suite) = agreed(&recording);
+    let http2 = match answer {
+        Ok(http2) => http2,
+        // Under TLS 1.3 the server judges the client's part of the handshake after the client has
+        // completed it: a refusal comes in the place of HTTP/2, or behind the server's SETTINGS.
+        Err(Failed::Alert(alert)) if alerts::is_about_certificates(alert) => {
+            target.certificate_alert.set(Some(alert));
+            return Outcome::Alert(alert);
+        }
+        Err(Failed::Alert(alert)) if alpn_protocol.is_some() && received.is_empty() => {
+            return Outcome::Alert(alert);
+        }
+        Err(_) if patience.is_none() => None,
+        Err(failed) => Some(no_http2(failed, &received, &recording)),
+    };
     Outcome::Negotiated {
         alpn_protocol,
         tls_version,
         cipher_suite,
         http2,
     }
+}
+
+/// Closes the connection, and under TLS 1.3 reads until the server has closed it too or has sent data
+/// or an alert: only then has it accepted the client's part of the handshake. Its tickets do not show
+/// that, as a server may send them before. A server that sends nothing has not refused.
+async fn confirm<S: AsyncReadRent + AsyncWriteRent>(stream: &mut S, read: bool) -> io::Result<()> {
+    let _ = stream.shutdown().await;
+    if read {
+        stream.read(vec![0; 1024]).await.0?;
+    }
+    Ok(())
 }
 
 /// Sends close_notify, so that the server logs no error. Never call it after a cancelled call: see
@@ -134,19 +170,19 @@ fn agreed(recording: &Recording) -> (Option<TlsVersion>, Option<CipherSuite>) {
     }
 }
 
-/// The result if the stream fails before the server has sent anything.
-fn no_http2(failed: Failed, recording: &Recording) -> Http2 {
-    match (failed, recording.end()) {
-        (_, Some(End::TimedOut)) => Http2::NotServed("no answer in time".into()),
-        (_, Some(End::TooMuch)) => Http2::Incompatible("no end to TLS's own messages".into()),
-        (Failed::Alert(alert), _) => Http2::NotServed(format!("alert {}", NamedAlert(alert))),
-        (Failed::Closed, _) | (_, Some(End::Closed)) => {
-            Http2::NotServed("the connection was closed".into())
-        }
-        (Failed::Untrusted(why) | Failed::Rejected(why), None) => Http2::NotServed(one_line(&why)),
-        (Failed::Incompatible(why) | Failed::Unknown(why), None) => {
-            Http2::Incompatible(one_line(&why))
-        }
+/// The result if the stream fails before the GET is answered.
+fn no_http2(failed: Failed, received: &http2::Received, recording: &Recording) -> Http2 {
+    let (why, by_client) = match (failed, recording.end()) {
+        (_, Some(End::TimedOut)) => ("no answer in time".into(), false),
+        (_, Some(End::TooMuch)) => ("no end to TLS's own messages".into(), true),
+        (Failed::Alert(alert), _) => (format!("alert {}", NamedAlert(alert)), false),
+        (Failed::Closed, _) | (_, Some(End::Closed)) => ("the connection was closed".into(), false),
+        (Failed::Untrusted(why) | Failed::Rejected(why), None) => (why, false),
+        (Failed::Incompatible(why) | Failed::Unknown(why), None) => (why, true),
+    };
+    match by_client && received.is_empty() {
+        true => Http2::Incompatible(one_line(&why)),
+        false => received.conclude(&why),
     }
 }
 

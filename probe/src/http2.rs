@@ -53,6 +53,10 @@ pub(crate) struct Received {
 }
 
 impl Received {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// The result if nothing more is read; `why` is the reason for that.
     pub(crate) fn conclude(&self, why: &str) -> Http2 {
         match (self.settings, &self.bytes[..]) {
@@ -119,8 +123,8 @@ fn describe(error: &h2::Error) -> String {
     }
 }
 
-/// Exchanges SETTINGS and sends a GET for `/`. It fails if the stream fails before the server has
-/// sent anything.
+/// Exchanges SETTINGS and sends a GET for `/`. It fails if the stream fails, unless the server closes
+/// the connection after it has sent something.
 pub(crate) async fn get<S>(
     stream: &mut S,
     name: &ServerName,
@@ -162,8 +166,7 @@ where
         let (read, bytes) = stream.read(Vec::with_capacity(MAX_READ)).await;
         match read {
             Ok(1..) => {}
-            Err(error) if received.bytes.is_empty() => return Err(error),
-            Err(error) if !is_close(&error) => return Ok(received.conclude(&error.to_string())),
+            Err(error) if received.is_empty() || !is_close(&error) => return Err(error),
             _ => return Ok(received.conclude(CLOSED)),
         }
         received.bytes.extend_from_slice(&bytes);

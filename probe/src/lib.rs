@@ -116,7 +116,7 @@ pub use self::{
     error::Error,
     expectation::Expectation,
     offer::{Malformed, Offer},
-    options::{ProbeOptions, TIMEOUT, Trust},
+    options::{ClientCertificate, ProbeOptions, TIMEOUT, Trust},
     outcome::{Http2, Outcome},
     report::{CertificateFault, Report, Row, Verdict},
     run::{probe, probe_blocking},

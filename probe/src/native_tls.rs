@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ::native_tls::{Certificate, Protocol, TlsConnector};
+use ::native_tls::{Certificate, Identity, Protocol, TlsConnector};
 use corelane::tls::TlsVersion;
 
 use super::{
@@ -10,12 +10,13 @@ use super::{
     error::Error,
     handshake::{self, Failed},
     offer::Offer,
-    options::Trust,
+    options::{ClientCertificate, ProbeOptions, Trust},
     recorder::Recorder,
 };
 
 pub(crate) struct NativeTls {
     trust: Trusted,
+    identity: Option<Identity>,
 }
 
 enum Trusted {
@@ -25,8 +26,8 @@ enum Trusted {
 }
 
 impl NativeTls {
-    pub(crate) fn new(trust: &Trust) -> Result<Self, Error> {
-        let trust = match trust {
+    pub(crate) fn new(options: &ProbeOptions) -> Result<Self, Error> {
+        let trust = match &options.trust {
             Trust::System => Trusted::System,
             Trust::Any => Trusted::Any,
             Trust::Pem(pem) => match Certificate::stack_from_pem(pem) {
@@ -35,7 +36,18 @@ impl NativeTls {
                 Err(error) => return Err(invalid_pem().with(error)),
             },
         };
-        Ok(Self { trust })
+        let identity = options.client_certificate.as_ref().map(identity);
+        let client = Self {
+            trust,
+            identity: identity.transpose()?,
+        };
+        if client.identity.is_some() {
+            // Only OpenSSL's context compares the key with the certificate.
+            client.connector(&Offer::none()).map_err(|error| {
+                Error::config(format!("the client certificate cannot be used: {error}"))
+            })?;
+        }
+        Ok(client)
     }
 
     fn connector(&self, offer: &Offer) -> Result<TlsConnector, String> {
@@ -54,6 +66,9 @@ impl NativeTls {
                     builder.add_root_certificate(certificate.clone());
                 }
             }
+        }
+        if let Some(identity) = &self.identity {
+            builder.identity(identity.clone());
         }
         if let Some(version) = offer.version() {
             let version = Some(match version {
@@ -75,6 +90,22 @@ impl NativeTls {
         builder.request_alpns(&names);
         builder.build().map_err(|error| error.to_string())
     }
+}
+
+/// native-tls takes a key that begins with PKCS#8's line, so text before it is left out.
+fn identity(certificate: &ClientCertificate) -> Result<Identity, Error> {
+    const PKCS_8: &[u8] = b"-----BEGIN PRIVATE KEY-----";
+    let key = &certificate.key;
+    let begin = key.windows(PKCS_8.len()).position(|line| line == PKCS_8);
+    let Some(begin) = begin else {
+        return Err(Error::config(
+            "native-tls takes the key of the client certificate in PKCS#8 only (BEGIN PRIVATE KEY): \
+             convert it by `openssl pkcs8 -topk8 -nodes`, or choose the client rustls",
+        ));
+    };
+    Identity::from_pkcs8(&certificate.chain, &key[begin..]).map_err(|error| {
+        Error::config("the client certificate or its key is not valid PEM").with(error)
+    })
 }
 
 fn invalid_pem() -> Error {

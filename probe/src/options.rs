@@ -1,6 +1,6 @@
 //! What to offer to a server, and how.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{client::Client, error::Error, expectation::Expectation, offer::Offer};
 
@@ -23,6 +23,35 @@ pub struct ProbeOptions {
     pub timeout: Duration,
     /// Which certificates are trusted. Default: [`Trust::System`].
     pub trust: Trust,
+    /// The certificate to send to a server that asks for one. Default: none. [`Client::Raw`] sends none.
+    pub client_certificate: Option<ClientCertificate>,
+}
+
+/// A client certificate and its key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// PEM: the certificate, then those that issued it.
+    pub(crate) chain: Vec<u8>,
+    /// PEM, from the line that begins it.
+    pub(crate) key: Vec<u8>,
+}
+
+impl ClientCertificate {
+    /// A certificate, followed by those that issued it, and its key, both PEM. native-tls takes the key as
+    /// PKCS#8 only (`BEGIN PRIVATE KEY`).
+    pub fn new(chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        Self {
+            chain: chain.into(),
+            key: key.into(),
+        }
+    }
+}
+
+/// Without the key.
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCertificate").finish_non_exhaustive()
+    }
 }
 
 impl Default for ProbeOptions {
@@ -32,6 +61,7 @@ impl Default for ProbeOptions {
             clients: Client::compiled_in(),
             timeout: TIMEOUT,
             trust: Trust::System,
+            client_certificate: None,
         }
     }
 }
@@ -62,6 +92,13 @@ impl ProbeOptions {
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
+        self
+    }
+
+    /// Sets the certificate to send to a server that asks for one.
+    #[must_use]
+    pub fn client_certificate(mut self, certificate: ClientCertificate) -> Self {
+        self.client_certificate = Some(certificate);
         self
     }
 

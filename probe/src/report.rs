@@ -4,7 +4,12 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use corelane::ProtocolName;
 
-use super::{alerts, client::Client, offer::Offer, outcome::Outcome};
+use super::{
+    alerts::{self, NamedAlert},
+    client::Client,
+    offer::Offer,
+    outcome::{Http2, Outcome},
+};
 
 /// How many well-formed offers in a row may time out before the prober stops: each further offer to
 /// a stalled server would cost the whole time-out.
@@ -20,6 +25,9 @@ pub struct Report {
     pub server_name: String,
     /// One row for each offer and client, in the order in which the offers were made.
     pub rows: Vec<Row>,
+    /// The alert with which the server refused a connection for want of a client certificate that it
+    /// accepts.
+    pub client_certificate_alert: Option<u8>,
 }
 
 /// One offer by one client, and its outcome.
@@ -86,7 +94,15 @@ impl Report {
         let mut clients = Vec::new();
         for row in &self.rows {
             let completed = |other: &Row| {
-                other.client == row.client && matches!(other.outcome, Outcome::Negotiated { .. })
+                other.client == row.client
+                    && match &other.outcome {
+                        Outcome::Negotiated { http2, .. } => {
+                            // The refusal comes last: what has not answered may still refuse.
+                            self.client_certificate_alert.is_none()
+                                || matches!(http2, Some(Http2::Served(_)))
+                        }
+                        _ => false,
+                    }
             };
             let made_offer = !matches!(row.outcome, Outcome::Unsupported(_));
             if made_offer
@@ -140,12 +156,12 @@ impl Report {
                 "The server does not know the name {name}: give another (--servername)."
             );
         }
-        if outcomes
-            .clone()
-            .any(|it| *it == Outcome::Alert(alerts::CERTIFICATE_REQUIRED))
-        {
-            return "The server requires client certificates, which the prober does not support."
-                .into();
+        if let Some(alert) = self.client_certificate_alert {
+            return format!(
+                "The server requires a client certificate (alert {}): give one that it accepts \
+                 (--client-cert and --client-key).",
+                NamedAlert(alert)
+            );
         }
         let names: Vec<_> = clients.iter().map(ToString::to_string).collect();
         let names = names.join(" and ");

@@ -1,6 +1,7 @@
 //! Makes the offers and collects the report.
 
 use std::{
+    cell::Cell,
     io,
     net::SocketAddr,
     panic::{catch_unwind, resume_unwind},
@@ -53,12 +54,14 @@ pub async fn probe(
         addr,
         name: ServerName::new(server_name)?,
         timeout: options.timeout,
+        certificate_alert: Cell::new(None),
     };
     let clients = clients(options)?;
     let mut report = Report {
         addr,
         server_name: target.name.host(),
         rows: Vec::new(),
+        client_certificate_alert: None,
     };
     'offers: for offer in &options.offers {
         for (client, pending) in pending(&clients, offer, &target) {
@@ -81,6 +84,7 @@ pub async fn probe(
             }
         }
     }
+    report.client_certificate_alert = target.certificate_alert.get();
     judge::judge(&mut report.rows);
     Ok(report)
 }
@@ -114,7 +118,7 @@ pub fn probe_blocking(
 type ReadyClient = (Client, Box<dyn OfferClient>);
 
 fn clients(options: &ProbeOptions) -> Result<Vec<ReadyClient>, Error> {
-    let ready = |&client: &Client| Ok((client, compiled::client(client, &options.trust)?));
+    let ready = |&client: &Client| Ok((client, compiled::client(client, options)?));
     options.clients.iter().map(ready).collect()
 }
 

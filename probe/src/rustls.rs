@@ -13,8 +13,9 @@ use ::rustls::{
         verify_server_name,
     },
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
     server::ParsedCertificate,
+    sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
 use corelane::tls::TlsVersion;
@@ -25,7 +26,7 @@ use super::{
     error::Error,
     handshake,
     offer::Offer,
-    options::Trust,
+    options::{ClientCertificate, ProbeOptions, Trust},
     recorder::Recorder,
 };
 
@@ -33,6 +34,8 @@ pub(crate) struct Rustls {
     /// `None` if neither aws-lc-rs nor ring is compiled in.
     provider: Option<Arc<CryptoProvider>>,
     trust: Trusted,
+    /// `None` if the user gave no client certificate.
+    identity: Option<Arc<SingleCertAndKey>>,
 }
 
 enum Trusted {
@@ -42,9 +45,9 @@ enum Trusted {
 }
 
 impl Rustls {
-    pub(crate) fn new(trust: &Trust) -> Result<Self, Error> {
+    pub(crate) fn new(options: &ProbeOptions) -> Result<Self, Error> {
         let mut roots = RootCertStore::empty();
-        let trust = match trust {
+        let trust = match &options.trust {
             Trust::Any => Trusted::Any,
             Trust::System => {
                 // If there are none, the report says that nothing is trusted.
@@ -72,9 +75,15 @@ impl Rustls {
                 Trusted::Roots(Arc::new(roots), given)
             }
         };
+        let provider = crypto_provider().map(Arc::new);
+        let identity = match (&options.client_certificate, &provider) {
+            (Some(certificate), Some(provider)) => Some(Arc::new(identity(certificate, provider)?)),
+            _ => None,
+        };
         Ok(Self {
-            provider: crypto_provider().map(Arc::new),
+            provider,
             trust,
+            identity,
         })
     }
 
@@ -104,12 +113,17 @@ impl Rustls {
                 })
             }
         };
-        let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
+        let config = ClientConfig::builder_with_provider(Arc::clone(provider))
             .with_protocol_versions(versions)
             .map_err(|error| error.to_string())?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match &self.identity {
+            Some(identity) => {
+                config.with_client_cert_resolver(Arc::<SingleCertAndKey>::clone(identity))
+            }
+            None => config.with_no_client_auth(),
+        };
         config.alpn_protocols = offer
             .protocols()
             .iter()
@@ -129,6 +143,22 @@ fn crypto_provider() -> Option<CryptoProvider> {
             None
         }
     }
+}
+
+/// The reasons of a PEM reader are left out: they may hold bytes of the key.
+fn identity(
+    certificate: &ClientCertificate,
+    provider: &CryptoProvider,
+) -> Result<SingleCertAndKey, Error> {
+    let chain = CertificateDer::pem_slice_iter(&certificate.chain).collect::<Result<Vec<_>, _>>();
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    let chain = chain.ok_or_else(|| Error::config("the client certificate is not valid PEM"))?;
+    let key = PrivateKeyDer::from_pem_slice(&certificate.key)
+        .map_err(|_| Error::config("the key of the client certificate is not valid PEM"))?;
+    let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| {
+        Error::config(format!("the client certificate cannot be used: {error}"))
+    })?;
+    Ok(key.into())
 }
 
 fn invalid_pem() -> Error {

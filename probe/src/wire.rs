@@ -18,6 +18,7 @@ const RECORD_HEADER: usize = 5;
 const FATAL: u8 = 2;
 const CLOSE_NOTIFY: u8 = 0;
 
+const CERTIFICATE_REQUEST: u8 = 13;
 const SERVER_HELLO_DONE: u8 = 14;
 
 /// The length of an alert without padding that TLS 1.3 has encrypted, bytes: the alert's two, the
@@ -94,7 +95,7 @@ pub(crate) fn read(received: &[u8]) -> Said {
         return Said::Nothing;
     };
     let behind = match sealed {
-        _ if has_server_hello_done(&handshake) => Behind::Flight,
+        _ if has_message(&handshake, SERVER_HELLO_DONE) => Behind::Flight,
         0 => Behind::Open,
         1..=LONGEST_ALERT => Behind::Sealed { like_an_alert },
         _ => Behind::Flight,
@@ -113,15 +114,30 @@ fn fatal(alert: &[u8]) -> Option<u8> {
     }
 }
 
-fn has_server_hello_done(mut messages: &[u8]) -> bool {
+/// Whether these handshake messages have one of this kind.
+fn has_message(mut messages: &[u8], wanted: u8) -> bool {
     while let [kind, a, b, c, behind @ ..] = messages {
-        if *kind == SERVER_HELLO_DONE {
+        if *kind == wanted {
             return true;
         }
         let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
         messages = behind.get(length..).unwrap_or_default();
     }
     false
+}
+
+/// Whether the server has asked for a client certificate. Under TLS 1.3 that is encrypted.
+pub(crate) fn asks_for_certificate(received: &[u8]) -> bool {
+    let mut handshake = Vec::new();
+    for (kind, body) in Records::of(received) {
+        match kind {
+            HANDSHAKE => handshake.extend_from_slice(body),
+            // Everything after it is encrypted.
+            CHANGE_CIPHER_SPEC | APPLICATION_DATA => break,
+            _ => {}
+        }
+    }
+    has_message(&handshake, CERTIFICATE_REQUEST)
 }
 
 /// Whether the received bytes decide the outcome of a ClientHello.
@@ -252,6 +268,16 @@ mod tests {
         assert!(is_decided(
             &[&hello(TlsVersion::TLS_1_2)[..], &DONE].concat()
         ));
+    }
+
+    #[test]
+    fn finds_a_certificate_request_in_the_clear() {
+        let hello = hello(TlsVersion::TLS_1_2);
+        let request = [22, 3, 3, 0, 6, 13, 0, 0, 2, 0, 0];
+        let asks = |flight: &[&[u8]]| asks_for_certificate(&flight.concat());
+        assert!(asks(&[&hello, &request, &DONE]));
+        assert!(!asks(&[&hello, &DONE]));
+        assert!(!asks(&[&hello, &DONE, &CCS, &request]));
     }
 
     #[test]

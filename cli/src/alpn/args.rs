@@ -9,8 +9,7 @@ use corelane_probe::{AddressFamily, Client, Endpoint, Expectation};
 ///
 /// Each client that is compiled in makes every offer that it can make: rustls, native-tls, and a raw
 /// client that makes malformed offers. Where the server chooses h2, the client also speaks it. A run
-/// makes some 23 connections and sends GET / on many of them. Client certificates and STARTTLS are
-/// not supported.
+/// makes some 23 connections and sends GET / on many of them. STARTTLS is not supported.
 ///
 /// Exit status: 0 if every rule given by --expect holds or, without rules, if no answer violates RFC
 /// 7301 or RFC 9113 and every TLS client completes a handshake; 1 if a rule does not hold or, without
@@ -52,6 +51,14 @@ pub(crate) struct AlpnArgs {
     /// Trust any certificate.
     #[arg(long)]
     pub(crate) insecure: bool,
+
+    /// Send this certificate to a server that asks for one: PEM, followed by those that issued it.
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub(crate) client_cert: Option<PathBuf>,
+
+    /// The key of the client certificate: PEM; PKCS#8 for the client native-tls.
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub(crate) client_key: Option<PathBuf>,
 
     /// How long one connection may take, up to the answer to the GET. [default: 5]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]

@@ -5,12 +5,13 @@ mod args;
 use std::{
     error::Error,
     io::{self, IsTerminal, Write},
+    path::Path,
     process::ExitCode,
 };
 
 use corelane_probe::{
-    CertificateFault, CheckResult, CheckedReport, Client, ProbeOptions, Report, Trust,
-    probe_blocking, probe_until_up,
+    CertificateFault, CheckResult, CheckedReport, Client, ClientCertificate, ProbeOptions, Report,
+    Trust, probe_blocking, probe_until_up,
 };
 
 pub(crate) use self::args::AlpnArgs;
@@ -60,15 +61,22 @@ fn options(args: &AlpnArgs) -> Result<ProbeOptions, Box<dyn Error>> {
     if args.insecure {
         options.trust = Trust::Any;
     } else if let Some(file) = &args.cacert {
-        let pem = corelane::read_file(file)
-            .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        let pem = read(file)?;
         const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
         if !pem.windows(BEGIN.len()).any(|bytes| bytes == BEGIN) {
             return Err(format!("there is no certificate in {}, in PEM", file.display()).into());
         }
         options.trust = Trust::Pem(pem);
     }
+    if let (Some(chain), Some(key)) = (&args.client_cert, &args.client_key) {
+        let certificate = ClientCertificate::new(read(chain)?, read(key)?);
+        options = options.client_certificate(certificate);
+    }
     Ok(options)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    corelane::read_file(file).map_err(|error| format!("cannot read {}: {error}", file.display()))
 }
 
 /// The clients that were asked for, each once.

@@ -248,6 +248,7 @@ fn check_report_names_the_broken_rows() {
             row(h2(), chose(Some("h2"), Some(Http2::Served(200)))),
             row(h2(), Outcome::Alert(120)),
         ],
+        client_certificate_alert: None,
     };
     let wrong = rule("h2").check_report(&report);
     assert_eq!(

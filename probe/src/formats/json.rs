@@ -35,6 +35,7 @@ struct JsonReport {
     result: &'static str,
     note: Option<String>,
     without_handshake: Vec<String>,
+    client_certificate_alert: Option<u8>,
     rows: Vec<JsonRow>,
     expectations: Vec<JsonRule>,
 }
@@ -140,6 +141,7 @@ impl JsonReport {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            client_certificate_alert: report.client_certificate_alert,
             rows: report.rows.iter().map(JsonRow::from).collect(),
             expectations: checked.rules.iter().map(JsonRule::from).collect(),
         }

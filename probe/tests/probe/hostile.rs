@@ -18,16 +18,13 @@ use openssl::{
     hash::MessageDigest,
     pkey::PKey,
     rsa::Rsa,
-    ssl::{SslAcceptor, SslMethod, SslVerifyMode, SslVersion},
+    ssl::{SslAcceptor, SslMethod, SslVersion},
     x509::{X509, X509NameBuilder},
 };
 use rustls::version::{TLS12, TLS13};
 
 use crate::{
-    ask::{
-        assert_violates, h2_rows, hasty_report, holds, http2, malformed_rows, options, report, rows,
-    },
-    certificate::CERTIFICATE,
+    ask::{assert_violates, h2_rows, hasty_report, http2, malformed_rows, options, report, rows},
     server::{self, TestServer},
 };
 
@@ -114,34 +111,6 @@ fn names_in_a_certificate_are_escaped() {
     let table = report.to_string();
     assert_eq!(table.lines().count(), 5, "{table}");
     assert!(!table.contains(['\x1b', '\x07']));
-}
-
-#[test]
-fn a_server_that_requires_client_certificates_is_not_judged() {
-    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
-        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).expect("OpenSSL");
-        let certificate = X509::from_pem(CERTIFICATE.pem.as_bytes()).expect("PEM");
-        acceptor.set_certificate(&certificate).expect("certificate");
-        let key = PKey::private_key_from_pem(CERTIFICATE.key.as_bytes()).expect("PEM");
-        acceptor.set_private_key(&key).expect("its key");
-        acceptor.set_max_proto_version(Some(version)).expect("it");
-        acceptor.set_alpn_select_callback(server::h2_or_alert);
-        acceptor.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
-        let acceptor = acceptor.build();
-        let server = TestServer::start(move |socket| drop(acceptor.accept(socket)));
-        let report = report(server.addr);
-        let alert = match version {
-            SslVersion::TLS1_3 => 116,
-            _ => 40,
-        };
-        for offer in ["h2", "h2,http/1.1", "none"] {
-            for row in rows(&report, offer) {
-                assert_eq!(row.outcome, Outcome::Alert(alert), "{report}");
-                assert_eq!(row.verdict, Verdict::NotJudged);
-            }
-        }
-        assert!(holds(&report, "x-unknown=alert:120"));
-    }
 }
 
 /// Reads the ClientHello, answers these bytes and closes.

@@ -11,6 +11,7 @@ mod server;
 
 mod absent;
 mod choice;
+mod client_certificate;
 mod hostile;
 mod http2;
 mod limits;

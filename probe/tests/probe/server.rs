@@ -164,11 +164,16 @@ pub fn h2_or_nothing<'a>(_: &mut SslRef, offered: &'a [u8]) -> Result<&'a [u8], 
     select_next_proto(b"\x02h2", offered).ok_or(AlpnError::NOACK)
 }
 
+/// As RFC 7301 requires, for a server that knows `http/1.1` too.
+pub fn h2_or_http_1_1<'a>(_: &mut SslRef, offered: &'a [u8]) -> Result<&'a [u8], AlpnError> {
+    select_next_proto(b"\x02h2\x08http/1.1", offered).ok_or(AlpnError::ALERT_FATAL)
+}
+
 pub fn always_http_1_1<'a>(_: &mut SslRef, _offered: &'a [u8]) -> Result<&'a [u8], AlpnError> {
     Ok(b"http/1.1")
 }
 
-const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+pub const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
 const SETTINGS_ACK: &[u8] = b"\0\0\0\x04\x01\0\0\0\0";
 /// END_STREAM and END_HEADERS on stream 1; `:status: 200` from the static table.
 const HEADERS_200: &[u8] = b"\0\0\x01\x01\x05\0\0\0\x01\x88";
