@@ -1,24 +1,23 @@
 //! What all clients share: the target, the connection, and the interface of a client.
 
-use std::{
-    cell::Cell,
-    future::Future,
-    net::SocketAddr,
-    pin::Pin,
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, future::Future, net::SocketAddr, pin::Pin, time::Instant};
 
 use monoio::{net::TcpStream, time::timeout_at};
 
-use super::{offer::Offer, outcome::Outcome, server_name::ServerName};
+use super::{
+    offer::Offer,
+    outcome::Outcome,
+    patience::{Patience, Wait},
+    server_name::ServerName,
+};
 
 /// The server to which offers are made.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) addr: SocketAddr,
     pub(crate) name: ServerName,
-    /// How long one connection may take.
-    pub(crate) timeout: Duration,
+    /// How long to wait for it.
+    pub(crate) patience: Patience,
     /// The alert with which the server asked for a client certificate that it accepts.
     pub(crate) certificate_alert: Cell<Option<u8>>,
 }
@@ -48,7 +47,7 @@ pub(crate) async fn connect(target: &Target, deadline: Instant) -> Result<TcpStr
         Ok(Err(error)) => Err(Outcome::Unreachable(error.to_string())),
         Err(_) => Err(Outcome::Unreachable(format!(
             "no connection within {:?}",
-            target.timeout
+            target.patience.limit(Wait::Handshake)
         ))),
     }
 }

@@ -9,11 +9,7 @@
 //! - A cancelled call takes the buffer with it. After a time-out nothing touches the stream again,
 //!   not even to close it.
 
-use std::{
-    future::Future,
-    io,
-    time::{Duration, Instant},
-};
+use std::{future::Future, io, time::Instant};
 
 use corelane::{
     ProtocolName,
@@ -30,6 +26,7 @@ use super::{
     http2,
     offer::Offer,
     outcome::{Http2, Outcome},
+    patience::Wait,
     peer_text::one_line,
     recorder::{End, Recorder, Recording},
     wire::{self, Said},
@@ -51,10 +48,6 @@ pub(crate) enum Failed {
     Unknown(String),
 }
 
-/// How long to wait for an answer that the server did not promise. A server of another protocol than
-/// HTTP/2 may never answer, and does not have to.
-const NOT_PROMISED: Duration = Duration::from_secs(1);
-
 /// Connects, runs `handshake` and speaks HTTP/2 where that was agreed on. `failed` classifies the
 /// errors of the stream.
 pub(crate) async fn run<S, F>(
@@ -67,13 +60,15 @@ where
     S: AsyncReadRent + AsyncWriteRent,
     F: Future<Output = Result<(S, Option<Vec<u8>>), Failed>>,
 {
-    let deadline = Instant::now() + target.timeout;
-    let socket = match connect(target, deadline).await {
+    let (begun, patience) = (Instant::now(), &target.patience);
+    let handshaken = begun + patience.limit(Wait::Handshake);
+    let socket = match connect(target, handshaken).await {
         Ok(socket) => socket,
         Err(outcome) => return outcome,
     };
+    let deadline = begun + patience.timeout();
     let (socket, recording) = Recorder::new(socket, deadline);
-    let (mut stream, protocol) = match timeout_at(deadline.into(), handshake(socket)).await {
+    let (mut stream, protocol) = match timeout_at(handshaken.into(), handshake(socket)).await {
         Ok(Ok(done)) => done,
         Ok(Err(failed)) => {
             let outcome = failed_outcome(failed, &recording);
@@ -87,42 +82,43 @@ where
         }
         Err(_) => return Outcome::TimedOut,
     };
+    patience.answered_after(begun.elapsed());
     let alpn_protocol = protocol.and_then(|name| ProtocolName::new(name).ok());
     let (tls_version, cipher_suite) = agreed(&recording);
-    let patience = match &alpn_protocol {
-        Some(name) if *name == ProtocolName::H2 => Some(target.timeout),
-        // Does the server accept HTTP/2 with prior knowledge (RFC 9113 section 3.3)?
-        None if offer.protocols().is_empty() => Some(NOT_PROMISED.min(target.timeout)),
-        _ => None,
+    let wait = match &alpn_protocol {
+        Some(name) if *name == ProtocolName::H2 => Wait::Http2,
+        _ => Wait::Unpromised,
     };
+    // Without ALPN, the server may accept HTTP/2 with prior knowledge (RFC 9113 section 3.3).
+    let speaks_http2 = wait == Wait::Http2 || offer.protocols().is_empty();
     let mut received = http2::Received::default();
-    let answer = match patience {
-        None => {
-            // Below TLS 1.3 the server has spoken last.
-            let until = match tls_version {
-                Some(TlsVersion::TLS_1_3) => deadline.min(Instant::now() + NOT_PROMISED),
-                _ => deadline,
-            };
-            let confirmed = confirm(&mut stream, tls_version == Some(TlsVersion::TLS_1_3));
-            match timeout_at(until.into(), confirmed).await {
-                Ok(Err(error)) => Err(failed(&error)),
-                _ => Ok(None),
-            }
+    let limit = patience.limit(wait);
+    let until = deadline.min(Instant::now() + limit);
+    let answer = if speaks_http2 {
+        let get = http2::get(&mut stream, &target.name, &mut received);
+        timeout_at(until.into(), get).await.map(|got| got.map(Some))
+    } else {
+        // Below TLS 1.3 the server has spoken last.
+        let confirmed = confirm(&mut stream, tls_version == Some(TlsVersion::TLS_1_3));
+        timeout_at(until.into(), confirmed)
+            .await
+            .map(|got| got.map(|()| None))
+    };
+    match &answer {
+        Ok(Ok(None | Some(Http2::Served(_)))) => patience.answered_after(begun.elapsed()),
+        Ok(_) => patience.failed_after(wait, begun.elapsed()),
+        Err(_) => patience.was_in_vain(wait),
+    }
+    let answer = match answer {
+        Ok(Ok(Some(http2))) => {
+            close(&mut stream, until).await;
+            Ok(Some(http2))
         }
-        Some(patience) => {
-            let deadline = deadline.min(Instant::now() + patience);
-            let get = http2::get(&mut stream, &target.name, &mut received);
-            match timeout_at(deadline.into(), get).await {
-                Ok(Ok(http2)) => {
-                    close(&mut stream, deadline).await;
-                    Ok(Some(http2))
-                }
-                Ok(Err(error)) => Err(failed(&error)),
-                Err(_) => Ok(Some(
-                    received.conclude(&format!("no answer within {patience:?}")),
-                )),
-            }
-        }
+        Ok(answer) => answer.map_err(|error| failed(&error)),
+        Err(_) if speaks_http2 => Ok(Some(
+            received.conclude(&format!("no answer within {limit:?}")),
+        )),
+        Err(_) => Ok(None),
     };
     let http2 = match answer {
         Ok(http2) => http2,
@@ -135,7 +131,7 @@ where
         Err(Failed::Alert(alert)) if alpn_protocol.is_some() && received.is_empty() => {
             return Outcome::Alert(alert);
         }
-        Err(_) if patience.is_none() => None,
+        Err(_) if !speaks_http2 => None,
         Err(failed) => Some(no_http2(failed, &received, &recording)),
     };
     Outcome::Negotiated {

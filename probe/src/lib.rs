@@ -73,6 +73,7 @@ mod name_text;
 mod offer;
 mod options;
 mod outcome;
+mod patience;
 mod raw;
 mod recorder;
 mod registry;

@@ -19,7 +19,8 @@ pub struct ProbeOptions {
     pub offers: Vec<Offer>,
     /// The clients that make them. Default: [`Client::compiled_in`].
     pub clients: Vec<Client>,
-    /// How long each connection may take. Default: [`TIMEOUT`].
+    /// How long each connection may take. Default: [`TIMEOUT`]. Once a server has let it pass, later offers
+    /// wait a twentieth of it, or twice as long as the slowest answer took if that is longer.
     pub timeout: Duration,
     /// Which certificates are trusted. Default: [`Trust::System`].
     pub trust: Trust,

@@ -15,6 +15,7 @@ use super::{
     connect::{OfferClient, PendingOutcome, Target, connect},
     offer::{Malformed, Offer},
     outcome::Outcome,
+    patience::Wait,
     recorder::{End, Recorder, Recording},
     wire::{self, Behind, Said},
 };
@@ -60,7 +61,7 @@ async fn ask(target: &Target, malformed: Malformed, versions: Versions, begun: I
     let Some(hello) = client_hello::malformed(&target.name, malformed, versions) else {
         return Outcome::Unsupported("the ClientHello cannot be written".into());
     };
-    let deadline = begun + target.timeout;
+    let deadline = begun + target.patience.limit(Wait::Handshake);
     let socket = match connect(target, deadline).await {
         Ok(socket) => socket,
         Err(outcome) => return outcome,

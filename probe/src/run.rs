@@ -18,6 +18,7 @@ use super::{
     offer::Offer,
     options::ProbeOptions,
     outcome::Outcome,
+    patience::{Patience, Wait},
     report::{Report, Row, Verdict},
     server_name::ServerName,
 };
@@ -33,7 +34,8 @@ use super::{
 ///
 /// If the first connection is refused or times out, the report has this row only: a caller that
 /// waits for a server to start asks again ([`probe_until_up`](crate::probe_until_up)). After three
-/// well-formed offers in a row that time out, it makes no more.
+/// well-formed offers in a row that time out, it makes no more. Once a server has let the time-out pass,
+/// later offers wait less ([`ProbeOptions::timeout`]).
 ///
 /// # Errors
 ///
@@ -53,7 +55,7 @@ pub async fn probe(
     let target = Target {
         addr,
         name: ServerName::new(server_name)?,
-        timeout: options.timeout,
+        patience: Patience::new(options.timeout),
         certificate_alert: Cell::new(None),
     };
     let clients = clients(options)?;
@@ -71,6 +73,12 @@ pub async fn probe(
                 Err(why) => Outcome::Unsupported(why),
             };
             let time = begun.elapsed();
+            match outcome {
+                Outcome::TimedOut => target.patience.was_in_vain(Wait::Handshake),
+                Outcome::Closed => target.patience.failed_after(Wait::Handshake, time),
+                Outcome::Alert(_) => target.patience.answered_after(time),
+                _ => {}
+            }
             tracing::debug!(%addr, %client, %offer, %outcome, ?time, "probed");
             report.rows.push(Row {
                 client,

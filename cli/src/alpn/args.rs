@@ -60,7 +60,8 @@ pub(crate) struct AlpnArgs {
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub(crate) client_key: Option<PathBuf>,
 
-    /// How long one connection may take, up to the answer to the GET. [default: 5]
+    /// How long one connection may take, up to the answer to the GET; a twentieth of it once a server has
+    /// let it pass. [default: 5]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
 

@@ -55,8 +55,10 @@ fn a_server_that_does_not_read_times_out() {
     });
     let report = asked_for_h2(&server, Duration::from_secs(1));
     for row in &report.rows {
-        let spoken = Http2::Spoken("no answer within 1s".into());
-        assert_eq!(*http2(row), spoken, "{report}");
+        match http2(row) {
+            Http2::Spoken(why) => assert!(why.starts_with("no answer within "), "{why}"),
+            _ => panic!("{report}"),
+        }
     }
     drop(over);
 }

@@ -36,7 +36,7 @@ fn reports_what_the_server_sent_instead_of_http2() {
     for (serve, what) in [
         (
             server::wait as fn(&mut dyn server::Stream),
-            "no answer within 500ms",
+            "no answer within ",
         ),
         (server::goaway, "GOAWAY 12 INADEQUATE_SECURITY (bye\\x1b)"),
         (server::close, "closed"),
@@ -62,7 +62,7 @@ fn http2_without_a_response_is_not_judged() {
     patient.offers.truncate(1);
     let silent = TestServer::tls(Some(server::h2_or_alert), server::only_settings);
     let nothing = probe_blocking(silent.addr, "localhost", &patient).expect("a report");
-    assert_spoken(&nothing, "no answer within 2s");
+    assert_spoken(&nothing, "no answer within ");
     for (serve, what) in [
         (
             server::flood as fn(&mut dyn server::Stream),

@@ -16,5 +16,6 @@ mod hostile;
 mod http2;
 mod limits;
 mod malformed;
+mod silent;
 mod trust;
 mod usage;
