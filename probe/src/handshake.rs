@@ -29,6 +29,7 @@ use super::{
     patience::Wait,
     peer_text::one_line,
     recorder::{End, Recorder, Recording},
+    server_hello::ServerHello,
     wire::{self, Said},
 };
 
@@ -47,6 +48,13 @@ pub(crate) enum Failed {
     /// The error does not show the reason.
     Unknown(String),
 }
+
+/// The server chose a protocol that was not offered, in the same words for every client.
+pub(crate) const NOT_OFFERED: &str = "chose a protocol that was not offered (RFC 7301 section 3.1)";
+
+/// The server answered an extension that the client did not send, in the same words for every client.
+pub(crate) const UNSOLICITED: &str =
+    "sent an extension that was not requested (RFC 8446 section 4.2)";
 
 /// Connects, runs `handshake` and speaks HTTP/2 where that was agreed on. `failed` classifies the
 /// errors of the stream.
@@ -71,7 +79,7 @@ where
     let (mut stream, protocol) = match timeout_at(handshaken.into(), handshake(socket)).await {
         Ok(Ok(done)) => done,
         Ok(Err(failed)) => {
-            let outcome = failed_outcome(failed, &recording);
+            let outcome = failed_outcome(failed, offer, &recording);
             if let Outcome::Alert(alert) = outcome
                 && alerts::may_refuse_certificate(alert)
                 && recording.look(wire::asks_for_certificate)
@@ -183,7 +191,7 @@ fn no_http2(failed: Failed, received: &http2::Received, recording: &Recording) -
 }
 
 /// The outcome of a failed handshake, by the library's error and by what the server sent.
-fn failed_outcome(failed: Failed, recording: &Recording) -> Outcome {
+fn failed_outcome(failed: Failed, offer: &Offer, recording: &Recording) -> Outcome {
     let said = recording.look(wire::read);
     match (failed, said) {
         (_, Said::NotTls(what)) => Outcome::NotTls(what),
@@ -193,6 +201,9 @@ fn failed_outcome(failed: Failed, recording: &Recording) -> Outcome {
             if hello.version < TlsVersion::TLS_1_2 =>
         {
             Outcome::below_tls_1_2(hello.version)
+        }
+        (Failed::Rejected(why), Said::Hello(hello, _)) => {
+            Outcome::Invalid(alpn_fault(&hello, offer).unwrap_or_else(|| one_line(&why)))
         }
         // Later bytes do not matter: the library did not read them.
         (Failed::Rejected(why), _) => Outcome::Invalid(one_line(&why)),
@@ -206,5 +217,19 @@ fn failed_outcome(failed: Failed, recording: &Recording) -> Outcome {
             (Failed::Unknown(why), None) => Outcome::Incompatible(one_line(&why)),
             _ => Outcome::Closed,
         },
+    }
+}
+
+/// What is wrong with the ALPN extension of a ServerHello. Each library has its own words for it, or
+/// none. Under TLS 1.3 the extension is encrypted: then the library's words have to do.
+fn alpn_fault(hello: &ServerHello, offer: &Offer) -> Option<String> {
+    match &hello.alpn_protocol {
+        _ if hello.has_malformed_alpn => {
+            Some("sent a malformed ALPN extension (RFC 7301 section 3.1)".into())
+        }
+        Some(name) if !offer.protocols().contains(name) => Some(one_line(&format!(
+            "chose {name}, which was not offered (RFC 7301 section 3.1)"
+        ))),
+        _ => None,
     }
 }

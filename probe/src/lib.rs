@@ -70,6 +70,7 @@ mod expectation;
 mod formats;
 mod judge;
 mod name_text;
+mod note;
 mod offer;
 mod options;
 mod outcome;

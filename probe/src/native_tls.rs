@@ -8,7 +8,7 @@ use corelane::tls::TlsVersion;
 use super::{
     connect::{OfferClient, PendingOutcome, Target},
     error::Error,
-    handshake::{self, Failed},
+    handshake::{self, Failed, NOT_OFFERED, UNSOLICITED},
     offer::Offer,
     options::{ClientCertificate, ProbeOptions, Trust},
     recorder::Recorder,
@@ -170,6 +170,14 @@ fn classify(message: &str) -> Failed {
                 .into(),
         );
     }
+    // OpenSSL gives the same reason for a malformed extension. Below TLS 1.3, where it can be read on the
+    // wire, the two are told apart.
+    if message.contains("tls_parse_stoc_alpn:bad extension") {
+        return Failed::Rejected(NOT_OFFERED.into());
+    }
+    if names(&["unsolicited extension"]) {
+        return Failed::Rejected(UNSOLICITED.into());
+    }
     if names(&FAULTS) {
         return Failed::Rejected(reasons);
     }
@@ -197,7 +205,7 @@ const UNSUPPORTED: [&str; 12] = [
 ];
 
 /// OpenSSL's reasons that mean a wrong server. With any other reason another client might succeed.
-const FAULTS: [&str; 22] = [
+const FAULTS: [&str; 21] = [
     "bad change cipher spec",
     "bad data",
     "bad ecpoint",
@@ -219,7 +227,6 @@ const FAULTS: [&str; 22] = [
     "record length mismatch",
     "unexpected message",
     "unexpected record",
-    "unsolicited extension",
 ];
 
 /// The reasons in OpenSSL's `error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE:DATA`, each once, and the
@@ -287,7 +294,15 @@ mod tests {
             ),
             (
                 "error:0A00006E:SSL routines:tls_parse_stoc_alpn:bad extension:../ssl/x.c:1:",
+                "rejected: chose a protocol that was not offered (RFC 7301 section 3.1)",
+            ),
+            (
+                "error:0A00006E:SSL routines:tls_parse_stoc_renegotiate:bad extension:../ssl/x.c:1:",
                 "rejected: bad extension",
+            ),
+            (
+                "error:0A0000D9:SSL routines:tls_collect_extensions:unsolicited extension:../x.c:1:",
+                "rejected: sent an extension that was not requested (RFC 8446 section 4.2)",
             ),
             (
                 "error:0A00018A:SSL routines:tls_process_ske_dhe:dh key too small:../ssl/x.c:1:",

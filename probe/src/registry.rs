@@ -1,12 +1,14 @@
-//! The registered names of protocols, to find mistyped ones.
+//! The registered names of protocols, to find mistyped ones and servers that know other ones.
 
 use corelane::ProtocolName;
 
-use super::expectation::Expectation;
+use super::{expectation::Expectation, offer::Offer};
+
+const ACME: &str = "acme-tls/1";
 
 /// IANA's registry of ALPN protocol IDs, without those of GREASE (RFC 8701), which need escapes.
 const REGISTERED: [&str; 38] = [
-    "acme-tls/1",
+    ACME,
     "c-webrtc",
     "co",
     "coaps",
@@ -45,6 +47,21 @@ const REGISTERED: [&str; 38] = [
     "xmpp-client",
     "xmpp-server",
 ];
+
+/// The offer of registered names that are not among these offers, to find out whether a server knows
+/// ALPN by another name than those. acme-tls/1 is only for the validation of a domain (RFC 8737), so a
+/// server may answer it with another certificate.
+pub(crate) fn others(offers: &[Offer]) -> Offer {
+    let made = |name: &ProtocolName| offers.iter().any(|offer| offer.protocols().contains(name));
+    let names = REGISTERED.into_iter().filter(|name| *name != ACME);
+    let names = names.filter_map(|name| ProtocolName::new(name).ok());
+    Offer::new(names.filter(|name| !made(name)))
+}
+
+/// Whether the offer is one of [`others`].
+pub(crate) fn is_of_others(offer: &Offer) -> bool {
+    offer.protocols().len() >= REGISTERED.len() / 2
+}
 
 impl Expectation {
     /// A warning for each offered protocol whose name is not registered, with the name that was most

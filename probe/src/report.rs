@@ -5,7 +5,6 @@ use std::{fmt, net::SocketAddr, time::Duration};
 use corelane::ProtocolName;
 
 use super::{
-    alerts::{self, NamedAlert},
     client::Client,
     offer::Offer,
     outcome::{Http2, Outcome},
@@ -23,7 +22,8 @@ pub struct Report {
     pub addr: SocketAddr,
     /// The name that was asked for.
     pub server_name: String,
-    /// One row for each offer and client, in the order in which the offers were made.
+    /// One row for each offer and client, in the order in which the offers were made. If the server chose
+    /// nothing, the last rows offer the other registered protocols.
     pub rows: Vec<Row>,
     /// The alert with which the server refused a connection for want of a client certificate that it
     /// accepts.
@@ -78,7 +78,7 @@ impl Report {
     }
 
     /// The server's answer instead of TLS, if it never spoke TLS.
-    fn not_tls(&self) -> Option<&str> {
+    pub(crate) fn not_tls(&self) -> Option<&str> {
         if self.rows.iter().any(|row| row.outcome.is_tls()) {
             return None;
         }
@@ -116,61 +116,6 @@ impl Report {
         clients
     }
 
-    /// A remark on the server as a whole, if any.
-    pub fn note(&self) -> Option<String> {
-        if let Some(what) = self.not_tls() {
-            return Some(format!(
-                "This port does not speak TLS (it answered `{what}`): is it the right one? \
-                 STARTTLS is not supported."
-            ));
-        }
-        if !self.is_reachable() {
-            return Some("The server does not answer.".into());
-        }
-        if self.is_stalled() {
-            return Some("The server stopped answering: no more offers were made.".into());
-        }
-        let clients = self.without_handshake();
-        if !clients.is_empty() {
-            return Some(self.why_no_handshake(&clients));
-        }
-        let mut offered = self.rows.iter().filter(|row| {
-            !row.offer.protocols().is_empty() && matches!(row.outcome, Outcome::Negotiated { .. })
-        });
-        let ignored = offered.clone().all(|row| row.chosen().is_none());
-        (offered.next().is_some() && ignored).then(|| {
-            "The server ignores ALPN. RFC 7301 allows that, but HTTP/2 cannot be negotiated.".into()
-        })
-    }
-
-    fn why_no_handshake(&self, clients: &[Client]) -> String {
-        let theirs = |row: &&Row| clients.contains(&row.client);
-        let mut outcomes = self.rows.iter().filter(theirs).map(|row| &row.outcome);
-        let all = |alert| outcomes.clone().all(|it| *it == Outcome::Alert(alert));
-        if all(alerts::NO_APPLICATION_PROTOCOL) {
-            return "The server accepted no offer: is `h2` or `http/1.1` configured?".into();
-        }
-        if all(alerts::UNRECOGNIZED_NAME) {
-            let name = &self.server_name;
-            return format!(
-                "The server does not know the name {name}: give another (--servername)."
-            );
-        }
-        if let Some(alert) = self.client_certificate_alert {
-            return format!(
-                "The server requires a client certificate (alert {}): give one that it accepts \
-                 (--client-cert and --client-key).",
-                NamedAlert(alert)
-            );
-        }
-        let names: Vec<_> = clients.iter().map(ToString::to_string).collect();
-        let names = names.join(" and ");
-        if let Some(why) = outcomes.find_map(Outcome::client_limit) {
-            return format!("{names} cannot complete a handshake with this server: {why}.");
-        }
-        format!("{names} completed no handshake, so the answers say little about ALPN.")
-    }
-
     /// The first certificate that was not trusted: the kind of fault and the library's message.
     pub fn certificate_fault(&self) -> Option<(CertificateFault, &str)> {
         let why = self.rows.iter().find_map(|row| match &row.outcome {
@@ -191,6 +136,14 @@ impl Report {
             CertificateFault::Issuer
         };
         Some((fault, why))
+    }
+
+    /// Whether it completed handshakes with offers of protocols and chose none of them.
+    pub(crate) fn chose_nothing(&self) -> bool {
+        let mut completed = self.rows.iter().filter(|row| {
+            !row.offer.protocols().is_empty() && matches!(row.outcome, Outcome::Negotiated { .. })
+        });
+        completed.clone().all(|row| row.chosen().is_none()) && completed.next().is_some()
     }
 
     /// Whether [`STALLED`] well-formed offers in a row went without an answer.

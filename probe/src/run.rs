@@ -19,6 +19,7 @@ use super::{
     options::ProbeOptions,
     outcome::Outcome,
     patience::{Patience, Wait},
+    registry,
     report::{Report, Row, Verdict},
     server_name::ServerName,
 };
@@ -31,6 +32,10 @@ use super::{
 /// Await it in a monoio runtime that has its timer (`RuntimeBuilder::enable_timer`). It makes one
 /// connection after the other: offer by offer, client by client. It leaves out a client that cannot
 /// make an offer; if no client can, the offer gets a row of [`Outcome::Unsupported`] for each.
+///
+/// A server that completes handshakes and chooses none of the protocols may ignore ALPN, or know it by
+/// other names. It is also offered the registered protocols that are not among the offers: one more row
+/// for each client.
 ///
 /// If the first connection is refused or times out, the report has this row only: a caller that
 /// waits for a server to start asks again ([`probe_until_up`](crate::probe_until_up)). After three
@@ -65,36 +70,53 @@ pub async fn probe(
         rows: Vec::new(),
         client_certificate_alert: None,
     };
-    'offers: for offer in &options.offers {
-        for (client, pending) in pending(&clients, offer, &target) {
-            let begun = Instant::now();
-            let outcome = match pending {
-                Ok(pending) => pending.await,
-                Err(why) => Outcome::Unsupported(why),
-            };
-            let time = begun.elapsed();
-            match outcome {
-                Outcome::TimedOut => target.patience.was_in_vain(Wait::Handshake),
-                Outcome::Closed => target.patience.failed_after(Wait::Handshake, time),
-                Outcome::Alert(_) => target.patience.answered_after(time),
-                _ => {}
-            }
-            tracing::debug!(%addr, %client, %offer, %outcome, ?time, "probed");
-            report.rows.push(Row {
-                client,
-                offer: offer.clone(),
-                outcome,
-                verdict: Verdict::NotJudged,
-                time,
-            });
-            if is_absent(&report.rows) || report.is_stalled() {
-                break 'offers;
-            }
-        }
+    let mut answers = true;
+    for offer in &options.offers {
+        answers = answers && make(offer, &clients, &target, &mut report).await;
+    }
+    let others = registry::others(&options.offers);
+    if answers && report.chose_nothing() && !others.protocols().is_empty() {
+        make(&others, &clients, &target, &mut report).await;
     }
     report.client_certificate_alert = target.certificate_alert.get();
     judge::judge(&mut report.rows);
     Ok(report)
+}
+
+/// Makes one offer by each client that can make it. Returns whether to make more.
+async fn make(
+    offer: &Offer,
+    clients: &[ReadyClient],
+    target: &Target,
+    report: &mut Report,
+) -> bool {
+    for (client, pending) in pending(clients, offer, target) {
+        let begun = Instant::now();
+        let outcome = match pending {
+            Ok(pending) => pending.await,
+            Err(why) => Outcome::Unsupported(why),
+        };
+        let time = begun.elapsed();
+        match outcome {
+            Outcome::TimedOut => target.patience.was_in_vain(Wait::Handshake),
+            Outcome::Closed => target.patience.failed_after(Wait::Handshake, time),
+            Outcome::Alert(_) => target.patience.answered_after(time),
+            _ => {}
+        }
+        let addr = target.addr;
+        tracing::debug!(%addr, %client, %offer, %outcome, ?time, "probed");
+        report.rows.push(Row {
+            client,
+            offer: offer.clone(),
+            outcome,
+            verdict: Verdict::NotJudged,
+            time,
+        });
+        if is_absent(&report.rows) || report.is_stalled() {
+            return false;
+        }
+    }
+    true
 }
 
 /// [`probe`] for a caller without a monoio runtime: it blocks, and runs a runtime on epoll in a new

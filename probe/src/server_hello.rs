@@ -12,6 +12,8 @@ pub(crate) struct ServerHello {
     pub(crate) cipher_suite: CipherSuite,
     /// Below TLS 1.3 only: TLS 1.3 has it in the EncryptedExtensions.
     pub(crate) alpn_protocol: Option<ProtocolName>,
+    /// The ALPN extension is not a list of exactly one name (RFC 7301 section 3.1).
+    pub(crate) has_malformed_alpn: bool,
     /// A HelloRetryRequest: the server requests another ClientHello.
     pub(crate) is_retry: bool,
 }
@@ -39,7 +41,7 @@ pub(crate) fn parse(messages: &[u8]) -> Option<ServerHello> {
         return None;
     };
     let mut version = TlsVersion(hello.version.0);
-    let mut alpn_protocol = None;
+    let (mut alpn_protocol, mut has_malformed_alpn) = (None, false);
     let mut extensions = hello.ext.unwrap_or_default();
     // One by one: a malformed extension must not hide the next.
     while let [a, b, c, d, behind @ ..] = extensions {
@@ -50,10 +52,11 @@ pub(crate) fn parse(messages: &[u8]) -> Option<ServerHello> {
             (SUPPORTED_VERSIONS, [high, low]) => {
                 version = TlsVersion(u16::from_be_bytes([*high, *low]));
             }
-            // A list of one name.
-            (ALPN, [_, _, length, name @ ..]) => {
-                let name = name.get(..usize::from(*length));
-                alpn_protocol = name.and_then(|name| ProtocolName::new(name).ok());
+            (ALPN, body) => {
+                alpn_protocol = first_name(body);
+                has_malformed_alpn = alpn_protocol
+                    .as_ref()
+                    .is_none_or(|name| !is_list_of(body, name));
             }
             _ => {}
         }
@@ -63,8 +66,24 @@ pub(crate) fn parse(messages: &[u8]) -> Option<ServerHello> {
         version,
         cipher_suite: CipherSuite(hello.cipher.0),
         alpn_protocol,
+        has_malformed_alpn,
         is_retry: hello.random == RETRY,
     })
+}
+
+/// The first name of a list, even if the lengths around it are wrong.
+fn first_name(list: &[u8]) -> Option<ProtocolName> {
+    let [_, _, length, name @ ..] = list else {
+        return None;
+    };
+    ProtocolName::new(name.get(..usize::from(*length))?).ok()
+}
+
+/// Whether the list holds this name and nothing else.
+fn is_list_of(list: &[u8], name: &ProtocolName) -> bool {
+    let names = list.len().saturating_sub(2);
+    matches!(list, [high, low, ..] if usize::from(u16::from_be_bytes([*high, *low])) == names)
+        && names == 1 + name.as_bytes().len()
 }
 
 #[cfg(test)]
@@ -88,7 +107,27 @@ mod tests {
         let hello = parse(&bad).expect("a ServerHello");
         assert_eq!(hello.version, TlsVersion::TLS_1_3);
         assert!(hello.alpn_protocol.is_none());
+        assert!(hello.has_malformed_alpn);
         // An extension that is longer than the message.
         assert!(parse(&message(b"\0\x10\0\x09\xff")).is_none());
+    }
+
+    #[test]
+    fn alpn_is_a_list_of_one_name() {
+        for (extension, name, malformed) in [
+            (&b"\0\x10\0\x05\0\x03\x02h2"[..], Some("h2"), false),
+            (b"\0\x10\0\x08\0\x06\x02h2\x02h3", Some("h2"), true),
+            (b"\0\x10\0\x05\0\x09\x02h2", Some("h2"), true),
+            (b"\0\x10\0\x06\0\x03\x02h2!", Some("h2"), true),
+            (b"\0\x10\0\x05\0\x03\x09h2", None, true),
+            (b"\0\x10\0\x03\0\x01\0", None, true),
+            (b"\0\x10\0\x02\0\0", None, true),
+            (b"\0\x17\0\0", None, false),
+        ] {
+            let hello = parse(&message(extension)).expect("a ServerHello");
+            let name = name.map(|name| ProtocolName::new(name).expect("a name"));
+            assert_eq!(hello.alpn_protocol, name, "{extension:?}");
+            assert_eq!(hello.has_malformed_alpn, malformed, "{extension:?}");
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::report::{Report, Verdict};
+use super::{
+    offer::Offer,
+    report::{Report, Verdict},
+};
 
 /// A table: two lines of heading, one line for each row, each broken rule once, and the
 /// [note](Report::note), if any.
@@ -28,7 +31,7 @@ impl fmt::Display for Report {
         for row in &self.rows {
             lines.push([
                 row.client.to_string(),
-                row.offer.to_string(),
+                shortened(&row.offer),
                 row.outcome.to_string(),
                 format!("{:.1} ms", row.time.as_secs_f64() * 1000.0),
                 shown(&row.verdict),
@@ -52,5 +55,16 @@ impl fmt::Display for Report {
             Some(note) => writeln!(f, "{note}"),
             None => Ok(()),
         }
+    }
+}
+
+/// The most names of an offer that a line shows.
+const MOST_NAMES: usize = 6;
+
+/// The offer, or the number of its names where they would make the table too wide.
+fn shortened(offer: &Offer) -> String {
+    match offer.protocols().len() {
+        0..=MOST_NAMES => offer.to_string(),
+        more => format!("{more} protocols"),
     }
 }

@@ -7,7 +7,7 @@ use ::rustls::{
     server::ParsedCertificate,
 };
 
-use crate::handshake::Failed;
+use crate::handshake::{Failed, NOT_OFFERED, UNSOLICITED};
 
 pub(super) fn failed(error: monoio_rustls::TlsError) -> Failed {
     match error {
@@ -34,9 +34,13 @@ fn classify(error: &TlsError) -> Failed {
         TlsError::AlertReceived(alert) => Failed::Alert((*alert).into()),
         TlsError::InvalidCertificate(_) => Failed::Untrusted(error.to_string()),
         TlsError::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol) => {
-            let what = "chose a protocol that was not offered (RFC 7301 section 3.1)";
-            Failed::Rejected(what.into())
+            Failed::Rejected(NOT_OFFERED.into())
         }
+        TlsError::PeerMisbehaved(
+            PeerMisbehaved::UnsolicitedCertExtension
+            | PeerMisbehaved::UnsolicitedEncryptedExtension
+            | PeerMisbehaved::UnsolicitedServerHelloExtension,
+        ) => Failed::Rejected(UNSOLICITED.into()),
         TlsError::PeerMisbehaved(_)
         | TlsError::InvalidMessage(_)
         | TlsError::InappropriateMessage { .. }

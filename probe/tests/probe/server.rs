@@ -305,6 +305,17 @@ pub fn server_hello(tls_1_3: bool) -> Vec<u8> {
     hello_with([7; 32], extension)
 }
 
+/// What a client says of a choice that it did not offer, if it cannot read the name on the wire.
+pub const NOT_OFFERED: &str = "chose a protocol that was not offered (RFC 7301 section 3.1)";
+
+/// A ServerHello of TLS 1.2 with a suite of that version and these extensions.
+pub fn tls_1_2_hello(extensions: &[u8]) -> Vec<u8> {
+    let mut hello = hello_with([7; 32], extensions);
+    let suite = 5 + 4 + 2 + 32 + 1;
+    hello[suite..suite + 2].copy_from_slice(&[0xc0, 0x2b]);
+    hello
+}
+
 /// RFC 8446 section 4.1.4: a ServerHello with this in the place of `random`.
 pub fn hello_retry_request() -> Vec<u8> {
     let random = sha2::Sha256::digest(b"HelloRetryRequest");
