@@ -62,10 +62,10 @@ pub(crate) fn is_about_certificates(description: u8) -> bool {
     matches!(description, 41..=46 | 48 | 49 | CERTIFICATE_REQUIRED)
 }
 
-/// Whether the alert may mean that a server below TLS 1.3 requires another client certificate (RFC 5246
-/// section 7.4.6).
+/// Whether the alert of a server below TLS 1.3 that has asked for a client certificate may mean that it
+/// requires another one (RFC 5246 section 7.4.6). GnuTLS sends decode_error for none.
 pub(crate) fn may_refuse_certificate(description: u8) -> bool {
-    description == HANDSHAKE_FAILURE || is_about_certificates(description)
+    matches!(description, HANDSHAKE_FAILURE | DECODE_ERROR) || is_about_certificates(description)
 }
 
 /// Whether the alert is about a version, a name or a certificate, and so never about ALPN.

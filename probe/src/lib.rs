@@ -53,6 +53,8 @@
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
+// The raw client alone needs less of what the clients share.
+#![cfg_attr(not(any(feature = "rustls", feature = "native-tls")), allow(dead_code))]
 
 // The way of a run: `run` makes each `offer` by each client (`client`, `compiled`, `connect`; `rustls`,
 // `native_tls` and `raw` implement it), `outcome` and `report` hold the answers, `judge` gives the

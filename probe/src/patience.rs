@@ -31,7 +31,7 @@ const SLOW: Duration = Duration::from_millis(500);
 /// handshake is at least two round trips, an answer to what follows it is one.
 const SLOWER: u32 = 2;
 
-/// Waits in full until a server leaves one offer without an answer, and then less. The report has the
+/// Waits in full until a server leaves one offer without an answer, and then less: that row shows the
 /// fault already, and each further offer would cost the whole time-out.
 #[derive(Debug)]
 pub(crate) struct Patience {

@@ -10,8 +10,8 @@ use super::{
     outcome::{Http2, Outcome},
 };
 
-/// How many well-formed offers in a row may time out before the prober stops: each further offer to
-/// a stalled server would cost the whole time-out.
+/// How many well-formed offers in a row may time out before the prober stops: the rows of further offers
+/// to a stalled server would say nothing new.
 const STALLED: usize = 3;
 
 /// Every answer of a server to every offer.
