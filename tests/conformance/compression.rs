@@ -4,10 +4,30 @@ use crate::case::{Case, Code::*, Outcome, answered, connection_error, forbidden,
 use corelane_test_support::{
     frames::*,
     hpack::{get, integer, string},
+    peer::Frame,
 };
 
 /// The server's table size. It sends no SETTINGS_HEADER_TABLE_SIZE, so the default applies.
 const TABLE: usize = 4096;
+
+const TABLE_SIZES: &str = "h2 does not signal the smallest header table size of a SETTINGS frame";
+
+fn table_of_peer(sizes: &[usize]) -> Vec<u8> {
+    let sizes = sizes.iter().map(|size| {
+        (
+            setting::HEADER_TABLE_SIZE,
+            u32::try_from(*size).expect("small"),
+        )
+    });
+    settings(&sizes.collect::<Vec<_>>())
+}
+
+/// The response begins with two updates of the table's size, to 0 and to the default.
+fn signals_both_sizes(frames: &[Frame]) -> bool {
+    let updates = [integer(5, 0x20, 0), integer(5, 0x20, TABLE)].concat();
+    let mut heads = frames.iter().filter(|frame| frame.is(kind::HEADERS, 1));
+    heads.any(|head| head.payload.starts_with(&updates))
+}
 
 pub fn cases() -> Vec<Case> {
     let ask = |more: &[u8]| headers(1, WHOLE, &[&get("/")[..], more].concat());
@@ -84,6 +104,16 @@ pub fn cases() -> Vec<Case> {
             "HPACK 4.2 no table, then one",
             before(&[integer(5, 0x20, 0), integer(5, 0x20, TABLE)].concat()),
         ),
+        answered(
+            "HPACK 4.2 table of the peer: smaller, then as before, in two frames",
+            [table_of_peer(&[0]), table_of_peer(&[TABLE]), ask(b"")].concat(),
+        )
+        .also("the response signals both sizes", signals_both_sizes),
+        answered(
+            "HPACK 4.2 table of the peer: smaller, then as before, in one frame",
+            [table_of_peer(&[0, TABLE]), ask(b"")].concat(),
+        )
+        .lacks(signals_both_sizes, TABLE_SIZES),
         broken_before(
             "HPACK 6.3 table above the limit",
             &integer(5, 0x20, TABLE + 1),

@@ -90,6 +90,21 @@ pub fn cases() -> Vec<Case> {
         ),
         malformed("8.3.1 :path with a space", ask("/a path")),
         malformed("8.3.1 :path that does not begin with /", ask("a/path")),
+        // A URI is ASCII, but crate http takes UTF-8.
+        malformed(
+            "8.3.1 :path in UTF-8",
+            of(&[METHOD, SCHEME, AUTHORITY, (":path", "/\u{e9}".as_bytes())]),
+        )
+        .or(Outcome::Answered(200))
+        .today(Outcome::Answered(200)),
+        forbidden(
+            "8.3.1 :path with a byte of Latin-1",
+            of(&[METHOD, SCHEME, AUTHORITY, (":path", b"/\xe9")]),
+        ),
+        forbidden(
+            "8.3.1 :authority with a byte of Latin-1",
+            of(&[METHOD, SCHEME, (":authority", b"\xe9"), PATH]),
+        ),
         answered(
             "8.3.1 :path * of OPTIONS",
             headers(1, WHOLE, &request("OPTIONS", "*", &[])),
