@@ -10,6 +10,7 @@ pub(crate) mod client;
 pub(crate) mod http2;
 pub(crate) mod program_dir;
 pub(crate) mod trusting;
+pub(crate) mod yaml;
 
 use std::{
     io::{BufRead, BufReader},
