@@ -47,12 +47,15 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("systemctl restart corelane", SYSTEMD),
     ("systemctl kill -s USR2 --kill-whom=main corelane", SYSTEMD),
     ("systemctl enable --now corelane.socket", SYSTEMD),
-    ("docker build -f deploy/Dockerfile -t corelane .", DOCKER),
     (
-        "docker build -f deploy/Dockerfile -t corelane-openssl --build-arg TLS=native-tls .",
+        "docker build -f deploy/Dockerfile -t corelane:0.1.0 .",
         DOCKER,
     ),
-    ("docker run -p 8443:8443 corelane", DOCKER),
+    (
+        "docker build -f deploy/Dockerfile -t corelane-openssl:0.1.0 --build-arg TLS=native-tls .",
+        DOCKER,
+    ),
+    ("docker run -p 8443:8443 corelane:0.1.0", DOCKER),
     (
         "kubectl create secret tls corelane --cert cert.pem --key key.pem",
         CLUSTER,
