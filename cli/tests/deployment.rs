@@ -261,6 +261,22 @@ fn kubernetes_probes_do_not_flap() {
 }
 
 #[test]
+fn the_unit_watches_the_server_and_dumps_no_core() {
+    let setting = |name: &str| {
+        let mut lines = SERVICE.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        value.unwrap_or_else(|| panic!("the unit has no {name}"))
+    };
+    // A worker counts as stalled after a few seconds. A short stall must not end the process.
+    assert!(setting("WatchdogSec").parse::<u64>().expect("seconds") >= 20);
+    // The end by the watchdog is a failure.
+    assert_eq!(setting("Restart"), "on-failure");
+    assert_eq!(setting("LimitCORE"), "0");
+    let stop: u64 = setting("TimeoutStopSec").parse().expect("seconds");
+    assert!(stop > 30, "shorter than the default of --shutdown-timeout");
+}
+
+#[test]
 fn systemd_accepts_the_units() {
     let dir = tempfile::tempdir().expect("a directory");
     let (service, socket) = (

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | SIGINT and SIGTERM shut down, SIGUSR2 upgrades | [`Lifecycle`] |
 //! | sockets from systemd or from the replaced process | [`Inherited`] |
-//! | systemd's `Type=notify` | [`Lifecycle::start`] |
+//! | systemd's `Type=notify`, `WatchdogSec=` | [`Lifecycle::start`] |
 //! | SIGHUP and changed files reload | [`Reload`], [`WatchedFiles`] |
 //! | `/metrics`, `/healthz` and `/readyz` | [`Admin`], [`Health`] |
 //! | access log | [`AccessLog`], [`AccessLogLayer`] |
@@ -59,6 +59,7 @@ mod protocol;
 mod reload;
 mod systemd;
 mod upgrade;
+mod watchdog;
 mod watched_files;
 mod writable;
 

@@ -22,6 +22,7 @@ use crate::{
     reload::Reload,
     systemd,
     upgrade::Program,
+    watchdog,
 };
 #[cfg(feature = "admin")]
 use crate::{
@@ -256,6 +257,8 @@ impl Lifecycle {
         #[cfg(not(feature = "admin"))]
         let _ = handle;
         let replaces_server = self.inherited.replaces_server();
+        watchdog::start(self.health.clone(), replaces_server)
+            .map_err(|error| Error::with_source("cannot start the watchdog thread", error))?;
         self.inherited.report_ready()?;
         if let Some(pid_file) = &self.pid_file {
             pid_file.publish()?;

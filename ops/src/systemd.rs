@@ -1,7 +1,13 @@
 //! Notifies systemd of the state of the process (`Type=notify`, `sd_notify(3)`). Does nothing if
 //! systemd did not start the process.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use sd_notify::NotifyState;
+
+/// Whether another process is the service's main process now. systemd reports messages from this one
+/// as faults.
+static REPLACED: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn ready() {
     notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
@@ -30,6 +36,16 @@ pub(crate) fn replaced_by(process: u32) {
         NotifyState::Ready,
         NotifyState::Status("serving, after an upgrade"),
     ]);
+    REPLACED.store(true, Ordering::Relaxed);
+}
+
+pub(crate) fn is_replaced() -> bool {
+    REPLACED.load(Ordering::Relaxed)
+}
+
+/// The watchdog begins to count again.
+pub(crate) fn works() {
+    notify(&[NotifyState::Watchdog]);
 }
 
 pub(crate) fn stopping(status: &str) {
