@@ -17,6 +17,7 @@ const OF_OTHERS: &[(&str, &str)] = &[
     ("--build-arg", "docker"),
     ("--security-opt", "docker"),
     ("--ulimit", "docker"),
+    ("-k", "curl"),
 ];
 
 /// The document about the command's configuration.

@@ -7,11 +7,13 @@
 mod support;
 
 mod blocks;
+mod clients;
 mod examples;
 mod inline;
 mod messages;
 mod not_run;
 mod place;
+mod tables;
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -2,29 +2,13 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use super::blocks::{Document, code_in, documents, read};
+use super::{
+    blocks::{code_in, documents, read},
+    tables::first_cells,
+};
 
 /// The heads of the columns of messages.
 const HEADS: &[&str] = &["in the log", "message"];
-
-/// The cells of the first column of tables with one of these heads.
-fn first_cells(document: &Document) -> Vec<&str> {
-    let mut inside = false;
-    let mut cells = Vec::new();
-    for line in document.text.lines() {
-        let Some(row) = line.strip_prefix("| ") else {
-            // The line below the head.
-            inside &= line.starts_with("|-");
-            continue;
-        };
-        let cell = row.split(" | ").next().expect("a cell").trim();
-        match inside {
-            true => cells.push(cell),
-            false => inside = HEADS.contains(&cell),
-        }
-    }
-    cells
-}
 
 /// The sources, with string literals that continue over lines as one line.
 fn sources() -> String {
@@ -96,7 +80,7 @@ fn messages_in_tables_exist_in_the_source() {
     let sources = sources();
     let mut checked = 0;
     for document in documents() {
-        for cell in first_cells(&document) {
+        for cell in first_cells(&document, HEADS) {
             let path = &document.path;
             let code = code_in(cell);
             let message = code

@@ -163,7 +163,8 @@ impl Place {
 
     /// curl connects to this address, whatever host it is told.
     fn ask(&self, addr: SocketAddr) {
-        let settings = format!("connect-to = \"::{addr}\"\nnoproxy = \"*\"\nsilent\nfail\n");
+        let settings =
+            format!("connect-to = \"::{addr}\"\nnoproxy = \"*\"\nsilent\nshow-error\nfail\n");
         self.write(".curlrc", &settings);
     }
 
