@@ -13,6 +13,7 @@ mod inline;
 mod messages;
 mod not_run;
 mod place;
+mod states;
 mod tables;
 
 use std::os::unix::fs::PermissionsExt;
@@ -93,6 +94,10 @@ fn assert_script_has_options(command: &Command) {
     }
 }
 
+/// Where a block starts no server. The file decides the address.
+const SERVER: &str =
+    "env -u CORELANE_LISTEN corelane --config /etc/corelane.toml --pid-file /run/corelane/pid";
+
 /// Programs that change nothing outside of the place.
 const HARMLESS: &[&str] = &["corelane", "curl", "(umask"];
 
@@ -114,14 +119,12 @@ fn run(command: &Command, place: &mut Place) {
         return place.serve(at, line.trim_end_matches(['…', ' ']));
     }
     if !place.has_server() {
-        place.serve(at, "corelane");
+        place.serve(at, SERVER);
     }
     let fails = documented
         .first()
         .is_some_and(|line| line.starts_with("corelane: "));
-    if fails {
-        place.break_program();
-    }
+    states::reach(documented, place);
     let output = place.run(line);
     let [stdout, stderr] = [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it));
     let shown = format!("{stdout}{stderr}");

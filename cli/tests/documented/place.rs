@@ -19,7 +19,8 @@ use rcgen::{
 use crate::support::Corelane;
 
 /// The configuration that the documents show: `idle-timeout` is in line 3.
-const CONFIGURATION: &str = "# The configuration of a host.\n\nidle-timeout = 20\n";
+const CONFIGURATION: &str =
+    "# The configuration of a host.\n\nidle-timeout = 20\nlisten = [\"127.0.0.1:0\"]\n";
 
 /// Directories of the system that stand in documents. The commands get those of the place.
 const SYSTEM: &[&str] = &["/etc/", "/run/"];
