@@ -83,9 +83,10 @@ fn messages_in_tables_exist_in_the_source() {
         for cell in first_cells(&document, HEADS) {
             let path = &document.path;
             let code = code_in(cell);
-            let message = code
-                .first()
-                .unwrap_or_else(|| panic!("{path}: {cell}: no message"));
+            // A cell may describe messages in words.
+            let Some(message) = code.first() else {
+                continue;
+            };
             assert!(
                 is_in(&sources, &parts(message)),
                 "{path}: no source has {message:?}"
