@@ -13,10 +13,10 @@ use ipnet::IpNet;
 use super::{
     connection_options::ConnectionOptions,
     current_acceptor::check_acceptor,
+    current_options::{ServerOptions, WorkerLimits},
     listener::{self, ListenerOptions},
     runtime::Driver,
     start::Server,
-    worker::WorkerLimits,
 };
 use crate::{
     alpn::AlpnMissing,
@@ -275,7 +275,7 @@ impl Builder {
     /// says why, for example which process listens on the port.
     pub fn bind(self) -> Result<Server, Error> {
         self.check()?;
-        let worker_limits = self.worker_limits()?;
+        let limits = self.worker_limits()?;
         // If it cannot be raised, the error at the limit says what to do.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!(%error, "cannot raise the limit on open files");
@@ -307,9 +307,22 @@ impl Builder {
             local_addrs,
             acceptor: self.acceptor,
             driver: self.driver,
-            worker_limits,
-            options: self.connection_options,
+            options: ServerOptions {
+                limits,
+                connection: self.connection_options,
+            },
         })
+    }
+
+    /// What a running server can take over from these options, after the checks of
+    /// [`bind`](Self::bind) that concern it.
+    pub(super) fn into_options(self) -> Result<(Arc<dyn TlsAcceptor>, ServerOptions), Error> {
+        self.connection_options.validate()?;
+        let options = ServerOptions {
+            limits: self.worker_limits()?,
+            connection: self.connection_options,
+        };
+        Ok((self.acceptor, options))
     }
 
     fn worker_limits(&self) -> Result<WorkerLimits, Error> {

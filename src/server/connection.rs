@@ -1,7 +1,6 @@
 //! Takes a connection through its steps, from the accepted socket to the end.
 
 use std::{
-    borrow::Cow,
     future::{Future, pending},
     net::SocketAddr,
     panic::catch_unwind,
@@ -92,19 +91,17 @@ pub async fn serve_connection<S: HttpService>(
     let time_limit = options.limits.handshake;
     let handler = ConnectionHandler {
         acceptor: AcceptorSource::Fixed(acceptor),
-        options: Cow::Borrowed(options),
         handshakes: HandshakeLimiter::unlimited(time_limit, &counters, service.yield_queue()),
         counters,
         service,
         worker: 0,
     };
-    handler.handle(stream, peer_addr, pending()).await
+    handler.handle(stream, peer_addr, options, pending()).await
 }
 
 /// The state that the connections of a worker share, built once per worker.
 pub(super) struct ConnectionHandler<'a, S: HttpService> {
     pub(super) acceptor: AcceptorSource<'a>,
-    pub(super) options: Cow<'a, ConnectionOptions>,
     pub(super) handshakes: HandshakeLimiter,
     pub(super) counters: Arc<Counters>,
     pub(super) service: WorkerService<S>,
@@ -118,10 +115,10 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         &self,
         stream: TcpStream,
         peer_addr: SocketAddr,
+        options: &ConnectionOptions,
         shutdown: impl Future<Output = ()> + Unpin,
     ) -> Result<(), Error> {
         tracing::debug!(peer = %peer_addr, worker = self.worker, "connection opened");
-        let options = &*self.options;
         let permit = self.handshakes.start();
         let (mut socket, local_addr) =
             prepare(stream).map_err(|error| self.failed(peer_addr, error))?;
@@ -157,7 +154,9 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             backend,
             negotiated,
         };
-        let result = self.serve_http2(&mut stream, info, permit, shutdown).await;
+        let result = self
+            .serve_http2(&mut stream, info, options, permit, shutdown)
+            .await;
 
         if stream.was_truncated() {
             self.counters.connections_truncated.add();
@@ -176,11 +175,11 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         &self,
         stream: &mut TlsStream<Socket>,
         info: ConnectionInfo,
+        options: &ConnectionOptions,
         permit: HandshakePermit<'_>,
         shutdown: impl Future<Output = ()> + Unpin,
     ) -> Result<Closed, Error> {
-        let limits = &self.options.limits;
-        let http2 = &self.options.http2;
+        let (limits, http2) = (&options.limits, &options.http2);
         stream.set_timer(TIMER, limits.write, limits.min_rate);
         stream.answer_with_flushes();
         stream.set_counters(&self.counters);

@@ -1,6 +1,6 @@
 //! The TLS acceptor of new connections, which can be replaced while the server runs.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -28,7 +28,7 @@ impl CurrentAcceptor {
         self.0.load()
     }
 
-    fn replace(&self, acceptor: Arc<dyn TlsAcceptor>) -> Result<(), Error> {
+    pub(super) fn replace(&self, acceptor: Arc<dyn TlsAcceptor>) -> Result<(), Error> {
         check_acceptor(&*acceptor)?;
         let speaks = |tls| if tls { "TLS" } else { "no TLS" };
         let (old, new) = (
@@ -64,30 +64,5 @@ pub(super) fn check_acceptor(acceptor: &dyn TlsAcceptor) -> Result<(), Error> {
             )))
         }
         _ => Ok(()),
-    }
-}
-
-/// Replaces the TLS acceptor of a running server, from any thread. Made by
-/// [`Handle::reloader`](crate::Handle::reloader), cheap to clone.
-#[derive(Clone)]
-pub struct Reloader(pub(super) Arc<CurrentAcceptor>);
-
-impl Reloader {
-    /// As [`Handle::reload`](crate::Handle::reload).
-    ///
-    /// # Errors
-    ///
-    /// As [`Handle::reload`](crate::Handle::reload).
-    pub fn reload(&self, acceptor: impl TlsAcceptor) -> Result<(), Error> {
-        self.0.replace(Arc::new(acceptor))
-    }
-}
-
-impl fmt::Debug for Reloader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let backend = self.0.load().backend();
-        f.debug_struct("Reloader")
-            .field("backend", &backend)
-            .finish()
     }
 }

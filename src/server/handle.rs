@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    current_acceptor::Reloader,
     observer::{Observer, WorkerStatus},
+    reloader::Reloader,
     worker::Stop,
 };
 use crate::{

@@ -30,8 +30,8 @@ use crate::{
 /// mostly abandoned ones.
 pub(super) struct HandshakeLimiter {
     /// `None`: no limit, and failures are not logged as warnings.
-    limit: Option<NonZeroUsize>,
-    time_limit: Duration,
+    limit: Cell<Option<NonZeroUsize>>,
+    time_limit: Cell<Duration>,
     counters: Arc<Counters>,
     yields: Rc<YieldQueue>,
     next: Cell<u64>,
@@ -57,7 +57,7 @@ impl HandshakeLimiter {
         yields: Rc<YieldQueue>,
     ) -> Self {
         Self {
-            limit: Some(limit),
+            limit: Cell::new(Some(limit)),
             ..Self::unlimited(time_limit, counters, yields)
         }
     }
@@ -69,8 +69,8 @@ impl HandshakeLimiter {
         yields: Rc<YieldQueue>,
     ) -> Self {
         Self {
-            limit: None,
-            time_limit,
+            limit: Cell::new(None),
+            time_limit: Cell::new(time_limit),
             counters: Arc::clone(counters),
             yields,
             next: Cell::new(0),
@@ -80,11 +80,17 @@ impl HandshakeLimiter {
         }
     }
 
+    /// Replaces both limits, also for handshakes in progress.
+    pub(super) fn set_limits(&self, limit: NonZeroUsize, time_limit: Duration) {
+        self.limit.set(Some(limit));
+        self.time_limit.set(time_limit);
+    }
+
     /// Starts the clock of a handshake. Past the limit the oldest handshake loses its permit.
     pub(super) fn start(&self) -> HandshakePermit<'_> {
         HandshakePermit {
             limiter: self,
-            number: self.limit.map(|limit| self.enter(limit)),
+            number: self.limit.get().map(|limit| self.enter(limit)),
             started: Instant::now(),
         }
     }
@@ -121,7 +127,7 @@ impl HandshakePermit<'_> {
         step: &str,
         future: F,
     ) -> Result<F::Output, Error> {
-        let limit = self.limiter.time_limit;
+        let limit = self.limiter.time_limit.get();
         let mut future = pin!(timeout_at((self.started + limit).into(), future));
         poll_fn(|cx| {
             if let Poll::Ready(result) = future.as_mut().poll(cx) {
@@ -138,7 +144,13 @@ impl HandshakePermit<'_> {
     /// Closes the socket of a failed handshake after the client has received the final bytes.
     pub(super) async fn close(&self, socket: &mut Socket, final_bytes: &[u8]) {
         let limiter = self.limiter;
-        linger(socket, final_bytes, limiter.time_limit, &limiter.yields).await;
+        linger(
+            socket,
+            final_bytes,
+            limiter.time_limit.get(),
+            &limiter.yields,
+        )
+        .await;
     }
 
     /// Counts and logs a complete TLS handshake.
@@ -211,7 +223,7 @@ impl HandshakeLimiter {
     /// A proxy without PROXY headers is a configuration error that locks out all of its clients, so
     /// it is logged as a warning.
     fn warn_of_proxy(&self, peer: SocketAddr, error: &Error) {
-        if self.limit.is_some()
+        if self.limit.get().is_some()
             && let Some(times) = self.missing_proxy_headers.occurred()
         {
             tracing::warn!(%peer, times, why = %Chain(error), "a proxy sent no valid PROXY header");
@@ -253,6 +265,18 @@ mod tests {
         let _fourth = limiter.start();
         assert!(!displaced(&second));
         assert_eq!(counters.read().handshakes_displaced, 1);
+    }
+
+    #[test]
+    fn another_limit_holds_for_the_next_handshake() {
+        let counters = Arc::new(Counters::default());
+        let two = NonZeroUsize::MIN.saturating_add(1);
+        let limiter = HandshakeLimiter::new(two, Duration::from_secs(10), &counters, Rc::default());
+        let _first = limiter.start();
+        limiter.set_limits(NonZeroUsize::MIN, Duration::from_secs(5));
+        let _second = limiter.start();
+        assert_eq!(counters.read().handshakes_displaced, 1);
+        assert_eq!(limiter.time_limit.get(), Duration::from_secs(5));
     }
 
     #[test]

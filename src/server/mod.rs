@@ -7,6 +7,7 @@ mod client_addr;
 mod connection;
 mod connection_options;
 mod current_acceptor;
+mod current_options;
 mod handle;
 mod handshake_limiter;
 mod linger;
@@ -14,6 +15,8 @@ mod listener;
 mod local_shutdown;
 mod log_rate_limiter;
 mod observer;
+mod reconfigure;
+mod reloader;
 #[cfg(target_os = "linux")]
 mod ring_socket;
 mod runtime;
@@ -26,9 +29,9 @@ pub use self::{
     builder::{Affinity, Builder},
     connection::serve_connection,
     connection_options::ConnectionOptions,
-    current_acceptor::Reloader,
     handle::Handle,
     observer::{Observer, WorkerStatus},
+    reloader::Reloader,
     runtime::{ActiveDriver, Driver},
     start::Server,
     worker::WorkerInfo,

@@ -8,12 +8,13 @@ use std::{
 };
 
 use super::{
-    connection_options::ConnectionOptions,
-    current_acceptor::{CurrentAcceptor, Reloader},
+    current_acceptor::CurrentAcceptor,
+    current_options::{CurrentOptions, ServerOptions},
     handle::Handle,
     observer::Observer,
+    reloader::Reloader,
     runtime::Driver,
-    worker::{self, Stop, WorkerConfig, WorkerInfo, WorkerLimits},
+    worker::{self, Stop, WorkerConfig, WorkerInfo},
 };
 use crate::{
     counters::Counters,
@@ -50,8 +51,7 @@ pub struct Server {
     pub(super) local_addrs: Vec<SocketAddr>,
     pub(super) acceptor: Arc<dyn TlsAcceptor>,
     pub(super) driver: Driver,
-    pub(super) worker_limits: WorkerLimits,
-    pub(super) options: ConnectionOptions,
+    pub(super) options: ServerOptions,
 }
 
 impl Server {
@@ -76,6 +76,7 @@ impl Server {
         let factory = Arc::new(factory);
         let backend = self.acceptor.backend();
         let acceptor = Arc::new(CurrentAcceptor::new(self.acceptor));
+        let options = Arc::new(CurrentOptions::new(self.options));
         let stop = Stop::default();
         let (started, starting) = mpsc::channel();
         let mut threads = Vec::new();
@@ -90,8 +91,7 @@ impl Server {
                 driver: self.driver,
                 listeners,
                 acceptor: Arc::clone(&acceptor),
-                limits: self.worker_limits,
-                options: self.options.clone(),
+                options: Arc::clone(&options),
                 counters: Arc::new(Counters::default()),
                 stop: stop.child(),
             };
@@ -130,7 +130,7 @@ impl Server {
             workers.into_iter().zip(counters).collect(),
             stop.clone(),
         );
-        let reloader = Reloader(acceptor);
+        let reloader = Reloader::new(acceptor, options);
         let handle = Handle::new(self.local_addrs, reloader, sockets, stop, threads, observer);
         if let Some(error) = failure {
             handle.abort();

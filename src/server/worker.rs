@@ -1,11 +1,9 @@
 //! The thread of a worker: its service, its listeners and its connections.
 
 use std::{
-    borrow::Cow,
     cell::Cell,
     future::Future,
     net::{self, SocketAddr, TcpListener},
-    num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     rc::Rc,
@@ -26,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     accept_loop::AcceptLoop,
     connection::ConnectionHandler,
-    connection_options::ConnectionOptions,
     current_acceptor::{AcceptorSource, CurrentAcceptor},
+    current_options::{CurrentOptions, WorkerOptions},
     handshake_limiter::HandshakeLimiter,
     local_shutdown::LocalShutdown,
     log_rate_limiter::LogRateLimiter,
@@ -60,17 +58,9 @@ pub(super) struct WorkerConfig {
     pub(super) driver: Driver,
     pub(super) listeners: Vec<Arc<TcpListener>>,
     pub(super) acceptor: Arc<CurrentAcceptor>,
-    pub(super) limits: WorkerLimits,
-    pub(super) options: ConnectionOptions,
+    pub(super) options: Arc<CurrentOptions>,
     pub(super) counters: Arc<Counters>,
     pub(super) stop: Stop,
-}
-
-/// How many connections and handshakes one worker has at once.
-#[derive(Clone, Copy)]
-pub(super) struct WorkerLimits {
-    pub(super) connections: NonZeroUsize,
-    pub(super) handshakes: NonZeroUsize,
 }
 
 /// The shutdown signals of the workers.
@@ -164,7 +154,7 @@ struct StartedWorker<S: HttpService> {
 
 struct Worker<S: HttpService> {
     handler: ConnectionHandler<'static, S>,
-    connection_limit: NonZeroUsize,
+    options: WorkerOptions,
     connections: TaskTracker,
     /// Connections over the limit.
     refused: LogRateLimiter,
@@ -191,22 +181,23 @@ impl<S: HttpService> Worker<S> {
             .collect::<std::io::Result<_>>()
             .map_err(|error| Error::new(Kind::Worker, "a listener cannot be used").with(error))?;
         let service = WorkerService::new(service);
+        let options = WorkerOptions::new(config.options);
+        let connection_options = options.connection();
         let handler = ConnectionHandler {
             acceptor: AcceptorSource::Current(config.acceptor),
             handshakes: HandshakeLimiter::new(
-                config.limits.handshakes,
-                config.options.limits.handshake,
+                options.limits().handshakes,
+                connection_options.limits.handshake,
                 &config.counters,
                 service.yield_queue(),
             ),
-            options: Cow::Owned(config.options),
             counters: config.counters,
             service,
             worker: config.index,
         };
         let worker = Rc::new(Self {
             handler,
-            connection_limit: config.limits.connections,
+            options,
             connections: TaskTracker::default(),
             refused: LogRateLimiter::default(),
             cut_off: Cell::default(),
@@ -286,7 +277,12 @@ impl<S: HttpService> Worker<S> {
     }
 
     fn on_accept(self: &Rc<Self>, stream: net::TcpStream, peer: SocketAddr) {
-        let limit = self.connection_limit;
+        if self.options.refresh() {
+            let (limits, options) = (self.options.limits(), self.options.connection());
+            let handshakes = &self.handler.handshakes;
+            handshakes.set_limits(limits.handshakes, options.limits.handshake);
+        }
+        let limit = self.options.limits().connections;
         let counters = &self.handler.counters;
         if self.connections.len() >= limit.get() {
             counters.connections_refused.add();
@@ -329,7 +325,10 @@ impl<S: HttpService> Worker<S> {
     }
 
     async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
-        let handle = self.handler.handle(stream, peer, self.drain.wait());
+        let options = self.options.connection();
+        let handle = self
+            .handler
+            .handle(stream, peer, &options, self.drain.wait());
         if let Either::Right(_) = select(pin!(handle), self.abort.wait()).await {
             self.cut_off.set(self.cut_off.get() + 1);
             tracing::debug!(%peer, "connection dropped: the shutdown deadline has passed");
