@@ -17,7 +17,7 @@ use crate::{
     certificates::CertificateArgs,
     client_certificates::ClientCertificateArgs,
     limits::LimitArgs,
-    restart::{RestartArgs, UpgradeArgs},
+    restart::{ReloadArgs, RestartArgs, UpgradeArgs},
     status::StatusArgs,
     tickets::TicketArgs,
 };
@@ -26,9 +26,10 @@ use crate::{
 ///
 /// Answers / (a live status page for browsers, otherwise what was negotiated), /bytes/N (N bytes),
 /// /echo (the request's body and trailers), /drain (length and SHA-256 of the request's body),
-/// /healthz and /readyz (liveness and readiness). SIGINT and SIGTERM let requests in flight finish;
-/// a second signal ends the process at once. SIGHUP reloads the certificates. SIGUSR2 replaces the
-/// server by a new process, as corelane upgrade does.
+/// /healthz and /readyz (liveness and readiness). SIGINT, SIGTERM and SIGQUIT let requests in flight
+/// finish; a second signal ends the process at once. SIGHUP reloads the configuration file and the
+/// certificates, as corelane reload does. SIGUSR2 replaces the server by a new process, as corelane
+/// upgrade does.
 ///
 /// Every option can also be set by an environment variable, and by its name as a key in the file of
 /// --config. A flag wins over the environment, the environment over the file.
@@ -47,6 +48,7 @@ pub(crate) struct CommandLine {
 pub(crate) enum Command {
     Alpn(Box<AlpnArgs>),
     Upgrade(UpgradeArgs),
+    Reload(ReloadArgs),
 
     /// Check a server's options without starting it, and print them.
     ///

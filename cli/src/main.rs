@@ -15,6 +15,7 @@ mod args;
 mod certificates;
 mod client_certificates;
 mod configuration;
+mod configure;
 mod digest;
 mod introduction;
 mod limits;
@@ -28,6 +29,7 @@ mod status;
 mod takeover;
 mod tickets;
 mod tls;
+mod verbosity;
 
 use std::{
     io::{IsTerminal, Write},
@@ -38,17 +40,12 @@ use std::{
 
 use corelane::Chain;
 use corelane_ops::{EventLog, Inherited};
-use tracing_subscriber::{
-    Layer,
-    filter::{LevelFilter, Targets},
-    fmt::MakeWriter,
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
-};
+use tracing_subscriber::{Layer, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     args::Args,
-    configuration::{Invocation, Stop},
+    configuration::{Invocation, Stop, Values},
+    verbosity::Verbosity,
 };
 
 /// A worker allocates and frees several times per request, in sizes that glibc returns to the kernel
@@ -63,7 +60,7 @@ fn main() -> ExitCode {
     let arguments = std::env::args_os().collect();
     let (ended, failure) = match configuration::read(arguments, &|name| std::env::var_os(name)) {
         // Reloads use the options for as long as the process lives.
-        Ok(Invocation::Serve(args)) => return serve(Box::leak(args), inherited),
+        Ok(Invocation::Serve(args, values)) => return serve(Box::leak(args), values, inherited),
         Ok(Invocation::Check(args, text)) => {
             log(args.verbose, std::io::stderr);
             (
@@ -78,6 +75,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Upgrade(args)) => {
             (args.run().map(|()| ExitCode::SUCCESS), ExitCode::FAILURE)
         }
+        Ok(Invocation::Reload(args)) => (args.run().map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
         Err(Stop::Clap(error)) => {
             inherited.report_failure(&error);
             error.exit()
@@ -94,7 +92,7 @@ fn main() -> ExitCode {
 }
 
 /// Serves. From the start of the log on, nothing here waits for standard error.
-fn serve(args: &'static Args, mut inherited: Inherited) -> ExitCode {
+fn serve(args: &'static Args, values: Values, mut inherited: Inherited) -> ExitCode {
     let log_thread = match EventLog::to_standard_error() {
         Ok(log_thread) => log_thread,
         Err(error) => {
@@ -104,10 +102,10 @@ fn serve(args: &'static Args, mut inherited: Inherited) -> ExitCode {
         }
     };
     let writer = log_thread.writer();
-    log(args.verbose, Arc::new(writer.clone()));
+    let verbosity = log(args.verbose, Arc::new(writer.clone()));
     // By default a panic, of a handler for example, is written by the thread that panics.
     panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    let status = match serve::serve(args, inherited) {
+    let status = match serve::serve(args, values, verbosity, inherited) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(&writer, "corelane: {}", Chain(&*error));
@@ -118,24 +116,17 @@ fn serve(args: &'static Args, mut inherited: Inherited) -> ExitCode {
     status
 }
 
-/// Logs to standard error. Messages of other libraries only from -vvv on.
-fn log<W>(verbose: u8, writer: W)
+/// Logs to standard error.
+fn log<W>(verbose: u8, writer: W) -> Verbosity
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let (own, others) = match verbose {
-        0 => (LevelFilter::WARN, LevelFilter::WARN),
-        1 => (LevelFilter::INFO, LevelFilter::WARN),
-        2 => (LevelFilter::DEBUG, LevelFilter::WARN),
-        _ => (LevelFilter::DEBUG, LevelFilter::DEBUG),
-    };
-    let filter = Targets::new()
-        .with_default(others)
-        .with_target("corelane", own);
+    let (filter, verbosity) = verbosity::filter(verbose);
     let format = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(writer);
     tracing_subscriber::registry()
         .with(format.with_filter(filter))
         .init();
+    verbosity
 }

@@ -1,12 +1,34 @@
-//! Reloads certificates, client CAs, revocation lists and ticket keys: on SIGHUP, and by
-//! `--reload-certs`.
+//! Reloads the configuration file, certificates, client CAs, revocation lists and ticket keys: on
+//! SIGHUP, and by `--reload-certs`.
 
-use std::time::Duration;
+use std::{env, error::Error as StdError, time::Duration};
 
-use corelane::{Error, Reloader, tls::Identity};
-use corelane_ops::{CertificateExpiry, Reload, WatchedFiles};
+use corelane::{Chain, Reloader, tls::Identity};
+use corelane_ops::{CertificateExpiry, Reload, Reloaded, Timing, WatchedFiles};
 
-use crate::{args::Args, tls};
+use crate::{
+    args::Args,
+    configuration::{self, Invocation, Values},
+    configure::configure,
+    limits,
+    verbosity::Verbosity,
+};
+
+/// The options that need a new process. A reload changes all others.
+const NEED_A_RESTART: &[&str] = &[
+    "access-log",
+    "access-log-format",
+    "admin",
+    "cpus",
+    "driver",
+    "listen",
+    "no-affinity",
+    "no-status",
+    "pid-file",
+    "takeover",
+    "tls",
+    "workers",
+];
 
 /// The files of `--reload-certs`, and how often to look at them.
 pub(crate) struct Watch(Option<(WatchedFiles, Duration)>);
@@ -19,39 +41,125 @@ impl Watch {
     }
 }
 
-pub(crate) fn reload(
-    args: &'static Args,
-    watch: Watch,
-    expiry: CertificateExpiry,
-    reloader: Reloader,
-) -> Reload {
-    let reload = Reload::new(move || reload_now(args, &expiry, &reloader));
-    match watch.0 {
-        Some((files, interval)) => reload.watch(files, interval),
-        None => reload,
+/// What a reload changes.
+pub(crate) struct Reloading {
+    /// The options of the start.
+    pub(crate) args: &'static Args,
+    pub(crate) values: Values,
+    pub(crate) verbosity: Verbosity,
+    pub(crate) expiry: CertificateExpiry,
+    pub(crate) reloader: Reloader,
+    pub(crate) timing: Timing,
+}
+
+impl Reloading {
+    pub(crate) fn with(self, watch: Watch) -> Reload {
+        let reload = Reload::new(move || self.reload());
+        match watch.0 {
+            Some((files, interval)) => reload.watch(files, interval),
+            None => reload,
+        }
+    }
+
+    /// Reads everything before it changes anything.
+    fn reload(&self) -> Result<Reloaded, Box<dyn StdError + Send + Sync>> {
+        let arguments = env::args_os().collect();
+        let (args, values) = match configuration::read(arguments, &|name| env::var_os(name)) {
+            Ok(Invocation::Serve(args, values)) => (args, values),
+            Ok(_) => return Err("the command line starts no server".into()),
+            Err(stop) => return Err(stop.to_string().into()),
+        };
+        let args = Args {
+            tls: self.args.tls.clone(),
+            ..*args
+        };
+        if args.config.is_none() && !reads_files(&args) {
+            // SIGHUP also reopens the access log: it may have been meant for that.
+            if args.tls.as_deref() != Some("none") {
+                tracing::warn!("SIGHUP: no certificate to reload, as none was read from a file");
+            }
+            return Ok(Reloaded::default());
+        }
+        let left: Vec<_> = left(&self.values, &values).collect();
+        let watch = Watch::new(&args);
+        let configured = configure(&args).and_then(|configured| {
+            self.reloader.reconfigure(configured.builder)?;
+            Ok((configured.tls, configured.identities))
+        });
+        // An option that is left may be the reason.
+        let (tls, identities) = configured.map_err(|error| {
+            let message = limits::name_flag(Chain(&error).to_string());
+            [&[message], &left[..]].concat().join("; ")
+        })?;
+        self.verbosity.set(args.verbose);
+        let (timing, restart) = (&self.timing, &args.restart);
+        timing.set_upgrade_timeout(restart.upgrade_timeout());
+        timing.set_shutdown_delay(restart.shutdown_delay());
+        timing.set_shutdown_deadline(args.limits.shutdown_deadline());
+        set_expiry(&self.expiry, &args, &identities);
+        tracing::info!(tls = tls.text, "configuration and certificates reloaded");
+        let reloaded = Reloaded::default().watch(watch.0);
+        Ok(left.into_iter().fold(reloaded, Reloaded::left))
     }
 }
 
-fn reload_now(args: &Args, expiry: &CertificateExpiry, reloader: &Reloader) -> Result<(), Error> {
-    if args.tls.as_deref() == Some("none") {
-        // SIGHUP also reopens the access log: it may have been meant for that.
-        return Ok(());
-    }
-    let any_files = args.certificates.are_files()
+fn reads_files(args: &Args) -> bool {
+    args.certificates.are_files()
         || args.tickets.are_given()
-        || args.client_certificates.are_given();
-    if !any_files {
-        tracing::warn!("SIGHUP: no certificate to reload, as none was read from a file");
-        return Ok(());
-    }
-    let tls = tls::choose(args)?;
-    reloader.reload(tls.acceptor)?;
-    set_expiry(expiry, args, &tls.identities);
-    tracing::info!(tls = tls.description.text, "certificates reloaded");
-    Ok(())
+        || args.client_certificates.are_given()
+}
+
+/// The changed options that need a restart.
+fn left<'a>(started: &'a Values, now: &'a Values) -> impl Iterator<Item = String> {
+    let changed = started.changed(now);
+    changed
+        .filter(|key| NEED_A_RESTART.contains(key))
+        .map(|key| format!("--{key} needs a restart or `corelane upgrade`"))
 }
 
 /// `identities` are those of the files, in the order of `--cert`.
 pub(crate) fn set_expiry(expiry: &CertificateExpiry, args: &Args, identities: &[Identity]) {
     expiry.set(args.certificates.cert_files().zip(identities));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Beside these, all limits: they are under their own heading.
+    const RELOADED: &[&str] = &[
+        "alpn-missing",
+        "cert",
+        "client-auth",
+        "client-ca",
+        "client-crl",
+        "key",
+        "proxy-protocol",
+        "reload-certs",
+        "ticket-keys",
+        "ticket-lifetime",
+        "unknown-name",
+        "verbose",
+        "write-cert",
+    ];
+
+    #[test]
+    fn every_option_is_reloaded_or_needs_a_restart() {
+        let command = Args::command();
+        for arg in command.get_arguments() {
+            let key = arg.get_long().unwrap_or_default();
+            // A reload reads the same file.
+            if matches!(key, "config" | "help" | "version") {
+                continue;
+            }
+            let reloaded = RELOADED.contains(&key) || arg.get_help_heading() == Some("Limits");
+            let needs_a_restart = NEED_A_RESTART.contains(&key);
+            assert!(
+                reloaded != needs_a_restart,
+                "--{key}: add it to RELOADED or to NEED_A_RESTART"
+            );
+        }
+    }
 }

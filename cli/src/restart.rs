@@ -1,9 +1,9 @@
-//! Options of restarts without a lost connection, and `corelane upgrade`.
+//! Options of restarts without a lost connection, `corelane upgrade` and `corelane reload`.
 
 use std::{error::Error, io::Write, path::PathBuf, time::Duration};
 
 use clap::Args;
-use corelane_ops::{PidFile, request_upgrade};
+use corelane_ops::{PidFile, request_reload, request_upgrade};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Restart")]
@@ -13,7 +13,8 @@ pub(crate) struct RestartArgs {
     #[arg(long)]
     pub(crate) takeover: bool,
 
-    /// Write the process id to this file once the server serves, for corelane upgrade.
+    /// Write the process id to this file once the server serves, for corelane upgrade and corelane
+    /// reload.
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
 
@@ -27,8 +28,8 @@ pub(crate) struct RestartArgs {
     )]
     upgrade_timeout: u32,
 
-    /// How long /readyz answers 503 before SIGINT or SIGTERM shuts the server down, so that load
-    /// balancers notice.
+    /// How long /readyz answers 503 before SIGINT, SIGTERM or SIGQUIT shuts the server down, so
+    /// that load balancers notice.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -56,6 +57,32 @@ impl RestartArgs {
 /// status is 1.
 #[derive(Debug, Args)]
 pub(crate) struct UpgradeArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+
+    /// How long to wait for the outcome; it should exceed the server's --upgrade-timeout.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    timeout: u32,
+}
+
+/// Let the running server read its configuration file, certificates and other files again, without
+/// closing a connection.
+///
+/// Sends the server SIGHUP. The flags and the environment are those of its start. What needs a restart
+/// is named and left as it was. If the configuration or a file is invalid, nothing changes, and the
+/// exit status is 1.
+#[derive(Debug, Args)]
+pub(crate) struct ReloadArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+
+    /// How long to wait for the outcome.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    timeout: u32,
+}
+
+#[derive(Debug, Args)]
+struct ServerArgs {
     /// The server's --pid-file.
     #[arg(long, value_name = "FILE", required_unless_present = "pid")]
     pid_file: Option<PathBuf>,
@@ -63,23 +90,38 @@ pub(crate) struct UpgradeArgs {
     /// The server's process id.
     #[arg(long, value_name = "PID", conflicts_with = "pid_file")]
     pid: Option<u32>,
+}
 
-    /// How long to wait for the outcome; it should exceed the server's --upgrade-timeout.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    timeout: u32,
+impl ServerArgs {
+    fn process(&self) -> Result<u32, Box<dyn Error>> {
+        match (&self.pid_file, self.pid) {
+            (Some(file), _) => Ok(PidFile::read(file)?),
+            (None, Some(pid)) => Ok(pid),
+            (None, None) => Err("give --pid-file or --pid".into()),
+        }
+    }
 }
 
 impl UpgradeArgs {
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
-        let server = match (&self.pid_file, self.pid) {
-            (Some(file), _) => PidFile::read(file)?,
-            (None, Some(pid)) => pid,
-            (None, None) => return Err("give --pid-file or --pid".into()),
-        };
+        let server = self.server.process()?;
         let timeout = Duration::from_secs(self.timeout.into());
         let process = request_upgrade(server, timeout)?;
         let mut out = std::io::stdout();
         let _ = writeln!(out, "process {process} serves, process {server} drains");
+        Ok(())
+    }
+}
+
+impl ReloadArgs {
+    pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
+        let server = self.server.process()?;
+        let left = request_reload(server, Duration::from_secs(self.timeout.into()))?;
+        let mut out = std::io::stdout();
+        let _ = writeln!(out, "process {server} has reloaded");
+        for what in left {
+            let _ = writeln!(out, "not changed: {what}");
+        }
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io::Write};
 
-use corelane::{Affinity, Builder, Chain, Handle, Server, tls::Identity};
+use corelane::{Chain, Handle, Server};
 use corelane_ops::{
     AccessLogLayer, Admin, CertificateExpiry, Inherited, Lifecycle, PidFile, tower_layer::Layer,
 };
@@ -10,13 +10,21 @@ use corelane_ops::{
 use crate::{
     addresses,
     args::Args,
+    configuration::Values,
+    configure::{Configured, configure},
     introduction, limits,
-    reload::{self, Watch},
+    reload::{Reloading, Watch, set_expiry},
     routes::Routes,
-    takeover, tls,
+    takeover,
+    verbosity::Verbosity,
 };
 
-pub(crate) fn serve(args: &'static Args, inherited: Inherited) -> Result<(), Box<dyn Error>> {
+pub(crate) fn serve(
+    args: &'static Args,
+    values: Values,
+    verbosity: Verbosity,
+    inherited: Inherited,
+) -> Result<(), Box<dyn Error>> {
     // Before any thread starts: otherwise a signal may still end the process.
     let lifecycle = Lifecycle::new(inherited)?
         .takeover(args.restart.takeover)
@@ -25,7 +33,7 @@ pub(crate) fn serve(args: &'static Args, inherited: Inherited) -> Result<(), Box
         .shutdown_deadline(args.limits.shutdown_deadline());
     let mut introduction = String::new();
     let running = lifecycle.start(|lifecycle| {
-        let (handle, text) = start(args, lifecycle)?;
+        let (handle, text) = start(args, values, verbosity, lifecycle)?;
         introduction = text;
         Ok(handle)
     })?;
@@ -35,6 +43,8 @@ pub(crate) fn serve(args: &'static Args, inherited: Inherited) -> Result<(), Box
 
 fn start(
     args: &'static Args,
+    values: Values,
+    verbosity: Verbosity,
     lifecycle: &mut Lifecycle,
 ) -> Result<(Handle, String), Box<dyn Error>> {
     if args.restart.takeover && !lifecycle.inherited().replaces_server() {
@@ -83,8 +93,16 @@ fn start(
     if let Some(source) = source {
         source.observe(handle.observer());
     }
-    reload::set_expiry(&expiry, args, &identities);
-    lifecycle.on_reload(reload::reload(args, watch, expiry, handle.reloader()));
+    set_expiry(&expiry, args, &identities);
+    let reloading = Reloading {
+        args,
+        values,
+        verbosity,
+        expiry,
+        reloader: handle.reloader(),
+        timing: lifecycle.timing(),
+    };
+    lifecycle.on_reload(reloading.with(watch));
     let introduction = introduction::text(&handle, &tls, admin);
     Ok((handle, introduction))
 }
@@ -110,39 +128,6 @@ fn serve_logged(
             routes.clone().respond(request)
         }))
     })
-}
-
-/// A server that is configured but has no sockets yet.
-struct Configured {
-    builder: Builder,
-    tls: tls::Description,
-    identities: Vec<Identity>,
-}
-
-fn configure(args: &Args) -> Result<Configured, corelane::Error> {
-    let tls = tls::choose(args)?;
-    let builder = Server::builder(tls.acceptor)
-        .driver(args.driver.into())
-        .share_port(args.restart.takeover)
-        .alpn_missing(args.alpn_missing.into())
-        .proxy_protocol(args.proxy_protocol.iter().copied());
-    Ok(Configured {
-        builder: args.limits.set(with_workers(builder, args)),
-        tls: tls.description,
-        identities: tls.identities,
-    })
-}
-
-fn with_workers(mut builder: Builder, args: &Args) -> Builder {
-    if let Some(workers) = args.workers.0 {
-        builder = builder.workers(workers.get());
-    }
-    if args.no_affinity {
-        builder = builder.affinity(Affinity::None);
-    } else if !args.cpus.is_empty() {
-        builder = builder.affinity(Affinity::Cpus(args.cpus.clone()));
-    }
-    builder
 }
 
 /// In terms of flags, with advice.

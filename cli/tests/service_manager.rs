@@ -3,8 +3,16 @@
 mod support;
 
 use std::{
+    ffi::OsStr,
+    fs,
     net::{SocketAddr, TcpListener, TcpStream},
-    os::unix::{fs::symlink, net::UnixDatagram},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            fs::symlink,
+            net::{SocketAddr as UnixAddr, UnixDatagram},
+        },
+    },
     path::Path,
     process::Command,
 };
@@ -151,20 +159,59 @@ fn systemd_is_notified() {
     let dir = ProgramDir::make("notify");
     let path: &Path = &dir.directory.join("notify");
     let manager = UnixDatagram::bind(path).expect("a socket");
+    notifies(&dir, &manager, path.as_os_str());
+}
+
+/// As service managers in containers name it.
+#[test]
+fn a_service_manager_with_an_abstract_socket_is_notified() {
+    let dir = ProgramDir::make("abstract");
+    let name = format!("corelane-test-{}", std::process::id());
+    let addr = UnixAddr::from_abstract_name(&name).expect("an address");
+    let manager = UnixDatagram::bind_addr(&addr).expect("a socket");
+    notifies(&dir, &manager, OsStr::new(&format!("@{name}")));
+}
+
+fn notifies(dir: &ProgramDir, manager: &UnixDatagram, path: &OsStr) {
     manager.set_read_timeout(Some(DEADLINE)).expect("set");
     let receives = |all: &[&str]| {
-        let text = received(&manager);
+        let text = received(manager);
         for wanted in all {
             assert!(text.contains(wanted), "{wanted:?} is not in {text:?}");
         }
     };
-    let mut command = dir.command(&["--tls", "none"]);
+    let configuration = dir.directory.join("toml");
+    fs::write(&configuration, "").expect("written");
+    let mut start = dir.command(&["--tls", "none", "--config"]);
     let mut old = Corelane::start_by({
-        command.env("NOTIFY_SOCKET", path);
-        command
+        start.arg(&configuration).env("NOTIFY_SOCKET", path);
+        start
     });
     let id = dir.pid().expect("a pid file");
     receives(&["READY=1", "STATUS=serving"]);
+    let reload = |text: &str| {
+        fs::write(&configuration, text).expect("written");
+        let mut reload = command(&["reload", "--pid", &id.to_string()]);
+        reload.output().expect("the command runs").status.code()
+    };
+    assert_eq!(reload("idle-timeout = 5"), Some(0));
+    receives(&["RELOADING=1", "MONOTONIC_USEC=", "STATUS=reloading"]);
+    receives(&["READY=1", "STATUS=serving, after a reload\n"]);
+    assert_eq!(reload("driver = \"epoll\""), Some(0));
+    receives(&["RELOADING=1", "MONOTONIC_USEC="]);
+    receives(&["READY=1", "after a reload; --driver needs a restart"]);
+    assert_eq!(reload("one = 1\ntwo = 2"), Some(1));
+    receives(&["RELOADING=1", "MONOTONIC_USEC="]);
+    receives(&[
+        "READY=1",
+        "the reload failed: ",
+        "toml:1: ",
+        "; ",
+        "toml:2: ",
+    ]);
+    assert_eq!(reload(""), Some(0));
+    receives(&["RELOADING=1", "MONOTONIC_USEC="]);
+    receives(&["READY=1", "STATUS=serving, after a reload\n"]);
     dir.replace_program(Some("exit 3"));
     assert!(!dir.upgrade(id).status.success());
     receives(&["RELOADING=1", "MONOTONIC_USEC="]);

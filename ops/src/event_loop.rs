@@ -9,21 +9,24 @@ use std::{
         mpsc,
     },
     thread,
-    time::Duration,
 };
 
 use corelane::Handle;
+use nix::sys::signal::Signal;
 use signal_hook::{
-    consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ},
+    consts::{SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ},
     iterator::Signals,
 };
 
 use crate::{
     Error,
     health::{Health, HealthState},
+    outcome::{Request, Waiting},
+    process::send_signal,
     protocol::{GIVEN, SERVING},
     systemd,
-    upgrade::{Attempt, Program, kill_unconfirmed, notify_outcome, release, send_signal},
+    timing::Timing,
+    upgrade::{Attempt, Program, kill_unconfirmed, release},
 };
 
 /// Call it before any thread starts: otherwise a signal may still end the process.
@@ -33,7 +36,7 @@ pub(crate) fn catch_signals() -> io::Result<Signals> {
     signal_hook::flag::register(SIGUSR1, Arc::default())?;
     // A log at the limit on the size of files loses lines; the signal must not end the process.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
-    Signals::new([SIGINT, SIGTERM, SIGUSR2])
+    Signals::new([SIGINT, SIGQUIT, SIGTERM, SIGUSR2])
 }
 
 enum Event {
@@ -54,16 +57,15 @@ pub(crate) struct EventLoop {
     pub(crate) timing: Timing,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Timing {
-    pub(crate) upgrade_timeout: Duration,
-    pub(crate) shutdown_delay: Duration,
-    pub(crate) shutdown_deadline: Duration,
+/// An upgrade in progress.
+struct Upgrading {
+    cancelled: Arc<AtomicBool>,
+    waiting: Waiting,
 }
 
 impl EventLoop {
-    /// Returns when the server has ended. The first SIGINT or SIGTERM shuts it down, a second one
-    /// ends the process at once.
+    /// Returns when the server has ended. The first SIGINT, SIGQUIT or SIGTERM shuts it down, a second
+    /// one ends the process at once.
     pub(crate) fn run(self, signals: Signals) -> Result<(), Error> {
         let (events, received) = mpsc::channel();
         let from_signals = events.clone();
@@ -71,38 +73,50 @@ impl EventLoop {
             .name("corelane-signal".into())
             .spawn(move || forward(signals, &from_signals))
             .map_err(|error| Error::with_source("cannot start the signal thread", error))?;
-        let mut upgrading = None;
+        let mut upgrading: Option<Upgrading> = None;
         while let Ok(event) = received.recv() {
             match event {
-                Event::Signal(SIGUSR2) if upgrading.is_some() => {
-                    tracing::warn!("ignoring SIGUSR2: an upgrade is in progress");
-                }
                 Event::Signal(SIGUSR2) => {
-                    systemd::reloading("starting a new process");
-                    let cancelled = Arc::default();
-                    match self.upgrade(&cancelled, &events) {
-                        Ok(()) => upgrading = Some(cancelled),
-                        Err(reason) => upgrade_failed(reason),
+                    let waiting = Waiting::find(Request::Upgrade);
+                    match &upgrading {
+                        Some(_) => refuse_upgrade(waiting, "an upgrade is in progress"),
+                        None => upgrading = self.upgrade(waiting, &events),
                     }
                 }
                 Event::Signal(signal) => {
-                    if let Some(cancelled) = upgrading {
-                        cancel_upgrade(&cancelled, &received, signal);
+                    if let Some(upgrading) = upgrading {
+                        cancel_upgrade(upgrading, &received, signal);
                     }
-                    return self.shut_down(signal);
+                    return self.shut_down(signal, received);
                 }
-                Event::Upgraded(Ok(process)) => return self.hand_over_to(process),
+                Event::Upgraded(Ok(process)) => {
+                    let waiting = upgrading.map(|upgrading| upgrading.waiting);
+                    return self.hand_over_to(process, waiting, received);
+                }
                 Event::Upgraded(Err(reason)) => {
-                    upgrading = None;
-                    upgrade_failed(reason);
+                    if let Some(upgrading) = upgrading.take() {
+                        upgrade_failed(upgrading.waiting, reason);
+                    }
                 }
             }
         }
         Ok(self.handle.wait()?)
     }
 
+    fn upgrade(&self, waiting: Waiting, events: &mpsc::Sender<Event>) -> Option<Upgrading> {
+        systemd::reloading("starting a new process");
+        let cancelled = Arc::default();
+        match self.start_upgrade(&cancelled, events) {
+            Ok(()) => Some(Upgrading { cancelled, waiting }),
+            Err(reason) => {
+                upgrade_failed(waiting, reason);
+                None
+            }
+        }
+    }
+
     /// Starts an upgrade on its own thread: meanwhile the loop obeys signals.
-    fn upgrade(
+    fn start_upgrade(
         &self,
         cancelled: &Arc<AtomicBool>,
         events: &mpsc::Sender<Event>,
@@ -128,7 +142,7 @@ impl EventLoop {
         let attempt = Attempt {
             program: self.program.clone(),
             sockets,
-            timeout: self.timing.upgrade_timeout,
+            timeout: self.timing.upgrade_timeout(),
             cancelled: Arc::clone(cancelled),
         };
         let events = events.clone();
@@ -145,19 +159,34 @@ impl EventLoop {
     /// The new process serves. This one answers what it has accepted.
     ///
     /// The health stays ready: `/readyz` is about the address, which the new process serves.
-    fn hand_over_to(self, process: u32) -> Result<(), Error> {
+    fn hand_over_to(
+        self,
+        process: u32,
+        waiting: Option<Waiting>,
+        events: mpsc::Receiver<Event>,
+    ) -> Result<(), Error> {
         release();
         systemd::replaced_by(process);
-        notify_outcome(&Ok(process));
-        self.handle.hand_over(self.timing.shutdown_deadline);
+        if let Some(waiting) = waiting {
+            upgraded(waiting, process);
+        }
+        refuse_upgrades(
+            events,
+            format!("it drains, process {process} has replaced it"),
+        );
+        self.handle.hand_over(self.timing.shutdown_deadline());
         Ok(self.handle.wait()?)
     }
 
-    fn shut_down(self, signal: i32) -> Result<(), Error> {
-        let (delay, deadline) = (self.timing.shutdown_delay, self.timing.shutdown_deadline);
+    fn shut_down(self, signal: i32, events: mpsc::Receiver<Event>) -> Result<(), Error> {
+        let (delay, deadline) = (
+            self.timing.shutdown_delay(),
+            self.timing.shutdown_deadline(),
+        );
         tracing::info!(signal, ?delay, ?deadline, "shutting down");
         self.health.set(HealthState::Draining);
         systemd::stopping("draining");
+        refuse_upgrades(events, "it shuts down".into());
         thread::sleep(delay);
         self.handle.shutdown(deadline);
         Ok(self.handle.wait()?)
@@ -166,8 +195,9 @@ impl EventLoop {
 
 /// Ends an upgrade that is in progress. When this returns, the new process has ended, or has been
 /// sent `signal`.
-fn cancel_upgrade(cancelled: &AtomicBool, events: &mpsc::Receiver<Event>, signal: i32) {
-    cancelled.store(true, Ordering::Relaxed);
+fn cancel_upgrade(upgrading: Upgrading, events: &mpsc::Receiver<Event>, signal: i32) {
+    upgrading.cancelled.store(true, Ordering::Relaxed);
+    let waiting = upgrading.waiting;
     let outcome = events.iter().find_map(|event| match event {
         Event::Upgraded(outcome) => Some(outcome),
         Event::Signal(_) => None,
@@ -175,22 +205,64 @@ fn cancel_upgrade(cancelled: &AtomicBool, events: &mpsc::Receiver<Event>, signal
     match outcome {
         // The upgrade was faster than the signal, so the signal goes to the new process too.
         Some(Ok(process)) => {
-            notify_outcome(&Ok(process));
-            if let Err(error) = send_signal(signal, process) {
+            upgraded(waiting, process);
+            let sent = Signal::try_from(signal).and_then(|signal| send_signal(signal, process));
+            if let Err(error) = sent {
                 tracing::error!(process, %error, "cannot end the new process");
             }
         }
-        Some(Err(reason)) => notify_outcome(&Err(reason)),
+        Some(Err(reason)) => report_failure(waiting, reason),
         None => {}
     }
 }
 
-fn upgrade_failed(reason: String) {
-    systemd::reloaded(&format!("serving; the upgrade failed: {reason}"));
-    notify_outcome(&Err(reason));
+fn upgraded(waiting: Waiting, process: u32) {
+    tracing::info!(process, "upgraded: the new process serves, this one drains");
+    waiting.tell(&Ok(process.to_string()));
 }
 
-/// Forwards signals as events. Ends the process at once at the second SIGINT or SIGTERM.
+fn upgrade_failed(waiting: Waiting, reason: String) {
+    systemd::reloaded(&format!("serving; the upgrade failed: {reason}"));
+    report_failure(waiting, reason);
+}
+
+fn report_failure(waiting: Waiting, reason: String) {
+    tracing::error!(reason, "the upgrade failed: this process goes on");
+    waiting.tell(&Err(reason));
+}
+
+fn refuse_upgrade(waiting: Waiting, reason: &str) {
+    tracing::warn!(reason, "SIGUSR2 is refused");
+    waiting.tell(&Err(reason.into()));
+}
+
+/// Answers the signals of a server that ends, on a thread of its own. [`forward`] handles the second
+/// SIGTERM.
+fn refuse_upgrades(events: mpsc::Receiver<Event>, reason: String) {
+    let refusing = thread::Builder::new()
+        .name("corelane-draining".into())
+        .spawn(move || {
+            for event in events {
+                match event {
+                    Event::Signal(SIGUSR2) => {
+                        refuse_upgrade(Waiting::find(Request::Upgrade), &reason);
+                    }
+                    Event::Signal(signal) => {
+                        tracing::info!(
+                            signal,
+                            "the process drains: one more signal ends it at once"
+                        );
+                    }
+                    Event::Upgraded(_) => {}
+                }
+            }
+        });
+    if let Err(error) = refusing {
+        tracing::warn!(%error, "cannot start the thread that answers signals");
+    }
+}
+
+/// Forwards signals as events. Ends the process at once at the second signal that shuts down.
 fn forward(mut signals: Signals, events: &mpsc::Sender<Event>) {
     let mut shutting_down = false;
     for signal in signals.forever() {

@@ -10,7 +10,7 @@
 //!
 //! | part | item |
 //! |---|---|
-//! | SIGINT and SIGTERM shut down, SIGUSR2 upgrades | [`Lifecycle`] |
+//! | SIGINT, SIGTERM and SIGQUIT shut down, SIGUSR2 upgrades | [`Lifecycle`] |
 //! | sockets from systemd or from the replaced process | [`Inherited`] |
 //! | systemd's `Type=notify`, `WatchdogSec=` | [`Lifecycle::start`] |
 //! | SIGHUP and changed files reload | [`Reload`], [`WatchedFiles`] |
@@ -18,7 +18,7 @@
 //! | access log | [`AccessLog`], [`AccessLogLayer`] |
 //! | log on standard error that delays no worker | [`EventLog`] |
 //! | pid file | [`Lifecycle::pid_file`], [`PidFile`] |
-//! | `upgrade` as a command | [`request_upgrade`] |
+//! | `upgrade` and `reload` as commands | [`request_upgrade`], [`request_reload`] |
 //!
 //! # Upgrades
 //!
@@ -54,10 +54,15 @@ mod health;
 mod inherited;
 mod lifecycle;
 mod log_writer;
+mod outcome;
 mod pid_file;
+mod process;
 mod protocol;
 mod reload;
+mod reload_status;
+mod request;
 mod systemd;
+mod timing;
 mod upgrade;
 mod watchdog;
 mod watched_files;
@@ -79,8 +84,9 @@ pub use self::{
     inherited::Inherited,
     lifecycle::{Lifecycle, Running},
     pid_file::PidFile,
-    reload::Reload,
-    upgrade::request_upgrade,
+    reload::{Reload, Reloaded},
+    request::{request_reload, request_upgrade},
+    timing::Timing,
     watched_files::WatchedFiles,
     writable::{check_writable, write_file},
 };

@@ -8,19 +8,21 @@ use std::{
     time::Duration,
 };
 
-use corelane::{Builder, Chain, Handle, config::SHUTDOWN_DEADLINE};
+use corelane::{Builder, Chain, Handle};
 use signal_hook::{consts::SIGHUP, iterator::Signals};
 
 #[cfg(feature = "access-log")]
 use crate::access_log::{AccessLog, AccessLogLayer};
 use crate::{
     Error,
-    event_loop::{EventLoop, Timing, catch_signals},
+    event_loop::{EventLoop, catch_signals},
     health::{Health, HealthState},
     inherited::Inherited,
     pid_file::PidFile,
-    reload::Reload,
+    reload::{Reload, refuse_reloads},
+    reload_status::ReloadStatus,
     systemd,
+    timing::Timing,
     upgrade::Program,
     watchdog,
 };
@@ -39,7 +41,7 @@ use crate::{
 ///
 /// | signal | what happens |
 /// |---|---|
-/// | SIGINT, SIGTERM | the server stops accepting and answers requests in flight; a second one ends the process at once with exit status 128 + signal |
+/// | SIGINT, SIGTERM, SIGQUIT | the server stops accepting and answers requests in flight; a second one ends the process at once with exit status 128 + signal |
 /// | SIGHUP | [`on_reload`](Self::on_reload); the access log opens its file again |
 /// | SIGUSR1 | the access log opens its file again |
 /// | SIGUSR2 | a new process of the same program takes the listening sockets; when it serves, this one answers what it has accepted and ends |
@@ -48,14 +50,14 @@ use crate::{
 pub struct Lifecycle {
     inherited: Inherited,
     signals: Signals,
-    /// Taken by `reload`.
-    hangups: Option<Signals>,
+    hangups: Signals,
     program: Program,
     health: Health,
     timing: Timing,
     takeover: bool,
     pid_file: Option<PidFile>,
     reload: Option<Reload>,
+    reload_status: ReloadStatus,
     sockets: Vec<(&'static str, TcpListener)>,
     #[cfg(feature = "admin")]
     admin: Vec<AdminStart>,
@@ -86,17 +88,14 @@ impl Lifecycle {
         Ok(Self {
             inherited,
             signals,
-            hangups: Some(hangups),
+            hangups,
             program,
             health: Health::new(),
-            timing: Timing {
-                upgrade_timeout: Self::UPGRADE_TIMEOUT,
-                shutdown_delay: Duration::ZERO,
-                shutdown_deadline: SHUTDOWN_DEADLINE,
-            },
+            timing: Timing::new(Self::UPGRADE_TIMEOUT),
             takeover: false,
             pid_file: None,
             reload: None,
+            reload_status: ReloadStatus::default(),
             sockets: Vec::new(),
             #[cfg(feature = "admin")]
             admin: Vec::new(),
@@ -109,23 +108,28 @@ impl Lifecycle {
 
     /// How long a new process may take, after SIGUSR2, until it serves. Then it is ended and this
     /// process goes on. Default: [`UPGRADE_TIMEOUT`](Self::UPGRADE_TIMEOUT).
-    pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
-        self.timing.upgrade_timeout = timeout;
+    pub fn upgrade_timeout(self, timeout: Duration) -> Self {
+        self.timing.set_upgrade_timeout(timeout);
         self
     }
 
-    /// How long `/readyz` answers 503 before SIGINT or SIGTERM shuts the server down, so that load
-    /// balancers notice. Default: 0.
-    pub fn shutdown_delay(mut self, delay: Duration) -> Self {
-        self.timing.shutdown_delay = delay;
+    /// How long `/readyz` answers 503 before SIGINT, SIGTERM or SIGQUIT shuts the server down, so that
+    /// load balancers notice. Default: 0.
+    pub fn shutdown_delay(self, delay: Duration) -> Self {
+        self.timing.set_shutdown_delay(delay);
         self
     }
 
-    /// How long requests in flight may take after SIGINT, SIGTERM or an upgrade. Then they are
-    /// dropped. Default: [`SHUTDOWN_DEADLINE`].
-    pub fn shutdown_deadline(mut self, deadline: Duration) -> Self {
-        self.timing.shutdown_deadline = deadline;
+    /// How long requests in flight may take after SIGINT, SIGTERM, SIGQUIT or an upgrade. Then
+    /// they are dropped. Default: [`SHUTDOWN_DEADLINE`].
+    pub fn shutdown_deadline(self, deadline: Duration) -> Self {
+        self.timing.set_shutdown_deadline(deadline);
         self
+    }
+
+    /// The times above, for a reload to change them.
+    pub fn timing(&self) -> Timing {
+        self.timing.clone()
     }
 
     /// Sets whether the server joins another one on a shared port
@@ -172,7 +176,8 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Reloads on SIGHUP, and when watched files change. Without it SIGHUP is ignored.
+    /// Reloads on SIGHUP, and when watched files change. Without it SIGHUP is ignored. The admin port
+    /// shows the result of the last reload.
     pub fn on_reload(&mut self, reload: Reload) {
         self.reload = Some(reload);
     }
@@ -185,7 +190,10 @@ impl Lifecycle {
     /// When the port cannot be opened, or its thread cannot start.
     #[cfg(feature = "admin")]
     pub fn admin(&mut self, admin: Admin) -> Result<SocketAddr, Error> {
-        let admin = admin.health(self.health.clone());
+        let status = self.reload_status.clone();
+        let admin = admin
+            .health(self.health.clone())
+            .record(move || status.record());
         let (start, socket, addr) = admin.prepare(&mut self.admin_sockets)?;
         self.admin.push(start);
         self.sockets.push((ADMIN, socket));
@@ -227,6 +235,13 @@ impl Lifecycle {
         });
         let handle =
             announced.inspect_err(|error| self.inherited.report_failure(Chain(&**error)))?;
+        let reloads = match self.reload {
+            Some(reload) => reload.start(self.hangups, self.reload_status, handle.observer()),
+            None => refuse_reloads(self.hangups),
+        };
+        if let Err(error) = reloads {
+            tracing::error!(%error, "cannot start the reload thread: SIGHUP has no effect");
+        }
         Ok(Running {
             signals: self.signals,
             pid_file: self.pid_file,
@@ -245,11 +260,6 @@ impl Lifecycle {
 
     fn announce(&mut self, handle: &Handle) -> Result<(), Error> {
         self.health.set(HealthState::Ready);
-        if let (Some(reload), Some(hangups)) = (self.reload.take(), self.hangups.take()) {
-            reload
-                .start(hangups)
-                .map_err(|error| Error::with_source("cannot start the reload thread", error))?;
-        }
         #[cfg(feature = "admin")]
         for admin in self.admin.drain(..) {
             admin.observe(handle.observer());
@@ -308,7 +318,7 @@ impl Running {
     /// Obeys signals until the server has ended, then writes the rest of the access log and removes
     /// the pid file.
     ///
-    /// A second SIGINT or SIGTERM does not return: it ends the process.
+    /// A second SIGINT, SIGTERM or SIGQUIT does not return: it ends the process.
     ///
     /// # Errors
     ///

@@ -3,15 +3,21 @@
 use std::{
     error::Error as StdError,
     fmt, io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc,
     thread,
     time::Duration,
 };
 
-use corelane::Chain;
+use corelane::{Chain, Observer};
 use signal_hook::iterator::Signals;
 
-use crate::watched_files::WatchedFiles;
+use crate::{
+    outcome::{Outcome, Request, Waiting},
+    reload_status::ReloadStatus,
+    systemd,
+    watched_files::WatchedFiles,
+};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -32,20 +38,54 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// # }
 /// ```
 pub struct Reload {
-    reload: Box<dyn FnMut() -> Result<(), BoxError> + Send>,
+    reload: Function,
     watched: Option<(WatchedFiles, Duration)>,
+}
+
+type Function = Box<dyn FnMut() -> Result<Reloaded, BoxError> + Send>;
+
+/// A successful reload: what the function of [`Reload::new`] returns. `()` stands for one with nothing
+/// to add.
+#[derive(Debug, Default)]
+pub struct Reloaded {
+    left: Vec<String>,
+    watched: Option<Option<(WatchedFiles, Duration)>>,
+}
+
+impl Reloaded {
+    /// Names something that has changed in the files, but that a reload leaves as it was. The
+    /// lifecycle logs it as a warning and reports it to
+    /// [`request_reload`](crate::request_reload).
+    pub fn left(mut self, what: impl Into<String>) -> Self {
+        self.left.push(what.into());
+        self
+    }
+
+    /// Watches these files from now on, or none, in place of those of [`Reload::watch`]. Their
+    /// contents have to be read ([`WatchedFiles::new`]) before they are loaded.
+    pub fn watch(mut self, watched: Option<(WatchedFiles, Duration)>) -> Self {
+        self.watched = Some(watched);
+        self
+    }
+}
+
+impl From<()> for Reloaded {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
 }
 
 impl Reload {
     /// `reload` reads the files and gives their contents to the server. When it fails, the server
-    /// keeps the old contents, and the error is logged.
+    /// keeps the old contents, and the error is logged and reported to
+    /// [`request_reload`](crate::request_reload).
     ///
     /// It runs on a separate thread, one call at a time.
-    pub fn new<E: Into<BoxError>>(
-        mut reload: impl FnMut() -> Result<(), E> + Send + 'static,
+    pub fn new<R: Into<Reloaded>, E: Into<BoxError>>(
+        mut reload: impl FnMut() -> Result<R, E> + Send + 'static,
     ) -> Self {
         Self {
-            reload: Box::new(move || reload().map_err(Into::into)),
+            reload: Box::new(move || reload().map(Into::into).map_err(Into::into)),
             watched: None,
         }
     }
@@ -61,33 +101,49 @@ impl Reload {
     }
 
     /// Runs for as long as the process lives.
-    pub(crate) fn start(self, mut hangups: Signals) -> io::Result<()> {
-        let (files, interval) = self.watched.unzip();
-        let loaded = Arc::new(Mutex::new(Loaded {
+    pub(crate) fn start(
+        self,
+        hangups: Signals,
+        status: ReloadStatus,
+        server: Observer,
+    ) -> io::Result<()> {
+        status.succeeded();
+        let loaded = Loaded {
             reload: self.reload,
-            files: files.unwrap_or_default(),
+            watched: self.watched,
+            status,
             logged: None,
-        }));
-        let watched = Arc::clone(&loaded);
-        thread::Builder::new()
-            .name("corelane-reload".into())
-            .spawn(move || {
-                hangups
-                    .forever()
-                    .for_each(|_hangup| lock(&loaded).reload_now())
-            })?;
-        if let Some(interval) = interval {
-            thread::Builder::new()
-                .name("corelane-watch".into())
-                .spawn(move || {
-                    loop {
-                        thread::sleep(interval);
-                        lock(&watched).reload_if_changed();
-                    }
-                })?;
-        }
+        };
+        let requests = forward(hangups)?;
+        let thread = thread::Builder::new().name("corelane-reload".into());
+        thread.spawn(move || loaded.run(&requests, &server))?;
         Ok(())
     }
+}
+
+/// Answers requests for a reload where there is none.
+pub(crate) fn refuse_reloads(hangups: Signals) -> io::Result<()> {
+    let requests = forward(hangups)?;
+    let thread = thread::Builder::new().name("corelane-reload".into());
+    thread.spawn(move || {
+        for () in requests {
+            Waiting::find(Request::Reload).tell(&Err("it has nothing to reload".into()));
+        }
+    })?;
+    Ok(())
+}
+
+/// A message for each SIGHUP.
+fn forward(mut hangups: Signals) -> io::Result<mpsc::Receiver<()>> {
+    let (requests, received) = mpsc::channel();
+    thread::Builder::new()
+        .name("corelane-hangup".into())
+        .spawn(move || {
+            // The receiver lives as long as the process.
+            let forward = |_hangup| requests.send(());
+            hangups.forever().try_for_each(forward)
+        })?;
+    Ok(received)
 }
 
 impl fmt::Debug for Reload {
@@ -98,15 +154,11 @@ impl fmt::Debug for Reload {
     }
 }
 
-/// A reload that panicked has changed nothing here.
-fn lock(loaded: &Mutex<Loaded>) -> MutexGuard<'_, Loaded> {
-    loaded.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 struct Loaded {
-    reload: Box<dyn FnMut() -> Result<(), BoxError> + Send>,
+    reload: Function,
     /// The contents at the last load.
-    files: WatchedFiles,
+    watched: Option<(WatchedFiles, Duration)>,
+    status: ReloadStatus,
     /// The last error, if it was logged.
     logged: Option<String>,
 }
@@ -120,17 +172,51 @@ enum Look {
 }
 
 impl Loaded {
-    /// On request: every error is logged.
-    fn reload_now(&mut self) {
-        if let Err(reason) = self.reload() {
-            tracing::error!(%reason, "cannot reload: the server keeps its configuration");
-            self.logged = Some(reason);
+    fn run(mut self, requests: &mpsc::Receiver<()>, server: &Observer) {
+        loop {
+            let request = match &self.watched {
+                Some((_, interval)) => requests.recv_timeout(*interval),
+                None => requests.recv().map_err(Into::into),
+            };
+            match request {
+                Ok(()) => {
+                    let waiting = Waiting::find(Request::Reload);
+                    let outcome = match server.is_shutting_down() {
+                        true => Err("it drains".into()),
+                        false => self.reload_now(),
+                    };
+                    waiting.tell(&outcome);
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    self.reload_if_changed();
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            }
         }
     }
 
+    /// On request: every error is logged.
+    fn reload_now(&mut self) -> Outcome {
+        systemd::reloading("reloading");
+        let outcome = self.reload();
+        match &outcome {
+            Ok(left) if left.is_empty() => systemd::reloaded("serving, after a reload"),
+            Ok(left) => systemd::reloaded(&format!("serving, after a reload; {left}")),
+            Err(reason) => {
+                tracing::error!(reason, "cannot reload: the server keeps its configuration");
+                systemd::reloaded(&format!("serving; the reload failed: {reason}"));
+                self.logged = Some(reason.clone());
+            }
+        }
+        outcome
+    }
+
     fn reload_if_changed(&mut self) -> Look {
-        if self.files.are_unchanged() {
-            self.logged = None;
+        let unchanged = |(files, _): &(WatchedFiles, Duration)| files.are_unchanged();
+        if self.watched.as_ref().is_none_or(unchanged) {
+            if self.logged.take().is_some() {
+                self.status.unchanged();
+            }
             return Look::Unchanged;
         }
         let Err(reason) = self.reload() else {
@@ -147,13 +233,29 @@ impl Loaded {
         Look::Failed { logged }
     }
 
-    fn reload(&mut self) -> Result<(), String> {
+    /// Returns what was left as it was.
+    fn reload(&mut self) -> Outcome {
         // Read first, so that the next check notices a change during the reload.
-        let files = self.files.now();
-        (self.reload)().map_err(|error| Chain(&*error).to_string())?;
-        self.files = files;
-        self.logged = None;
-        Ok(())
+        let now = |(files, interval): &(WatchedFiles, Duration)| (files.now(), *interval);
+        let watched = self.watched.as_ref().map(now);
+        // A thread that panics would reload no more.
+        let reloaded = catch_unwind(AssertUnwindSafe(&mut self.reload))
+            .unwrap_or_else(|_| Err("the reload panicked: its message is in the log".into()));
+        match reloaded {
+            Ok(reloaded) => {
+                self.watched = reloaded.watched.unwrap_or(watched);
+                self.logged = None;
+                self.status.succeeded();
+                for what in &reloaded.left {
+                    tracing::warn!("not changed by the reload: {what}");
+                }
+                Ok(reloaded.left.join("\n"))
+            }
+            Err(error) => {
+                self.status.failed();
+                Err(Chain(&*error).to_string())
+            }
+        }
     }
 }
 
@@ -184,8 +286,9 @@ mod tests {
         write(&two, "a");
         let paths = [one.clone(), two.clone()];
         let mut loaded = Loaded {
-            files: WatchedFiles::new(&paths),
-            reload: Box::new(move || load_pair(&paths[0], &paths[1])),
+            watched: Some((WatchedFiles::new(&paths), Duration::MAX)),
+            reload: Box::new(move || load_pair(&paths[0], &paths[1]).map(Into::into)),
+            status: ReloadStatus::default(),
             logged: None,
         };
         assert_eq!(loaded.reload_if_changed(), Look::Unchanged);
@@ -208,7 +311,45 @@ mod tests {
         write(&one, "c");
         assert_eq!(loaded.reload_if_changed(), Look::Failed { logged: true });
         // A request logs again.
-        loaded.reload_now();
+        loaded.reload_now().expect_err("they differ");
         assert_eq!(loaded.reload_if_changed(), Look::Failed { logged: false });
+    }
+
+    #[test]
+    fn a_reload_can_change_what_is_watched() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("file");
+        fs::write(&file, "a").expect("written");
+        let path = file.clone();
+        let mut loaded = Loaded {
+            watched: None,
+            reload: Box::new(move || {
+                let watched = WatchedFiles::new([&path]);
+                let watched = Some((watched, Duration::from_secs(1)));
+                Ok(Reloaded::default()
+                    .left("--one")
+                    .left("--two")
+                    .watch(watched))
+            }),
+            status: ReloadStatus::default(),
+            logged: None,
+        };
+        assert_eq!(loaded.reload_if_changed(), Look::Unchanged, "none");
+        assert_eq!(loaded.reload_now(), Ok("--one\n--two".into()));
+        assert_eq!(loaded.reload_if_changed(), Look::Unchanged);
+        fs::write(&file, "b").expect("written");
+        assert_eq!(loaded.reload_if_changed(), Look::Reloaded);
+    }
+
+    #[test]
+    fn a_panic_is_an_error_of_the_reload() {
+        let mut loaded = Loaded {
+            watched: None,
+            reload: Box::new(|| panic!("in a test")),
+            status: ReloadStatus::default(),
+            logged: None,
+        };
+        let reason = loaded.reload_now().expect_err("panicked");
+        assert!(reason.contains("panicked"), "{reason}");
     }
 }

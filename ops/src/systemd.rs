@@ -1,7 +1,19 @@
 //! Notifies systemd of the state of the process (`Type=notify`, `sd_notify(3)`). Does nothing if
 //! systemd did not start the process.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    env,
+    fmt::Write,
+    io,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            ffi::OsStrExt,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use sd_notify::NotifyState;
 
@@ -53,7 +65,29 @@ pub(crate) fn stopping(status: &str) {
 }
 
 fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    let mut text = String::new();
+    for state in states {
+        // Writing to a String cannot fail. A line break would end the state.
+        let _ = writeln!(text, "{}", state.to_string().replace('\n', "; "));
+    }
+    if let Err(error) = send(&text) {
         tracing::warn!(%error, "cannot notify the service manager ($NOTIFY_SOCKET)");
     }
+}
+
+/// As `sd_notify::notify`, which does not know abstract names: service managers in containers use
+/// them.
+fn send(text: &str) -> io::Result<()> {
+    let Some(path) = env::var_os("NOTIFY_SOCKET") else {
+        return Ok(());
+    };
+    let socket = UnixDatagram::unbound()?;
+    match path.as_bytes().strip_prefix(b"@") {
+        Some(name) => {
+            let addr = SocketAddr::from_abstract_name(name)?;
+            socket.send_to_addr(text.as_bytes(), &addr)?
+        }
+        None => socket.send_to(text.as_bytes(), path)?,
+    };
+    Ok(())
 }

@@ -1,10 +1,34 @@
 //! The effective configuration, as a file for `--config`.
 
-use std::{collections::HashSet, ffi::OsStr, fmt::Write};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ffi::OsStr,
+    fmt::Write,
+};
 
 use clap::{Arg, ArgMatches, Command};
 
 use super::setting::{CONFIG, Kind, Setting, Shape, Source};
+
+/// The effective value of each flag, to find what a reload changes.
+#[derive(Debug, Default)]
+pub(crate) struct Values(BTreeMap<String, Option<String>>);
+
+impl Values {
+    pub(super) fn new(server: &Command, matches: &ArgMatches) -> Self {
+        let flags = server.get_arguments().filter_map(|arg| {
+            let key = arg.get_long()?.to_owned();
+            Some((key, value(arg, matches)))
+        });
+        Self(flags.collect())
+    }
+
+    /// The flags whose values differ.
+    pub(crate) fn changed<'a>(&'a self, now: &'a Self) -> impl Iterator<Item = &'a str> {
+        let changed = |(key, value): &(&String, &Option<String>)| now.0.get(*key) != Some(value);
+        self.0.iter().filter(changed).map(|(key, _)| &**key)
+    }
+}
 
 /// TOML, each value with its source. Secret values (clap's `hide_env_values`) are left out.
 pub(super) fn text(

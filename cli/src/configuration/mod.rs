@@ -26,7 +26,7 @@ use clap::{
     error::ErrorKind, parser::ValueSource,
 };
 
-pub(crate) use self::stop::Stop;
+pub(crate) use self::{effective::Values, stop::Stop};
 use self::{
     environment::CHECK,
     setting::{CONFIG, Setting, Shape, Source},
@@ -34,16 +34,17 @@ use self::{
 use crate::{
     alpn::AlpnArgs,
     args::{self, Args, CommandLine},
-    restart::UpgradeArgs,
+    restart::{ReloadArgs, UpgradeArgs},
 };
 
 /// The action to perform.
 pub(crate) enum Invocation {
-    Serve(Box<Args>),
+    Serve(Box<Args>, Values),
     /// With the effective configuration, TOML.
     Check(Box<Args>, String),
     Alpn(Box<AlpnArgs>),
     Upgrade(UpgradeArgs),
+    Reload(ReloadArgs),
 }
 
 /// Reads the options from all sources. `arguments` begins with the command's name; `variable` reads
@@ -63,7 +64,7 @@ pub(crate) fn read(
             let matches = command
                 .try_get_matches_from(&arguments)
                 .map_err(Stop::Clap)?;
-            return invocation(&matches, String::new());
+            return invocation(&matches, String::new(), Values::default());
         }
         None => (false, &typed),
     };
@@ -95,20 +96,24 @@ pub(crate) fn read(
     let matches = command
         .try_get_matches_from(merged)
         .map_err(|error| explain(error, &settings))?;
-    let text = match matches.subcommand() {
-        Some((CHECK, matches)) => effective::text(&server, matches, &settings, &overridden),
-        _ => String::new(),
+    let (text, values) = match matches.subcommand() {
+        Some((CHECK, matches)) => {
+            let text = effective::text(&server, matches, &settings, &overridden);
+            (text, Values::default())
+        }
+        _ => (String::new(), Values::new(&server, &matches)),
     };
-    invocation(&matches, text)
+    invocation(&matches, text, values)
 }
 
-fn invocation(matches: &ArgMatches, text: String) -> Result<Invocation, Stop> {
+fn invocation(matches: &ArgMatches, text: String, values: Values) -> Result<Invocation, Stop> {
     let line = CommandLine::from_arg_matches(matches).map_err(Stop::Clap)?;
     Ok(match line.command {
-        None => Invocation::Serve(Box::new(line.args)),
+        None => Invocation::Serve(Box::new(line.args), values),
         Some(args::Command::Check(args)) => Invocation::Check(args, text),
         Some(args::Command::Alpn(args)) => Invocation::Alpn(args),
         Some(args::Command::Upgrade(args)) => Invocation::Upgrade(args),
+        Some(args::Command::Reload(args)) => Invocation::Reload(args),
     })
 }
 

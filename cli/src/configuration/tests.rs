@@ -41,7 +41,7 @@ fn read_with(flags: &[&str], variables: &[(&str, &str)]) -> Result<Invocation, S
 
 fn served(flags: &[&str], variables: &[(&str, &str)]) -> Args {
     match read_with(flags, variables) {
-        Ok(Invocation::Serve(args)) => *args,
+        Ok(Invocation::Serve(args, _)) => *args,
         Ok(_) => panic!("expected Serve"),
         Err(stop) => panic!("{flags:?}: {stop:?}"),
     }
@@ -359,7 +359,7 @@ fn deployment_files_use_existing_options() {
     let variable = |line: &'static str| line.strip_prefix("ENV ")?.split_once('=');
     let variables: Vec<_> = DOCKERFILE.lines().filter_map(variable).collect();
     assert!(!variables.is_empty());
-    let Ok(Invocation::Serve(args)) = read_with(&[], &variables) else {
+    let Ok(Invocation::Serve(args, _)) = read_with(&[], &variables) else {
         panic!("{variables:?}");
     };
     assert_eq!(args.listen, ["0.0.0.0:8443".parse().expect("an address")]);

@@ -19,7 +19,7 @@ use std::{
 
 use command_fds::{CommandFdExt, FdMapping};
 
-use super::{outcome::Outcome, program::Program};
+use super::program::Program;
 use crate::protocol::{FAILED, READY, REPORT};
 
 /// The first descriptor of a socket in systemd's protocol.
@@ -43,7 +43,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Starts the new process and waits until it serves. When it fails, the new process is gone. When
     /// it succeeds, the caller has to [`release`] the new process.
-    pub(crate) fn run(self) -> Outcome {
+    pub(crate) fn run(self) -> Result<u32, String> {
         let path = self.program.path().display().to_string();
         let (id, report) = self
             .start()

@@ -1,0 +1,39 @@
+//! A server's configuration by its options: read when it starts, checked or reloaded.
+
+use corelane::{Affinity, Builder, Server, tls::Identity};
+
+use crate::{args::Args, tls};
+
+/// A server that is configured but has no sockets yet.
+pub(crate) struct Configured {
+    pub(crate) builder: Builder,
+    pub(crate) tls: tls::Description,
+    pub(crate) identities: Vec<Identity>,
+}
+
+/// Reads the files.
+pub(crate) fn configure(args: &Args) -> Result<Configured, corelane::Error> {
+    let tls = tls::choose(args)?;
+    let builder = Server::builder(tls.acceptor)
+        .driver(args.driver.into())
+        .share_port(args.restart.takeover)
+        .alpn_missing(args.alpn_missing.into())
+        .proxy_protocol(args.proxy_protocol.iter().copied());
+    Ok(Configured {
+        builder: args.limits.set(with_workers(builder, args)),
+        tls: tls.description,
+        identities: tls.identities,
+    })
+}
+
+fn with_workers(mut builder: Builder, args: &Args) -> Builder {
+    if let Some(workers) = args.workers.0 {
+        builder = builder.workers(workers.get());
+    }
+    if args.no_affinity {
+        builder = builder.affinity(Affinity::None);
+    } else if !args.cpus.is_empty() {
+        builder = builder.affinity(Affinity::Cpus(args.cpus.clone()));
+    }
+    builder
+}
