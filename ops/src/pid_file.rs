@@ -1,17 +1,25 @@
 //! The file that holds the process id of the running server.
+//!
+//! The server holds a lock on the file (`fcntl(2)`, `F_SETLK`), and the kernel tells others who holds
+//! it. A process id alone may belong to another program by now, since the server that wrote it crashed.
 
 use std::{
-    fs,
-    io::{self, ErrorKind},
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process,
 };
 
-use corelane::read_file;
+use nix::{
+    fcntl::{FcntlArg, fcntl},
+    libc,
+};
 
 use crate::{
     Error,
-    writable::{check_sibling, write_file},
+    process::name,
+    writable::{check_sibling, open},
 };
 
 /// A pid file, removed when this is dropped, unless another process has written its own by then.
@@ -23,18 +31,23 @@ pub struct PidFile {
     path: PathBuf,
     /// Written here first and then renamed: no reader sees half a number.
     temporary: PathBuf,
+    /// The lock ends when this process closes the file, by whichever descriptor. Therefore it does not
+    /// open the file again.
+    file: File,
 }
 
 impl PidFile {
-    /// Writes a temporary file beside `path`. With `replaces`, `path` may name a server that runs.
+    /// Writes a temporary file beside `path`. With `replaces`, `path` may belong to a server that
+    /// runs.
     ///
     /// # Errors
     ///
-    /// When the file cannot be written, and when it names another running process of the same
-    /// program and `replaces` is false.
+    /// When the file cannot be written or locked, and when it belongs to another running server and
+    /// `replaces` is false.
     pub fn prepare(path: impl Into<PathBuf>, replaces: bool) -> Result<Self, Error> {
         let path = path.into();
-        if !replaces && let Some((process, name)) = other_server(&path) {
+        if !replaces && let Some(process) = open_to_read(&path).ok().and_then(|it| holder(&it)) {
+            let name = name(process).unwrap_or_default();
             return Err(Error::new(format!(
                 "the pid file {} belongs to the running process {process} ({name}): use another pid \
                  file, or upgrade or end that process first",
@@ -43,14 +56,14 @@ impl PidFile {
         }
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(format!(".{}", process::id()));
-        let file = Self {
-            temporary: temporary.into(),
+        let temporary = PathBuf::from(temporary);
+        let file = check_replaceable(&path).and_then(|()| write_locked(&temporary));
+        let file = file.map_err(|error| cannot_write(&path, error))?;
+        Ok(Self {
             path,
-        };
-        let written = check_replaceable(&file.path)
-            .and_then(|()| write_file(&file.temporary, format!("{}\n", process::id())));
-        written.map_err(|error| cannot_write(&file.path, error))?;
-        Ok(file)
+            temporary,
+            file,
+        })
     }
 
     /// Puts the file in its place.
@@ -73,20 +86,27 @@ impl PidFile {
         checked.map_err(|error| cannot_write(path, error))
     }
 
-    /// The process id in a pid file.
+    /// The process id of the server that holds this pid file.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or holds no process id.
+    /// When the file cannot be read, when no server holds it, since the one that wrote it has ended,
+    /// and when the server runs in another container.
     pub fn read(path: impl AsRef<Path>) -> Result<u32, Error> {
         let path = path.as_ref();
-        read(path).map_err(|error| {
-            let message = format!(
-                "cannot read a process id from the pid file {}",
-                path.display()
-            );
-            Error::with_source(message, error)
-        })
+        let name = path.display();
+        let file = open_to_read(path).map_err(|error| {
+            Error::with_source(format!("cannot read the pid file {name}"), error)
+        })?;
+        match holder(&file) {
+            Some(0) => Err(Error::new(format!(
+                "the server of the pid file {name} runs in another container: run the command there"
+            ))),
+            Some(process) => Ok(process),
+            None => Err(Error::new(format!(
+                "no server holds the pid file {name}: the one that wrote it has ended"
+            ))),
+        }
     }
 }
 
@@ -109,35 +129,94 @@ fn check_replaceable(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The process that a pid file names, if it is another one of the same program. The id may have been
-/// reused by another program, or by this process, since the server that wrote it crashed.
-fn other_server(path: &Path) -> Option<(u32, String)> {
-    let name = |process: u32| fs::read_to_string(format!("/proc/{process}/comm"));
-    let process = read(path).ok().filter(|id| *id != process::id())?;
-    let own = name(process::id()).ok()?;
-    let other = name(process).ok().filter(|other| *other == own)?;
-    Some((process, other.trim_end().to_owned()))
+fn open_to_read(path: &Path) -> io::Result<File> {
+    check_replaceable(path)?;
+    open(OpenOptions::new().read(true), path)
 }
 
-fn read(path: &Path) -> io::Result<u32> {
-    let text = read_file(path)?;
-    let text = String::from_utf8_lossy(&text);
-    let text = text.trim();
-    text.parse().map_err(|_| {
-        let message = format!("{text:?} is not a process id");
-        io::Error::new(ErrorKind::InvalidData, message)
-    })
+fn write_locked(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true);
+    let mut file = open(options, path)?;
+    let locked = fcntl(&file, FcntlArg::F_SETLK(&whole_file(libc::F_WRLCK)));
+    let written = match locked {
+        Ok(_) => writeln!(file, "{}", process::id()),
+        Err(error) => Err(io::Error::other(format!("cannot lock it: {error}"))),
+    };
+    match written {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            let _ = fs::remove_file(path);
+            Err(error)
+        }
+    }
+}
+
+/// The process that holds the lock of a server, if it is not this one; 0 if it is outside of this
+/// process's container. Only who may write the file can hold it.
+fn holder(file: &File) -> Option<u32> {
+    let mut lock = whole_file(libc::F_RDLCK);
+    fcntl(file, FcntlArg::F_GETLK(&mut lock)).ok()?;
+    let held = i32::from(lock.l_type) != libc::F_UNLCK;
+    held.then(|| u32::try_from(lock.l_pid).unwrap_or(0))
+}
+
+fn whole_file(kind: i32) -> libc::flock {
+    libc::flock {
+        // Small constants.
+        l_type: kind as _,
+        l_whence: libc::SEEK_SET as _,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
 }
 
 impl Drop for PidFile {
     fn drop(&mut self) {
         // Exists only if it was not published.
         let _ = fs::remove_file(&self.temporary);
-        if read(&self.path).is_ok_and(|id| id == process::id())
+        let file = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let own = self.file.metadata().map(file);
+        let is_own = |found| own.is_ok_and(|own| own == found);
+        if fs::symlink_metadata(&self.path).map(file).is_ok_and(is_own)
             && let Err(error) = fs::remove_file(&self.path)
         {
             let path = self.path.display();
             tracing::warn!(%error, %path, "cannot remove the pid file");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_its_server_names_no_process() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("pid");
+        // This process runs, but has not written the file.
+        fs::write(&path, format!("{}\n", process::id())).expect("written");
+        let error = PidFile::read(&path).expect_err("nobody holds it");
+        assert!(error.to_string().contains("no server holds"), "{error}");
+        let file = PidFile::prepare(&path, false).expect("it is stale");
+        file.publish().expect("published");
+        let text = fs::read_to_string(&path).expect("a file");
+        assert_eq!(text, format!("{}\n", process::id()));
+        drop(file);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_that_another_process_has_replaced_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("pid");
+        let old = PidFile::prepare(&path, false).expect("written");
+        old.publish().expect("published");
+        fs::remove_file(&path).expect("there");
+        fs::write(&path, format!("{}\n", process::id())).expect("written");
+        drop(old);
+        assert!(path.exists());
     }
 }

@@ -16,6 +16,12 @@ pub(crate) fn is_running(process: u32) -> bool {
     !matches!(state, None | Some('Z' | 'X' | 'x'))
 }
 
+/// The name of the process's program.
+pub(crate) fn name(process: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}
+
 /// Whether the process handles this signal. `None` if that is unknown.
 pub(crate) fn handles(process: u32, signal: Signal) -> Option<bool> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;

@@ -57,7 +57,7 @@ pub(crate) fn check_sibling(path: &Path) -> io::Result<()> {
 }
 
 /// Opens a file that may turn out to be a FIFO or a device, without waiting for it.
-fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+pub(crate) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     options
         .custom_flags(flags.bits())
