@@ -57,7 +57,10 @@ fn start(
             let expiry = expiry.clone();
             let admin = Admin::new(addr).record(move || expiry.record());
             let opened = lifecycle.admin(admin);
-            Some(opened.map_err(|error| format!("--admin: {}", Chain(&error)))?)
+            Some(opened.map_err(|error| {
+                let advice = takeover::admin_advice(&error, args.restart.takeover);
+                with_advice(format!("--admin: {}", Chain(&error)), advice)
+            })?)
         }
         None => None,
     };
@@ -133,7 +136,11 @@ fn serve_logged(
 /// In terms of flags, with advice.
 fn explain(error: &corelane::Error, args: &Args) -> String {
     let message = limits::name_flag(Chain(error).to_string());
-    match takeover::advice(error, args.restart.takeover) {
+    with_advice(message, takeover::advice(error, args.restart.takeover))
+}
+
+fn with_advice(message: String, advice: Option<&str>) -> String {
+    match advice {
         Some(advice) => format!("{message}; {advice}"),
         None => message,
     }

@@ -1,8 +1,6 @@
 //! `--takeover`: its requirements on the kernel, and advice if a port is in use.
 
-use std::{error::Error as _, fs, io};
-
-use corelane::Error;
+use std::{error::Error as StdError, fs, io};
 
 /// Warns when connections are lost as one of several servers on a port ends.
 pub(crate) fn check_kernel() {
@@ -24,10 +22,8 @@ pub(crate) fn check_kernel() {
 }
 
 /// Advice for a port that is in use. `None` for other errors.
-pub(crate) fn advice(error: &Error, takeover: bool) -> Option<&'static str> {
-    let cause = error.source()?.downcast_ref::<io::Error>()?;
-    let in_use = cause.kind() == io::ErrorKind::AddrInUse;
-    in_use.then_some(match takeover {
+pub(crate) fn advice(error: &dyn StdError, takeover: bool) -> Option<&'static str> {
+    is_in_use(error).then_some(match takeover {
         true => {
             "--takeover joins only servers of the same user that share the port, as all servers of \
              corelane do"
@@ -37,4 +33,18 @@ pub(crate) fn advice(error: &Error, takeover: bool) -> Option<&'static str> {
              otherwise end that process or use another port"
         }
     })
+}
+
+/// Advice for an admin port that is in use.
+pub(crate) fn admin_advice(error: &dyn StdError, takeover: bool) -> Option<&'static str> {
+    (takeover && is_in_use(error)).then_some(
+        "--takeover does not share the admin port, since each server has its own metrics: give this \
+         server another --admin, or replace the other one by `corelane upgrade`, which hands the port \
+         over",
+    )
+}
+
+fn is_in_use(error: &dyn StdError) -> bool {
+    let cause = error.source().and_then(|it| it.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::AddrInUse)
 }

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 
 use support::{
     Corelane,
+    alpn::free_port,
     client::{ask_on_new_connections, asked, connect, run},
     command,
     program_dir::{ProgramDir, runs, signal, until},
@@ -257,6 +258,51 @@ fn readyz_fails_for_the_shutdown_delay() {
     }
     server.signal("-TERM");
     assert_eq!(server.wait().code(), Some(128 + 15));
+}
+
+#[test]
+fn takeover_with_the_admin_port_of_the_other_server_is_explained() {
+    let dir = ProgramDir::make("admins");
+    let admin = free_port().to_string();
+    let first = Corelane::start_by(dir.command(&["--tls", "none", "--admin", &admin]));
+    let listen = first.addr().to_string();
+    let args = ["--tls", "none", "--takeover", "--listen", &listen];
+    let refused = command(&[&args[..], &["--admin", &admin]].concat()).output();
+    let message = String::from_utf8(refused.expect("it runs").stderr).expect("text");
+    for wanted in [
+        &admin[..],
+        "does not share the admin port",
+        "another --admin",
+    ] {
+        assert!(message.contains(wanted), "{message}");
+    }
+    assert_eq!(asked(first.addr(), "/"), StatusCode::OK);
+}
+
+#[test]
+fn sigquit_lets_requests_finish() {
+    for &backend in BACKENDS {
+        let dir = ProgramDir::make(&format!("quit-{backend}"));
+        let mut server = Corelane::start_by(dir.command(&["--tls", backend]));
+        run(async {
+            let requests = connect(server.addr(), backend).await;
+            let mut requests = requests.ready().await.expect("ready");
+            let request = Request::post("http://localhost/echo").body(());
+            let sent = requests.send_request(request.expect("a request"), false);
+            let (response, mut echo) = sent.expect("sent");
+            let mut echoed = response.await.expect("answered").into_body();
+            server.signal("-QUIT");
+            // GOAWAY: new requests go elsewhere.
+            while let Ok(ready) = requests.clone().ready().await {
+                drop(ready);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            echo.send_data("to the end".into(), true).expect("sent");
+            let data = echoed.data().await.expect("data").expect("not lost");
+            assert_eq!(data, "to the end");
+        });
+        assert_eq!(server.wait().code(), Some(0));
+    }
 }
 
 /// A script that writes its process id to `started` and then runs `then`.

@@ -23,10 +23,10 @@ use crate::{
     health::{Health, HealthState},
     outcome::{Request, Waiting},
     process::send_signal,
-    protocol::{GIVEN, SERVING},
+    protocol::{DRAINING, GIVEN, SERVING},
     systemd,
     timing::Timing,
-    upgrade::{Attempt, Program, kill_unconfirmed, release},
+    upgrade::{Attempt, DrainReport, Draining, Program, kill_unconfirmed, release},
 };
 
 /// Call it before any thread starts: otherwise a signal may still end the process.
@@ -54,6 +54,7 @@ pub(crate) struct EventLoop {
     pub(crate) given: Vec<SocketAddr>,
     /// Further sockets to hand over, by name.
     pub(crate) sockets: Vec<(&'static str, TcpListener)>,
+    pub(crate) draining: Draining,
     pub(crate) timing: Timing,
 }
 
@@ -61,6 +62,7 @@ pub(crate) struct EventLoop {
 struct Upgrading {
     cancelled: Arc<AtomicBool>,
     waiting: Waiting,
+    drain_report: DrainReport,
 }
 
 impl EventLoop {
@@ -90,8 +92,7 @@ impl EventLoop {
                     return self.shut_down(signal, received);
                 }
                 Event::Upgraded(Ok(process)) => {
-                    let waiting = upgrading.map(|upgrading| upgrading.waiting);
-                    return self.hand_over_to(process, waiting, received);
+                    return self.hand_over_to(process, upgrading, received);
                 }
                 Event::Upgraded(Err(reason)) => {
                     if let Some(upgrading) = upgrading.take() {
@@ -107,7 +108,11 @@ impl EventLoop {
         systemd::reloading("starting a new process");
         let cancelled = Arc::default();
         match self.start_upgrade(&cancelled, events) {
-            Ok(()) => Some(Upgrading { cancelled, waiting }),
+            Ok(drain_report) => Some(Upgrading {
+                cancelled,
+                waiting,
+                drain_report,
+            }),
             Err(reason) => {
                 upgrade_failed(waiting, reason);
                 None
@@ -120,7 +125,7 @@ impl EventLoop {
         &self,
         cancelled: &Arc<AtomicBool>,
         events: &mpsc::Sender<Event>,
-    ) -> Result<(), String> {
+    ) -> Result<DrainReport, String> {
         if std::process::id() == 1 {
             return Err(
                 "this is process 1: when it ends, the system ends all other processes, the new \
@@ -129,15 +134,21 @@ impl EventLoop {
                     .into(),
             );
         }
-        let mut sockets = Vec::new();
+        let failed = |error: io::Error| format!("cannot prepare its sockets: {error}");
+        let (drain_report, reports) = DrainReport::pair().map_err(failed)?;
+        let mut sockets = vec![(DRAINING, reports)];
+        let before = self.draining.sockets().map_err(failed)?;
+        sockets.extend(before.into_iter().map(|socket| (DRAINING, socket)));
         for listener in self.handle.listeners().map_err(|error| error.to_string())? {
             let is_given = listener
                 .local_addr()
                 .is_ok_and(|addr| self.given.contains(&addr));
-            sockets.push((if is_given { GIVEN } else { SERVING }, listener));
+            let name = if is_given { GIVEN } else { SERVING };
+            sockets.push((name, listener.into()));
         }
         for (name, socket) in &self.sockets {
-            sockets.push((name, socket.try_clone().map_err(|error| error.to_string())?));
+            let socket = socket.try_clone().map_err(failed)?;
+            sockets.push((name, socket.into()));
         }
         let attempt = Attempt {
             program: self.program.clone(),
@@ -152,7 +163,7 @@ impl EventLoop {
                 // The receiver is gone when the server shuts down.
                 let _ = events.send(Event::Upgraded(attempt.run()));
             })
-            .map(drop)
+            .map(|_thread| drain_report)
             .map_err(|error| format!("cannot start the upgrade thread: {error}"))
     }
 
@@ -162,13 +173,14 @@ impl EventLoop {
     fn hand_over_to(
         self,
         process: u32,
-        waiting: Option<Waiting>,
+        upgrading: Option<Upgrading>,
         events: mpsc::Receiver<Event>,
     ) -> Result<(), Error> {
         release();
         systemd::replaced_by(process);
-        if let Some(waiting) = waiting {
-            upgraded(waiting, process);
+        if let Some(upgrading) = upgrading {
+            upgraded(upgrading.waiting, process);
+            upgrading.drain_report.start(self.handle.observer());
         }
         refuse_upgrades(
             events,

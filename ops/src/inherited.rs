@@ -2,6 +2,7 @@
 //! manager, or from the server process that it replaces.
 
 use std::{
+    collections::HashSet,
     env,
     fmt::{self, Display},
     io::{self, Write},
@@ -14,7 +15,7 @@ use listenfd::ListenFd;
 
 use crate::{
     Error,
-    protocol::{FAILED, GIVEN, READY, REPORT, SERVING},
+    protocol::{DRAINING, FAILED, GIVEN, READY, REPORT, SERVING},
 };
 
 /// The sockets that this process inherits, and the report to the server process that it replaces.
@@ -29,6 +30,8 @@ pub struct Inherited {
     given: Vec<SocketAddr>,
     /// Reports to the server that is replaced.
     report: Option<UnixStream>,
+    /// Reports of servers that drain.
+    draining: Vec<UnixStream>,
     /// Why one of the sockets cannot be served on.
     unusable: Option<String>,
 }
@@ -56,10 +59,14 @@ impl Inherited {
     }
 
     fn take_one(&mut self, sockets: &mut ListenFd, index: usize, name: &str) -> io::Result<()> {
-        if name == REPORT {
+        if [REPORT, DRAINING].contains(&name) {
             // Checks family and type only, which a connected socket has too.
             let socket = sockets.take_unix_listener(index)?;
-            self.report = socket.map(|socket| OwnedFd::from(socket).into());
+            let socket = socket.map(|socket| UnixStream::from(OwnedFd::from(socket)));
+            match name {
+                REPORT => self.report = socket,
+                _ => self.draining.extend(socket),
+            }
         } else if let Some(listener) = sockets.take_tcp_listener(index)? {
             self.listeners.push((name.to_owned(), listener));
         }
@@ -89,8 +96,9 @@ impl Inherited {
     ///
     /// The server uses all sockets of the service manager, also those that `addrs` does not name:
     /// otherwise their clients would wait in vain. It uses a socket of the server that it replaces only if
-    /// `addrs` still names its address, or if `addrs` is empty. Port 0 means any port of that IP
-    /// address. For the remaining addresses [`Builder::bind`] opens sockets.
+    /// `addrs` still names its address, or all addresses of its port, or if `addrs` is empty; workers
+    /// that such sockets do not suffice for get new ones. Port 0 means any port of that IP address. For
+    /// the remaining addresses [`Builder::bind`] opens sockets.
     ///
     /// # Errors
     ///
@@ -113,14 +121,25 @@ impl Inherited {
             let mut found = take_at(&mut given, addr);
             if found.is_empty() {
                 found = take_at(&mut others, addr);
-            }
-            if found.is_empty() {
-                builder = builder.listen(addr);
+                // Opens sockets for workers that there are not enough for.
+                let on = found.first().and_then(|it| it.local_addr().ok());
+                builder = builder.listen(on.unwrap_or(addr));
+                if found.is_empty() {
+                    // Connections that wait in these sockets are served on.
+                    found = others.extract_if(.., |it| covers(addr, it)).collect();
+                    let overlaps = |it: &TcpListener| overlap(it, addr);
+                    if !found.is_empty() || others.iter().any(overlaps) {
+                        builder = builder.share_port(true);
+                    }
+                }
             }
             serve_on.append(&mut found);
         }
         serve_on.append(&mut given);
         if all {
+            let addrs = others.iter().filter_map(|it| it.local_addr().ok());
+            let addrs: HashSet<_> = addrs.collect();
+            builder = addrs.into_iter().fold(builder, Builder::listen);
             serve_on.append(&mut others);
         }
         for socket in others {
@@ -142,6 +161,10 @@ impl Inherited {
         if let Err(error) = server.write_all(format!("{FAILED}{reason}").as_bytes()) {
             tracing::warn!(%error, "cannot report the failure to the server that was to be replaced");
         }
+    }
+
+    pub(crate) fn take_draining(&mut self) -> Vec<UnixStream> {
+        std::mem::take(&mut self.draining)
     }
 
     /// The addresses of the service manager's sockets.
@@ -207,4 +230,18 @@ fn take_at(listeners: &mut Vec<TcpListener>, addr: SocketAddr) -> Vec<TcpListene
     let listens_there =
         |listener: &mut TcpListener| listener.local_addr().is_ok_and(|local| local == found);
     listeners.extract_if(.., listens_there).collect()
+}
+
+/// Whether `addr` stands for all addresses of the listener's port.
+fn covers(addr: SocketAddr, listener: &TcpListener) -> bool {
+    addr.ip().is_unspecified() && overlap(listener, addr)
+}
+
+/// Whether the kernel takes both for one port.
+fn overlap(listener: &TcpListener, addr: SocketAddr) -> bool {
+    listener.local_addr().is_ok_and(|local| {
+        local.port() == addr.port()
+            && local.is_ipv4() == addr.is_ipv4()
+            && (local.ip().is_unspecified() || addr.ip().is_unspecified())
+    })
 }

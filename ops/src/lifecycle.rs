@@ -23,7 +23,7 @@ use crate::{
     reload_status::ReloadStatus,
     systemd,
     timing::Timing,
-    upgrade::Program,
+    upgrade::{Draining, Program},
     watchdog,
 };
 #[cfg(feature = "admin")]
@@ -58,6 +58,7 @@ pub struct Lifecycle {
     pid_file: Option<PidFile>,
     reload: Option<Reload>,
     reload_status: ReloadStatus,
+    draining: Draining,
     sockets: Vec<(&'static str, TcpListener)>,
     #[cfg(feature = "admin")]
     admin: Vec<AdminStart>,
@@ -96,6 +97,7 @@ impl Lifecycle {
             pid_file: None,
             reload: None,
             reload_status: ReloadStatus::default(),
+            draining: Draining::default(),
             sockets: Vec::new(),
             #[cfg(feature = "admin")]
             admin: Vec::new(),
@@ -190,10 +192,11 @@ impl Lifecycle {
     /// When the port cannot be opened, or its thread cannot start.
     #[cfg(feature = "admin")]
     pub fn admin(&mut self, admin: Admin) -> Result<SocketAddr, Error> {
-        let status = self.reload_status.clone();
-        let admin = admin
-            .health(self.health.clone())
-            .record(move || status.record());
+        let (status, draining) = (self.reload_status.clone(), self.draining.clone());
+        let admin = admin.health(self.health.clone()).record(move || {
+            status.record();
+            draining.record();
+        });
         let (start, socket, addr) = admin.prepare(&mut self.admin_sockets)?;
         self.admin.push(start);
         self.sockets.push((ADMIN, socket));
@@ -235,6 +238,7 @@ impl Lifecycle {
         });
         let handle =
             announced.inspect_err(|error| self.inherited.report_failure(Chain(&**error)))?;
+        self.draining.watch(self.inherited.take_draining());
         let reloads = match self.reload {
             Some(reload) => reload.start(self.hangups, self.reload_status, handle.observer()),
             None => refuse_reloads(self.hangups),
@@ -253,6 +257,7 @@ impl Lifecycle {
                 health: self.health,
                 given: self.inherited.given_addrs().to_vec(),
                 sockets: self.sockets,
+                draining: self.draining,
                 timing: self.timing,
             },
         })

@@ -181,7 +181,12 @@ fn connect_to_requester(name: &str) -> io::Result<UnixStream> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::{
+        io::{BufRead, BufReader},
+        os::unix::process::CommandExt,
+        process::Stdio,
+        sync::{Mutex, MutexGuard, PoisonError},
+    };
 
     use super::*;
 
@@ -236,5 +241,54 @@ mod tests {
         let mut sender = UnixStream::connect_addr(&addr).expect("connected");
         sender.write_all(b"done\n4242").expect("sent");
         assert_eq!(received(socket), None, "process 1 did not send it");
+    }
+
+    /// The process whose outcome the helper waits for.
+    const SERVER: &str = "CORELANE_TEST_SERVER";
+
+    #[test]
+    fn a_process_of_another_user_gets_no_outcome() {
+        if !geteuid().is_root() {
+            eprintln!("NOT TESTED: only root can start a process of another user");
+            return;
+        }
+        let _alone = alone();
+        let helper = "outcome::tests::waits_as_another_user";
+        let mut child = process::Command::new("/proc/self/exe")
+            .args(["--exact", helper, "--ignored", "--nocapture"])
+            .env(SERVER, process::id().to_string())
+            .uid(65_534)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this test program");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let bound = lines.any(|line| line.expect("text").ends_with("bound"));
+        assert!(
+            bound,
+            "it has bound a socket for the outcome of this process"
+        );
+        let waiting = Waiting::find(Request::Upgrade);
+        assert!(
+            waiting.0.is_empty(),
+            "only root and the server's user may ask"
+        );
+        drop(child.stdin.take());
+        assert!(child.wait().expect("a child").success());
+    }
+
+    #[test]
+    #[ignore = "another test starts it"]
+    fn waits_as_another_user() {
+        let server = std::env::var(SERVER).expect("set");
+        let server = server.parse().expect("a process id");
+        let socket = OutcomeSocket::bind(Request::Upgrade, server).expect("a socket");
+        println!("bound");
+        io::stdin().read_to_end(&mut Vec::new()).expect("its end");
+        // The server may have connected before it knew the user.
+        if let Some(outcome) = received(socket) {
+            let closed = outcome.expect_err("an outcome");
+            assert!(closed.contains("without an outcome"), "{closed}");
+        }
     }
 }

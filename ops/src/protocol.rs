@@ -15,6 +15,9 @@ pub(crate) const ADMIN: &str = "corelane-admin";
 /// The name of the socket on which the old process waits for the report of the new one.
 pub(crate) const REPORT: &str = "corelane-report";
 
+/// The name of a socket on which a process that drains reports its open connections.
+pub(crate) const DRAINING: &str = "corelane-draining";
+
 /// The report of a new process that serves.
 pub(crate) const READY: &str = "ready";
 

@@ -141,7 +141,9 @@ impl Builder {
     /// passed, or that another server shares ([`Handle::listeners`](crate::Handle::listeners)).
     ///
     /// The workers get the listeners of one address in turn. If there are fewer listeners than
-    /// workers, several workers share one; if there are more, a worker has several. A socket that
+    /// workers, several workers share one, unless [`listen`](Self::listen) names the address too: then
+    /// the other workers get listeners of their own, if the given ones have SO_REUSEPORT. If there are
+    /// more listeners than workers, a worker has several. A socket that
     /// does not listen is an error of [`bind`](Self::bind).
     pub fn listener(mut self, listener: TcpListener) -> Self {
         self.listeners.push(listener);
@@ -282,9 +284,19 @@ impl Builder {
         }
         let cpus = self.cpus()?;
         let workers = self.worker_count(&cpus);
-        let mut listeners = listener::assign(self.listeners, workers)?;
-        for addr in self.addrs {
-            let bound = listener::bind(addr, workers, &self.listener_options)?;
+        let options = &self.listener_options;
+        let is_given = |addr: &SocketAddr| {
+            let mut given = self.listeners.iter();
+            given.any(|listener| listener::is_on(listener, *addr))
+        };
+        let (given, new): (Vec<_>, Vec<_>) = self.addrs.into_iter().partition(is_given);
+        let completing = given
+            .into_iter()
+            .flat_map(|addr| listener::complete(addr, &self.listeners, workers, options));
+        let completing: Vec<_> = completing.map(Arc::new).collect();
+        let mut listeners = listener::assign(self.listeners, &completing, workers)?;
+        for addr in new {
+            let bound = listener::bind(addr, workers, options)?;
             for (worker, listener) in listeners.iter_mut().zip(bound) {
                 worker.push(Arc::new(listener));
             }
@@ -304,6 +316,8 @@ impl Builder {
         let cpus = (0..workers).map(|i| pinned.then(|| cpus[i % cpus.len()]));
         Ok(Server {
             workers: listeners.into_iter().zip(cpus).collect(),
+            completing,
+            backlog: options.backlog,
             local_addrs,
             acceptor: self.acceptor,
             driver: self.driver,

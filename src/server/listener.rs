@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::{
     config::TCP_KEEP_ALIVE,
@@ -65,6 +65,12 @@ fn wait_until_free(addr: SocketAddr, options: &ListenerOptions) -> io::Result<()
 }
 
 fn open(addr: SocketAddr, options: &ListenerOptions) -> io::Result<TcpListener> {
+    let socket = prepared(addr, options)?;
+    socket.listen(as_int(options.backlog))?;
+    Ok(socket.into())
+}
+
+fn prepared(addr: SocketAddr, options: &ListenerOptions) -> io::Result<Socket> {
     let socket = bound(addr, options, true)?;
     // Connections inherit it from their listener.
     let keep_alive = TcpKeepalive::new()
@@ -72,8 +78,7 @@ fn open(addr: SocketAddr, options: &ListenerOptions) -> io::Result<TcpListener> 
         .with_interval(TCP_KEEP_ALIVE / 5)
         .with_retries(3);
     socket.set_tcp_keepalive(&keep_alive)?;
-    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 fn bound(addr: SocketAddr, options: &ListenerOptions, reuse_port: bool) -> io::Result<Socket> {
@@ -89,25 +94,68 @@ fn bound(addr: SocketAddr, options: &ListenerOptions, reuse_port: bool) -> io::R
     Ok(socket)
 }
 
-/// Assigns the listeners that the user opened to workers, address by address. If there are fewer
+/// Opens a listener on `addr` for each worker that has none of `given`, which listen there already.
+/// It listens only from [`listen_at_last`] on: if the server did not start, the connections that the
+/// kernel had given it would be lost.
+///
+/// Where the kernel refuses it, workers share the listeners that are there.
+pub(super) fn complete(
+    addr: SocketAddr,
+    given: &[TcpListener],
+    workers: usize,
+    options: &ListenerOptions,
+) -> Vec<TcpListener> {
+    let there = given.iter().filter(|it| is_on(it, addr)).count();
+    let opened: io::Result<Vec<_>> = (there..workers)
+        .map(|_| prepared(addr, options).map(TcpListener::from))
+        .collect();
+    opened.unwrap_or_else(|error| {
+        tracing::warn!(
+            %addr, %error, there, workers,
+            "workers share listening sockets: cannot open one for each worker"
+        );
+        Vec::new()
+    })
+}
+
+pub(super) fn is_on(listener: &TcpListener, addr: SocketAddr) -> bool {
+    let same = |local: SocketAddr| (local.ip(), local.port()) == (addr.ip(), addr.port());
+    listener.local_addr().is_ok_and(same)
+}
+
+/// Makes a listener of [`complete`] listen.
+pub(super) fn listen_at_last(listener: &TcpListener, backlog: u32) -> Result<(), Error> {
+    let listening = SockRef::from(listener).listen(as_int(backlog));
+    listening.map_err(|error| Error::new(Kind::Bind, "a socket cannot listen").with(error))
+}
+
+fn as_int(backlog: u32) -> i32 {
+    i32::try_from(backlog).unwrap_or(i32::MAX)
+}
+
+/// Assigns the listeners that the user opened, and those of [`complete`], to workers, address by address. If there are fewer
 /// than workers, several workers share one. If there are more, a worker has several: connections in
 /// the queue of a socket without a worker would be lost.
 pub(super) fn assign(
-    listeners: Vec<TcpListener>,
+    given: Vec<TcpListener>,
+    completing: &[Arc<TcpListener>],
     workers: usize,
 ) -> Result<Vec<Vec<Arc<TcpListener>>>, Error> {
     let failed =
         |error: io::Error| Error::new(Kind::Bind, "a given listener cannot be used").with(error);
     let mut groups: Vec<(SocketAddr, Vec<Arc<TcpListener>>)> = Vec::new();
-    for listener in listeners {
-        let addr = listener.local_addr().map_err(failed)?;
-        if !listens(&listener) {
+    for listener in &given {
+        if !listens(listener) {
+            let addr = listener.local_addr().map_err(failed)?;
             return Err(Error::new(
                 Kind::Bind,
                 format!("a given listener cannot be used: the socket of {addr} does not listen"),
             ));
         }
-        let listener = Arc::new(listener);
+    }
+    let given = given.into_iter().map(Arc::new);
+    for listener in given.chain(completing.iter().cloned()) {
+        let addr = listener.local_addr().map_err(failed)?;
         match groups.iter_mut().find(|(known, _)| *known == addr) {
             Some((_, group)) => group.push(listener),
             None => groups.push((addr, vec![listener])),
@@ -126,7 +174,7 @@ cfg_if::cfg_if! {
     if #[cfg(target_os = "linux")] {
         /// Accepting from a socket that is only bound, or connected as inetd passes it, always fails.
         fn listens(listener: &TcpListener) -> bool {
-            socket2::SockRef::from(listener).is_listener().unwrap_or(true)
+            SockRef::from(listener).is_listener().unwrap_or(true)
         }
     } else {
         fn listens(_listener: &TcpListener) -> bool {

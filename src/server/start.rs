@@ -11,6 +11,7 @@ use super::{
     current_acceptor::CurrentAcceptor,
     current_options::{CurrentOptions, ServerOptions},
     handle::Handle,
+    listener::listen_at_last,
     observer::Observer,
     reloader::Reloader,
     runtime::Driver,
@@ -48,6 +49,9 @@ use crate::{
 pub struct Server {
     /// The listeners and the CPU of each worker.
     pub(super) workers: Vec<(Vec<Arc<TcpListener>>, Option<usize>)>,
+    /// Those of the listeners that do not listen yet.
+    pub(super) completing: Vec<Arc<TcpListener>>,
+    pub(super) backlog: u32,
     pub(super) local_addrs: Vec<SocketAddr>,
     pub(super) acceptor: Arc<dyn TlsAcceptor>,
     pub(super) driver: Driver,
@@ -73,6 +77,9 @@ impl Server {
         F: Fn(WorkerInfo) -> S + Send + Sync + 'static,
         S: HttpService,
     {
+        for listener in &self.completing {
+            listen_at_last(listener, self.backlog)?;
+        }
         let factory = Arc::new(factory);
         let backend = self.acceptor.backend();
         let acceptor = Arc::new(CurrentAcceptor::new(self.acceptor));

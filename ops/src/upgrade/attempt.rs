@@ -2,14 +2,8 @@
 //! process when it has reported that it serves.
 
 use std::{
-    fs::File,
     io::{self, ErrorKind, Read},
-    net::TcpListener,
-    os::{
-        fd::{AsRawFd, OwnedFd, RawFd},
-        unix::net::UnixStream,
-    },
-    process::{Child, Command},
+    os::{fd::OwnedFd, unix::net::UnixStream},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,13 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use command_fds::{CommandFdExt, FdMapping};
-
-use super::program::Program;
+use super::{
+    child::{Child, Ended},
+    program::Program,
+};
 use crate::protocol::{FAILED, READY, REPORT};
-
-/// The first descriptor of a socket in systemd's protocol.
-const FIRST_FD: RawFd = 3;
 
 /// How often a waiting attempt checks whether it was cancelled.
 const CANCEL_CHECK: Duration = Duration::from_millis(50);
@@ -34,7 +26,7 @@ static UNCONFIRMED: Mutex<Option<Child>> = Mutex::new(None);
 pub(crate) struct Attempt {
     pub(crate) program: Program,
     /// The sockets for the new process, by name.
-    pub(crate) sockets: Vec<(&'static str, TcpListener)>,
+    pub(crate) sockets: Vec<(&'static str, OwnedFd)>,
     pub(crate) timeout: Duration,
     /// Set when this server shuts down.
     pub(crate) cancelled: Arc<AtomicBool>,
@@ -43,7 +35,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Starts the new process and waits until it serves. When it fails, the new process is gone. When
     /// it succeeds, the caller has to [`release`] the new process.
-    pub(crate) fn run(self) -> Result<u32, String> {
+    pub(crate) fn run(mut self) -> Result<u32, String> {
         let path = self.program.path().display().to_string();
         let (id, report) = self
             .start()
@@ -52,10 +44,7 @@ impl Attempt {
         let reason = match self.wait(report) {
             Ok(report) if report == READY => return Ok(id),
             Ok(report) if report.is_empty() => match exit_status() {
-                Some(status) => {
-                    *unconfirmed() = None;
-                    return Err(format!("{path} ended ({status}) before it served"));
-                }
+                Some(status) => return Err(format!("{path} ended ({status}) before it served")),
                 None => "closed the socket of its report".into(),
             },
             Ok(report) => {
@@ -65,40 +54,19 @@ impl Attempt {
             Err(reason) => reason,
         };
         kill_unconfirmed();
-        if let Some(mut child) = unconfirmed().take() {
-            let _ = child.wait();
+        if let Some(child) = unconfirmed().take() {
+            child.wait();
         }
         Err(format!("{path}: {reason}"))
     }
 
-    fn start(&self) -> io::Result<(u32, UnixStream)> {
+    fn start(&mut self) -> io::Result<(u32, UnixStream)> {
         let (ours, theirs) = UnixStream::pair()?;
-        let mut names = vec![REPORT];
-        let mut passed = vec![OwnedFd::from(theirs)];
-        for (name, socket) in &self.sockets {
-            names.push(name);
-            passed.push(socket.try_clone()?.into());
-        }
-        let count = passed.len();
-        let mappings = (FIRST_FD..)
-            .zip(passed)
-            .map(|(child_fd, parent_fd)| FdMapping {
-                parent_fd,
-                child_fd,
-            });
-        let mut command: Command = self.program.command();
-        command
-            .fd_mappings(mappings.collect())
-            .map_err(io::Error::other)?
-            .env_remove("LISTEN_PID")
-            .env("LISTEN_FDS", count.to_string())
-            .env("LISTEN_FDNAMES", names.join(":"));
-        let occupied =
-            occupy_fds_below(FIRST_FD + RawFd::try_from(count).map_err(io::Error::other)?)?;
+        let mut sockets = vec![(REPORT, theirs.into())];
+        sockets.append(&mut self.sockets);
         // Locked until the child is stored: `kill_unconfirmed` then misses no process.
         let mut unconfirmed = unconfirmed();
-        let child = command.spawn()?;
-        drop(occupied);
+        let child = Child::spawn(&self.program, &sockets)?;
         let id = child.id();
         *unconfirmed = Some(child);
         Ok((id, ours))
@@ -129,28 +97,19 @@ impl Attempt {
 }
 
 /// The status of a process that has closed its report, and so probably ends within moments.
-fn exit_status() -> Option<std::process::ExitStatus> {
+fn exit_status() -> Option<Ended> {
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(1) {
-        if let Some(Ok(Some(status))) = unconfirmed().as_mut().map(Child::try_wait) {
-            return Some(status);
+        let mut unconfirmed = unconfirmed();
+        if let Some(ended) = unconfirmed.as_ref().and_then(Child::try_wait) {
+            // Another process may get its id now.
+            *unconfirmed = None;
+            return Some(ended);
         }
+        drop(unconfirmed);
         std::thread::sleep(Duration::from_millis(5));
     }
     None
-}
-
-/// Occupies the free descriptors below `end`. Otherwise the standard library's pipe, through which a
-/// failed start is reported, could get one of them and be overwritten with a socket.
-fn occupy_fds_below(end: RawFd) -> io::Result<Vec<File>> {
-    let mut occupied = Vec::new();
-    loop {
-        let file = File::open("/dev/null")?;
-        if file.as_raw_fd() >= end {
-            return Ok(occupied);
-        }
-        occupied.push(file);
-    }
 }
 
 /// Lets the new process run on when this one ends.
@@ -161,9 +120,8 @@ pub(crate) fn release() {
 /// Kills a new process that has not replaced this one yet. Call it before this process ends: the new
 /// one must not serve alone.
 pub(crate) fn kill_unconfirmed() {
-    if let Some(child) = unconfirmed().as_mut() {
-        // Fails only if it has ended.
-        let _ = child.kill();
+    if let Some(child) = unconfirmed().as_ref() {
+        child.kill();
     }
 }
 
