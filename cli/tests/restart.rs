@@ -256,6 +256,10 @@ fn readyz_fails_for_the_shutdown_delay() {
     for path in ["/healthz", "/"] {
         assert_eq!(asked(addr, path), StatusCode::OK);
     }
+    let upgrade = dir.upgrade(server.id());
+    assert_eq!(upgrade.status.code(), Some(1));
+    let message = String::from_utf8(upgrade.stderr).expect("text");
+    assert!(message.contains("it shuts down"), "{message}");
     server.signal("-TERM");
     assert_eq!(server.wait().code(), Some(128 + 15));
 }

@@ -126,7 +126,7 @@ pub(crate) struct Waiting(Vec<UnixStream>);
 impl Waiting {
     /// Finds them. Call it before the work begins: who comes later asks for the next one.
     pub(crate) fn find(request: Request) -> Self {
-        const SOCKETS: &str = "/proc/net/unix";
+        const SOCKETS: &str = "/proc/self/net/unix";
         let prefix = request.socket_prefix(process::id());
         let sockets = match fs::read(SOCKETS) {
             Ok(sockets) => sockets,

@@ -192,8 +192,21 @@ fn the_example_serves_reloads_upgrades_and_shuts_down() {
     assert!(service.metrics().contains("corelane_requests_total{"));
 
     let both = [first, write_certificate(dir)];
-    signal(pid, "-HUP");
-    wait_for("the new certificate", || service.get(&both).1 == both[1]);
+    let left = corelane_ops::request_reload(pid, DEADLINE).expect("reloaded");
+    assert_eq!(left, [""; 0]);
+    assert_eq!(service.get(&both).1, both[1]);
+    let successful = "corelane_config_last_reload_successful";
+    assert!(service.metrics().contains(&format!("{successful} 1")));
+    let certificate = fs::read(dir.join("cert.pem")).expect("a file");
+    fs::write(dir.join("cert.pem"), "").expect("written");
+    let failed = corelane_ops::request_reload(pid, DEADLINE).expect_err("broken");
+    assert!(failed.to_string().contains("cert.pem"), "{failed}");
+    assert_eq!(service.get(&both).1, both[1]);
+    // The response to /metrics may be a moment old.
+    wait_for("the failure", || {
+        service.metrics().contains(&format!("{successful} 0"))
+    });
+    fs::write(dir.join("cert.pem"), certificate).expect("written");
 
     let new = corelane_ops::request_upgrade(pid, DEADLINE).expect("upgraded");
     assert_eq!(service.pid(), Some(new));

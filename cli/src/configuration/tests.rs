@@ -328,12 +328,14 @@ fn deployment_files_use_existing_options() {
     let files = Files::new("deployments");
     let file = files.file(EXAMPLE);
     let started = |line: &'static str| {
-        let command = line
-            .strip_prefix("ExecStart")
+        let command = ["ExecStart", "ExecReload"]
+            .iter()
+            .find_map(|key| line.strip_prefix(key))
             .filter(|_| line.contains("corelane"))?;
         let arguments = command.split_whitespace().skip(1);
         Some(arguments.map(|argument| match argument {
             "/etc/corelane/corelane.toml" => &file,
+            "$MAINPID" => "1",
             argument => argument,
         }))
     };
@@ -342,7 +344,7 @@ fn deployment_files_use_existing_options() {
         .filter_map(started)
         .map(Iterator::collect)
         .collect();
-    assert_eq!(commands.len(), 2, "a check and the start");
+    assert_eq!(commands.len(), 3, "a check, the start and a reload");
     for command in commands {
         assert!(read_with(&command, &[]).is_ok(), "{command:?}");
     }
