@@ -13,6 +13,10 @@ pub(crate) struct ReloadStatus(Arc<Mutex<Option<State>>>);
 struct State {
     /// Whether the server runs with the configuration that is on disk.
     successful: bool,
+    #[cfg_attr(
+        not(feature = "admin"),
+        expect(dead_code, reason = "only the admin port shows it")
+    )]
     succeeded_at: SystemTime,
 }
 
