@@ -18,7 +18,7 @@ use nix::{
 
 use crate::{
     Error,
-    process::name,
+    process::{is_running, name},
     writable::{check_sibling, open},
 };
 
@@ -158,7 +158,9 @@ fn holder(file: &File) -> Option<u32> {
     let mut lock = whole_file(libc::F_RDLCK);
     fcntl(file, FcntlArg::F_GETLK(&mut lock)).ok()?;
     let held = i32::from(lock.l_type) != libc::F_UNLCK;
-    held.then(|| u32::try_from(lock.l_pid).unwrap_or(0))
+    let holder = held.then(|| u32::try_from(lock.l_pid).unwrap_or(0))?;
+    // A killed process holds it until its last thread has ended.
+    (holder == 0 || is_running(holder)).then_some(holder)
 }
 
 fn whole_file(kind: i32) -> libc::flock {

@@ -62,7 +62,7 @@ impl Child {
         match spawned {
             Ok(process) => Ok(Self(process)),
             Err(Errno::ENOEXEC) => Err(io::Error::other(
-                "it is no program of this machine, or it is damaged (ENOEXEC)",
+                "it is damaged, or a program for another machine (Exec format error)",
             )),
             Err(error) => Err(error.into()),
         }
