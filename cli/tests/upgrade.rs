@@ -242,3 +242,30 @@ fn an_upgrade_can_widen_and_narrow_an_address() {
         }
     }
 }
+
+#[test]
+fn an_upgrade_loses_no_request_to_the_admin_port() {
+    let dir = ProgramDir::make("scraped");
+    let admin = free_port();
+    let flags = ["-v", "--tls", "none", "--workers", "1", "--admin"];
+    let rest = [&admin.to_string(), "--listen", "127.0.0.1:0"];
+    let mut old = start_by_file(&dir, &[&flags[..], &rest].concat(), "");
+    let mut stream = TcpStream::connect(admin).expect("connects");
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\n")
+        .expect("sent");
+    upgrade(&dir);
+    until("the old process has nothing else to do", || {
+        let log = fs::read_to_string(dir.directory.join("log")).expect("a log");
+        log.contains("worker ended")
+    });
+    // Time enough to end.
+    for _ in 0..20 {
+        metrics(admin);
+    }
+    stream.write_all(b"host: localhost\r\n\r\n").expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("a response");
+    assert!(text.contains("corelane_build_info{"), "{text}");
+    assert!(old.wait().success());
+}

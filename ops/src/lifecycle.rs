@@ -28,7 +28,7 @@ use crate::{
 };
 #[cfg(feature = "admin")]
 use crate::{
-    admin::{Admin, AdminStart},
+    admin::{Admin, AdminEnd, AdminStart},
     protocol::ADMIN,
 };
 
@@ -62,6 +62,8 @@ pub struct Lifecycle {
     sockets: Vec<(&'static str, TcpListener)>,
     #[cfg(feature = "admin")]
     admin: Vec<AdminStart>,
+    #[cfg(feature = "admin")]
+    admin_ends: Vec<AdminEnd>,
     /// Inherited sockets of admin ports: the server must not listen on them.
     #[cfg(feature = "admin")]
     admin_sockets: Vec<TcpListener>,
@@ -101,6 +103,8 @@ impl Lifecycle {
             sockets: Vec::new(),
             #[cfg(feature = "admin")]
             admin: Vec::new(),
+            #[cfg(feature = "admin")]
+            admin_ends: Vec::new(),
             #[cfg(feature = "admin")]
             admin_sockets,
             #[cfg(feature = "access-log")]
@@ -249,6 +253,8 @@ impl Lifecycle {
         Ok(Running {
             signals: self.signals,
             pid_file: self.pid_file,
+            #[cfg(feature = "admin")]
+            admin: self.admin_ends,
             #[cfg(feature = "access-log")]
             access_log: self.access_log,
             event_loop: EventLoop {
@@ -267,7 +273,7 @@ impl Lifecycle {
         self.health.set(HealthState::Ready);
         #[cfg(feature = "admin")]
         for admin in self.admin.drain(..) {
-            admin.observe(handle.observer());
+            self.admin_ends.push(admin.observe(handle.observer()));
         }
         #[cfg(not(feature = "admin"))]
         let _ = handle;
@@ -310,6 +316,8 @@ pub struct Running {
     event_loop: EventLoop,
     signals: Signals,
     pid_file: Option<PidFile>,
+    #[cfg(feature = "admin")]
+    admin: Vec<AdminEnd>,
     #[cfg(feature = "access-log")]
     access_log: Vec<AccessLog>,
 }
@@ -329,7 +337,14 @@ impl Running {
     ///
     /// When a worker of the server panicked.
     pub fn wait(self) -> Result<(), Error> {
+        #[cfg(feature = "admin")]
+        let server = self.handle().observer();
         let ended = self.event_loop.run(self.signals);
+        // Without a hand-over the port is open until the process ends.
+        #[cfg(feature = "admin")]
+        if server.is_handed_over() {
+            self.admin.into_iter().for_each(AdminEnd::wait);
+        }
         #[cfg(feature = "access-log")]
         self.access_log.into_iter().for_each(AccessLog::finish);
         drop(self.pid_file);

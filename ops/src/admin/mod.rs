@@ -7,9 +7,11 @@ mod routes;
 mod serve;
 
 use std::{
+    convert::Infallible,
     fmt,
     net::{SocketAddr, TcpListener},
     sync::mpsc,
+    time::Duration,
 };
 
 use corelane::Observer;
@@ -98,6 +100,7 @@ impl Admin {
             );
         }
         let (observers, observer) = mpsc::channel();
+        let (open, ended) = mpsc::channel();
         let (health, record) = (self.health, self.record);
         let start = move || {
             // The sender is gone when the server did not start.
@@ -107,10 +110,11 @@ impl Admin {
                 listener,
                 routes,
                 observer,
+                _open: open,
             })
         };
         spawn(start).map_err(|error| Error::with_source("cannot start the admin thread", error))?;
-        Ok((AdminStart(observers), socket, local_addr))
+        Ok((AdminStart { observers, ended }, socket, local_addr))
     }
 }
 
@@ -124,11 +128,29 @@ impl fmt::Debug for Admin {
 }
 
 /// Starts the answers of an open port.
-pub(crate) struct AdminStart(mpsc::Sender<Observer>);
+pub(crate) struct AdminStart {
+    observers: mpsc::Sender<Observer>,
+    ended: mpsc::Receiver<Infallible>,
+}
 
 impl AdminStart {
-    pub(crate) fn observe(self, observer: Observer) {
+    pub(crate) fn observe(self, observer: Observer) -> AdminEnd {
         // The thread has ended only if it failed, which it has logged.
-        let _ = self.0.send(observer);
+        let _ = self.observers.send(observer);
+        AdminEnd(self.ended)
+    }
+}
+
+/// The end of the thread of a port.
+pub(crate) struct AdminEnd(mpsc::Receiver<Infallible>);
+
+impl AdminEnd {
+    /// How long to wait for responses: 5 s, far more than a scrape takes.
+    const DEADLINE: Duration = Duration::from_secs(5);
+
+    /// Waits until a port that was handed over has answered the clients that it has accepted.
+    pub(crate) fn wait(self) {
+        // Nothing is sent: the thread drops the sender when it ends.
+        let _ = self.0.recv_timeout(Self::DEADLINE);
     }
 }

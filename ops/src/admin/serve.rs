@@ -1,7 +1,7 @@
 //! The thread of the admin port: accepts connections and answers one request on each.
 
 use std::{
-    collections::VecDeque, convert::Infallible, io, net::TcpListener, rc::Rc, thread,
+    collections::VecDeque, convert::Infallible, io, net::TcpListener, rc::Rc, sync::mpsc, thread,
     time::Duration,
 };
 
@@ -34,6 +34,8 @@ pub(super) struct AdminServer {
     pub(super) listener: TcpListener,
     pub(super) routes: Routes,
     pub(super) observer: Observer,
+    /// Dropped when the thread ends.
+    pub(super) _open: mpsc::Sender<Infallible>,
 }
 
 /// Starts the thread. `start` runs on it and waits for the server; `None` ends the thread.
