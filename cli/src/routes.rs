@@ -60,7 +60,7 @@ impl Routes {
                     "/bytes/N needs a number of bytes\n".into(),
                 ),
                 None => match state.health.response(&path) {
-                    Some((status, words)) => text(status, words.into()),
+                    Some((status, words)) => text(status, words.into_owned()),
                     None => text(
                         StatusCode::NOT_FOUND,
                         "not found; the routes are /, /bytes/N, /echo, /drain, /healthz and /readyz\n"

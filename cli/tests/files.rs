@@ -1,9 +1,11 @@
-//! A server without free file descriptors: it goes on, logs it once, and recovers.
+//! A server without free file descriptors: it goes on, its admin port answers, it logs it once, and
+//! recovers.
 
 mod support;
 
 use std::{
     fs::File,
+    io::{Read, Write},
     net::{SocketAddr, TcpStream},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -24,7 +26,9 @@ fn starved(tls: &str, driver: &str, log: &File) -> Corelane {
     command
         .args([&limit, env!("CARGO_BIN_EXE_corelane"), "--tls", tls])
         .args(["--driver", driver, "--listen", "127.0.0.1:0"])
-        .args(["--workers", "1"])
+        .args(["--workers", "1", "--admin", "0"])
+        // Connections without a handshake keep their descriptors for the whole test.
+        .args(["--handshake-timeout", "600"])
         .stderr(Stdio::from(log.try_clone().expect("a file")));
     Corelane::start_by(command)
 }
@@ -77,6 +81,32 @@ async fn begin(
     requests
 }
 
+/// The status of the response, and its body.
+fn ask_admin(addr: SocketAddr, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(addr).expect("connects");
+    stream.set_read_timeout(Some(DEADLINE)).expect("set");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {addr}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.lines().next().expect("a status");
+    (status.to_owned(), body.to_owned())
+}
+
+/// All routes of the admin port answer, and the metrics of the process are among the others.
+fn assert_admin_answers(addr: SocketAddr) {
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let (status, body) = ask_admin(addr, path);
+        assert_eq!(status, "HTTP/1.1 200 OK", "{path}: {body}");
+        if path == "/metrics" {
+            let files = format!("process_max_fds {FILES}");
+            assert!(body.lines().any(|line| line == files), "{body}");
+            assert!(body.contains("\nprocess_open_fds "), "{body}");
+        }
+    }
+}
+
 #[test]
 fn without_descriptors_open_connections_are_served_and_the_server_recovers() {
     for (tls, compiled_in) in [
@@ -108,8 +138,19 @@ fn runs_out_and_recovers(tls: &str, driver: &str) {
         assert!(started.elapsed() < DEADLINE, "the server does not log it");
         std::thread::sleep(Duration::from_millis(10));
     }
+    let admin = server.printed("metrics: http://");
+    let admin = admin.strip_suffix("/metrics").expect("a path");
+    let admin: SocketAddr = admin.parse().expect("an address");
+    let idle: Vec<_> = (0..50)
+        .map(|_| TcpStream::connect(admin).expect("the kernel connects"))
+        .collect();
     for _ in 0..10 {
         client.ask();
+        assert_admin_answers(admin);
+    }
+    drop(idle);
+    for _ in 0..50 {
+        assert_admin_answers(admin);
     }
     drop(hogs);
     let mut another = Client::connect(tls, server.addr());

@@ -270,13 +270,12 @@ impl Lifecycle {
     }
 
     fn announce(&mut self, handle: &Handle) -> Result<(), Error> {
+        self.health.observe(handle.observer());
         self.health.set(HealthState::Ready);
         #[cfg(feature = "admin")]
         for admin in self.admin.drain(..) {
             self.admin_ends.push(admin.observe(handle.observer()));
         }
-        #[cfg(not(feature = "admin"))]
-        let _ = handle;
         let replaces_server = self.inherited.replaces_server();
         watchdog::start(self.health.clone(), replaces_server)
             .map_err(|error| Error::with_source("cannot start the watchdog thread", error))?;

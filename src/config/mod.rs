@@ -61,12 +61,29 @@ constants! {
     #[peer = "GOAWAY at the start; at the deadline the connection is closed without another one"]
     pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
 
+    /// File descriptors that connections leave to the rest of the process: health checks and metrics, log
+    /// files, new certificates, an upgrade. At most a quarter of the limit on open files.
+    #[limit("", "RESERVED_DESCRIPTORS", "")]
+    #[why = "8 clients of the admin port, the files of its metrics, and a reload or an upgrade fit in"]
+    #[peer = "it waits in the kernel until another connection ends"]
+    pub const RESERVED_DESCRIPTORS: usize = 32;
+
+    /// Time without a [heartbeat](crate::WorkerStatus#structfield.since_heartbeat) after which a worker
+    /// counts as stalled: a handler blocks its thread.
+    #[limit("", "WORKER_STALLED", "")]
+    #[why = "five missed beats; a busy worker beats on time, and no client should wait so long for a handler"]
+    #[peer = "nothing; health checks fail"]
+    pub const WORKER_STALLED: Duration = Duration::from_secs(5);
+
     /// Size of a header of the PROXY protocol, bytes.
     #[limit("", "MAX_PROXY_HEADER", "bytes")]
     #[why = "the bound of nginx; addresses take up to 232 bytes, the rest describes the client's TLS"]
     #[peer = "the connection is closed"]
     pub(crate) const MAX_PROXY_HEADER: usize = 4 * 1024;
 }
+
+/// How often a worker shows that it runs: 1 s, one wake-up of an idle worker.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Time that a server that shuts down waits for the first request of a connection before it sends
 /// GOAWAY: 2 s, a few round trips of the slowest link. Most clients send a request right after the

@@ -3,9 +3,11 @@
 //! The name `Acceptor` is taken: in this crate it is the TLS backend's.
 
 use std::{
+    cell::RefCell,
     future::Future,
     io,
     net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::{AsRawFd, RawFd},
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -14,7 +16,10 @@ use std::{
 use futures_util::future::{Either, select};
 use socket2::SockRef;
 
-use super::{listener::EMFILE, log_rate_limiter::LogRateLimiter};
+use super::{
+    descriptors::{self, EMFILE},
+    log_rate_limiter::LogRateLimiter,
+};
 use crate::counters::Counters;
 
 /// The pause after an error such as "too many open files", until other connections have closed.
@@ -34,15 +39,24 @@ const MAX_BACKLOG: usize = 65_535;
 pub(super) struct AcceptLoop {
     socket: Arc<TcpListener>,
     readiness: monoio::net::TcpListener,
+    /// The descriptors of connections stay below it.
+    descriptor_bound: RawFd,
+    /// An accepted connection whose descriptor is one of the reserve: it waits for a lower one.
+    held_back: RefCell<Option<(TcpStream, SocketAddr)>>,
 }
 
 impl AcceptLoop {
     /// Must be called inside the runtime of the worker.
-    pub(super) fn new(socket: Arc<TcpListener>) -> io::Result<Self> {
+    pub(super) fn new(socket: Arc<TcpListener>, descriptor_bound: RawFd) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         set_nodelay(&socket)?;
         let readiness = monoio::net::TcpListener::from_std(socket.try_clone()?)?;
-        Ok(Self { socket, readiness })
+        Ok(Self {
+            socket,
+            readiness,
+            descriptor_bound,
+            held_back: RefCell::default(),
+        })
     }
 
     /// Passes every connection to `on_accept` until `stop` is ready.
@@ -55,7 +69,7 @@ impl AcceptLoop {
         let mut stop = pin!(stop);
         let failures = LogRateLimiter::default();
         loop {
-            let ready = pin!(self.readiness.readable(false));
+            let ready = pin!(self.ready());
             let Either::Right((ready, _)) = select(stop.as_mut(), ready).await else {
                 break;
             };
@@ -70,6 +84,10 @@ impl AcceptLoop {
                     monoio::time::sleep(BACK_OFF).await;
                 }
             }
+        }
+        // The kernel no longer has it, so it would be lost.
+        if let Some((stream, peer)) = self.held_back.take() {
+            on_accept(stream, peer);
         }
         // The kernel releases the dropped wait during the next turn of the ring. Until then the
         // wait keeps the socket open, and the socket takes connections.
@@ -89,6 +107,14 @@ impl AcceptLoop {
         }
     }
 
+    /// Waits until a connection can be accepted, or the one that was held back can be tried again.
+    async fn ready(&self) -> io::Result<()> {
+        if self.held_back.borrow().is_some() {
+            return Ok(());
+        }
+        self.readiness.readable(false).await
+    }
+
     /// Accepts the connections that are ready, `batch` at most, and returns how many.
     fn accept(
         &self,
@@ -97,10 +123,15 @@ impl AcceptLoop {
         on_accept: &mut impl FnMut(TcpStream, SocketAddr),
     ) -> io::Result<usize> {
         let mut accepted = 0;
+        if let Some((stream, peer)) = self.held_back.take() {
+            // The duplicate has the lowest free number.
+            let lower = stream.try_clone().unwrap_or(stream);
+            self.admit(lower, peer, on_accept)?;
+        }
         while accepted < batch {
             match self.socket.accept() {
                 Ok((stream, peer)) => {
-                    on_accept(stream, peer);
+                    self.admit(stream, peer, on_accept)?;
                     accepted += 1;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -109,6 +140,21 @@ impl AcceptLoop {
             }
         }
         Ok(accepted)
+    }
+
+    /// Passes the connection on, or holds it back if it has a descriptor of the reserve.
+    fn admit(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        on_accept: &mut impl FnMut(TcpStream, SocketAddr),
+    ) -> io::Result<()> {
+        if stream.as_raw_fd() >= self.descriptor_bound {
+            self.held_back.replace(Some((stream, peer)));
+            return Err(io::Error::from_raw_os_error(EMFILE));
+        }
+        on_accept(stream, peer);
+        Ok(())
     }
 }
 
@@ -132,7 +178,7 @@ fn advice(error: &io::Error) -> &'static str {
     /// errno(3): too many open files in the system.
     const ENFILE: i32 = 23;
     match error.raw_os_error() {
-        Some(EMFILE) => "raise RLIMIT_NOFILE (`ulimit -n`, LimitNOFILE= in systemd)",
+        Some(EMFILE) => descriptors::ADVICE,
         Some(ENFILE) => "raise fs.file-max",
         _ => "retrying",
     }

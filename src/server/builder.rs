@@ -14,6 +14,7 @@ use super::{
     connection_options::ConnectionOptions,
     current_acceptor::check_acceptor,
     current_options::{ServerOptions, WorkerLimits},
+    descriptors,
     listener::{self, ListenerOptions},
     runtime::Driver,
     start::Server,
@@ -179,6 +180,10 @@ impl Builder {
     /// Sets the number of open connections per worker, at least 1. The server closes one more as soon
     /// as it has accepted it: the client sees the end before the first byte and can try elsewhere.
     /// Default [`MAX_CONNECTIONS`].
+    ///
+    /// Each connection needs a file descriptor. When only
+    /// [`RESERVED_DESCRIPTORS`](crate::config::RESERVED_DESCRIPTORS) are left, new connections wait in
+    /// the kernel until others end.
     pub fn max_connections(mut self, max_connections: usize) -> Self {
         self.max_connections = max_connections;
         self
@@ -241,7 +246,8 @@ impl Builder {
     }
 
     /// Checks the options as [`bind`](Self::bind) does, without opening a socket. Only the kernel
-    /// knows whether an address is free, so `bind` can still fail.
+    /// knows whether an address is free, so `bind` can still fail. Warns if the connections of all
+    /// workers do not fit into the limit on open files (`RLIMIT_NOFILE`).
     ///
     /// # Errors
     ///
@@ -263,7 +269,11 @@ impl Builder {
                 "no address to listen on: use Builder::listen or Builder::listener",
             ));
         }
-        self.cpus().map(|_cpus| ())
+        let workers = self.worker_count(&self.cpus()?);
+        if let Ok(limit) = descriptors::hard_limit() {
+            descriptors::warn_if_short(limit, self.max_connections, workers);
+        }
+        Ok(())
     }
 
     /// Checks the options and opens the sockets of all workers.
@@ -278,10 +288,7 @@ impl Builder {
     pub fn bind(self) -> Result<Server, Error> {
         self.check()?;
         let limits = self.worker_limits()?;
-        // If it cannot be raised, the error at the limit says what to do.
-        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-            tracing::warn!(%error, "cannot raise the limit on open files");
-        }
+        let descriptor_limit = descriptors::raise();
         let cpus = self.cpus()?;
         let workers = self.worker_count(&cpus);
         let options = &self.listener_options;
@@ -301,6 +308,10 @@ impl Builder {
                 worker.push(Arc::new(listener));
             }
         }
+        let descriptor_bound = descriptors::bound_of_connections(
+            descriptor_limit,
+            listeners.iter().map(Vec::len).sum(),
+        );
         let mut local_addrs = Vec::new();
         for listener in listeners.iter().flatten() {
             let addr = listener.local_addr()?;
@@ -318,6 +329,7 @@ impl Builder {
             workers: listeners.into_iter().zip(cpus).collect(),
             completing,
             backlog: options.backlog,
+            descriptor_bound,
             local_addrs,
             acceptor: self.acceptor,
             driver: self.driver,

@@ -10,6 +10,7 @@ use std::{
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use super::descriptors::{ADVICE, EMFILE};
 use crate::{
     config::TCP_KEEP_ALIVE,
     error::{Error, Kind},
@@ -203,16 +204,12 @@ fn explain(addr: SocketAddr, error: io::Error) -> Error {
         ),
         io::ErrorKind::Unsupported => ": this host does not support the address family".into(),
         _ if error.raw_os_error() == Some(EMFILE) => {
-            ": too many open files: raise RLIMIT_NOFILE (`ulimit -n`, LimitNOFILE= in systemd)"
-                .into()
+            format!(": too many open files: {ADVICE}")
         }
         _ => String::new(),
     };
     Error::new(Kind::Bind, format!("cannot listen on {addr}{why}")).with(error)
 }
-
-/// errno(3): too many open files in this process.
-pub(super) const EMFILE: i32 = 24;
 
 cfg_if::cfg_if! {
     if #[cfg(target_os = "linux")] {

@@ -3,9 +3,13 @@
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
-use super::worker::{Stop, WorkerInfo};
+use super::{
+    heartbeat::Heartbeat,
+    worker::{Stop, WorkerInfo},
+};
 use crate::counters::{Counters, WorkerCounters};
 
 /// Reads the state of a server from any thread without disturbing its workers. Made by
@@ -14,8 +18,14 @@ use crate::counters::{Counters, WorkerCounters};
 #[derive(Clone)]
 pub struct Observer {
     backend: &'static str,
-    workers: Arc<[(WorkerInfo, Arc<Counters>)]>,
+    workers: Arc<[ObservedWorker]>,
     stop: Stop,
+}
+
+pub(super) struct ObservedWorker {
+    pub(super) info: WorkerInfo,
+    pub(super) counters: Arc<Counters>,
+    pub(super) heartbeat: Arc<Heartbeat>,
 }
 
 /// One worker and its counters.
@@ -26,14 +36,14 @@ pub struct WorkerStatus {
     pub info: WorkerInfo,
     /// Its counters since it started.
     pub counters: WorkerCounters,
+    /// The time since its last heartbeat, which a timer on its thread makes once a second. More than
+    /// [`WORKER_STALLED`](crate::config::WORKER_STALLED) means that a handler blocks the thread. Zero
+    /// after the worker has ended.
+    pub since_heartbeat: Duration,
 }
 
 impl Observer {
-    pub(super) fn new(
-        backend: &'static str,
-        workers: Vec<(WorkerInfo, Arc<Counters>)>,
-        stop: Stop,
-    ) -> Self {
+    pub(super) fn new(backend: &'static str, workers: Vec<ObservedWorker>, stop: Stop) -> Self {
         Self {
             backend,
             workers: workers.into(),
@@ -49,9 +59,10 @@ impl Observer {
 
     /// The workers with their counters so far.
     pub fn workers(&self) -> impl ExactSizeIterator<Item = WorkerStatus> {
-        self.workers.iter().map(|(info, counters)| WorkerStatus {
-            info: *info,
-            counters: counters.read(),
+        self.workers.iter().map(|worker| WorkerStatus {
+            info: worker.info,
+            counters: worker.counters.read(),
+            since_heartbeat: worker.heartbeat.age(),
         })
     }
 

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{SocketAddr, TcpListener},
+    os::fd::RawFd,
     sync::{Arc, mpsc},
     thread,
 };
@@ -11,8 +12,9 @@ use super::{
     current_acceptor::CurrentAcceptor,
     current_options::{CurrentOptions, ServerOptions},
     handle::Handle,
+    heartbeat::Heartbeat,
     listener::listen_at_last,
-    observer::Observer,
+    observer::{ObservedWorker, Observer},
     reloader::Reloader,
     runtime::Driver,
     worker::{self, Stop, WorkerConfig, WorkerInfo},
@@ -52,6 +54,8 @@ pub struct Server {
     /// Those of the listeners that do not listen yet.
     pub(super) completing: Vec<Arc<TcpListener>>,
     pub(super) backlog: u32,
+    /// The descriptors of connections stay below it.
+    pub(super) descriptor_bound: RawFd,
     pub(super) local_addrs: Vec<SocketAddr>,
     pub(super) acceptor: Arc<dyn TlsAcceptor>,
     pub(super) driver: Driver,
@@ -87,7 +91,7 @@ impl Server {
         let stop = Stop::default();
         let (started, starting) = mpsc::channel();
         let mut threads = Vec::new();
-        let mut counters = Vec::new();
+        let mut observed = Vec::new();
         let mut failure = None;
         let sockets = self.workers.iter().flat_map(|(listeners, _)| listeners);
         let sockets = sockets.map(Arc::downgrade).collect();
@@ -97,12 +101,14 @@ impl Server {
                 cpu,
                 driver: self.driver,
                 listeners,
+                descriptor_bound: self.descriptor_bound,
                 acceptor: Arc::clone(&acceptor),
                 options: Arc::clone(&options),
                 counters: Arc::new(Counters::default()),
+                heartbeat: Arc::new(Heartbeat::new()),
                 stop: stop.child(),
             };
-            counters.push(Arc::clone(&config.counters));
+            observed.push((Arc::clone(&config.counters), Arc::clone(&config.heartbeat)));
             let (factory, started) = (Arc::clone(&factory), started.clone());
             let spawned = thread::Builder::new()
                 .name(format!("corelane-{index}"))
@@ -125,7 +131,7 @@ impl Server {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        if failure.is_none() && workers.len() != counters.len() {
+        if failure.is_none() && workers.len() != observed.len() {
             failure = Some(Error::new(
                 Kind::Worker,
                 "a worker stopped while it started",
@@ -134,7 +140,15 @@ impl Server {
         workers.sort_by_key(|info| info.index);
         let observer = Observer::new(
             backend,
-            workers.into_iter().zip(counters).collect(),
+            workers
+                .into_iter()
+                .zip(observed)
+                .map(|(info, (counters, heartbeat))| ObservedWorker {
+                    info,
+                    counters,
+                    heartbeat,
+                })
+                .collect(),
             stop.clone(),
         );
         let reloader = Reloader::new(acceptor, options);

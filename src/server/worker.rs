@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     future::Future,
     net::{self, SocketAddr, TcpListener},
+    os::fd::RawFd,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     rc::Rc,
@@ -27,6 +28,7 @@ use super::{
     current_acceptor::{AcceptorSource, CurrentAcceptor},
     current_options::{CurrentOptions, WorkerOptions},
     handshake_limiter::HandshakeLimiter,
+    heartbeat::Heartbeat,
     local_shutdown::LocalShutdown,
     log_rate_limiter::LogRateLimiter,
     runtime::{ActiveDriver, Driver, Runtime, TIMER},
@@ -57,9 +59,12 @@ pub(super) struct WorkerConfig {
     pub(super) cpu: Option<usize>,
     pub(super) driver: Driver,
     pub(super) listeners: Vec<Arc<TcpListener>>,
+    /// The descriptors of connections stay below it.
+    pub(super) descriptor_bound: RawFd,
     pub(super) acceptor: Arc<CurrentAcceptor>,
     pub(super) options: Arc<CurrentOptions>,
     pub(super) counters: Arc<Counters>,
+    pub(super) heartbeat: Arc<Heartbeat>,
     pub(super) stop: Stop,
 }
 
@@ -160,6 +165,7 @@ struct Worker<S: HttpService> {
     refused: LogRateLimiter,
     /// Connections that had not ended by the shutdown deadline.
     cut_off: Cell<usize>,
+    heartbeat: Arc<Heartbeat>,
     stop: Stop,
     /// `stop.drain` and `stop.abort` for the connections of this thread.
     drain: LocalShutdown,
@@ -176,8 +182,9 @@ impl<S: HttpService> Worker<S> {
         factory: &dyn Fn(WorkerInfo) -> S,
     ) -> Result<StartedWorker<S>, Error> {
         let service = make_service(info, factory)?;
-        let listeners = config.listeners.into_iter().map(AcceptLoop::new);
+        let listeners = config.listeners.into_iter();
         let listeners = listeners
+            .map(|listener| AcceptLoop::new(listener, config.descriptor_bound))
             .collect::<std::io::Result<_>>()
             .map_err(|error| Error::new(Kind::Worker, "a listener cannot be used").with(error))?;
         let service = WorkerService::new(service);
@@ -201,6 +208,7 @@ impl<S: HttpService> Worker<S> {
             connections: TaskTracker::default(),
             refused: LogRateLimiter::default(),
             cut_off: Cell::default(),
+            heartbeat: config.heartbeat,
             stop: config.stop,
             drain: LocalShutdown::default(),
             abort: LocalShutdown::default(),
@@ -219,7 +227,9 @@ impl<S: HttpService> StartedWorker<S> {
             Rc::clone(&worker),
             Rc::clone(&worker),
         );
+        let heartbeat = Arc::clone(&worker.heartbeat);
         let background = [
+            worker.spawn_until_end(async move { heartbeat.run().await }),
             worker.spawn_until_end(async move { yields.run(TIMER).await }),
             worker.spawn_until_end(async move {
                 drain.stop.drain.cancelled().await;
@@ -242,6 +252,7 @@ impl<S: HttpService> StartedWorker<S> {
         for task in background {
             task.await;
         }
+        worker.heartbeat.end();
         let index = worker.handler.worker;
         let cut_off = worker.cut_off.get();
         if cut_off > 0 {

@@ -105,6 +105,7 @@ impl Admin {
         let start = move || {
             // The sender is gone when the server did not start.
             let observer: Observer = observer.recv().ok()?;
+            health.observe(observer.clone());
             let routes = Routes::new(observer.clone(), health, record);
             Some(AdminServer {
                 listener,

@@ -1,5 +1,7 @@
 //! The responses of the admin port.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use corelane::Observer;
 use http::{
@@ -48,8 +50,12 @@ impl Routes {
     }
 }
 
-fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    response(status, TEXT, Bytes::from_static(text.as_bytes()))
+fn text(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Response<Full<Bytes>> {
+    let text = match text.into() {
+        Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
+        Cow::Owned(text) => Bytes::from(text),
+    };
+    response(status, TEXT, text)
 }
 
 fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {

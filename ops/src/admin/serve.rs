@@ -20,11 +20,12 @@ use super::routes::Routes;
 /// scrape takes.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Clients at once: 64. One more replaces the oldest, so that idle connections do not block
-/// monitoring.
-const MAX_CLIENTS: usize = 64;
+/// Clients at once: 8. One more replaces the oldest, so that idle connections do not block
+/// monitoring. They and the files of metrics fit into the descriptors that connections leave free
+/// ([`RESERVED_DESCRIPTORS`](corelane::config::RESERVED_DESCRIPTORS)).
+const MAX_CLIENTS: usize = 8;
 
-/// How long to wait after a failed accept, mostly for a free file descriptor.
+/// How long to wait after a failed accept that no other client can make room for.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// How often the thread checks whether another process has taken over.
@@ -70,7 +71,11 @@ async fn serve(server: AdminServer) -> io::Result<()> {
             Ok(Ok((stream, _))) => stream,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the admin port cannot accept a connection");
-                time::sleep(ACCEPT_BACKOFF).await;
+                // For lack of a descriptor: the oldest client has one.
+                match clients.pop_front() {
+                    Some(oldest) => end(oldest).await,
+                    None => time::sleep(ACCEPT_BACKOFF).await,
+                }
                 continue;
             }
             Err(_) => continue,
@@ -79,7 +84,7 @@ async fn serve(server: AdminServer) -> io::Result<()> {
         if clients.len() == MAX_CLIENTS
             && let Some(oldest) = clients.pop_front()
         {
-            oldest.abort();
+            end(oldest).await;
         }
         clients.push_back(spawn_local(serve_connection(stream, Rc::clone(&routes))));
     }
@@ -89,6 +94,13 @@ async fn serve(server: AdminServer) -> io::Result<()> {
         let _ = client.await;
     }
     Ok(())
+}
+
+/// Closes a client's connection.
+async fn end(client: JoinHandle<()>) {
+    client.abort();
+    // An error means that it was aborted.
+    let _ = client.await;
 }
 
 /// Answers one request: idle connections cost nothing.
