@@ -6,6 +6,7 @@ use std::{
     convert::Infallible,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use corelane::{
@@ -26,6 +27,8 @@ for_each_backend!(
     auto_uses_io_uring_where_allowed,
     auto_falls_back_to_epoll,
     forced_io_uring_fails_where_refused,
+    io_uring_register_is_not_needed,
+    check_tells_whether_io_uring_works,
     as_many_workers_as_cpus_are_pinned,
     another_number_of_workers_is_not_pinned,
     serve_connection_runs_in_user_runtime,
@@ -34,19 +37,54 @@ for_each_backend!(
 
 const TWO: usize = 2;
 
-/// errno(3) that a seccomp filter returns instead of making the call. Docker's filter returns the
-/// first, those of some service managers and sandboxes the second.
-const REFUSALS: [(&str, u32); 2] = [("EPERM", 1), ("ENOSYS", 38)];
+/// System calls. The numbers are the same on every architecture that crate seccompiler knows.
+const IO_URING_SETUP: i64 = 425;
+const IO_URING_ENTER: i64 = 426;
+const IO_URING_REGISTER: i64 = 427;
 
-/// Runs `work` on a thread where `io_uring_setup` fails, also for its child threads.
-fn where_io_uring_is_refused(errno: u32, work: impl FnOnce() + Send + 'static) {
-    /// The number is the same on every architecture that crate seccompiler knows.
-    const IO_URING_SETUP: i64 = 425;
+const EPERM: u32 = 1;
+const ENOSYS: u32 = 38;
+
+/// A seccomp filter that refuses system calls.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    calls: &'static [i64],
+    errno: u32,
+}
+
+/// Docker's filter returns EPERM, those of some service managers and sandboxes ENOSYS. The last two
+/// allow io_uring by half: a ring can be made, but does nothing.
+const REFUSALS: [Refusal; 5] = [
+    Refusal {
+        calls: &[IO_URING_SETUP, IO_URING_ENTER, IO_URING_REGISTER],
+        errno: EPERM,
+    },
+    Refusal {
+        calls: &[IO_URING_SETUP],
+        errno: EPERM,
+    },
+    Refusal {
+        calls: &[IO_URING_SETUP],
+        errno: ENOSYS,
+    },
+    Refusal {
+        calls: &[IO_URING_ENTER],
+        errno: EPERM,
+    },
+    Refusal {
+        calls: &[IO_URING_ENTER],
+        errno: ENOSYS,
+    },
+];
+
+/// Runs `work` on a thread where the calls fail, also for its child threads.
+fn where_io_uring_is_refused(refusal: Refusal, work: impl FnOnce() + Send + 'static) {
     let refused = thread::spawn(move || {
+        let calls = refusal.calls.iter().map(|call| (*call, Vec::new()));
         let filter = SeccompFilter::new(
-            [(IO_URING_SETUP, Vec::new())].into(),
+            calls.collect(),
             SeccompAction::Allow,
-            SeccompAction::Errno(errno),
+            SeccompAction::Errno(refusal.errno),
             std::env::consts::ARCH.try_into().expect("a known machine"),
         );
         let program: BpfProgram = filter.and_then(TryInto::try_into).expect("a filter");
@@ -107,10 +145,11 @@ fn auto_uses_io_uring_where_allowed(backend: Backend) {
 }
 
 fn auto_falls_back_to_epoll(backend: Backend) {
-    for (_, errno) in REFUSALS {
-        where_io_uring_is_refused(errno, move || {
+    for refusal in REFUSALS {
+        where_io_uring_is_refused(refusal, move || {
             let server = start(backend, Driver::Auto);
             assert_runs(backend, &server, ActiveDriver::Epoll);
+            server.stop(Duration::ZERO);
         });
     }
 }
@@ -120,19 +159,66 @@ fn forced_io_uring_fails_where_refused(backend: Backend) {
         // The error would name what refuses io_uring already.
         return;
     }
-    for (name, errno) in REFUSALS {
-        where_io_uring_is_refused(errno, move || {
-            let error = Server::builder(backend.acceptor())
-                .listen(SocketAddr::from(([127, 0, 0, 1], 0)))
-                .driver(Driver::IoUring)
+    for refusal in REFUSALS {
+        where_io_uring_is_refused(refusal, move || {
+            let error = on_io_uring(backend)
                 .bind()
                 .expect("loopback")
                 .serve(|_| service_fn(never))
                 .expect_err("io_uring is refused");
-            assert!(error.is_unsupported(), "{name}: {error:?}");
-            assert!(error.to_string().contains("seccomp"), "{name}: {error}");
+            assert_names_the_cause(refusal, &error);
         });
     }
+}
+
+fn on_io_uring(backend: Backend) -> Builder {
+    Server::builder(backend.acceptor())
+        .listen(SocketAddr::from(([127, 0, 0, 1], 0)))
+        .workers(TWO)
+        .driver(Driver::IoUring)
+}
+
+fn assert_names_the_cause(refusal: Refusal, error: &Error) {
+    assert!(error.is_unsupported(), "{refusal:?}: {error:?}");
+    let text = error.to_string();
+    assert!(text.contains("seccomp"), "{refusal:?}: {text}");
+    let by_half = !refusal.calls.contains(&IO_URING_SETUP);
+    assert_eq!(
+        text.contains("io_uring_enter fails"),
+        by_half,
+        "{refusal:?}: {text}"
+    );
+}
+
+fn check_tells_whether_io_uring_works(backend: Backend) {
+    if !io_uring_is_allowed() {
+        let error = on_io_uring(backend).check().expect_err("refused");
+        assert!(error.is_unsupported(), "{error:?}");
+        return;
+    }
+    on_io_uring(backend).check().expect("it works");
+    for refusal in REFUSALS {
+        where_io_uring_is_refused(refusal, move || {
+            let error = on_io_uring(backend).check().expect_err("refused");
+            assert_names_the_cause(refusal, &error);
+            let other = on_io_uring(backend).driver(Driver::Auto);
+            other.check().expect("epoll works");
+        });
+    }
+}
+
+fn io_uring_register_is_not_needed(backend: Backend) {
+    if !io_uring_is_allowed() {
+        return;
+    }
+    let refusal = Refusal {
+        calls: &[IO_URING_REGISTER],
+        errno: EPERM,
+    };
+    where_io_uring_is_refused(refusal, move || {
+        let server = start(backend, Driver::IoUring);
+        assert_runs(backend, &server, ActiveDriver::IoUring);
+    });
 }
 
 /// The CPUs that the calling thread may run on, as the kernel lists them.

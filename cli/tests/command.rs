@@ -278,34 +278,6 @@ fn check_validates_a_configuration_without_a_server() {
 }
 
 #[test]
-fn connections_above_the_limit_on_open_files_are_warned_of() {
-    const WARNING: &str = "the limit on open files is below the connections of all workers";
-    let run = |limit: &str, check: &[&str]| {
-        let mut command = std::process::Command::new("prlimit");
-        command.args([limit, env!("CARGO_BIN_EXE_corelane")]);
-        command.args(check);
-        command.args(["--tls", "none", "--listen", "127.0.0.1:0"]);
-        command.args(["--workers", "2", "--max-connections", "100"]);
-        command
-    };
-    for (limit, warns) in [("--nofile=231:231", true), ("--nofile=231:232", false)] {
-        let checked = run(limit, &["check"]).output().expect("it runs");
-        assert!(checked.status.success(), "{checked:?}");
-        let text = String::from_utf8(checked.stderr).expect("text");
-        assert_eq!(text.contains(WARNING), warns, "{limit}: {text}");
-        assert_eq!(text.contains("RLIMIT_NOFILE"), warns, "{limit}: {text}");
-
-        let log = tempfile::NamedTempFile::new().expect("a file");
-        let mut start = run(limit, &[]);
-        start.stderr(log.reopen().expect("a file"));
-        let server = Corelane::start_by(start);
-        let text = std::fs::read_to_string(log.path()).expect("text");
-        assert_eq!(text.matches(WARNING).count(), usize::from(warns), "{text}");
-        drop(server);
-    }
-}
-
-#[test]
 fn a_backend_that_is_not_compiled_in_is_named_with_its_feature() {
     for (backend, compiled_in) in [
         ("rustls", cfg!(feature = "rustls")),

@@ -16,7 +16,7 @@ use super::{
     current_options::{ServerOptions, WorkerLimits},
     descriptors,
     listener::{self, ListenerOptions},
-    runtime::Driver,
+    runtime::{self, Driver},
     start::Server,
 };
 use crate::{
@@ -245,16 +245,23 @@ impl Builder {
         self
     }
 
-    /// Checks the options as [`bind`](Self::bind) does, without opening a socket. Only the kernel
-    /// knows whether an address is free, so `bind` can still fail. Warns if the connections of all
+    /// Checks the options as [`bind`](Self::bind) does, and the driver as [`Server::serve`] does, without
+    /// opening a socket. Only the kernel knows whether an address is free, so `bind` can still fail.
+    ///
+    /// It logs what a start would: which workers cannot use io_uring, and if the connections of all
     /// workers do not fit into the limit on open files (`RLIMIT_NOFILE`).
     ///
     /// # Errors
     ///
     /// [`Error::is_config`] if an option is out of range, an address cannot be resolved, there is no
     /// address to listen on, a CPU is not available to this process, or the acceptor does not choose
-    /// `h2` by ALPN.
+    /// `h2` by ALPN. [`Error::is_unsupported`] if [`Driver::IoUring`] does not work here.
     pub fn check(&self) -> Result<(), Error> {
+        self.check_options()?;
+        runtime::check(self.driver, self.worker_count(&self.cpus()?))
+    }
+
+    fn check_options(&self) -> Result<(), Error> {
         check_acceptor(&*self.acceptor)?;
         self.connection_options.validate()?;
         self.worker_limits()?;
@@ -283,10 +290,10 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// Those of [`check`](Self::check), and [`Error::is_bind`] if a socket cannot be opened. The text
+    /// Those of [`check`](Self::check), except the driver's, and [`Error::is_bind`] if a socket cannot be opened. The text
     /// says why, for example which process listens on the port.
     pub fn bind(self) -> Result<Server, Error> {
-        self.check()?;
+        self.check_options()?;
         let limits = self.worker_limits()?;
         let descriptor_limit = descriptors::raise();
         let cpus = self.cpus()?;

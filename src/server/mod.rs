@@ -19,6 +19,7 @@ mod log_rate_limiter;
 mod observer;
 mod reconfigure;
 mod reloader;
+mod ring_runtime;
 #[cfg(target_os = "linux")]
 mod ring_socket;
 mod runtime;

@@ -1,9 +1,16 @@
-//! The monoio runtime of a worker: io_uring with the best flags that the kernel accepts, or epoll.
+//! The monoio runtime of a worker, on io_uring or on epoll.
 
-use std::{fmt, future::Future, io, time::Instant};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
+    time::Instant,
+};
 
 use monoio::{LegacyDriver, RuntimeBuilder, time::TimeDriver};
 
+use super::ring_runtime::{self, Refusal, RingRuntime};
 use crate::{
     error::{Error, Kind},
     time::Timer,
@@ -19,7 +26,7 @@ pub(super) const TIMER: Timer = Timer {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Driver {
-    /// io_uring if the kernel allows it, otherwise epoll. The default.
+    /// io_uring if it is allowed and works, otherwise epoll, for each worker. The default.
     #[default]
     Auto,
     /// io_uring. If the kernel or the container refuses it, the start fails and the error says why.
@@ -48,41 +55,29 @@ impl fmt::Display for ActiveDriver {
 }
 
 pub(super) enum Runtime {
-    #[cfg(target_os = "linux")]
-    IoUring(monoio::Runtime<TimeDriver<monoio::IoUringDriver>>),
+    IoUring(RingRuntime),
     Epoll(monoio::Runtime<TimeDriver<LegacyDriver>>),
 }
 
 impl Runtime {
-    /// Builds the runtime of the calling thread.
-    pub(super) fn new(driver: Driver) -> Result<Self, Error> {
-        let refused = match driver {
+    /// Builds the runtime of the calling thread, and says why it is not io_uring if the driver is
+    /// [`Driver::Auto`].
+    pub(super) fn new(driver: Driver) -> Result<(Self, Option<Refusal>), Error> {
+        let refusal = match driver {
             Driver::Epoll => None,
-            Driver::Auto | Driver::IoUring => match io_uring() {
-                Ok(runtime) => return Ok(runtime),
-                Err(error) => Some(error),
+            Driver::Auto | Driver::IoUring => match ring_runtime::build() {
+                Ok(runtime) => return Ok((Self::IoUring(runtime), None)),
+                Err(Refusal { why, error, .. }) if driver == Driver::IoUring => {
+                    let message = format!("io_uring cannot be used: {why}");
+                    return Err(Error::new(Kind::Unsupported, message).with(error));
+                }
+                Err(refusal) => Some(refusal),
             },
         };
-        match (driver, refused) {
-            (Driver::IoUring, Some(error)) => {
-                return Err(Error::new(
-                    Kind::Unsupported,
-                    format!("io_uring cannot be used: {}", explain(&error)),
-                )
-                .with(error));
-            }
-            (_, Some(error)) => {
-                tracing::info!(
-                    why = explain(&error),
-                    "io_uring cannot be used: running epoll"
-                );
-            }
-            (_, None) => {}
-        }
         RuntimeBuilder::<LegacyDriver>::new()
             .enable_timer()
             .build()
-            .map(Self::Epoll)
+            .map(|runtime| (Self::Epoll(runtime), refusal))
             .map_err(|error| {
                 Error::new(Kind::Worker, "the epoll runtime cannot be built").with(error)
             })
@@ -90,7 +85,6 @@ impl Runtime {
 
     pub(super) fn driver(&self) -> ActiveDriver {
         match self {
-            #[cfg(target_os = "linux")]
             Self::IoUring(_) => ActiveDriver::IoUring,
             Self::Epoll(_) => ActiveDriver::Epoll,
         }
@@ -98,69 +92,71 @@ impl Runtime {
 
     pub(super) fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         match self {
-            #[cfg(target_os = "linux")]
             Self::IoUring(runtime) => runtime.block_on(future),
             Self::Epoll(runtime) => runtime.block_on(future),
         }
     }
 }
 
-cfg_if::cfg_if! {
-    if #[cfg(target_os = "linux")] {
-        /// The flags save an interrupt per completion, and locks that a ring of one thread does not
-        /// need (Linux 6.1). Older kernels refuse the flags and get a ring without them.
-        fn io_uring() -> io::Result<Runtime> {
-            let mut tuned = io_uring::IoUring::builder();
-            tuned.setup_coop_taskrun().setup_single_issuer().setup_defer_taskrun();
-            let build = |ring| {
-                RuntimeBuilder::<monoio::IoUringDriver>::new()
-                    .uring_builder(ring)
-                    .enable_timer()
-                    .build()
-            };
-            build(tuned)
-                .or_else(|_| build(io_uring::IoUring::builder()))
-                .map(Runtime::IoUring)
-        }
-
-        /// Why io_uring cannot be used, and what to change.
-        fn explain(error: &io::Error) -> String {
-            // errno(3). The numbers are the same on all Linux architectures that Rust supports, but
-            // ENOSYS differs on a few.
-            const EPERM: i32 = 1;
-            const ENOMEM: i32 = 12;
-            const ENOSYS: i32 = 38;
-            let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
-            match (error.raw_os_error(), disabled.as_deref().map(str::trim)) {
-                (Some(EPERM), Ok("2")) => {
-                    "the kernel setting kernel.io_uring_disabled is 2: set it to 0 with `sysctl \
-                     kernel.io_uring_disabled=0`".into()
-                }
-                (Some(EPERM), Ok("1")) => {
-                    "the kernel setting kernel.io_uring_disabled is 1: only CAP_SYS_ADMIN and the \
-                     group kernel.io_uring_group may use io_uring".into()
-                }
-                (Some(EPERM), _) => {
-                    "a seccomp filter or a security module of this container or service forbids \
-                     io_uring_setup".into()
-                }
-                (Some(ENOSYS), _) => {
-                    "the kernel has no io_uring (Linux 5.6 or newer is needed), or a seccomp \
-                     filter hides it".into()
-                }
-                (Some(ENOMEM), _) => {
-                    "the limit on locked memory is too low: raise RLIMIT_MEMLOCK (`ulimit -l`)".into()
-                }
-                _ => error.to_string(),
-            }
-        }
+/// Logs why workers run epoll, once for all of them. The workers are in order.
+pub(super) fn log_refusals(workers: &[Option<Refusal>]) {
+    let refused = workers.iter().enumerate();
+    let refused: Vec<_> = refused
+        .filter_map(|(index, refusal)| Some((index, refusal.as_ref()?)))
+        .collect();
+    let Some((_, Refusal { why, error, .. })) = refused.first() else {
+        return;
+    };
+    if refused.len() < workers.len() {
+        let on_epoll: Vec<_> = refused.iter().map(|(index, _)| *index).collect();
+        tracing::warn!(
+            why,
+            %error,
+            ?on_epoll,
+            "some workers cannot use io_uring and run epoll, the others run io_uring"
+        );
+    } else if refused.iter().all(|(_, refusal)| refusal.by_policy) {
+        tracing::info!(why, %error, "io_uring cannot be used: running epoll");
     } else {
-        fn io_uring() -> io::Result<Runtime> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-
-        fn explain(_error: &io::Error) -> String {
-            "only Linux has io_uring".into()
-        }
+        tracing::warn!(why, %error, "io_uring does not work: running epoll");
     }
+}
+
+/// Finds out which drivers the workers would get, by building all of their runtimes at once: each
+/// ring takes its share of what the user may have.
+pub(super) fn check(driver: Driver, workers: usize) -> Result<(), Error> {
+    if driver == Driver::Epoll {
+        return Ok(());
+    }
+    let (built, results) = mpsc::channel();
+    let (release, hold) = mpsc::channel::<()>();
+    let hold = Mutex::new(hold);
+    thread::scope(|scope| {
+        // Dropped at the end of this closure, which lets the threads drop their runtimes.
+        let _release = release;
+        for _ in 0..workers {
+            let (built, hold) = (built.clone(), &hold);
+            let spawned = thread::Builder::new().spawn_scoped(scope, move || {
+                let (runtime, result) = match Runtime::new(driver) {
+                    Ok((runtime, refusal)) => (Some(runtime), Ok(refusal)),
+                    Err(error) => (None, Err(error)),
+                };
+                // The receiver is gone after another worker's error.
+                let _ = built.send(result);
+                // An error: the sender has been dropped.
+                let _ = hold.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                drop(runtime);
+            });
+            spawned.map_err(|error| {
+                Error::new(Kind::Worker, "cannot start a worker's thread").with(error)
+            })?;
+        }
+        drop(built);
+        let refusals = results
+            .iter()
+            .take(workers)
+            .collect::<Result<Vec<_>, _>>()?;
+        log_refusals(&refusals);
+        Ok(())
+    })
 }

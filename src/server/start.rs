@@ -16,7 +16,7 @@ use super::{
     listener::listen_at_last,
     observer::{ObservedWorker, Observer},
     reloader::Reloader,
-    runtime::Driver,
+    runtime::{Driver, log_refusals},
     worker::{self, Stop, WorkerConfig, WorkerInfo},
 };
 use crate::{
@@ -127,7 +127,7 @@ impl Server {
         let mut workers = Vec::new();
         for result in starting.iter().take(threads.len()) {
             match result {
-                Ok(info) => workers.push(info),
+                Ok(worker) => workers.push(worker),
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
@@ -137,7 +137,14 @@ impl Server {
                 "a worker stopped while it started",
             ));
         }
-        workers.sort_by_key(|info| info.index);
+        workers.sort_by_key(|worker| worker.info.index);
+        let (workers, refusals): (Vec<_>, Vec<_>) = workers
+            .into_iter()
+            .map(|worker| (worker.info, worker.refusal))
+            .unzip();
+        if failure.is_none() {
+            log_refusals(&refusals);
+        }
         let observer = Observer::new(
             backend,
             workers

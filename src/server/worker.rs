@@ -31,6 +31,7 @@ use super::{
     heartbeat::Heartbeat,
     local_shutdown::LocalShutdown,
     log_rate_limiter::LogRateLimiter,
+    ring_runtime::Refusal,
     runtime::{ActiveDriver, Driver, Runtime, TIMER},
     task_tracker::TaskTracker,
 };
@@ -91,23 +92,30 @@ impl Stop {
     }
 }
 
+/// A worker that accepts connections.
+pub(super) struct Started {
+    pub(super) info: WorkerInfo,
+    /// Why it does not run io_uring, although it may.
+    pub(super) refusal: Option<Refusal>,
+}
+
 /// The body of a worker's thread. Reports through `started` when the worker accepts connections, or
 /// why it cannot. Returns when all connections of the worker have ended.
 pub(super) fn run<S: HttpService>(
     config: WorkerConfig,
     factory: &dyn Fn(WorkerInfo) -> S,
-    started: &mpsc::Sender<Result<WorkerInfo, Error>>,
+    started: &mpsc::Sender<Result<Started, Error>>,
 ) {
     // A send fails only after the server has given up its start; it then cancels `config.stop`.
     let report = |result| drop(started.send(result));
-    let (mut runtime, info) = match start_runtime(&config) {
+    let (mut runtime, started) = match start_runtime(&config) {
         Ok(started) => started,
         Err(error) => return report(Err(error)),
     };
     runtime.block_on(async {
-        match Worker::start(config, info, factory) {
+        match Worker::start(config, started.info, factory) {
             Ok(worker) => {
-                report(Ok(info));
+                report(Ok(started));
                 worker.serve().await;
             }
             Err(error) => report(Err(error)),
@@ -115,7 +123,7 @@ pub(super) fn run<S: HttpService>(
     });
 }
 
-fn start_runtime(config: &WorkerConfig) -> Result<(Runtime, WorkerInfo), Error> {
+fn start_runtime(config: &WorkerConfig) -> Result<(Runtime, Started), Error> {
     let &WorkerConfig {
         index, cpu, driver, ..
     } = config;
@@ -127,13 +135,13 @@ fn start_runtime(config: &WorkerConfig) -> Result<(Runtime, WorkerInfo), Error> 
             format!("worker {index} cannot be pinned to CPU {cpu}"),
         ));
     }
-    let runtime = Runtime::new(driver)?;
+    let (runtime, refusal) = Runtime::new(driver)?;
     let info = WorkerInfo {
         index,
         cpu,
         driver: runtime.driver(),
     };
-    Ok((runtime, info))
+    Ok((runtime, Started { info, refusal }))
 }
 
 /// Runs the user's factory. A panic in it is an error of the start.
