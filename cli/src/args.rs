@@ -16,6 +16,7 @@ use crate::{
     alpn::AlpnArgs,
     certificates::CertificateArgs,
     client_certificates::ClientCertificateArgs,
+    configuration::Sources,
     limits::LimitArgs,
     restart::{ReloadArgs, RestartArgs, UpgradeArgs},
     status::StatusArgs,
@@ -56,7 +57,18 @@ pub(crate) enum Command {
     /// no file. Prints the effective configuration as a file for --config, each value with its
     /// source. Exit status: 0 when a server would start with it, apart from its ports; 1 when it
     /// would not; 2 when the command line is wrong.
-    Check(Box<Args>),
+    Check(Box<CheckArgs>),
+}
+
+/// The options of `corelane check`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// Print errors and warnings only, not the configuration.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) args: Args,
 }
 
 /// The options of the server.
@@ -129,6 +141,10 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) access_log: AccessLogArgs,
+
+    /// Where the settings come from, for errors.
+    #[arg(skip)]
+    pub(crate) sources: Sources,
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

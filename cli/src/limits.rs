@@ -145,7 +145,7 @@ fn http2() -> Http2Config {
 }
 
 /// Names the flag in a message of the library that begins with the name of its field, as in
-/// `max_frame_size is 1`.
+/// `max_frame_size is 1`, or with a CPU.
 pub(crate) fn name_flag(message: String) -> String {
     const FIELDS: [(&str, &str); 16] = [
         ("handshake", "--handshake-timeout"),
@@ -171,7 +171,10 @@ pub(crate) fn name_flag(message: String) -> String {
         let rest = text.strip_prefix(field)?;
         rest.starts_with(" is ").then(|| format!("{flag}{rest}"))
     });
-    named.unwrap_or(message)
+    named.unwrap_or_else(|| match message.starts_with("CPU ") {
+        true => format!("--cpus: {message}"),
+        false => message,
+    })
 }
 
 /// The library's defaults are not 0.
@@ -263,7 +266,9 @@ mod tests {
         let message = "Http2Config::max_frame_size is 1, it must be from 16384 to 16777215";
         let named = name_flag(message.into());
         assert_eq!(named, "--max-frame is 1, it must be from 16384 to 16777215");
-        assert_eq!(name_flag("CPU 9 is not there".into()), "CPU 9 is not there");
+        let named = name_flag("CPU 9 is not there".into());
+        assert_eq!(named, "--cpus: CPU 9 is not there");
+        assert_eq!(name_flag("no address".into()), "no address");
     }
 
     #[test]

@@ -33,7 +33,8 @@ pub(crate) fn serve(
         .shutdown_deadline(args.limits.shutdown_deadline());
     let mut introduction = String::new();
     let running = lifecycle.start(|lifecycle| {
-        let (handle, text) = start(args, values, verbosity, lifecycle)?;
+        let started = start(args, values, verbosity, lifecycle);
+        let (handle, text) = started.map_err(|error| locate(&*error, args))?;
         introduction = text;
         Ok(handle)
     })?;
@@ -146,24 +147,35 @@ fn with_advice(message: String, advice: Option<&str>) -> String {
     }
 }
 
+/// Adds the files, lines and variables where the options that it names were set.
+fn locate(error: &(dyn Error + 'static), args: &Args) -> String {
+    args.sources.locate(&Chain(error).to_string())
+}
+
 /// Checks that a server would start, and prints its effective configuration.
 pub(crate) fn check(args: Args, text: &str) -> Result<(), Box<dyn Error>> {
     let args = Args {
         certificates: args.certificates.check_only(),
         ..args
     };
-    addresses::check(&args)?;
+    validate(&args).map_err(|error| locate(&*error, &args))?;
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// Finds what would make the start fail.
+fn validate(args: &Args) -> Result<(), Box<dyn Error>> {
+    addresses::check(args)?;
     let addrs = match &args.listen[..] {
         [] => addresses::default_addrs(),
         named => named.to_vec(),
     };
-    let builder = configure(&args)?.builder;
+    let builder = configure(args)?.builder;
     let builder = Inherited::default().listen(builder, addrs)?;
-    builder.check().map_err(|error| explain(&error, &args))?;
+    builder.check().map_err(|error| explain(&error, args))?;
     args.access_log.check()?;
     if let Some(path) = &args.restart.pid_file {
         PidFile::check(path)?;
     }
-    std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }

@@ -52,7 +52,10 @@ impl TicketArgs {
             }
         };
         match self.ticket_lifetime {
-            Some(seconds) => keys.lifetime(Duration::from_secs(seconds.get())).map(Some),
+            Some(seconds) => keys
+                .lifetime(Duration::from_secs(seconds.get()))
+                .map(Some)
+                .map_err(|error| Error::config(format!("--ticket-lifetime: {error}"))),
             None => Ok(Some(keys)),
         }
     }

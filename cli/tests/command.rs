@@ -238,46 +238,6 @@ fn mistakes_are_explained() {
 }
 
 #[test]
-fn check_validates_a_configuration_without_a_server() {
-    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/corelane.toml");
-    let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let occupied = occupied.local_addr().expect("bound").to_string();
-    let port = ["--tls", "none", "--listen", &occupied];
-    let checked = command(&[&["check", "--config", example], &port[..]].concat())
-        .env("CORELANE_IDLE_TIMEOUT", "20")
-        .output()
-        .expect("the command runs");
-    assert!(checked.status.success(), "{checked:?}");
-    let text = String::from_utf8(checked.stdout).expect("text");
-    let line = "idle-timeout = 20  # environment variable CORELANE_IDLE_TIMEOUT";
-    assert!(text.contains(line), "{text}");
-    assert_eq!(text.matches("# Limits").count(), 1, "{text}");
-
-    for (args, advice) in [
-        (&["--max-frame", "1"][..], "--max-frame is 1"),
-        (&["--cpus", "9999"], "CPU 9999"),
-        (
-            &["--config", "/nonexistent.toml"],
-            "cannot read the configuration file",
-        ),
-        (&["--tls", "wolfssl"], "compiled in"),
-        (&["--pid-file", "/proc/pid"], "the pid file /proc/pid"),
-        (&["--access-log", "/proc/log"], "the access log /proc/log"),
-        (
-            &["--tls", "none", "--write-cert", "cert.pem"],
-            "--tls none has no certificate",
-        ),
-        (
-            &["--listen", "127.0.0.1:9", "--listen", "0.0.0.0:9"],
-            "are one port",
-        ),
-    ] {
-        let message = refusal(&[&["check"], args].concat());
-        assert!(message.contains(advice), "{args:?}: {message}");
-    }
-}
-
-#[test]
 fn a_backend_that_is_not_compiled_in_is_named_with_its_feature() {
     for (backend, compiled_in) in [
         ("rustls", cfg!(feature = "rustls")),

@@ -21,13 +21,15 @@ pub(super) fn name(key: &str) -> String {
 
 /// Names the variables in the command's help.
 pub(super) fn with_names(command: Command) -> Command {
+    // Not the options of a subcommand, such as --quiet of check.
+    let server: Vec<_> = command.get_arguments().map(Arg::get_id).cloned().collect();
     let named = |arg: Arg| match arg.get_long().map(name) {
         // Leaked once: printing help ends the process.
-        Some(name) => arg.env(&*name.leak()),
-        None => arg,
+        Some(name) if server.contains(arg.get_id()) => arg.env(&*name.leak()),
+        _ => arg,
     };
     command
-        .mut_args(named)
+        .mut_args(&named)
         .mut_subcommand(CHECK, |check| check.mut_args(named))
 }
 

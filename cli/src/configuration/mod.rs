@@ -8,12 +8,14 @@
 //! Not figment: it would need a second list of the options, and knows the file of a mistake but not
 //! its line.
 
+mod conflicts;
 mod effective;
 mod environment;
 mod file;
 mod judge;
 mod secret;
 mod setting;
+mod sources;
 mod stop;
 
 #[cfg(test)]
@@ -26,7 +28,7 @@ use clap::{
     error::ErrorKind, parser::ValueSource,
 };
 
-pub(crate) use self::{effective::Values, stop::Stop};
+pub(crate) use self::{effective::Values, sources::Sources, stop::Stop};
 use self::{
     environment::CHECK,
     setting::{CONFIG, Setting, Shape, Source},
@@ -40,7 +42,7 @@ use crate::{
 /// The action to perform.
 pub(crate) enum Invocation {
     Serve(Box<Args>, Values),
-    /// With the effective configuration, TOML.
+    /// With the effective configuration to print, TOML; empty if it is not to be printed.
     Check(Box<Args>, String),
     Alpn(Box<AlpnArgs>),
     Upgrade(UpgradeArgs),
@@ -68,7 +70,7 @@ pub(crate) fn read(
         }
         None => (false, &typed),
     };
-    let server = with_switches(Args::command());
+    let server = with_switches(Args::command().name("corelane"));
     let by_flag = by_flag(&server, typed);
     let (by_environment, mut overridden) =
         prefer(&server, environment::read(&server, variable)?, &[&by_flag]);
@@ -78,6 +80,8 @@ pub(crate) fn read(
     };
     let (by_file, overridden_in_file) = prefer(&server, by_file, &[&by_flag, &by_environment]);
     overridden.extend(overridden_in_file);
+    let all = by_flag.iter().chain(&by_environment).chain(&by_file);
+    conflicts::check(&server, &all.collect::<Vec<_>>())?;
 
     // After the subcommand, before the typed arguments.
     let at = arguments.len().min(if checks { 2 } else { 1 });
@@ -103,14 +107,21 @@ pub(crate) fn read(
         }
         _ => (String::new(), Values::new(&server, &matches)),
     };
-    invocation(&matches, text, values)
+    let mut invocation = invocation(&matches, text, values)?;
+    if let Invocation::Serve(args, _) | Invocation::Check(args, _) = &mut invocation {
+        args.sources = Sources::new(&settings);
+    }
+    Ok(invocation)
 }
 
 fn invocation(matches: &ArgMatches, text: String, values: Values) -> Result<Invocation, Stop> {
     let line = CommandLine::from_arg_matches(matches).map_err(Stop::Clap)?;
     Ok(match line.command {
         None => Invocation::Serve(Box::new(line.args), values),
-        Some(args::Command::Check(args)) => Invocation::Check(args, text),
+        Some(args::Command::Check(check)) => {
+            let text = if check.quiet { String::new() } else { text };
+            Invocation::Check(Box::new(check.args), text)
+        }
         Some(args::Command::Alpn(args)) => Invocation::Alpn(args),
         Some(args::Command::Upgrade(args)) => Invocation::Upgrade(args),
         Some(args::Command::Reload(args)) => Invocation::Reload(args),
@@ -191,11 +202,7 @@ fn prefer(
         .into_iter()
         .filter(|setting| {
             let over = stronger.iter().copied().flatten().find(|stronger| {
-                setting.key == stronger.key
-                    || !setting.is_off()
-                        && !stronger.is_off()
-                        && (conflicts(server, &setting.key, &stronger.key)
-                            || conflicts(server, &stronger.key, &setting.key))
+                setting.key == stronger.key || conflicts::exclude(server, setting, stronger)
             });
             if let Some(over) = over {
                 overridden.push(format!("{setting}: overridden by {}", over.source));
@@ -204,15 +211,6 @@ fn prefer(
         })
         .collect();
     (kept, overridden)
-}
-
-/// Whether clap's definition of `one` conflicts with `other`.
-fn conflicts(server: &Command, one: &str, other: &str) -> bool {
-    let arg = setting::find(server, one);
-    arg.is_some_and(|arg| {
-        let conflicts = server.get_arg_conflicts_with(arg);
-        conflicts.iter().any(|arg| arg.get_long() == Some(other))
-    })
 }
 
 /// The configuration file.
@@ -228,13 +226,7 @@ fn explain(error: clap::Error, settings: &[Setting]) -> Stop {
     let text = error.to_string();
     let named: Vec<_> = settings
         .iter()
-        .filter(|setting| {
-            let flag = format!("--{}", setting.key);
-            text.match_indices(&flag).any(|(at, _)| {
-                let behind = text[at + flag.len()..].chars().next();
-                !behind.is_some_and(|c| c == '-' || c.is_alphanumeric())
-            })
-        })
+        .filter(|setting| setting.is_named_in(&text))
         .map(|setting| format!("{}: --{} is set here", setting.source, setting.key))
         .collect();
     if named.is_empty() {

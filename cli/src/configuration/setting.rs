@@ -96,6 +96,15 @@ impl Setting {
         }
     }
 
+    /// Whether the text names the flag.
+    pub(super) fn is_named_in(&self, text: &str) -> bool {
+        let flag = format!("--{}", self.key);
+        text.match_indices(&flag).any(|(at, _)| {
+            let behind = text[at + flag.len()..].chars().next();
+            !behind.is_some_and(|c| c == '-' || c.is_alphanumeric())
+        })
+    }
+
     pub(super) fn is_off(&self) -> bool {
         matches!(self.value, Value::Switch(false))
     }

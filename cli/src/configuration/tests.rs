@@ -169,6 +169,41 @@ fn options_that_need_each_other_may_come_from_different_sources() {
 }
 
 #[test]
+fn conflicts_are_listed_once_by_pairs() {
+    let files = Files::new("conflicts");
+    let path = files.file(
+        "cert = \"a\"\nkey = \"b\"\nwrite-cert = \"c\"\ncpus = [1]\nno-affinity = true\nadmin = 9\n",
+    );
+    let message = mistakes(&["--config", &path], &[]);
+    let pairs = format!(
+        "{path}:3: write-cert cannot be used with cert ({path}:1): remove one of them\n\
+         {path}:5: no-affinity cannot be used with cpus ({path}:4): remove one of them"
+    );
+    assert_eq!(message, pairs);
+
+    let variables = [("CORELANE_CPUS", "1"), ("CORELANE_NO_AFFINITY", "true")];
+    let pair = "CORELANE_NO_AFFINITY cannot be used with CORELANE_CPUS: remove one of them";
+    assert_eq!(mistakes(&[], &variables), pair);
+
+    let flags = [
+        "--no-affinity",
+        "--cpus=1",
+        "--cert=a",
+        "--key=b",
+        "--write-cert=c",
+    ];
+    for flags in [&flags[..], &[&["check"], &flags[..]].concat()] {
+        let Err(Stop::Clap(error)) = read_with(flags, &[]) else {
+            panic!("{flags:?} are accepted");
+        };
+        assert_eq!(error.exit_code(), 2);
+        let pairs = "error: --no-affinity cannot be used with --cpus: remove one of them\n\
+                     --write-cert cannot be used with --cert: remove one of them\n";
+        assert!(error.to_string().starts_with(pairs), "{error}");
+    }
+}
+
+#[test]
 fn mistakes_name_their_file_and_line() {
     let files = Files::new("mistakes");
     let path = files.file(
