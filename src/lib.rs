@@ -127,7 +127,7 @@ pub use self::{
     io::TlsStream,
     server::{
         ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Observer, Reloader,
-        Server, WorkerInfo, WorkerStatus, serve_connection,
+        Server, WorkerInfo, WorkerStatus, listen, serve_connection,
     },
     service::{HttpService, ServiceFn, WithConnectionInfo, service_fn, with_connection_info},
 };

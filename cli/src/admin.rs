@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Args;
+use corelane_ops::Admin;
 
 #[derive(Debug, Args)]
 pub(crate) struct AdminArgs {
@@ -13,6 +14,11 @@ pub(crate) struct AdminArgs {
     /// 127.0.0.1. [default: no admin port]
     #[arg(long, value_name = "[ADDR:]PORT")]
     admin: Option<AdminAddr>,
+
+    /// Name that requests to the admin port may use as their host, beside addresses and localhost;
+    /// repeatable. Others get 421. [default: none on a loopback address, all on other addresses]
+    #[arg(long, value_name = "NAME", requires = "admin")]
+    admin_host: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +42,12 @@ impl FromStr for AdminAddr {
 impl AdminArgs {
     pub(crate) fn addr(&self) -> Option<SocketAddr> {
         self.admin.map(|AdminAddr(addr)| addr)
+    }
+
+    /// The admin port of the options.
+    pub(crate) fn admin(&self) -> Option<Admin> {
+        let admin = Admin::new(self.addr()?);
+        Some(self.admin_host.iter().fold(admin, Admin::host))
     }
 }
 

@@ -88,7 +88,9 @@ impl Reloading {
         });
         // An option that is left may be the reason.
         let (tls, identities) = configured.map_err(|error| {
-            let message = limits::name_flag(Chain(&error).to_string());
+            let message = args
+                .sources
+                .locate(&limits::name_flag(Chain(&error).to_string()));
             [&[message], &left[..]].concat().join("; ")
         })?;
         self.verbosity.set(args.verbose);

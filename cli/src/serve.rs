@@ -4,7 +4,7 @@ use std::{error::Error, io::Write};
 
 use corelane::{Chain, Handle, Server};
 use corelane_ops::{
-    AccessLogLayer, Admin, CertificateExpiry, Inherited, Lifecycle, PidFile, tower_layer::Layer,
+    AccessLogLayer, CertificateExpiry, Inherited, Lifecycle, PidFile, tower_layer::Layer,
 };
 
 use crate::{
@@ -53,10 +53,10 @@ fn start(
     }
     addresses::check(args)?;
     let expiry = CertificateExpiry::default();
-    let admin = match args.admin.addr() {
-        Some(addr) => {
+    let admin = match args.admin.admin() {
+        Some(admin) => {
             let expiry = expiry.clone();
-            let admin = Admin::new(addr).record(move || expiry.record());
+            let admin = admin.record(move || expiry.record());
             let opened = lifecycle.admin(admin);
             Some(opened.map_err(|error| {
                 let advice = takeover::admin_advice(&error, args.restart.takeover);

@@ -232,9 +232,21 @@ fn mistakes_are_explained() {
         let message = refusal(args);
         assert!(message.contains(advice), "{args:?}: {message}");
     }
-    let message = refusal(&["--tls", "none", "--listen", &occupied]);
     let own = format!("process {}", std::process::id());
-    assert!(message.contains(&own), "{message}");
+    for args in [
+        &["--tls", "none", "--listen", &occupied][..],
+        &[
+            "--tls",
+            "none",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            &occupied,
+        ],
+    ] {
+        let message = refusal(args);
+        assert!(message.contains(&own), "{args:?}: {message}");
+    }
 }
 
 #[test]

@@ -215,6 +215,39 @@ fn the_dashboard_uses_existing_metrics() {
 }
 
 #[test]
+fn admin_port_answers_by_address_localhost_and_allowed_names_only() {
+    let server = Corelane::start(
+        &[
+            &QUIET[..],
+            &["--admin", "0", "--admin-host", "metrics.example"],
+        ]
+        .concat(),
+    );
+    let url = server.printed("metrics: http://");
+    let addr: SocketAddr = url
+        .trim_end_matches("/metrics")
+        .parse()
+        .expect("an address");
+    for (host, status) in [
+        (addr.to_string(), "200"),
+        (format!("localhost:{}", addr.port()), "200"),
+        (format!("Metrics.example:{}", addr.port()), "200"),
+        (format!("rebound.example:{}", addr.port()), "421"),
+    ] {
+        for path in ["/metrics", "/healthz", "/readyz"] {
+            let mut stream = TcpStream::connect(addr).expect("connects");
+            stream.set_read_timeout(Some(DEADLINE)).expect("set");
+            let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n");
+            stream.write_all(request.as_bytes()).expect("sent");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("an answer");
+            let found = answer.split(' ').nth(1).expect("a status");
+            assert_eq!(found, status, "{host}: {answer}");
+        }
+    }
+}
+
+#[test]
 fn idle_admin_clients_do_not_block_others() {
     let (_server, admin) = with_admin();
     let mut idle: Vec<_> = (0..200)

@@ -46,6 +46,19 @@ pub(super) fn bind(
     Ok(listeners)
 }
 
+/// Opens a listening socket for another purpose than a [`Server`](crate::Server), such as an admin
+/// port. The errors are those of [`Builder::bind`](crate::Builder::bind): they say why, for example
+/// which process listens on the port.
+///
+/// On an IPv6 address it accepts IPv4 too if the system's default is so (`net.ipv6.bindv6only`).
+///
+/// # Errors
+///
+/// [`Error::is_bind`] if the socket cannot be opened.
+pub fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(addr).map_err(|error| explain(addr, error))
+}
+
 /// How long to wait for a port in use. The kernel takes a moment to close the sockets of a server
 /// that has just ended and waited for them through io_uring.
 const WAIT_FOR_PORT: Duration = Duration::from_secs(1);

@@ -33,6 +33,7 @@ pub use self::{
     connection::serve_connection,
     connection_options::ConnectionOptions,
     handle::Handle,
+    listener::listen,
     observer::{Observer, WorkerStatus},
     reloader::Reloader,
     runtime::{ActiveDriver, Driver},

@@ -3,6 +3,7 @@
 
 mod certificate_expiry;
 mod exposition;
+mod host;
 mod routes;
 mod serve;
 
@@ -18,6 +19,7 @@ use corelane::Observer;
 
 pub use self::certificate_expiry::CertificateExpiry;
 use self::{
+    host::AllowedHosts,
     routes::Routes,
     serve::{AdminServer, spawn},
 };
@@ -33,6 +35,7 @@ use crate::{Error, Health};
 /// monitoring can reach.
 pub struct Admin {
     addr: SocketAddr,
+    hosts: Vec<String>,
     health: Health,
     record: Box<dyn Fn() + Send>,
 }
@@ -42,9 +45,18 @@ impl Admin {
     pub fn new(addr: SocketAddr) -> Self {
         Self {
             addr,
+            hosts: Vec::new(),
             health: Health::new(),
             record: Box::new(|| {}),
         }
+    }
+
+    /// Adds a name that requests may use as their host, beside addresses and `localhost`. Requests for
+    /// other hosts get 421, so that a web page cannot read the port by a name of its own that resolves
+    /// to it (DNS rebinding). Default: none on a loopback address, all on other addresses.
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.hosts.push(name.into());
+        self
     }
 
     /// The health that `/readyz` reports. [`Lifecycle::admin`](crate::Lifecycle::admin) sets it.
@@ -85,12 +97,15 @@ impl Admin {
         let addr = self.addr;
         let mut fitting =
             given.extract_if(.., |it| it.local_addr().is_ok_and(|given| given == addr));
-        let opened = fitting.next().map_or_else(|| TcpListener::bind(addr), Ok);
-        let opened = opened.and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            Ok((listener.try_clone()?, listener.local_addr()?, listener))
-        });
-        let (socket, local_addr, listener) = opened.map_err(|error| {
+        let listener = match fitting.next() {
+            Some(listener) => listener,
+            None => corelane::listen(addr)
+                .map_err(|error| Error::with_source("the admin port cannot be opened", error))?,
+        };
+        let prepared = listener
+            .set_nonblocking(true)
+            .and_then(|()| Ok((listener.try_clone()?, listener.local_addr()?)));
+        let (socket, local_addr) = prepared.map_err(|error| {
             Error::with_source(format!("cannot listen on the admin address {addr}"), error)
         })?;
         if !addr.ip().is_loopback() {
@@ -101,12 +116,13 @@ impl Admin {
         }
         let (observers, observer) = mpsc::channel();
         let (open, ended) = mpsc::channel();
+        let hosts = AllowedHosts::new(&self.hosts, local_addr);
         let (health, record) = (self.health, self.record);
         let start = move || {
             // The sender is gone when the server did not start.
             let observer: Observer = observer.recv().ok()?;
             health.observe(observer.clone());
-            let routes = Routes::new(observer.clone(), health, record);
+            let routes = Routes::new(observer.clone(), health, record, hosts);
             Some(AdminServer {
                 listener,
                 routes,

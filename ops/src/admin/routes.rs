@@ -10,7 +10,7 @@ use http::{
 };
 use http_body_util::Full;
 
-use super::exposition::Exposition;
+use super::{exposition::Exposition, host::AllowedHosts};
 use crate::Health;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -18,18 +18,31 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) struct Routes {
     exposition: Exposition,
     health: Health,
+    hosts: AllowedHosts,
 }
 
 impl Routes {
     /// `record` adds metrics to those of the server.
-    pub(super) fn new(observer: Observer, health: Health, record: Box<dyn Fn()>) -> Self {
+    pub(super) fn new(
+        observer: Observer,
+        health: Health,
+        record: Box<dyn Fn()>,
+        hosts: AllowedHosts,
+    ) -> Self {
         Self {
             exposition: Exposition::new(observer, record),
             health,
+            hosts,
         }
     }
 
     pub(super) fn respond<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        if !self.hosts.allow(request) {
+            return text(
+                StatusCode::MISDIRECTED_REQUEST,
+                "the host of the request is neither an address nor localhost nor an allowed name\n",
+            );
+        }
         if ![Method::GET, Method::HEAD].contains(request.method()) {
             let mut rejection = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
             let allowed = HeaderValue::from_static("GET, HEAD");
