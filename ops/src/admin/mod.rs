@@ -6,6 +6,7 @@ mod exposition;
 mod host;
 mod routes;
 mod serve;
+mod spare;
 
 use std::{
     convert::Infallible,

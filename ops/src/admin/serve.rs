@@ -14,7 +14,7 @@ use tokio::{
     time,
 };
 
-use super::routes::Routes;
+use super::{routes::Routes, spare::Spares};
 
 /// How long a client may take from its connection to the end of its response: 10 s, far more than a
 /// scrape takes.
@@ -65,20 +65,26 @@ pub(super) fn spawn(
 async fn serve(server: AdminServer) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(server.listener)?;
     let routes = Rc::new(server.routes);
+    let spares = Rc::new(Spares::new());
     let mut clients: VecDeque<JoinHandle<()>> = VecDeque::new();
     while !server.observer.is_handed_over() {
         let stream = match time::timeout(HAND_OVER_CHECK, listener.accept()).await {
             Ok(Ok((stream, _))) => stream,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the admin port cannot accept a connection");
-                // For lack of a descriptor: the oldest client has one.
-                match clients.pop_front() {
-                    Some(oldest) => end(oldest).await,
-                    None => time::sleep(ACCEPT_BACKOFF).await,
+                // For lack of a descriptor: the spares are some, and the oldest client has one.
+                if !spares.release() {
+                    match clients.pop_front() {
+                        Some(oldest) => end(oldest).await,
+                        None => time::sleep(ACCEPT_BACKOFF).await,
+                    }
                 }
                 continue;
             }
-            Err(_) => continue,
+            Err(_) => {
+                spares.refill();
+                continue;
+            }
         };
         clients.retain(|client| !client.is_finished());
         if clients.len() == MAX_CLIENTS
@@ -86,7 +92,8 @@ async fn serve(server: AdminServer) -> io::Result<()> {
         {
             end(oldest).await;
         }
-        clients.push_back(spawn_local(serve_connection(stream, Rc::clone(&routes))));
+        let (routes, spares) = (Rc::clone(&routes), Rc::clone(&spares));
+        clients.push_back(spawn_local(serve_connection(stream, routes, spares)));
     }
     drop(listener);
     for client in clients {
@@ -104,9 +111,12 @@ async fn end(client: JoinHandle<()>) {
 }
 
 /// Answers one request: idle connections cost nothing.
-async fn serve_connection(stream: TcpStream, routes: Rc<Routes>) {
-    let service = service_fn(move |request| {
+async fn serve_connection(stream: TcpStream, routes: Rc<Routes>, spares: Rc<Spares>) {
+    let service = service_fn(|request| {
+        // Metrics are read from files.
+        spares.release();
         let response = routes.respond(&request);
+        spares.refill();
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
@@ -117,4 +127,6 @@ async fn serve_connection(stream: TcpStream, routes: Rc<Routes>) {
         Ok(Err(error)) => tracing::debug!(%error, "a connection to the admin port failed"),
         Err(_) => tracing::debug!("a connection to the admin port timed out"),
     }
+    // The connection has left a descriptor.
+    spares.refill();
 }
