@@ -4,7 +4,7 @@ mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{self, Read},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Instant,
 };
