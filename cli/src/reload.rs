@@ -19,6 +19,7 @@ const NEED_A_RESTART: &[&str] = &[
     "access-log",
     "access-log-format",
     "admin",
+    "admin-host",
     "cpus",
     "driver",
     "listen",
