@@ -5,13 +5,16 @@ mod support;
 
 use std::{
     fs::File,
-    io::{Read, Write},
     net::{SocketAddr, TcpStream},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use support::{Corelane, DEADLINE, trusting};
+use support::{
+    Corelane, DEADLINE,
+    admin::{admin, ask_admin},
+    trusting,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -81,24 +84,11 @@ async fn begin(
     requests
 }
 
-/// The status of the response, and its body.
-fn ask_admin(addr: SocketAddr, path: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(addr).expect("connects");
-    stream.set_read_timeout(Some(DEADLINE)).expect("set");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {addr}\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    let status = head.lines().next().expect("a status");
-    (status.to_owned(), body.to_owned())
-}
-
 /// All routes of the admin port answer, and the metrics of the process are among the others.
 fn assert_admin_answers(addr: SocketAddr) {
     for path in ["/healthz", "/readyz", "/metrics"] {
         let (status, body) = ask_admin(addr, path);
-        assert_eq!(status, "HTTP/1.1 200 OK", "{path}: {body}");
+        assert_eq!(status, 200, "{path}: {body}");
         if path == "/metrics" {
             let files = format!("process_max_fds {FILES}");
             assert!(body.lines().any(|line| line == files), "{body}");
@@ -138,9 +128,7 @@ fn runs_out_and_recovers(tls: &str, driver: &str) {
         assert!(started.elapsed() < DEADLINE, "the server does not log it");
         std::thread::sleep(Duration::from_millis(10));
     }
-    let admin = server.printed("metrics: http://");
-    let admin = admin.strip_suffix("/metrics").expect("a path");
-    let admin: SocketAddr = admin.parse().expect("an address");
+    let admin = admin(&server);
     let idle: Vec<_> = (0..50)
         .map(|_| TcpStream::connect(admin).expect("the kernel connects"))
         .collect();

@@ -4,7 +4,7 @@ mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{self, Read, Write},
+    io::{self, Read},
     net::{SocketAddr, TcpStream},
     time::Instant,
 };
@@ -15,7 +15,7 @@ use http::{Request, Response, StatusCode, header::ACCEPT};
 use serde_json::Value;
 use support::{
     Corelane, DEADLINE,
-    admin::{admin, ask_admin, metrics, sum},
+    admin::{admin, ask_admin, ask_host, metrics, sum},
     http2::with_client,
     refusal,
 };
@@ -216,33 +216,17 @@ fn the_dashboard_uses_existing_metrics() {
 
 #[test]
 fn admin_port_answers_by_address_localhost_and_allowed_names_only() {
-    let server = Corelane::start(
-        &[
-            &QUIET[..],
-            &["--admin", "0", "--admin-host", "metrics.example"],
-        ]
-        .concat(),
-    );
-    let url = server.printed("metrics: http://");
-    let addr: SocketAddr = url
-        .trim_end_matches("/metrics")
-        .parse()
-        .expect("an address");
+    let admin_port = ["--admin", "0", "--admin-host", "metrics.example"];
+    let server = Corelane::start(&[&QUIET[..], &admin_port].concat());
+    let addr = admin(&server);
     for (host, status) in [
-        (addr.to_string(), "200"),
-        (format!("localhost:{}", addr.port()), "200"),
-        (format!("Metrics.example:{}", addr.port()), "200"),
-        (format!("rebound.example:{}", addr.port()), "421"),
+        (addr.to_string(), 200),
+        (format!("localhost:{}", addr.port()), 200),
+        (format!("Metrics.example:{}", addr.port()), 200),
+        (format!("rebound.example:{}", addr.port()), 421),
     ] {
         for path in ["/metrics", "/healthz", "/readyz"] {
-            let mut stream = TcpStream::connect(addr).expect("connects");
-            stream.set_read_timeout(Some(DEADLINE)).expect("set");
-            let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n");
-            stream.write_all(request.as_bytes()).expect("sent");
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).expect("an answer");
-            let found = answer.split(' ').nth(1).expect("a status");
-            assert_eq!(found, status, "{host}: {answer}");
+            assert_eq!(ask_host(addr, &host, path).0, status, "{host}{path}");
         }
     }
 }

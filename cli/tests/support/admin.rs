@@ -16,9 +16,14 @@ pub(crate) fn admin(server: &Corelane) -> SocketAddr {
 
 /// Status and body.
 pub(crate) fn ask_admin(addr: SocketAddr, path: &str) -> (u16, String) {
+    ask_host(addr, &addr.to_string(), path)
+}
+
+/// The same for a request that names this host.
+pub(crate) fn ask_host(addr: SocketAddr, host: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(addr).expect("connects");
     stream.set_read_timeout(Some(DEADLINE)).expect("set");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {addr}\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
