@@ -1,6 +1,6 @@
 //! Configures rustls to verify client certificates.
 
-use std::sync::Arc;
+use std::{io::ErrorKind, sync::Arc};
 
 use ::rustls::{
     RootCertStore,
@@ -57,6 +57,16 @@ impl ClientPolicy {
                 .with(error)
         })?;
         Ok(Self { verifier, tickets })
+    }
+}
+
+/// The kind of a session's error. A server checks no certificates but those of clients.
+pub(super) fn error_kind(error: &::rustls::Error) -> ErrorKind {
+    match error {
+        ::rustls::Error::NoCertificatesPresented | ::rustls::Error::InvalidCertificate(_) => {
+            ErrorKind::PermissionDenied
+        }
+        _ => ErrorKind::InvalidData,
     }
 }
 

@@ -18,7 +18,7 @@ use bytes::BufMut;
 use super::{
     TicketKeys, TlsConfig,
     client_hello::ClientHello,
-    client_verifier::ClientPolicy,
+    client_verifier::{ClientPolicy, error_kind},
     identity::Source,
     incoming::Incoming,
     pem::KeyFormat,
@@ -257,7 +257,7 @@ impl RustlsSession {
 
     fn check_failed(&self) -> io::Result<()> {
         match &self.failed {
-            Some(error) => Err(io::Error::new(kind(error), error.clone())),
+            Some(error) => Err(io::Error::new(error_kind(error), error.clone())),
             None => Ok(()),
         }
     }
@@ -290,15 +290,6 @@ impl RustlsSession {
         }
         self.sealed = 0;
         Ok(())
-    }
-}
-
-/// A server checks no certificates but those of clients.
-fn kind(error: &::rustls::Error) -> io::ErrorKind {
-    use ::rustls::Error::{InvalidCertificate, NoCertificatesPresented};
-    match error {
-        NoCertificatesPresented | InvalidCertificate(_) => io::ErrorKind::PermissionDenied,
-        _ => io::ErrorKind::InvalidData,
     }
 }
 
