@@ -51,6 +51,11 @@ impl Configured {
         fs::read_to_string(self.dir.directory.join("log")).expect("a log")
     }
 
+    /// A thread of its own writes it.
+    fn wait_for_log(&self, text: &str) {
+        wait_for(|| self.log().contains(text), || self.log());
+    }
+
     fn reload(&self, configuration: &str) -> Output {
         fs::write(self.dir.directory.join("toml"), configuration).expect("written");
         let mut reload = command(&["reload", "--pid-file"]);
@@ -125,13 +130,13 @@ fn a_reload_changes_what_it_can_and_names_the_rest() {
                 ),
                 "a flag sets --workers"
             );
-            assert!(running.log().contains("--access-log needs a restart"));
+            running.wait_for_log("--access-log needs a restart");
             let too_large = StatusCode::PAYLOAD_TOO_LARGE;
             assert_eq!(status_of_ten_bytes(addr, backend), too_large);
             assert!(!running.log().contains("connection opened"));
             running.reloads(&format!("{before}max-request-body = 9\nverbose = 2\n"));
             assert_eq!(status_of_ten_bytes(addr, backend), too_large);
-            assert!(running.log().contains("connection opened"));
+            running.wait_for_log("connection opened");
             running.reloads(&before);
             assert_eq!(status_of_ten_bytes(addr, backend), StatusCode::OK);
         }

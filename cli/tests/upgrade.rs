@@ -144,8 +144,10 @@ fn a_process_that_drains_is_in_the_metrics_and_refuses_signals() {
                     message.contains(&format!("it drains, process {new_id} has replaced it")),
                     "{message}"
                 );
-                let log = fs::read_to_string(dir.directory.join("log")).expect("a log");
-                assert!(log.contains("SIGUSR2 is refused"), "{log}");
+                until("the log says so", || {
+                    let log = fs::read_to_string(dir.directory.join("log"));
+                    log.expect("a log").contains("SIGUSR2 is refused")
+                });
                 let message = refused("reload", old_id);
                 assert!(message.contains("it drains"), "{message}");
                 // The next process takes over the report.

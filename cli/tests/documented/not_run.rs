@@ -45,7 +45,6 @@ const NOT_RUN: &[(&str, &str)] = &[
     ),
     ("systemctl reload corelane", SYSTEMD),
     ("systemctl restart corelane", SYSTEMD),
-    ("systemctl kill -s USR2 --kill-whom=main corelane", SYSTEMD),
     ("systemctl enable --now corelane.socket", SYSTEMD),
     (
         "docker build -f deploy/Dockerfile -t corelane:0.1.0 .",

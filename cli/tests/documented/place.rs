@@ -185,6 +185,16 @@ impl Place {
         executable(&self.program(), "#!/bin/sh\nexit 1\n");
     }
 
+    pub(crate) fn change_addresses(&self) {
+        let changed = CONFIGURATION.replace("127.0.0.1", "127.0.0.2");
+        self.write("etc/corelane.toml", &changed);
+    }
+
+    pub(crate) fn misspell_key(&self) {
+        let misspelt = CONFIGURATION.replace("idle-timeout", "idle-timout");
+        self.write("etc/corelane.toml", &misspelt);
+    }
+
     /// Output as a document shows it: without the place's directory, with 0 as every number.
     pub(crate) fn as_documented(&self, output: &str) -> String {
         let root = self.directory.path().display().to_string();

@@ -11,10 +11,20 @@ struct State {
     reach: fn(&Place),
 }
 
-const STATES: &[State] = &[State {
-    output: "ended (exit status: 1)",
-    reach: Place::break_program,
-}];
+const STATES: &[State] = &[
+    State {
+        output: "ended (exit status: 1)",
+        reach: Place::break_program,
+    },
+    State {
+        output: "--listen needs a restart",
+        reach: Place::change_addresses,
+    },
+    State {
+        output: "unknown key \"idle-timout\"",
+        reach: Place::misspell_key,
+    },
+];
 
 /// Prepares the place for a command with this output.
 pub(crate) fn reach(output: &[String], place: &Place) {
