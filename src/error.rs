@@ -78,6 +78,12 @@ impl Error {
         self
     }
 
+    /// Says where the error is, before its message.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        self.inner.message = format!("{place}: {}", self.inner.message);
+        self
+    }
+
     /// An option, key or value that is invalid. For implementors of
     /// [`TlsAcceptor`](crate::tls::TlsAcceptor).
     pub fn config(message: impl Into<String>) -> Self {

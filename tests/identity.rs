@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use corelane::{
-    Error, ProtocolName,
+    Chain, Error, ProtocolName,
     tls::{Identity, TlsConfig, TlsVersion, Wire},
 };
 use corelane_test_support::{
@@ -12,7 +12,16 @@ use corelane_test_support::{
     client::{Tls, rustls_config, server_name},
     for_each_tls_backend,
 };
-use openssl::{pkcs12::Pkcs12, pkey::PKey, rsa::Rsa, x509::X509};
+use openssl::{
+    dsa::Dsa,
+    ec::{Asn1Flag, EcGroup, EcKey},
+    hash::MessageDigest,
+    nid::Nid,
+    pkcs12::Pkcs12,
+    pkey::{Id, PKey, Private},
+    rsa::Rsa,
+    x509::X509,
+};
 
 for_each_tls_backend!(
     every_pem_key_format_is_accepted,
@@ -24,6 +33,10 @@ for_each_tls_backend!(
     pkcs12_names_and_expiry_are_read,
     mismatched_key_is_rejected,
     invalid_pem_content_is_rejected,
+    keys_that_no_client_accepts_are_rejected_by_name,
+    uncommon_keys_are_accepted_or_rejected_by_name,
+    ml_dsa_key_is_accepted_or_rejected_by_name,
+    certificate_of_version_1_is_accepted_or_unsupported,
     tls_1_3_minimum_is_accepted_or_unsupported,
     minimum_below_tls_1_2_is_rejected,
     resumption_can_be_disabled_or_unsupported,
@@ -86,7 +99,7 @@ fn pem(chain: &str, key: impl Into<Vec<u8>>) -> TlsConfig {
     TlsConfig::new(Identity::from_pem(chain, key).expect("labels that are known"))
 }
 
-fn ec_key() -> PKey<openssl::pkey::Private> {
+fn ec_key() -> PKey<Private> {
     PKey::private_key_from_pem(CERTIFICATE.key.as_bytes()).expect("a key")
 }
 
@@ -108,22 +121,30 @@ fn every_pem_key_format_is_accepted(backend: Backend) {
 }
 
 /// A self-signed certificate by OpenSSL, for key types that rcgen cannot make.
-fn self_signed(key: &PKey<openssl::pkey::Private>) -> X509 {
+fn self_signed(key: &PKey<Private>) -> X509 {
+    signed(key, 2)
+}
+
+/// `version` is one less than the number that is meant, as in DER.
+fn signed(key: &PKey<Private>, version: i32) -> X509 {
     let mut name = openssl::x509::X509NameBuilder::new().expect("a name");
     name.append_entry_by_text("CN", "localhost")
         .expect("a name");
     let name = name.build();
     let mut builder = X509::builder().expect("a builder");
-    builder.set_version(2).expect("set");
+    builder.set_version(version).expect("set");
     builder.set_subject_name(&name).expect("set");
     builder.set_issuer_name(&name).expect("set");
     builder.set_pubkey(key).expect("set");
     let day = |n| openssl::asn1::Asn1Time::days_from_now(n).expect("a time");
     builder.set_not_before(&day(0)).expect("set");
     builder.set_not_after(&day(2)).expect("set");
-    builder
-        .sign(key, openssl::hash::MessageDigest::sha256())
-        .expect("signed");
+    let hash = match key.id() {
+        // They have their own.
+        Id::ED25519 | Id::ED448 => MessageDigest::null(),
+        _ => MessageDigest::sha256(),
+    };
+    builder.sign(key, hash).expect("signed");
     builder.build()
 }
 
@@ -212,9 +233,13 @@ fn wrong_pkcs12_password_is_reported(backend: Backend) {
     };
     let text = error.to_string();
     assert!(
-        error.is_unsupported() || text.contains("password"),
+        error.is_unsupported() || text.contains("the password is wrong"),
         "{text}"
     );
+    let config = TlsConfig::new(Identity::from_pkcs12(CERTIFICATE.der.clone(), "secret"));
+    let text = refused(backend, &config).to_string();
+    assert!(text.contains("PKCS#12"), "{text}");
+    assert_is_in_words(&text);
 }
 
 fn pkcs12_names_and_expiry_are_read(_backend: Backend) {
@@ -245,25 +270,199 @@ fn refused(backend: Backend, config: &TlsConfig) -> Error {
 
 fn mismatched_key_is_rejected(backend: Backend) {
     let other = rcgen::KeyPair::generate().expect("a key").serialize_pem();
-    let error = refused(backend, &pem(&CERTIFICATE.pem, other));
-    assert!(error.is_config(), "{error}");
-    assert!(
-        error.to_string().contains("this certificate with this key"),
-        "{error}"
-    );
+    let rsa = Rsa::generate(2048).and_then(|key| key.private_key_to_pem());
+    let rsa = String::from_utf8(rsa.expect("PKCS#1")).expect("ASCII");
+    let issuer = rcgen::generate_simple_self_signed(["issuer".to_owned()]).expect("a certificate");
+    let misordered = format!("{}{}", issuer.cert.pem(), CERTIFICATE.pem);
+    for (chain, key, parts) in [
+        (&CERTIFICATE.pem, &other, &["give its own key"][..]),
+        (
+            &CERTIFICATE.pem,
+            &rsa,
+            &["RSA of 2048 bits", "ECDSA on P-256"],
+        ),
+        (&misordered, &CERTIFICATE.key, &["comes first in the chain"]),
+    ] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (cert_file, key_file) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+        std::fs::write(&cert_file, chain).expect("written");
+        std::fs::write(&key_file, key).expect("written");
+        let files = [&cert_file, &key_file].map(|file| file.display().to_string());
+        let read = Identity::from_pem_files(&cert_file, &key_file).expect("PEM");
+        for (config, files) in [
+            (pem(chain, key.as_str()), &[][..]),
+            (TlsConfig::new(read), &files[..]),
+        ] {
+            let error = refused(backend, &config);
+            assert!(error.is_config(), "{error}");
+            let text = Chain(&error).to_string();
+            let words = files
+                .iter()
+                .map(String::as_str)
+                .chain(parts.iter().copied());
+            for word in words.chain(["belongs to another certificate"]) {
+                assert!(text.contains(word), "{text}");
+            }
+        }
+    }
 }
 
 fn invalid_pem_content_is_rejected(backend: Backend) {
-    let key = "-----BEGIN PRIVATE KEY-----\nbm9uc2Vuc2U=\n-----END PRIVATE KEY-----\n";
-    let certificate = "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n";
-    for config in [
-        pem(&CERTIFICATE.pem, key),
-        pem(certificate, CERTIFICATE.key.as_str()),
+    let block = |label: &str, base64: &str| {
+        format!("-----BEGIN {label}-----\n{base64}\n-----END {label}-----\n")
+    };
+    let key = block("PRIVATE KEY", "bm9uc2Vuc2U=");
+    let certificate = block("CERTIFICATE", "bm9uc2Vuc2U=");
+    let sec1 = ec_key().ec_key().and_then(|key| key.private_key_to_pem());
+    let sec1 = String::from_utf8(sec1.expect("SEC1")).expect("ASCII");
+    let mislabelled = sec1.replace("EC PRIVATE", "RSA PRIVATE");
+    let second = format!("{}{certificate}", CERTIFICATE.pem);
+    for (chain, key, wanted) in [
+        (&CERTIFICATE.pem, &key, "the private key cannot be parsed"),
+        (&CERTIFICATE.pem, &mislabelled, "the private key cannot be"),
+        (&certificate, &CERTIFICATE.key, "the certificate cannot be"),
+        (&second, &CERTIFICATE.key, "certificate 2 of the chain"),
+    ] {
+        let error = refused(backend, &pem(chain, key.as_str()));
+        assert!(error.is_config(), "{error}");
+        let text = Chain(&error).to_string();
+        assert!(text.contains(wanted), "{text}");
+        assert_is_in_words(&text);
+    }
+}
+
+/// Without the texts of a library or the names of its variants.
+fn assert_is_in_words(text: &str) {
+    for foreign in [
+        "InvalidCertificate",
+        "KeyMismatch",
+        "unexpected error",
+        "Other(",
+        "error:",
+        "routines",
+        "[",
+    ] {
+        assert!(!text.contains(foreign), "{foreign} in {text}");
+    }
+}
+
+fn elliptic(curve: Nid, flag: Asn1Flag) -> PKey<Private> {
+    let mut group = EcGroup::from_curve_name(curve).expect("a curve");
+    group.set_asn1_flag(flag);
+    PKey::from_ec_key(EcKey::generate(&group).expect("a key")).expect("a key")
+}
+
+fn rsa(bits: u32) -> PKey<Private> {
+    PKey::from_rsa(Rsa::generate(bits).expect("a key")).expect("a key")
+}
+
+fn config_of(key: &PKey<Private>, certificate: &X509) -> TlsConfig {
+    let certificate = String::from_utf8(certificate.to_pem().expect("PEM")).expect("ASCII");
+    pem(
+        &certificate,
+        key.private_key_to_pem_pkcs8().expect("PKCS#8"),
+    )
+}
+
+fn keys_that_no_client_accepts_are_rejected_by_name(backend: Backend) {
+    let explicit = elliptic(Nid::X9_62_PRIME256V1, Asn1Flag::EXPLICIT_CURVE);
+    let sec1 = explicit.ec_key().and_then(|key| key.private_key_to_pem());
+    let certificate = self_signed(&explicit).to_pem().expect("PEM");
+    let certificate = String::from_utf8(certificate).expect("ASCII");
+    let dsa = PKey::from_dsa(Dsa::generate(2048).expect("a key")).expect("a key");
+    let of = |key: &PKey<Private>| config_of(key, &self_signed(key));
+    for (config, parts) in [
+        (
+            of(&rsa(1024)),
+            &["the RSA key has 1024 bits", "accepts 2048 to ", "larger"][..],
+        ),
+        (of(&rsa(2047)), &["2047 bits"]),
+        (of(&explicit), &["explicit", "-param_enc named_curve"]),
+        (
+            pem(&certificate, sec1.expect("SEC1")),
+            &["explicit", "-param_enc named_curve"],
+        ),
+        (of(&dsa), &["DSA", "accepts RSA of 2048"]),
     ] {
         let error = refused(backend, &config);
         assert!(error.is_config(), "{error}");
-        assert!(std::error::Error::source(&error).is_some(), "{error:?}");
+        let text = Chain(&error).to_string();
+        for part in parts {
+            assert!(text.contains(part), "{text}");
+        }
+        assert_is_in_words(&text);
     }
+}
+
+fn uncommon_keys_are_accepted_or_rejected_by_name(backend: Backend) {
+    let ring = !cfg!(feature = "aws-lc-rs");
+    for (key, name, rustls_accepts) in [
+        (
+            elliptic(Nid::SECP521R1, Asn1Flag::NAMED_CURVE),
+            "ECDSA on P-521",
+            !ring,
+        ),
+        (
+            elliptic(Nid::SECP256K1, Asn1Flag::NAMED_CURVE),
+            "ECDSA on secp256k1",
+            false,
+        ),
+        (
+            elliptic(Nid::BRAINPOOL_P256R1, Asn1Flag::NAMED_CURVE),
+            "ECDSA on an uncommon curve",
+            false,
+        ),
+        (PKey::generate_ed25519().expect("a key"), "Ed25519", true),
+        (PKey::generate_ed448().expect("a key"), "Ed448", false),
+    ] {
+        let config = config_of(&key, &self_signed(&key));
+        let warnings = config.identity.warnings().expect("readable");
+        let of_key: Vec<_> = warnings.iter().filter(|one| one.contains(name)).collect();
+        assert_eq!(of_key.len(), 1, "{warnings:?}");
+        if backend.name == "native-tls" || rustls_accepts {
+            (backend.make)(&config).expect("an acceptor");
+            continue;
+        }
+        let error = refused(backend, &config);
+        assert!(error.is_config(), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("the key is {name}, which rustls does not accept")),
+            "{text}"
+        );
+        assert!(text.contains("it accepts RSA of 2048"), "{text}");
+    }
+}
+
+/// TLS 1.3 only, so native-tls cannot use it.
+fn ml_dsa_key_is_accepted_or_rejected_by_name(backend: Backend) {
+    for algorithm in [&rcgen::PKCS_ML_DSA_44, &rcgen::PKCS_ML_DSA_87] {
+        let key = rcgen::KeyPair::generate_for(algorithm).expect("a key");
+        let params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        let config = pem(&certificate.pem(), key.serialize_pem());
+        if backend.name == "rustls" && cfg!(feature = "aws-lc-rs") {
+            (backend.make)(&config).expect("an acceptor");
+            continue;
+        }
+        let error = refused(backend, &config);
+        let wanted = format!("the key is ML-DSA, which {} does not accept", backend.name);
+        assert!(error.to_string().contains(&wanted), "{error}");
+    }
+}
+
+fn certificate_of_version_1_is_accepted_or_unsupported(backend: Backend) {
+    let key = ec_key();
+    let config = config_of(&key, &signed(&key, 0));
+    let warnings = config.identity.warnings().expect("readable");
+    assert!(warnings[0].contains("subjectAltName"), "{warnings:?}");
+    if backend.name == "native-tls" {
+        (backend.make)(&config).expect("an acceptor");
+        return;
+    }
+    let error = refused(backend, &config);
+    assert!(error.is_unsupported(), "{error}");
+    assert!(error.to_string().contains("X.509 version 1"), "{error}");
 }
 
 fn tls_1_3_minimum_is_accepted_or_unsupported(backend: Backend) {

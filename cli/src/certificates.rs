@@ -138,16 +138,6 @@ impl CertificateArgs {
         }
     }
 
-    /// Describes the files of the certificate at this index.
-    pub(crate) fn pair(&self, at: usize) -> Option<String> {
-        let (cert, key) = (self.cert.get(at)?, self.key.get(at)?);
-        Some(format!(
-            "certificate {}, key {}",
-            cert.display(),
-            key.display()
-        ))
-    }
-
     /// The self-signed certificate of this process, the same after a reload, and its description.
     pub(crate) fn self_signed(&self) -> Result<(Identity, String), Error> {
         static MADE: OnceLock<SelfSigned> = OnceLock::new();
@@ -173,7 +163,8 @@ impl CertificateArgs {
         Ok((identity, text))
     }
 
-    /// Logs when the certificates expire, and warns of keys that others can read.
+    /// Logs when the certificates expire, and warns of what clients may refuse and of keys that others
+    /// can read.
     pub(crate) fn log_state(&self, identities: &[Identity]) {
         for ((cert, key), identity) in self.cert.iter().zip(&self.key).zip(identities) {
             match (identity.names(), identity.not_after()) {
@@ -181,6 +172,10 @@ impl CertificateArgs {
                 (Err(error), _) | (_, Err(error)) => {
                     tracing::warn!(file = %cert.display(), %error, "cannot tell when the certificate expires");
                 }
+            }
+            // An error has ended the start.
+            for warning in identity.warnings().unwrap_or_default() {
+                tracing::warn!(file = %cert.display(), "{warning}");
             }
             if readable_by_others(key) {
                 let file = key.display();

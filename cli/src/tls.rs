@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-use corelane::{
-    Chain,
-    tls::{ServerNameAcceptor, TlsConfig},
-};
+use corelane::tls::{ServerNameAcceptor, TlsConfig};
 use corelane::{
     Error,
     tls::{Cleartext, Identity, TlsAcceptor},
@@ -165,17 +162,10 @@ fn over_tls(
         Some(first) => (first.clone(), args.certificates.describe()),
         None => args.certificates.self_signed()?,
     };
-    let unusable = |at: usize, error: Error| match args.certificates.pair(at) {
-        Some(pair) => Error::config(format!("{pair}: {}", Chain(&error))),
-        None => error,
-    };
-    let acceptor = make(default.clone()).map_err(|error| unusable(0, error))?;
-    let acceptor = ServerNameAcceptor::new(&default, acceptor);
-    let mut acceptor = acceptor.map_err(|error| unusable(0, error))?;
-    for (at, identity) in identities.iter().enumerate().skip(1) {
-        let one = make(identity.clone()).map_err(|error| unusable(at, error))?;
-        let more = acceptor.add(identity, one);
-        acceptor = more.map_err(|error| unusable(at, error))?;
+    let acceptor = make(default.clone())?;
+    let mut acceptor = ServerNameAcceptor::new(&default, acceptor)?;
+    for identity in identities.iter().skip(1) {
+        acceptor = acceptor.add(identity, make(identity.clone())?)?;
     }
     args.certificates.log_state(&identities);
     Ok(Tls {

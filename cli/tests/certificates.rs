@@ -230,6 +230,34 @@ fn expired_certificates_and_readable_keys_are_warned_of() {
 }
 
 #[test]
+fn what_clients_refuse_is_warned_of_by_start_and_check() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let nameless = made(&CertificateParams::new([]).expect("parameters"));
+    let mut params = CertificateParams::new(["old.test".to_owned()]).expect("a name");
+    params.not_after = date_time_ymd(2020, 1, 2);
+    let chain = Certificate {
+        pem: format!("{}{}", nameless.pem, made(&params).pem),
+        ..nameless
+    };
+    let files = Files::of(dir.path(), &chain);
+    for backend in BACKENDS {
+        let args = [&files.args()[..], &["--tls", backend]].concat();
+        let server = Running::start(dir.path(), &args);
+        let checked = command(&["check"]).args(&args).output().expect("runs");
+        let checked = String::from_utf8(checked.stderr).expect("text");
+        for log in [server.log(), checked] {
+            let lines: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
+            for part in ["subjectAltName", "certificate 2 of the chain (CN="] {
+                let found = lines.iter().any(|line| {
+                    line.contains(part) && line.contains(files.cert.to_str().expect("UTF-8"))
+                });
+                assert!(found, "{part}: {log}");
+            }
+        }
+    }
+}
+
+#[test]
 fn mistakes_are_explained() {
     let dir = tempfile::tempdir().expect("a directory");
     let one = Files::of(&dir.path().join("one"), &certificate("a.test"));
@@ -249,7 +277,7 @@ fn mistakes_are_explained() {
         ),
         (
             &["--cert", one_cert, "--key", two_key],
-            &[one_cert, two_key, "this certificate with this key"],
+            &[one_cert, two_key, "belongs to another certificate"],
         ),
         (&["--reload-certs", "5"], &["--cert"]),
         (&["--unknown-name", "drop"], &["refuse"]),

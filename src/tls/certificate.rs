@@ -1,52 +1,87 @@
-//! Reads what corelane needs from a certificate: names, expiry and kind of key.
+//! Reads what corelane needs from a certificate: names, validity, key and use.
+
+mod key;
+mod name;
 
 use std::time::{Duration, SystemTime};
 
 use x509_parser::{
     certificate::X509Certificate,
     extensions::GeneralName,
-    oid_registry::{
-        OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
-        OID_PKCS1_RSAENCRYPTION, OID_PKCS1_RSASSAPSS, OID_SIG_ED448, OID_SIG_ED25519,
-    },
+    oid_registry::{OID_PKCS1_MD5WITHRSAENC, OID_PKCS1_SHA1WITHRSA},
     prelude::FromDer,
     revocation_list::CertificateRevocationList,
-    x509::SubjectPublicKeyInfo,
+    x509::X509Version,
 };
 
-use super::key_kind::KeyKind;
+pub(super) use self::key::private as private_key;
+use super::key_kind::Key;
 use crate::error::Error;
 
-/// The server's own certificate.
+/// A certificate of a chain.
 #[derive(Debug)]
 pub(super) struct Certificate {
+    /// 1 or 3. Version 1 has no extensions.
+    pub(super) version: u32,
+    /// As text, for messages.
+    pub(super) subject: String,
+    /// Whether it was signed by its own key.
+    pub(super) self_signed: bool,
+    /// The names in DER, to compare.
+    subject_der: Vec<u8>,
+    issuer_der: Vec<u8>,
     /// The dNSNames of subjectAltName, unchanged (RFC 5280 section 4.2.1.6).
     pub(super) dns_names: Vec<String>,
+    /// Whether subjectAltName has an iPAddress.
+    pub(super) has_address: bool,
+    pub(super) not_before: SystemTime,
     /// The last second of its validity.
     pub(super) not_after: SystemTime,
-    pub(super) key: KeyKind,
+    pub(super) key: Key,
+    /// Whether extendedKeyUsage allows servers (RFC 5280 section 4.2.1.12).
+    pub(super) is_for_servers: bool,
+    /// The hash of its signature, if clients refuse it.
+    pub(super) weak_hash: Option<&'static str>,
 }
 
 impl Certificate {
     pub(super) fn from_der(der: &[u8]) -> Result<Self, Error> {
-        let (_, certificate) =
-            X509Certificate::from_der(der).map_err(|error| unreadable().with(error))?;
-        let names = certificate
-            .subject_alternative_name()
-            .map_err(|error| unreadable().with(error))?;
-        let dns_names = names
-            .into_iter()
-            .flat_map(|names| &names.value.general_names)
-            .filter_map(|name| match name {
-                GeneralName::DNSName(name) => Some((*name).to_owned()),
-                _ => None,
-            })
-            .collect();
+        let (rest, certificate) = X509Certificate::from_der(der).map_err(unreadable)?;
+        if !rest.is_empty() {
+            return Err(Error::config(
+                "there are bytes behind the end of the certificate",
+            ));
+        }
+        let names = certificate.subject_alternative_name().map_err(unreadable)?;
+        let names = names.map_or(&[][..], |names| &names.value.general_names);
+        let dns_names = names.iter().filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            _ => None,
+        });
+        let mut addresses = names.iter();
+        let usage = certificate.extended_key_usage().map_err(unreadable)?;
+        let validity = certificate.validity();
         Ok(Self {
-            dns_names,
-            not_after: time(certificate.validity().not_after.timestamp()),
-            key: key_kind(certificate.public_key()),
+            version: match certificate.version() {
+                X509Version::V1 => 1,
+                X509Version(more) => more.saturating_add(1),
+            },
+            subject: name::text(certificate.subject()),
+            self_signed: certificate.subject() == certificate.issuer(),
+            subject_der: certificate.subject().as_raw().to_owned(),
+            issuer_der: certificate.issuer().as_raw().to_owned(),
+            dns_names: dns_names.collect(),
+            has_address: addresses.any(|name| matches!(name, GeneralName::IPAddress(_))),
+            not_before: time(validity.not_before.timestamp()),
+            not_after: time(validity.not_after.timestamp()),
+            key: key::public(certificate.public_key()),
+            is_for_servers: usage.is_none_or(|usage| usage.value.server_auth || usage.value.any),
+            weak_hash: weak_hash(&certificate),
         })
+    }
+
+    pub(super) fn is_issued_by(&self, issuer: &Self) -> bool {
+        self.issuer_der == issuer.subject_der
     }
 }
 
@@ -59,8 +94,22 @@ pub(super) fn first_next_update(lists: &[Vec<u8>]) -> Option<SystemTime> {
     lists.iter().filter_map(next_update).min()
 }
 
-fn unreadable() -> Error {
-    Error::config("the certificate cannot be parsed")
+fn weak_hash(certificate: &X509Certificate<'_>) -> Option<&'static str> {
+    /// ecdsa-with-SHA1 (RFC 3279 section 2.2.3), in DER without tag and length.
+    const ECDSA_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01];
+    let algorithm = &certificate.signature_algorithm.algorithm;
+    if *algorithm == OID_PKCS1_SHA1WITHRSA || algorithm.as_bytes() == ECDSA_SHA1 {
+        Some("SHA-1")
+    } else if *algorithm == OID_PKCS1_MD5WITHRSAENC {
+        Some("MD5")
+    } else {
+        None
+    }
+}
+
+/// The parser's error says nothing to a user.
+fn unreadable(_error: impl std::error::Error) -> Error {
+    Error::config("the certificate cannot be parsed: its content is not X.509 in DER (RFC 5280)")
 }
 
 /// Converts seconds since 1970, which may be negative.
@@ -72,35 +121,12 @@ fn time(timestamp: i64) -> SystemTime {
     }
 }
 
-/// The algorithm identifiers are those of RFC 5480, RFC 8017 appendix A and RFC 8410.
-fn key_kind(key: &SubjectPublicKeyInfo<'_>) -> KeyKind {
-    let algorithm = &key.algorithm.algorithm;
-    if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
-        let curve = key.algorithm.parameters.as_ref();
-        match curve.and_then(|curve| curve.as_oid().ok()) {
-            Some(curve) if curve == OID_EC_P256 => KeyKind::EcdsaP256,
-            Some(curve) if curve == OID_NIST_EC_P384 => KeyKind::EcdsaP384,
-            Some(curve) if curve == OID_NIST_EC_P521 => KeyKind::EcdsaP521,
-            _ => KeyKind::Other,
-        }
-    } else if *algorithm == OID_PKCS1_RSAENCRYPTION {
-        KeyKind::Rsa
-    } else if *algorithm == OID_PKCS1_RSASSAPSS {
-        KeyKind::RsaPss
-    } else if *algorithm == OID_SIG_ED25519 {
-        KeyKind::Ed25519
-    } else if *algorithm == OID_SIG_ED448 {
-        KeyKind::Ed448
-    } else {
-        KeyKind::Other
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair, SanType, date_time_ymd};
 
     use super::*;
+    use crate::tls::key_kind::KeyKind;
 
     #[test]
     fn names_expiry_and_key_are_read() {
@@ -118,7 +144,7 @@ mod tests {
             let made = params.self_signed(&key).expect("a certificate");
             let read = Certificate::from_der(made.der()).expect("readable");
             assert_eq!(read.dns_names, ["a.test", "*.b.test"]);
-            assert_eq!(read.key, kind);
+            assert_eq!(read.key, kind.into());
             let since_1970 = read.not_after.duration_since(SystemTime::UNIX_EPOCH);
             assert_eq!(since_1970.expect("later").as_secs(), 999_993_600);
         }

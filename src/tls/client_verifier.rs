@@ -3,13 +3,13 @@
 use std::{io::ErrorKind, sync::Arc};
 
 use ::rustls::{
-    RootCertStore,
+    CertRevocationListError as Fault, Error as RustlsError, RootCertStore,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, CertificateRevocationListDer},
-    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+    server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
-use super::client_auth::ClientAuth;
+use super::{client_auth::ClientAuth, rustls_identity::in_words};
 use crate::error::Error;
 
 /// The verifier of client certificates, and a description of its policy.
@@ -39,22 +39,27 @@ impl ClientPolicy {
         let mut roots = RootCertStore::empty();
         for (authority, number) in authorities.into_iter().zip(1..) {
             roots.add(authority).map_err(|error| {
-                let message = format!(
-                    "certificate {number} of the CA bundle for client certificates cannot be used"
-                );
-                Error::config(message).with(error)
+                let why = match error {
+                    RustlsError::InvalidCertificate(fault) => in_words(&fault),
+                    other => other.to_string(),
+                };
+                Error::config(format!(
+                    "certificate {number} of the CA bundle for client certificates cannot be used: {why}"
+                ))
             })?;
         }
+        let roots = Arc::new(roots);
         let mut builder =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-                .with_crls(lists)
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider))
+                .with_crls(lists.clone())
                 .enforce_revocation_expiration();
         if !auth.required {
             builder = builder.allow_unauthenticated();
         }
-        let verifier = builder.build().map_err(|error| {
-            Error::config("rustls cannot use this CA bundle for client certificates with these revocation lists")
-                .with(error)
+        let verifier = builder.build().map_err(|error| match error {
+            VerifierBuilderError::InvalidCrl(_) => refused_list(&lists, &roots, provider),
+            other => Error::config("rustls cannot use this CA bundle for client certificates")
+                .with(other),
         })?;
         Ok(Self { verifier, tickets })
     }
@@ -67,6 +72,57 @@ pub(super) fn error_kind(error: &::rustls::Error) -> ErrorKind {
             ErrorKind::PermissionDenied
         }
         _ => ErrorKind::InvalidData,
+    }
+}
+
+/// The error about the first list that rustls refuses; it does not tell which.
+fn refused_list(
+    lists: &[CertificateRevocationListDer<'static>],
+    roots: &Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+) -> Error {
+    let fault = |list: &CertificateRevocationListDer<'static>| {
+        let (roots, provider) = (Arc::clone(roots), Arc::clone(provider));
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
+        match builder.with_crls([list.clone()]).build() {
+            Err(VerifierBuilderError::InvalidCrl(fault)) => Some(list_in_words(&fault)),
+            _ => None,
+        }
+    };
+    let refused = lists
+        .iter()
+        .zip(1..)
+        .find_map(|(list, number)| Some((number, fault(list)?)));
+    Error::config(match refused {
+        Some((number, why)) => {
+            format!("revocation list {number} for client certificates cannot be used: {why}")
+        }
+        None => "the revocation lists for client certificates cannot be used".into(),
+    })
+}
+
+fn list_in_words(fault: &Fault) -> String {
+    match fault {
+        Fault::ParseError => "its content is not a list in DER that has a nextUpdate".into(),
+        Fault::UnsupportedCrlVersion => {
+            "it is version 1; version 2 is supported, which has a CRL number (RFC 5280 section 5.2)"
+                .into()
+        }
+        Fault::UnsupportedDeltaCrl => "it is a delta list: give the complete list".into(),
+        Fault::UnsupportedIndirectCrl => {
+            "it is an indirect list: give the list of each authority".into()
+        }
+        Fault::UnsupportedCriticalExtension => {
+            "it has a critical extension that rustls does not know".into()
+        }
+        Fault::UnsupportedRevocationReason => {
+            "a revoked certificate has a reason that RFC 5280 section 5.3.1 does not have".into()
+        }
+        Fault::InvalidCrlNumber => "its CRL number is longer than 20 bytes".into(),
+        Fault::InvalidRevokedCertSerialNumber => {
+            "the serial number of a revoked certificate is invalid".into()
+        }
+        _ => "rustls cannot read it".into(),
     }
 }
 

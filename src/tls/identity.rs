@@ -12,6 +12,7 @@ use super::{
     pem::{self, PrivateKey},
     pkcs12,
     secret::Secret,
+    warnings,
 };
 use crate::{
     error::{Error, Kind},
@@ -32,7 +33,9 @@ pub struct Identity {
     /// Replaces the names of the certificate.
     names: Option<Vec<DnsName>>,
     /// The file that the certificate came from.
-    file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
+    /// The file that its key came from, unless it is the same.
+    pub(super) key_file: Option<PathBuf>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -72,7 +75,10 @@ impl Identity {
             &chain.display().to_string(),
             &key.display().to_string(),
         )?;
-        Ok(identity.read_from(chain))
+        Ok(Self {
+            key_file: Some(key.to_owned()),
+            ..identity.read_from(chain)
+        })
     }
 
     /// Takes PKCS#12 (`.p12`, `.pfx`) from memory.
@@ -133,6 +139,32 @@ impl Identity {
         Ok(self.certificate()?.not_after)
     }
 
+    /// What clients may refuse, one sentence each: for example that there is no subjectAltName, an
+    /// intermediate that has expired, or a kind of key that browsers do not accept. Every backend serves
+    /// such a certificate; the end of its own validity is not among them, see
+    /// [`not_after`](Self::not_after).
+    ///
+    /// # Errors
+    ///
+    /// As for [`names`](Self::names), and if another certificate of the chain cannot be parsed.
+    pub fn warnings(&self) -> Result<Vec<String>, Error> {
+        Ok(warnings::of(&self.chain()?, SystemTime::now()))
+    }
+
+    /// The certificates of the chain; of PKCS#12 the first one only.
+    pub(super) fn chain(&self) -> Result<Vec<Certificate>, Error> {
+        let Source::Pem { chain, .. } = &self.source else {
+            return Ok(vec![self.certificate()?]);
+        };
+        let certificates = chain.iter().zip(1..).map(|(der, number)| {
+            Certificate::from_der(der).map_err(|error| match number {
+                1 => error,
+                _ => error.at(&format!("certificate {number} of the chain")),
+            })
+        });
+        certificates.collect()
+    }
+
     /// The server's own certificate.
     pub(super) fn certificate(&self) -> Result<Certificate, Error> {
         match &self.source {
@@ -162,16 +194,12 @@ impl Identity {
         Ok((names, others))
     }
 
-    /// The file that the certificate came from.
-    pub(super) fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
-    }
-
     fn new(source: Source) -> Self {
         Self {
             source,
             names: None,
             file: None,
+            key_file: None,
         }
     }
 

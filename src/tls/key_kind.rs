@@ -1,5 +1,7 @@
 //! Kinds of keys, and whether a client can verify their signatures.
 
+use std::fmt;
+
 use tls_parser::{TlsCipherAu, TlsCipherKx, TlsCipherSuite};
 
 use super::client_hello::ClientHello;
@@ -15,8 +17,60 @@ pub(super) enum KeyKind {
     Rsa,
     /// An RSA key that signs with RSASSA-PSS only.
     RsaPss,
+    EcdsaSecp256k1,
+    /// ECDSA on any other named curve.
+    EcdsaOther,
+    /// ECDSA on a curve that is given by its parameters, not by its name.
+    EcdsaExplicit,
+    Dsa,
+    /// Of any size (FIPS 204). TLS 1.3 only.
+    MlDsa,
     /// Any other kind of key. It is not known which clients support it.
     Other,
+}
+
+/// The kind of a key, and its size where that is not part of the kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) kind: KeyKind,
+    /// `None` unless it is an RSA key.
+    pub(super) bits: Option<usize>,
+}
+
+impl From<KeyKind> for Key {
+    fn from(kind: KeyKind) -> Self {
+        Self { kind, bits: None }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
+        match self.bits {
+            Some(bits) => write!(f, " of {bits} bits"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EcdsaP256 => "ECDSA on P-256",
+            Self::EcdsaP384 => "ECDSA on P-384",
+            Self::EcdsaP521 => "ECDSA on P-521",
+            Self::Ed25519 => "Ed25519",
+            Self::Ed448 => "Ed448",
+            Self::Rsa => "RSA",
+            Self::RsaPss => "RSA-PSS",
+            Self::EcdsaSecp256k1 => "ECDSA on secp256k1",
+            Self::EcdsaOther => "ECDSA on an uncommon curve",
+            Self::EcdsaExplicit => "ECDSA with explicit curve parameters",
+            Self::Dsa => "DSA",
+            Self::MlDsa => "ML-DSA",
+            Self::Other => "of an unknown kind",
+        })
+    }
 }
 
 /// Families of keys, in order of preference. A name may have one certificate of each family. ECDSA
@@ -50,19 +104,28 @@ pub(super) enum KeyCompatibility {
 }
 
 impl KeyKind {
+    pub(super) fn is_rsa(self) -> bool {
+        self.family() == Family::Rsa
+    }
+
     pub(super) fn family(self) -> Family {
         match self {
             Self::EcdsaP256 | Self::EcdsaP384 | Self::EcdsaP521 => Family::Ecdsa,
             Self::Ed25519 | Self::Ed448 => Family::EdDsa,
             Self::Rsa | Self::RsaPss => Family::Rsa,
-            Self::Other => Family::Other,
+            Self::EcdsaSecp256k1
+            | Self::EcdsaOther
+            | Self::EcdsaExplicit
+            | Self::Dsa
+            | Self::MlDsa
+            | Self::Other => Family::Other,
         }
     }
 
     /// Whether the client can verify the signatures of this key. The backend selects the version of
     /// TLS later, so this judges all versions that the client offers.
     pub(super) fn compatibility(self, client: &ClientHello) -> KeyCompatibility {
-        if self == Self::Other {
+        if self.family() == Family::Other {
             return KeyCompatibility::Yes;
         }
         let offered = &client.supported_versions;
@@ -127,7 +190,12 @@ impl KeyKind {
             Self::Ed448 => &[0x0808],
             Self::Rsa => &[0x0804, 0x0805, 0x0806],
             Self::RsaPss => &[0x0809, 0x080a, 0x080b],
-            Self::Other => &[],
+            Self::EcdsaSecp256k1
+            | Self::EcdsaOther
+            | Self::EcdsaExplicit
+            | Self::Dsa
+            | Self::MlDsa
+            | Self::Other => &[],
         }
     }
 

@@ -8,6 +8,7 @@
 // Backends are chosen here at compile time; their ticket crypto and formats of keys in `tickets/mod.rs`,
 // `pkcs8.rs` and `pkcs12.rs`.
 
+mod accepted_keys;
 mod certificate;
 mod cleartext;
 mod client_auth;
@@ -15,6 +16,11 @@ pub(crate) mod client_hello;
 pub(crate) mod client_hello_reader;
 mod dns_name;
 mod identity;
+#[cfg_attr(
+    not(any(feature = "rustls", feature = "native-tls")),
+    expect(dead_code, reason = "there is no backend to judge identities for")
+)]
+mod identity_check;
 mod key_kind;
 mod pem;
 mod pkcs12;
@@ -22,6 +28,7 @@ mod secret;
 mod server_name_acceptor;
 pub(crate) mod session;
 mod tickets;
+mod warnings;
 
 cfg_if::cfg_if! {
     if #[cfg(any(feature = "rustls", feature = "native-tls"))] {
@@ -33,6 +40,7 @@ cfg_if::cfg_if! {
     if #[cfg(feature = "rustls")] {
         mod client_verifier;
         mod rustls;
+        mod rustls_identity;
         // cfg_if hides the feature from rustdoc.
         #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
         pub use self::rustls::RustlsAcceptor;
@@ -41,6 +49,7 @@ cfg_if::cfg_if! {
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "native-tls")] {
+        mod native_identity;
         mod native_tls;
         mod pipe;
         mod pkcs8;

@@ -11,10 +11,8 @@ use bytes::BufMut;
 use super::{
     TlsConfig,
     client_hello::ClientHello,
-    identity::{Identity, Source},
-    pem,
+    native_identity::{BACKEND, in_words, native_identity},
     pipe::Pipe,
-    pkcs8::pkcs8,
     server_hello,
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
 };
@@ -24,8 +22,6 @@ use crate::{
     error::Error,
     negotiated::{Negotiated, TlsVersion},
 };
-
-const BACKEND: &str = "native-tls";
 
 /// TLS by the system's library through native-tls. Its servers speak TLS 1.2 only.
 #[derive(Clone)]
@@ -92,13 +88,13 @@ impl NativeTlsAcceptor {
             };
             names.push(name);
         }
-        let acceptor = ::native_tls::TlsAcceptor::builder(identity(&config.identity)?)
+        let unusable = |error| config.identity.locate(error);
+        let identity = native_identity(&config.identity).map_err(unusable)?;
+        let acceptor = ::native_tls::TlsAcceptor::builder(identity)
             .min_protocol_version(Some(Protocol::Tlsv12))
             .accept_alpn(&names)
             .build()
-            .map_err(|error| {
-                Error::config("native-tls cannot use this configuration").with(error)
-            })?;
+            .map_err(|error| unusable(in_words(error)))?;
         Ok(Self {
             acceptor,
             alpn_protocols: Some(config.alpn_protocols.clone()),
@@ -143,25 +139,6 @@ impl TlsAcceptor for NativeTlsAcceptor {
             unsealed: Buffer::default(),
             closing: false,
         }))
-    }
-}
-
-fn identity(identity: &Identity) -> Result<::native_tls::Identity, Error> {
-    let unusable = |error: ::native_tls::Error| {
-        Error::config("native-tls cannot use this certificate with this key").with(error)
-    };
-    match &identity.source {
-        Source::Pem { chain, key } => {
-            let key = pkcs8(chain, key)?;
-            let chain = chain.iter().map(|der| pem::encode("CERTIFICATE", der));
-            let chain: String = chain.collect();
-            ::native_tls::Identity::from_pkcs8(chain.as_bytes(), key.expose()).map_err(unusable)
-        }
-        Source::Pkcs12 { der, password } => {
-            ::native_tls::Identity::from_pkcs12(der.expose(), password.expose()).map_err(|error| {
-                Error::config("the PKCS#12 file cannot be opened: check the password").with(error)
-            })
-        }
     }
 }
 

@@ -8,21 +8,33 @@ cfg_if::cfg_if! {
         feature = "native-tls",
         not(any(target_os = "windows", target_vendor = "apple"))
     ))] {
-        use openssl::{error::ErrorStack, pkcs12::Pkcs12};
+        use openssl::{
+            error::{Error as OneError, ErrorStack},
+            pkcs12::Pkcs12,
+        };
 
         /// The server's own certificate, DER.
         pub(super) fn certificate(der: &Secret<Vec<u8>>, password: &Secret<String>) -> Result<Vec<u8>, Error> {
-            let parsed = Pkcs12::from_der(der.expose())
-                .and_then(|file| file.parse2(password.expose()))
-                .map_err(unreadable)?;
+            let file = Pkcs12::from_der(der.expose())
+                .map_err(|_| Error::config("the content is not PKCS#12 in DER"))?;
+            let parsed = file.parse2(password.expose()).map_err(|error| unreadable(&error))?;
             let certificate = parsed
                 .cert
                 .ok_or_else(|| Error::config("the PKCS#12 file contains no certificate"))?;
-            certificate.to_der().map_err(unreadable)
+            certificate.to_der().map_err(|error| unreadable(&error))
         }
 
-        fn unreadable(error: ErrorStack) -> Error {
-            Error::config("the PKCS#12 file cannot be opened: check the password").with(error)
+        /// Of the reasons that OpenSSL gives, two happen.
+        fn unreadable(error: &ErrorStack) -> Error {
+            let is_wrong = |error: &OneError| error.reason() == Some("mac verify failure");
+            Error::config(match error.errors().iter().any(is_wrong) {
+                true => "the PKCS#12 file cannot be opened: the password is wrong",
+                false => {
+                    "the PKCS#12 file cannot be opened: check the password; if it is right, the file \
+                     is encrypted with an old algorithm: write it again with `openssl pkcs12 -legacy \
+                     -in FILE -nodes -out PEM` and `openssl pkcs12 -export -in PEM -out NEW`"
+                }
+            })
         }
     } else {
         /// The server's own certificate, DER.

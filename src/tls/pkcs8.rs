@@ -1,6 +1,6 @@
 //! Converts private keys to PKCS#8 in PEM, the only format that native-tls takes.
 
-use super::{pem::PrivateKey, secret::Secret};
+use super::{identity::Identity, pem::PrivateKey, secret::Secret};
 use crate::error::Error;
 
 cfg_if::cfg_if! {
@@ -8,7 +8,11 @@ cfg_if::cfg_if! {
         use super::pem::{self, KeyFormat};
 
         /// Writes the key as PEM, if it is PKCS#8.
-        pub(super) fn pkcs8(_chain: &[Vec<u8>], key: &PrivateKey) -> Result<Secret<Vec<u8>>, Error> {
+        pub(super) fn pkcs8(
+            _identity: &Identity,
+            _chain: &[Vec<u8>],
+            key: &PrivateKey,
+        ) -> Result<Secret<Vec<u8>>, Error> {
             match key.format {
                 KeyFormat::Pkcs8 => {
                     let pem = pem::encode("PRIVATE KEY", key.der.expose());
@@ -26,22 +30,21 @@ cfg_if::cfg_if! {
 
         /// Converts the key to PKCS#8, the only format that native-tls takes. Also checks that the
         /// key belongs to the certificate: native-tls drops any other key without an error.
-        pub(super) fn pkcs8(chain: &[Vec<u8>], key: &PrivateKey) -> Result<Secret<Vec<u8>>, Error> {
+        pub(super) fn pkcs8(
+            identity: &Identity,
+            chain: &[Vec<u8>],
+            key: &PrivateKey,
+        ) -> Result<Secret<Vec<u8>>, Error> {
             let leaf = chain.first().map_or(&[][..], Vec::as_slice);
             let certificate = X509::from_der(leaf)
                 .and_then(|certificate| certificate.public_key())
-                .map_err(|error| Error::config("the certificate cannot be parsed").with(error))?;
-            let key = PKey::private_key_from_der(key.der.expose())
-                .map_err(|error| Error::config("the private key cannot be parsed").with(error))?;
+                .map_err(|error| Error::config("OpenSSL cannot read the certificate").with(error))?;
+            // OpenSSL's reasons say nothing to a user.
+            let key = PKey::private_key_from_der(key.der.expose()).map_err(|_| Identity::damaged_key())?;
             if !certificate.public_eq(&key) {
-                return Err(Error::config(
-                    "native-tls cannot use this certificate with this key: the key belongs to \
-                     another certificate",
-                ));
+                return Err(identity.mismatch(""));
             }
-            key.private_key_to_pem_pkcs8()
-                .map(Secret::new)
-                .map_err(|error| Error::config("the private key cannot be converted").with(error))
+            key.private_key_to_pem_pkcs8().map(Secret::new).map_err(|_| Identity::damaged_key())
         }
     }
 }

@@ -9,19 +9,19 @@ use std::{
 use ::rustls::{
     HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection, SupportedProtocolVersion,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer},
     server::NoServerSessionStorage,
+    sign::SingleCertAndKey,
     version::{TLS12, TLS13},
 };
 use bytes::BufMut;
 
 use super::{
     TicketKeys, TlsConfig,
+    accepted_keys::AcceptedKeys,
     client_hello::ClientHello,
     client_verifier::{ClientPolicy, error_kind},
-    identity::Source,
     incoming::Incoming,
-    pem::KeyFormat,
+    rustls_identity::{ACCEPTED_KEYS, ANY_KEYS, BACKEND, certified_key},
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire},
     tickets::{self, SessionAge, SessionCache},
 };
@@ -30,8 +30,6 @@ use crate::{
     error::Error,
     negotiated::{CipherSuite, Negotiated, TlsVersion},
 };
-
-const BACKEND: &str = "rustls";
 
 /// Sessions in memory, for clients that resume by session id (TLS 1.2). Most clients use tickets, which
 /// need no memory here.
@@ -62,8 +60,9 @@ impl RustlsAcceptor {
         };
         let own = TicketKeys::random();
         let keys = config.ticket_keys.as_ref().unwrap_or(&own);
+        let server = server_config(config, Arc::new(provider), &ACCEPTED_KEYS, Some(keys))?;
         Ok(Self {
-            config: Arc::new(server_config(config, Arc::new(provider), Some(keys))?),
+            config: Arc::new(server),
         })
     }
 
@@ -79,7 +78,7 @@ impl RustlsAcceptor {
     pub fn with_provider(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
         let keys = config.ticket_keys.as_ref();
         Ok(Self {
-            config: Arc::new(server_config(config, provider, keys)?),
+            config: Arc::new(server_config(config, provider, &ANY_KEYS, keys)?),
         })
     }
 }
@@ -154,15 +153,9 @@ fn compiled_in() -> Option<CryptoProvider> {
 fn server_config(
     config: &TlsConfig,
     provider: Arc<CryptoProvider>,
+    accepted: &AcceptedKeys,
     keys: Option<&TicketKeys>,
 ) -> Result<ServerConfig, Error> {
-    let Source::Pem { chain, key } = &config.identity.source else {
-        return Err(Error::unsupported(
-            BACKEND,
-            "PKCS#12",
-            "convert it with `openssl pkcs12 -in FILE -nodes` and use Identity::from_pem",
-        ));
-    };
     let versions: &[&SupportedProtocolVersion] = match config.min_version {
         TlsVersion::TLS_1_2 => &[&TLS13, &TLS12],
         TlsVersion::TLS_1_3 => &[&TLS13],
@@ -174,22 +167,14 @@ fn server_config(
             ));
         }
     };
-    let chain = chain.iter().cloned().map(CertificateDer::from).collect();
-    let der = key.der.expose().clone();
-    let key = match key.format {
-        KeyFormat::Pkcs1 => PrivateKeyDer::Pkcs1(der.into()),
-        KeyFormat::Pkcs8 => PrivateKeyDer::Pkcs8(der.into()),
-        KeyFormat::Sec1 => PrivateKeyDer::Sec1(der.into()),
-    };
+    let certified = certified_key(&config.identity, &provider, accepted)
+        .map_err(|error| config.identity.locate(error))?;
     let clients = ClientPolicy::new(config.client_auth.as_ref(), &provider)?;
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .map_err(|error| Error::config("the crypto provider lacks a TLS version").with(error))?
         .with_client_cert_verifier(clients.verifier)
-        .with_single_cert(chain, key)
-        .map_err(|error| {
-            Error::config("rustls cannot use this certificate with this key").with(error)
-        })?;
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     server.alpn_protocols = config
         .alpn_protocols
         .iter()

@@ -121,7 +121,7 @@ impl ServerNameAcceptor {
     fn insert(&mut self, identity: &Identity, acceptor: Arc<dyn TlsAcceptor>) -> Result<(), Error> {
         let index = self.served.len();
         let mut label = format!("identity {}", index + 1);
-        if let Some(file) = identity.file() {
+        if let Some(file) = &identity.file {
             label = format!("{label} ({})", file.display());
         }
         if !acceptor.expects_client_hello() {
@@ -135,7 +135,7 @@ impl ServerNameAcceptor {
             tracing::warn!(%label, %why, "a name in a certificate is ignored");
         }
         let served = Served {
-            key: identity.certificate()?.key,
+            key: identity.certificate()?.key.kind,
             names,
             acceptor,
             label,

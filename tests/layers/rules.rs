@@ -36,6 +36,11 @@ const LAYERS: &[Layer] = &[
         crates: &["rustls"],
     },
     Layer {
+        path: "tls/rustls_identity.rs",
+        modules: &["tls::*"],
+        crates: &["rustls"],
+    },
+    Layer {
         path: "tls/client_verifier.rs",
         modules: &["tls::*"],
         crates: &["rustls"],
@@ -55,6 +60,11 @@ const LAYERS: &[Layer] = &[
         path: "tls/tickets/",
         modules: &["tls::*"],
         crates: &["rustls"],
+    },
+    Layer {
+        path: "tls/native_identity.rs",
+        modules: &["tls::*"],
+        crates: &["native_tls"],
     },
     Layer {
         path: "tls/native_tls.rs",
@@ -77,7 +87,7 @@ const LAYERS: &[Layer] = &[
         crates: &["data_encoding"],
     },
     Layer {
-        path: "tls/certificate.rs",
+        path: "tls/certificate",
         modules: &["tls::*"],
         crates: &["x509_parser"],
     },

@@ -1,0 +1,62 @@
+//! Which keys a backend accepts. It is judged before the library sees them, so that every backend
+//! refuses a key with the same words.
+
+use std::ops::RangeInclusive;
+
+use super::key_kind::{Key, KeyKind};
+use crate::error::Error;
+
+/// The keys that a backend accepts.
+pub(super) struct AcceptedKeys {
+    pub(super) backend: &'static str,
+    pub(super) kinds: &'static [KeyKind],
+    /// The sizes of RSA keys.
+    pub(super) rsa_bits: RangeInclusive<usize>,
+    /// All of it for a user.
+    pub(super) words: &'static str,
+}
+
+impl AcceptedKeys {
+    /// Whether the library alone knows what it accepts.
+    #[cfg_attr(
+        not(feature = "rustls"),
+        expect(dead_code, reason = "other backends have one list")
+    )]
+    pub(super) fn are_unknown(&self) -> bool {
+        self.kinds.contains(&KeyKind::Other)
+    }
+
+    /// Checks the key of a certificate.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`], with the kind and size of the key and what the backend accepts.
+    pub(super) fn check(&self, key: Key) -> Result<(), Error> {
+        if key.kind == KeyKind::EcdsaExplicit {
+            return Err(Error::config(
+                "the key is ECDSA with explicit curve parameters, which certificates may not have \
+                 (RFC 5480 section 2.1.1): convert it with `openssl ec -in KEY -param_enc named_curve -out NEW`, and have \
+                 the certificate issued again for the new file",
+            ));
+        }
+        if !self.kinds.contains(&key.kind) {
+            return Err(Error::config(format!(
+                "the key is {key}, which {} does not accept; it accepts {}",
+                self.backend, self.words
+            )));
+        }
+        let advice = match key.bits {
+            Some(bits) if bits < *self.rsa_bits.start() => "larger",
+            Some(bits) if bits > *self.rsa_bits.end() => "smaller",
+            _ => return Ok(()),
+        };
+        Err(Error::config(format!(
+            "the RSA key has {} bits; {} accepts {} to {}: make a {advice} key, and have the \
+             certificate issued again for it",
+            key.bits.unwrap_or_default(),
+            self.backend,
+            self.rsa_bits.start(),
+            self.rsa_bits.end()
+        )))
+    }
+}
