@@ -79,6 +79,9 @@ pub struct Negotiated {
     /// server did not ask ([`TlsConfig::client_auth`](crate::tls::TlsConfig#structfield.client_auth)).
     /// A resumed session has the chain of its full handshake.
     pub peer_certificates: Vec<Vec<u8>>,
+    /// The subject of the client's own certificate, by RFC 4514, for example `CN=client 1,O=Example`. At
+    /// most 256 characters, then `...`; without control characters. `None` if it sent none.
+    pub peer_subject: Option<String>,
 }
 
 impl Negotiated {

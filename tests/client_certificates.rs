@@ -13,6 +13,7 @@ use corelane_test_support::{
     for_each_tls_backend,
     visit::{register, returning, visit},
 };
+use openssl::x509::X509Crl;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, IsCa,
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
@@ -33,6 +34,8 @@ for_each_tls_backend!(
     revoked_certificate_is_rejected,
     session_does_not_resume_under_other_client_auth,
     unusable_client_auth_fails_at_build,
+    expired_revocation_list_is_rejected_or_allowed,
+    subject_is_reported_on_full_and_resumed_handshakes,
     axum_handler_sees_peer_certificate,
 );
 
@@ -94,6 +97,18 @@ impl Authority {
             .expect("signed")
             .pem()
             .expect("PEM")
+    }
+
+    /// A list whose extension crlNumber (RFC 5280 section 5.2.3) is changed to deltaCRLIndicator (section
+    /// 5.2.4), which rcgen cannot make.
+    fn delta(&self) -> String {
+        let list = X509Crl::from_pem(self.revoke(&[], 4000).as_bytes());
+        let mut der = list.and_then(|list| list.to_der()).expect("a list");
+        let mut identifiers = der.windows(3);
+        let number = identifiers.position(|bytes| bytes == [0x55, 0x1d, 20]);
+        der[number.expect("an extension") + 2] = 27;
+        let pem = X509Crl::from_der(&der).and_then(|list| list.to_pem());
+        String::from_utf8(pem.expect("a list")).expect("ASCII")
     }
 
     fn auth(&self) -> ClientAuth {
@@ -305,28 +320,80 @@ fn session_does_not_resume_under_other_client_auth(backend: Backend) {
 }
 
 fn unusable_client_auth_fails_at_build(backend: Backend) {
-    let nonsense =
-        |label| format!("-----BEGIN {label}-----\nbm9uc2Vuc2U=\n-----END {label}-----\n");
     let authority = Authority::new("clients");
-    for auth in [
-        ClientAuth::from_pem(nonsense("CERTIFICATE")).expect("the label"),
-        authority
-            .auth()
-            .crl_pem(nonsense("X509 CRL"))
-            .expect("the label"),
-    ] {
-        let error = make(backend, Some(auth)).err().expect("refused");
-        match backend.name {
-            "native-tls" => assert!(error.is_unsupported(), "{error}"),
-            _ => {
-                assert!(error.is_config(), "{error}");
-                let text = corelane::Chain(&error).to_string();
-                assert!(
-                    text.contains("cannot be used: ") && !text.contains("Other("),
-                    "{text}"
-                );
-            }
+    let delta = authority.delta();
+    let auth = authority.auth().crl_pem(delta).expect("a list");
+    let error = make(backend, Some(auth)).err().expect("refused");
+    if backend.name == "native-tls" {
+        assert!(error.is_unsupported(), "{error}");
+        return;
+    }
+    assert!(error.is_config(), "{error}");
+    let text = corelane::Chain(&error).to_string();
+    assert!(
+        text.starts_with("the PEM of revocation lists, list 1: ") && text.contains("a delta list"),
+        "{text}"
+    );
+}
+
+/// Under `allow` an expired list still revokes.
+fn expired_revocation_list_is_rejected_or_allowed(backend: Backend) {
+    let authority = Authority::new("clients");
+    let (good, bad) = (authority.issue(7, |_| {}), authority.issue(8, |_| {}));
+    let with = |serials: &[u64]| {
+        let list = authority.revoke(serials, 2025);
+        authority.auth().crl_pem(list).expect("PEM")
+    };
+    // One value: each call signs another list.
+    let none_revoked = with(&[]);
+    let listed = none_revoked.revocation_lists().to_vec();
+    assert_eq!(listed.len(), 1);
+    assert!(listed[0].issuer.starts_with("CN=clients"), "{listed:?}");
+    assert!(
+        listed[0].next_update < Some(SystemTime::now()),
+        "{listed:?}"
+    );
+    let Some(before) = serve(backend, none_revoked.clone().allow_expired_crls()) else {
+        return;
+    };
+    let allowed = serve(backend, with(&[8]).allow_expired_crls()).expect("as before");
+    let rejected = serve(backend, none_revoked).expect("as before");
+    for tls in VERSIONS {
+        let (good, bad) = (good.config(tls), bad.config(tls));
+        for client in [&good, &bad] {
+            assert!(!visit(before.addr, client).resumed);
         }
+        assert!(!visit(allowed.addr, &good).resumed, "{tls:?}");
+        let revoked = alert(allowed.addr, &bad);
+        assert_eq!(revoked, AlertDescription::CertificateRevoked, "{tls:?}");
+        // The ticket of the lax server does not open.
+        visit(before.addr, &good);
+        let expired = alert(rejected.addr, &good);
+        assert_eq!(expired, AlertDescription::UnknownCA, "{tls:?}");
+    }
+}
+
+fn subject_is_reported_on_full_and_resumed_handshakes(backend: Backend) {
+    let authority = Authority::new("clients");
+    let Some(server) = serve(backend, authority.auth().optional()) else {
+        return;
+    };
+    let client = authority.issue(1, |params| {
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        let name = &mut params.distinguished_name;
+        name.push(rcgen::DnType::OrganizationName, "Example, Inc");
+        name.push(rcgen::DnType::CommonName, "client 1");
+    });
+    for tls in VERSIONS {
+        let config = client.config(tls);
+        for resumed in [false, true] {
+            let seen = visit(server.addr, &config);
+            assert_eq!(seen.resumed, resumed, "{tls:?}");
+            let subject = seen.subject.as_deref();
+            assert_eq!(subject, Some("CN=client 1,O=Example\\, Inc"), "{tls:?}");
+        }
+        let without = visit(server.addr, &Arc::new(returning(tls)));
+        assert_eq!(without.subject, None, "{tls:?}");
     }
 }
 

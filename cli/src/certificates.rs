@@ -1,12 +1,12 @@
 //! Options of certificates.
 
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+use std::sync::OnceLock;
 use std::{
     num::NonZeroU64,
     path::{Path, PathBuf},
     time::Duration,
 };
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-use std::{sync::OnceLock, time::SystemTime};
 
 use clap::{Args, ValueEnum};
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
@@ -37,8 +37,8 @@ pub(crate) struct CertificateArgs {
     #[arg(long, value_enum, default_value = "default")]
     unknown_name: UnknownNameArg,
 
-    /// Check the files of --cert and --key at this interval, and reload when they have changed.
-    /// [default: reload only on SIGHUP]
+    /// Check the files of --cert, --key, --client-ca, --client-crl and --ticket-keys at this interval,
+    /// and reload when they have changed. [default: reload only on SIGHUP]
     #[arg(long, value_name = "SECONDS", requires = "cert")]
     reload_certs: Option<NonZeroU64>,
 
@@ -58,10 +58,6 @@ enum UnknownNameArg {
     /// Refuse with the alert unrecognized_name.
     Refuse,
 }
-
-/// The server warns if a certificate expires within 30 days: automatic renewal happens earlier.
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-const EXPIRES_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl CertificateArgs {
     /// Whether an option names a certificate.
@@ -163,17 +159,10 @@ impl CertificateArgs {
         Ok((identity, text))
     }
 
-    /// Logs when the certificates expire, and warns of what clients may refuse and of keys that others
-    /// can read.
-    pub(crate) fn log_state(&self, identities: &[Identity]) {
+    /// Warns of what clients may refuse, and of keys that others can read.
+    pub(crate) fn warn(&self, identities: &[Identity]) {
         for ((cert, key), identity) in self.cert.iter().zip(&self.key).zip(identities) {
-            match (identity.names(), identity.not_after()) {
-                (Ok(names), Ok(not_after)) => log_expiry(cert, &names, not_after),
-                (Err(error), _) | (_, Err(error)) => {
-                    tracing::warn!(file = %cert.display(), %error, "cannot tell when the certificate expires");
-                }
-            }
-            // An error has ended the start.
+            // An error has ended the load.
             for warning in identity.warnings().unwrap_or_default() {
                 tracing::warn!(file = %cert.display(), "{warning}");
             }
@@ -185,34 +174,6 @@ impl CertificateArgs {
             }
         }
     }
-}
-
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-fn log_expiry(file: &Path, names: &[String], not_after: SystemTime) {
-    let file = file.display();
-    let names = names.join(", ");
-    let ends = date(not_after);
-    match not_after.duration_since(SystemTime::now()) {
-        Ok(left) => {
-            let days = left.as_secs() / (24 * 60 * 60);
-            if left < EXPIRES_SOON {
-                tracing::warn!(%file, names, %ends, days, "the certificate expires soon: renew it");
-            } else {
-                tracing::info!(%file, names, %ends, days, "certificate");
-            }
-        }
-        Err(_) => tracing::warn!(%file, names, %ends, "the certificate has expired: renew it"),
-    }
-}
-
-/// In the format of RFC 9110, which ends with the year 9999.
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-pub(crate) fn date(time: SystemTime) -> httpdate::HttpDate {
-    /// The end of the year 9999.
-    const LAST: Duration = Duration::from_secs(253_402_300_799);
-    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH);
-    let since_1970 = since_1970.unwrap_or_default().min(LAST);
-    (SystemTime::UNIX_EPOCH + since_1970).into()
 }
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]

@@ -1,6 +1,6 @@
 //! Options of client certificates.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use corelane::{Error, tls::ClientAuth};
@@ -20,6 +20,18 @@ pub(crate) struct ClientCertificateArgs {
     /// revokes, and clients of an authority without a valid list.
     #[arg(long, value_name = "FILE", requires = "client_ca")]
     client_crl: Option<PathBuf>,
+
+    /// How to treat the clients of an authority whose revocation list has expired. [default: reject]
+    #[arg(long, value_enum, requires = "client_crl")]
+    client_crl_expired: Option<ExpiredArg>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ExpiredArg {
+    /// Refuse all of them.
+    Reject,
+    /// Use the expired list, and warn.
+    Allow,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -43,21 +55,20 @@ impl ClientCertificateArgs {
         }
     }
 
-    /// Logs how long the revocation lists are valid.
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    pub(crate) fn log_state(&self, auth: &ClientAuth) {
-        let (Some(lists), Some(end)) = (&self.client_crl, auth.crl_next_update()) else {
-            return;
-        };
-        let (file, ends) = (lists.display(), crate::certificates::date(end));
-        if end < std::time::SystemTime::now() {
-            tracing::warn!(
-                %file, %ends,
-                "a revocation list has expired, so clients of its authority are refused: renew it"
-            );
-        } else {
-            tracing::info!(%file, %ends, "revocation lists");
-        }
+    /// The file of revocation lists.
+    pub(crate) fn list_file(&self) -> Option<&Path> {
+        self.client_crl.as_deref()
+    }
+
+    /// Authorities and revocation lists.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let files = [&self.client_ca, &self.client_crl];
+        files.into_iter().flatten().map(PathBuf::as_path)
+    }
+
+    /// Whether an expired list is used.
+    pub(crate) fn allow_expired(&self) -> bool {
+        matches!(self.client_crl_expired, Some(ExpiredArg::Allow))
     }
 
     pub(crate) fn are_given(&self) -> bool {
@@ -76,6 +87,9 @@ impl ClientCertificateArgs {
         let mut auth = ClientAuth::from_pem_file(authorities)?;
         if let Some(lists) = &self.client_crl {
             auth = auth.crl_pem_file(lists)?;
+        }
+        if self.allow_expired() {
+            auth = auth.allow_expired_crls();
         }
         Ok(Some(match self.client_auth {
             None | Some(ClientAuthArg::Required) => auth,

@@ -1,14 +1,14 @@
 //! A server's configuration by its options: read when it starts, checked or reloaded.
 
-use corelane::{Affinity, Builder, Server, tls::Identity};
+use corelane::{Affinity, Builder, Server};
 
-use crate::{args::Args, tls};
+use crate::{args::Args, expiry::Loaded, tls};
 
 /// A server that is configured but has no sockets yet.
 pub(crate) struct Configured {
     pub(crate) builder: Builder,
     pub(crate) tls: tls::Description,
-    pub(crate) identities: Vec<Identity>,
+    pub(crate) loaded: Loaded,
 }
 
 /// Reads the files.
@@ -22,7 +22,7 @@ pub(crate) fn configure(args: &Args) -> Result<Configured, corelane::Error> {
     Ok(Configured {
         builder: args.limits.set(with_workers(builder, args)),
         tls: tls.description,
-        identities: tls.identities,
+        loaded: tls.loaded,
     })
 }
 

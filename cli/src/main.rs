@@ -17,6 +17,7 @@ mod client_certificates;
 mod configuration;
 mod configure;
 mod digest;
+mod expiry;
 mod introduction;
 mod limits;
 mod negotiated;

@@ -3,13 +3,14 @@
 
 use std::{env, error::Error as StdError, time::Duration};
 
-use corelane::{Chain, Reloader, tls::Identity};
-use corelane_ops::{CertificateExpiry, Reload, Reloaded, Timing, WatchedFiles};
+use corelane::{Chain, Reloader};
+use corelane_ops::{Reload, Reloaded, Timing, WatchedFiles};
 
 use crate::{
     args::Args,
     configuration::{self, Invocation, Values},
     configure::configure,
+    expiry::Expiry,
     limits,
     verbosity::Verbosity,
 };
@@ -38,7 +39,12 @@ impl Watch {
     /// Call it before the files are loaded: changes after this call are noticed.
     pub(crate) fn new(args: &Args) -> Self {
         let interval = args.certificates.reload_interval();
-        Self(interval.map(|interval| (WatchedFiles::new(args.certificates.files()), interval)))
+        let files = args
+            .certificates
+            .files()
+            .chain(args.client_certificates.files())
+            .chain(args.tickets.file());
+        Self(interval.map(|interval| (WatchedFiles::new(files), interval)))
     }
 }
 
@@ -48,7 +54,7 @@ pub(crate) struct Reloading {
     pub(crate) args: &'static Args,
     pub(crate) values: Values,
     pub(crate) verbosity: Verbosity,
-    pub(crate) expiry: CertificateExpiry,
+    pub(crate) expiry: Expiry,
     pub(crate) reloader: Reloader,
     pub(crate) timing: Timing,
 }
@@ -85,10 +91,10 @@ impl Reloading {
         let watch = Watch::new(&args);
         let configured = configure(&args).and_then(|configured| {
             self.reloader.reconfigure(configured.builder)?;
-            Ok((configured.tls, configured.identities))
+            Ok((configured.tls, configured.loaded))
         });
         // An option that is left may be the reason.
-        let (tls, identities) = configured.map_err(|error| {
+        let (tls, loaded) = configured.map_err(|error| {
             let message = args
                 .sources
                 .locate(&limits::name_flag(Chain(&error).to_string()));
@@ -99,7 +105,7 @@ impl Reloading {
         timing.set_upgrade_timeout(restart.upgrade_timeout());
         timing.set_shutdown_delay(restart.shutdown_delay());
         timing.set_shutdown_deadline(args.limits.shutdown_deadline());
-        set_expiry(&self.expiry, &args, &identities);
+        self.expiry.set(&args, &loaded);
         tracing::info!(tls = tls.text, "configuration and certificates reloaded");
         let reloaded = Reloaded::default().watch(watch.0);
         Ok(left.into_iter().fold(reloaded, Reloaded::left))
@@ -118,11 +124,6 @@ fn left<'a>(started: &'a Values, now: &'a Values) -> impl Iterator<Item = String
     changed
         .filter(|key| NEED_A_RESTART.contains(key))
         .map(|key| format!("--{key} needs a restart or `corelane upgrade`"))
-}
-
-/// `identities` are those of the files, in the order of `--cert`.
-pub(crate) fn set_expiry(expiry: &CertificateExpiry, args: &Args, identities: &[Identity]) {
-    expiry.set(args.certificates.cert_files().zip(identities));
 }
 
 #[cfg(test)]

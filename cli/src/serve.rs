@@ -3,17 +3,16 @@
 use std::{error::Error, io::Write};
 
 use corelane::{Chain, Handle, Server};
-use corelane_ops::{
-    AccessLogLayer, CertificateExpiry, Inherited, Lifecycle, PidFile, tower_layer::Layer,
-};
+use corelane_ops::{AccessLogLayer, Inherited, Lifecycle, PidFile, tower_layer::Layer};
 
 use crate::{
     addresses,
     args::Args,
     configuration::Values,
     configure::{Configured, configure},
+    expiry::Expiry,
     introduction, limits,
-    reload::{Reloading, Watch, set_expiry},
+    reload::{Reloading, Watch},
     routes::Routes,
     takeover,
     verbosity::Verbosity,
@@ -52,7 +51,7 @@ fn start(
         takeover::check_kernel();
     }
     addresses::check(args)?;
-    let expiry = CertificateExpiry::default();
+    let expiry = Expiry::start()?;
     let admin = match args.admin.admin() {
         Some(admin) => {
             let expiry = expiry.clone();
@@ -69,7 +68,7 @@ fn start(
     let Configured {
         builder,
         tls,
-        identities,
+        loaded,
     } = configure(args)?;
     let addrs = match &args.listen[..] {
         [] if lifecycle.inherited().is_empty() => addresses::default_addrs(),
@@ -97,7 +96,7 @@ fn start(
     if let Some(source) = source {
         source.observe(handle.observer());
     }
-    set_expiry(&expiry, args, &identities);
+    expiry.set(args, &loaded);
     let reloading = Reloading {
         args,
         values,

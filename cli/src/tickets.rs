@@ -1,6 +1,12 @@
 //! Options of session tickets.
 
-use std::{env, num::NonZeroU64, path::PathBuf, sync::LazyLock, time::Duration};
+use std::{
+    env,
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+    time::Duration,
+};
 
 use clap::Args;
 use corelane::{Error, tls::TicketKeys};
@@ -27,6 +33,10 @@ static RANDOM: LazyLock<TicketKeys> = LazyLock::new(TicketKeys::random);
 impl TicketArgs {
     pub(crate) fn are_given(&self) -> bool {
         self.ticket_keys.is_some() || self.ticket_lifetime.is_some()
+    }
+
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.ticket_keys.as_deref()
     }
 
     /// Reads the file. Without options: random keys that survive a reload if the backend

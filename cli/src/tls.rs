@@ -3,19 +3,23 @@
 use std::sync::Arc;
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-use corelane::tls::{ServerNameAcceptor, TlsConfig};
+use corelane::tls::{Identity, ServerNameAcceptor, TlsConfig};
 use corelane::{
     Error,
-    tls::{Cleartext, Identity, TlsAcceptor},
+    tls::{Cleartext, TlsAcceptor},
 };
 
-use crate::args::{AlpnMissingArg, Args};
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+use crate::expiry;
+use crate::{
+    args::{AlpnMissingArg, Args},
+    expiry::Loaded,
+};
 
 pub(crate) struct Tls {
     pub(crate) acceptor: Arc<dyn TlsAcceptor>,
     pub(crate) description: Description,
-    /// The certificates from files, in the order of --cert.
-    pub(crate) identities: Vec<Identity>,
+    pub(crate) loaded: Loaded,
 }
 
 /// A description for people.
@@ -93,10 +97,8 @@ pub(crate) fn choose(args: &Args) -> Result<Tls, Error> {
 
 #[cfg(feature = "rustls")]
 fn rustls(args: &Args) -> Result<Tls, Error> {
-    let config = config(args, true)?;
-    over_tls(args, "rustls, TLS 1.2 and 1.3", |identity| {
-        let config = config(identity);
-        Ok(Arc::new(corelane::tls::RustlsAcceptor::new(&config)?))
+    over_tls(args, "rustls, TLS 1.2 and 1.3", true, |config| {
+        Ok(Arc::new(corelane::tls::RustlsAcceptor::new(config)?))
     })
 }
 
@@ -104,10 +106,8 @@ fn rustls(args: &Args) -> Result<Tls, Error> {
 fn native_tls(args: &Args) -> Result<Tls, Error> {
     let library = openssl::version::version();
     let backend = format!("native-tls ({library}), TLS 1.2");
-    let config = config(args, false)?;
-    over_tls(args, &backend, |identity| {
-        let config = config(identity);
-        Ok(Arc::new(corelane::tls::NativeTlsAcceptor::new(&config)?))
+    over_tls(args, &backend, false, |config| {
+        Ok(Arc::new(corelane::tls::NativeTlsAcceptor::new(config)?))
     })
 }
 
@@ -145,7 +145,7 @@ fn cleartext(args: &Args) -> Result<Tls, Error> {
             text: "none, HTTP/2 with prior knowledge".into(),
             curl_options: "--http2-prior-knowledge",
         },
-        identities: Vec::new(),
+        loaded: Loaded::default(),
     })
 }
 
@@ -155,19 +155,32 @@ fn cleartext(args: &Args) -> Result<Tls, Error> {
 fn over_tls(
     args: &Args,
     backend: &str,
-    make: impl Fn(Identity) -> Result<Arc<dyn TlsAcceptor>, Error>,
+    takes_ticket_keys: bool,
+    make: impl Fn(&TlsConfig) -> Result<Arc<dyn TlsAcceptor>, Error>,
 ) -> Result<Tls, Error> {
+    let client_auth = args.client_certificates.client_auth()?;
+    let ticket_keys = args.tickets.keys(takes_ticket_keys)?;
+    let make = |identity: &Identity| {
+        let config = TlsConfig::new(identity.clone())
+            .client_auth(client_auth.clone())
+            .ticket_keys(ticket_keys.clone());
+        make(&config)
+    };
     let identities = args.certificates.read()?;
     let (default, certificates) = match identities.first() {
         Some(first) => (first.clone(), args.certificates.describe()),
         None => args.certificates.self_signed()?,
     };
-    let acceptor = make(default.clone())?;
-    let mut acceptor = ServerNameAcceptor::new(&default, acceptor)?;
+    let mut acceptor = ServerNameAcceptor::new(&default, make(&default)?)?;
     for identity in identities.iter().skip(1) {
-        acceptor = acceptor.add(identity, make(identity.clone())?)?;
+        acceptor = acceptor.add(identity, make(identity)?)?;
     }
-    args.certificates.log_state(&identities);
+    let loaded = Loaded {
+        identities,
+        client_auth,
+    };
+    expiry::log(args, &loaded);
+    args.certificates.warn(&loaded.identities);
     Ok(Tls {
         acceptor: Arc::new(acceptor.unknown_name(args.certificates.unknown_name())),
         description: Description {
@@ -175,22 +188,6 @@ fn over_tls(
             text: format!("{backend}; ALPN h2; {certificates}"),
             curl_options: args.client_certificates.curl_options(),
         },
-        identities,
-    })
-}
-
-/// The configuration that all certificates share. Reads the files, so that a reload is the same
-/// call.
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-fn config(args: &Args, takes_ticket_keys: bool) -> Result<impl Fn(Identity) -> TlsConfig, Error> {
-    let client_auth = args.client_certificates.client_auth()?;
-    if let Some(auth) = &client_auth {
-        args.client_certificates.log_state(auth);
-    }
-    let ticket_keys = args.tickets.keys(takes_ticket_keys)?;
-    Ok(move |identity| {
-        TlsConfig::new(identity)
-            .client_auth(client_auth.clone())
-            .ticket_keys(ticket_keys.clone())
+        loaded,
     })
 }

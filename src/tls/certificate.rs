@@ -85,13 +85,42 @@ impl Certificate {
     }
 }
 
-/// The earliest `nextUpdate` of revocation lists in DER.
-pub(super) fn first_next_update(lists: &[Vec<u8>]) -> Option<SystemTime> {
-    let next_update = |der: &Vec<u8>| {
-        let (_, list) = CertificateRevocationList::from_der(der).ok()?;
-        Some(time(list.next_update()?.timestamp()))
-    };
-    lists.iter().filter_map(next_update).min()
+/// The subject of a certificate as text by RFC 4514, bounded; empty if it has none.
+#[cfg_attr(
+    not(feature = "rustls"),
+    expect(dead_code, reason = "not every backend can ask for certificates")
+)]
+pub(super) fn subject(der: &[u8]) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(name::text(certificate.subject()))
+}
+
+/// A revocation list (RFC 5280 section 5): who issued it and until when it is valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RevocationList {
+    /// The name of the authority, by RFC 4514. At most 256 characters, without control characters.
+    pub issuer: String,
+    /// The time by which the authority issues the next list, `nextUpdate` (RFC 5280 section 5.1.2.5).
+    pub next_update: Option<SystemTime>,
+}
+
+impl RevocationList {
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, Error> {
+        let unreadable = || {
+            Error::config(
+                "the revocation list cannot be parsed: its content is not an X.509 list in DER (RFC \
+                 5280 section 5)",
+            )
+        };
+        let Ok(([], list)) = CertificateRevocationList::from_der(der) else {
+            return Err(unreadable());
+        };
+        Ok(Self {
+            issuer: name::text(list.issuer()),
+            next_update: list.next_update().map(|end| time(end.timestamp())),
+        })
+    }
 }
 
 fn weak_hash(certificate: &X509Certificate<'_>) -> Option<&'static str> {

@@ -2,7 +2,11 @@
 
 use std::{fmt, path::Path, time::SystemTime};
 
-use super::{certificate, identity::read, pem};
+use super::{
+    certificate::{Certificate, RevocationList},
+    identity::read,
+    pem,
+};
 use crate::error::Error;
 
 /// Client certificates (RFC 8446 section 4.3.2, RFC 5246 section 7.4.4): whether a client needs one,
@@ -36,6 +40,13 @@ pub struct ClientAuth {
     pub(super) authorities: Vec<Vec<u8>>,
     /// DER.
     pub(super) revocation_lists: Vec<Vec<u8>>,
+    pub(super) allow_expired_crls: bool,
+    /// In the order of `revocation_lists`.
+    lists: Vec<RevocationList>,
+    /// Names the authorities in errors.
+    pub(super) authorities_name: String,
+    /// Names each list in errors.
+    pub(super) list_names: Vec<String>,
 }
 
 impl ClientAuth {
@@ -44,7 +55,7 @@ impl ClientAuth {
     ///
     /// # Errors
     ///
-    /// When the PEM contains no certificate ([`Error::is_config`]).
+    /// When the PEM contains no certificate, or one that cannot be parsed ([`Error::is_config`]).
     pub fn from_pem(authorities: impl Into<Vec<u8>>) -> Result<Self, Error> {
         Self::pem(authorities.into(), "the CA bundle")
     }
@@ -53,7 +64,7 @@ impl ClientAuth {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or contains no certificate ([`Error::is_config`]).
+    /// When the file cannot be read, and as for [`from_pem`](Self::from_pem) ([`Error::is_config`]).
     pub fn from_pem_file(authorities: impl AsRef<Path>) -> Result<Self, Error> {
         let file = authorities.as_ref();
         Self::pem(read(file)?, &file.display().to_string())
@@ -74,7 +85,7 @@ impl ClientAuth {
     ///
     /// # Errors
     ///
-    /// When the PEM contains no revocation list ([`Error::is_config`]).
+    /// When the PEM contains no revocation list, or one that cannot be parsed ([`Error::is_config`]).
     pub fn crl_pem(mut self, lists: impl AsRef<[u8]>) -> Result<Self, Error> {
         self.add_lists(lists.as_ref(), "the PEM of revocation lists")?;
         Ok(self)
@@ -84,30 +95,61 @@ impl ClientAuth {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or contains no revocation list ([`Error::is_config`]).
+    /// When the file cannot be read, and as for [`crl_pem`](Self::crl_pem) ([`Error::is_config`]).
     pub fn crl_pem_file(mut self, lists: impl AsRef<Path>) -> Result<Self, Error> {
         let file = lists.as_ref();
         self.add_lists(&read(file)?, &file.display().to_string())?;
         Ok(self)
     }
 
+    /// Uses a revocation list past its `nextUpdate` like any other. By default the server refuses all
+    /// clients of its authority then.
+    ///
+    /// An old list does not have certificates that were revoked after it was issued. Allow it where
+    /// clients that cannot connect are worse than a revoked one that can.
+    pub fn allow_expired_crls(mut self) -> Self {
+        self.allow_expired_crls = true;
+        self
+    }
+
+    /// The revocation lists, in the order in which they were added.
+    pub fn revocation_lists(&self) -> &[RevocationList] {
+        &self.lists
+    }
+
     /// When the first of the revocation lists expires (`nextUpdate`, RFC 5280 section 5.1.2.5). From
-    /// then on the server refuses all clients of its authority. `None` if no list has a `nextUpdate`.
+    /// then on the server refuses all clients of its authority, unless
+    /// [`allow_expired_crls`](Self::allow_expired_crls) says otherwise. `None` if no list has a
+    /// `nextUpdate`.
     pub fn crl_next_update(&self) -> Option<SystemTime> {
-        certificate::first_next_update(&self.revocation_lists)
+        self.lists.iter().filter_map(|list| list.next_update).min()
     }
 
     fn pem(authorities: Vec<u8>, name: &str) -> Result<Self, Error> {
+        let authorities = pem::certificates(&authorities, name)?;
+        for (der, number) in authorities.iter().zip(1..) {
+            Certificate::from_der(der)
+                .map_err(|error| error.at(&format!("{name}, certificate {number}")))?;
+        }
         Ok(Self {
             required: true,
-            authorities: pem::certificates(&authorities, name)?,
+            authorities,
             revocation_lists: Vec::new(),
+            allow_expired_crls: false,
+            lists: Vec::new(),
+            authorities_name: name.to_owned(),
+            list_names: Vec::new(),
         })
     }
 
     fn add_lists(&mut self, lists: &[u8], name: &str) -> Result<(), Error> {
-        self.revocation_lists
-            .extend(pem::revocation_lists(lists, name)?);
+        for (der, number) in pem::revocation_lists(lists, name)?.into_iter().zip(1..) {
+            let name = format!("{name}, list {number}");
+            let list = RevocationList::from_der(&der).map_err(|error| error.at(&name))?;
+            self.lists.push(list);
+            self.list_names.push(name);
+            self.revocation_lists.push(der);
+        }
         Ok(())
     }
 }
@@ -125,8 +167,6 @@ impl fmt::Debug for ClientAuth {
 mod tests {
     use super::*;
 
-    const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
-
     #[test]
     fn errors_explain_the_mistake() {
         let refusal = |result: Result<ClientAuth, Error>| {
@@ -138,13 +178,28 @@ mod tests {
         assert!(said.contains("BEGIN CERTIFICATE") && said.contains("it is DER"));
         let said = refusal(ClientAuth::from_pem_file("/nonexistent/ca.pem"));
         assert!(said.contains("/nonexistent/ca.pem"), "{said}");
-        let auth = ClientAuth::from_pem(CERTIFICATE).expect("a label that is known");
-        let said = refusal(auth.clone().crl_pem(CERTIFICATE));
+        let made = rcgen::generate_simple_self_signed([]).expect("a certificate");
+        let certificate = made.cert.pem();
+        let auth = ClientAuth::from_pem(certificate.clone()).expect("an authority");
+        let said = refusal(auth.clone().crl_pem(&certificate));
         assert!(
             said.contains("X509 CRL") && said.contains("it contains a certificate"),
             "{said}"
         );
-        let said = refusal(auth.crl_pem_file("/nonexistent/ca.crl"));
+        let said = refusal(auth.clone().crl_pem_file("/nonexistent/ca.crl"));
         assert!(said.contains("/nonexistent/ca.crl"), "{said}");
+        let nonsense = |label| {
+            format!("{certificate}-----BEGIN {label}-----\nbm9uc2Vuc2U=\n-----END {label}-----\n")
+        };
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("ca.pem");
+        std::fs::write(&file, nonsense("CERTIFICATE")).expect("written");
+        let said = refusal(ClientAuth::from_pem_file(&file));
+        let place = format!("{}, certificate 2: ", file.display());
+        assert!(said.starts_with(&place) && said.contains("X.509"), "{said}");
+        std::fs::write(&file, nonsense("X509 CRL")).expect("written");
+        let said = refusal(auth.crl_pem_file(&file));
+        let place = format!("{}, list 1: ", file.display());
+        assert!(said.starts_with(&place) && said.contains("X.509"), "{said}");
     }
 }

@@ -35,7 +35,7 @@ impl ClientPolicy {
         let authorities: Vec<_> = authorities.map(CertificateDer::from).collect();
         let lists = auth.revocation_lists.iter().cloned();
         let lists: Vec<_> = lists.map(CertificateRevocationListDer::from).collect();
-        let tickets = describe(auth.required, &authorities, &lists);
+        let tickets = describe(auth, &authorities, &lists);
         let mut roots = RootCertStore::empty();
         for (authority, number) in authorities.into_iter().zip(1..) {
             roots.add(authority).map_err(|error| {
@@ -44,20 +44,23 @@ impl ClientPolicy {
                     other => other.to_string(),
                 };
                 Error::config(format!(
-                    "certificate {number} of the CA bundle for client certificates cannot be used: {why}"
+                    "{}, certificate {number}: it cannot be used to verify clients: {why}",
+                    auth.authorities_name
                 ))
             })?;
         }
         let roots = Arc::new(roots);
         let mut builder =
             WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider))
-                .with_crls(lists.clone())
-                .enforce_revocation_expiration();
+                .with_crls(lists.clone());
+        if !auth.allow_expired_crls {
+            builder = builder.enforce_revocation_expiration();
+        }
         if !auth.required {
             builder = builder.allow_unauthenticated();
         }
         let verifier = builder.build().map_err(|error| match error {
-            VerifierBuilderError::InvalidCrl(_) => refused_list(&lists, &roots, provider),
+            VerifierBuilderError::InvalidCrl(_) => refused_list(auth, &lists, &roots, provider),
             other => Error::config("rustls cannot use this CA bundle for client certificates")
                 .with(other),
         })?;
@@ -77,6 +80,7 @@ pub(super) fn error_kind(error: &::rustls::Error) -> ErrorKind {
 
 /// The error about the first list that rustls refuses; it does not tell which.
 fn refused_list(
+    auth: &ClientAuth,
     lists: &[CertificateRevocationListDer<'static>],
     roots: &Arc<RootCertStore>,
     provider: &Arc<CryptoProvider>,
@@ -89,16 +93,16 @@ fn refused_list(
             _ => None,
         }
     };
-    let refused = lists
-        .iter()
-        .zip(1..)
-        .find_map(|(list, number)| Some((number, fault(list)?)));
-    Error::config(match refused {
-        Some((number, why)) => {
-            format!("revocation list {number} for client certificates cannot be used: {why}")
-        }
-        None => "the revocation lists for client certificates cannot be used".into(),
-    })
+    let mut refused = lists.iter().zip(&auth.list_names);
+    let refused = refused.find_map(|(list, name)| {
+        let why = fault(list)?;
+        Some(format!(
+            "{name}: it cannot be used to verify clients: {why}"
+        ))
+    });
+    Error::config(
+        refused.unwrap_or_else(|| "rustls cannot use the revocation lists together".into()),
+    )
 }
 
 fn list_in_words(fault: &Fault) -> String {
@@ -128,11 +132,14 @@ fn list_in_words(fault: &Fault) -> String {
 
 /// Each part follows its kind and length, so that different policies have different descriptions.
 fn describe(
-    required: bool,
+    auth: &ClientAuth,
     authorities: &[CertificateDer<'_>],
     lists: &[CertificateRevocationListDer<'_>],
 ) -> Vec<u8> {
-    let mut text = vec![if required { b'R' } else { b'O' }];
+    let mut text = vec![if auth.required { b'R' } else { b'O' }];
+    if auth.allow_expired_crls {
+        text.push(b'E');
+    }
     let authorities = authorities
         .iter()
         .map(|authority| (b'A', authority.as_ref()));

@@ -78,6 +78,7 @@ pub(crate) mod crates {
 }
 
 pub use self::{
+    certificate::RevocationList,
     cleartext::Cleartext,
     client_auth::ClientAuth,
     client_hello::ClientHello,

@@ -285,6 +285,7 @@ impl TlsSession for NativeTlsSession {
                 .filter(|hello| hello.version == TlsVersion::TLS_1_2)
                 .map(|hello| !asked.is_empty() && hello.session_id == *asked),
             peer_certificates: Vec::new(),
+            peer_subject: None,
         }
     }
 

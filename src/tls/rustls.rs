@@ -18,6 +18,7 @@ use bytes::BufMut;
 use super::{
     TicketKeys, TlsConfig,
     accepted_keys::AcceptedKeys,
+    certificate::subject,
     client_hello::ClientHello,
     client_verifier::{ClientPolicy, error_kind},
     incoming::Incoming,
@@ -316,6 +317,7 @@ impl TlsSession for RustlsSession {
 
     fn negotiated(&self) -> Negotiated {
         let connection = &self.connection;
+        let certificates = connection.peer_certificates().unwrap_or_default();
         Negotiated {
             alpn_protocol: connection
                 .alpn_protocol()
@@ -332,12 +334,13 @@ impl TlsSession for RustlsSession {
             resumed: connection
                 .handshake_kind()
                 .map(|kind| kind == HandshakeKind::Resumed),
-            peer_certificates: connection
-                .peer_certificates()
-                .unwrap_or_default()
+            peer_certificates: certificates
                 .iter()
                 .map(|certificate| certificate.to_vec())
                 .collect(),
+            peer_subject: certificates
+                .first()
+                .and_then(|certificate| subject(certificate)),
         }
     }
 

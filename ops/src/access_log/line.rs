@@ -105,6 +105,8 @@ struct Json<'a> {
     tls_version: Option<String>,
     cipher_suite: Option<String>,
     server_name: Option<String>,
+    /// Of the client's certificate.
+    client_subject: Option<&'a str>,
     referer: Option<String>,
     user_agent: Option<String>,
     worker: usize,
@@ -129,6 +131,7 @@ fn json(line: &mut String, entry: &Entry) {
         tls_version: negotiated.tls_version.map(|version| version.to_string()),
         cipher_suite: negotiated.cipher_suite.map(|suite| suite.to_string()),
         server_name: negotiated.server_name.as_ref().map(ToString::to_string),
+        client_subject: negotiated.peer_subject.as_deref(),
         referer: entry.referer.as_ref().map(text),
         user_agent: entry.user_agent.as_ref().map(text),
         worker: connection.worker,

@@ -1,15 +1,16 @@
-//! A metric: when the served certificates expire.
+//! Metrics: when the served certificates and the revocation lists expire.
 
 use std::{
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::UNIX_EPOCH,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use corelane::tls::Identity;
+use corelane::tls::{ClientAuth, Identity};
 use metrics::{Label, Unit, describe_gauge, gauge};
 
-/// When the served certificates expire, as the metric `corelane_certificate_not_after_seconds`.
+/// When the served certificates and the revocation lists of clients expire, as the metrics
+/// `corelane_certificate_not_after_seconds` and `corelane_revocation_list_next_update_seconds`.
 ///
 /// Clones share the values: one is set at each reload, another is recorded by the admin port.
 ///
@@ -22,45 +23,79 @@ use metrics::{Label, Unit, describe_gauge, gauge};
 /// # let _ = admin;
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct CertificateExpiry(Arc<Mutex<Vec<Expiry>>>);
+pub struct CertificateExpiry(Arc<Mutex<Values>>);
+
+#[derive(Debug, Default)]
+struct Values {
+    certificates: Vec<Value>,
+    lists: Vec<Value>,
+}
 
 #[derive(Debug)]
-struct Expiry {
-    file: String,
+struct Value {
+    labels: Vec<Label>,
     /// Seconds of Unix time.
-    not_after: f64,
+    end: f64,
 }
 
 impl CertificateExpiry {
     /// Replaces the values by those of these certificates, each with the file that it was read from.
     pub fn set<'a>(&self, certificates: impl IntoIterator<Item = (&'a Path, &'a Identity)>) {
-        let expiries = certificates.into_iter().filter_map(|(file, identity)| {
+        let values = certificates.into_iter().filter_map(|(file, identity)| {
             // Without a readable end there is no value.
-            let not_after = identity.not_after().ok()?;
-            Some(Expiry {
-                file: file.display().to_string(),
-                not_after: not_after.duration_since(UNIX_EPOCH).ok()?.as_secs_f64(),
-            })
+            Value::new(vec![of(file)], identity.not_after().ok()?)
         });
-        let expiries = expiries.collect();
-        *self.lock() = expiries;
+        let values = values.collect();
+        self.lock().certificates = values;
     }
 
-    /// Records the metric: for [`Admin::record`](crate::Admin::record).
+    /// Replaces the values of revocation lists by those of `auth`, which were read from this file.
+    pub fn set_revocation_lists(&self, file: &Path, auth: &ClientAuth) {
+        let values = auth.revocation_lists().iter().filter_map(|list| {
+            let labels = vec![of(file), Label::new("issuer", list.issuer.clone())];
+            Value::new(labels, list.next_update?)
+        });
+        let mut values: Vec<_> = values.collect();
+        // Of several lists of one issuer, the one that is recorded last counts: the first to expire.
+        values.sort_by(|one, other| other.end.total_cmp(&one.end));
+        self.lock().lists = values;
+    }
+
+    /// Records the metrics: for [`Admin::record`](crate::Admin::record).
     pub fn record(&self) {
-        const NAME: &str = "corelane_certificate_not_after_seconds";
+        const CERTIFICATE: &str = "corelane_certificate_not_after_seconds";
+        const LIST: &str = "corelane_revocation_list_next_update_seconds";
+        let values = self.lock();
         describe_gauge!(
-            NAME,
+            CERTIFICATE,
             Unit::Seconds,
             "The last second in which the certificate of a file is valid, Unix time."
         );
-        for expiry in &*self.lock() {
-            let label = Label::new("file", expiry.file.clone());
-            gauge!(NAME, vec![label]).set(expiry.not_after);
+        for value in &values.certificates {
+            gauge!(CERTIFICATE, value.labels.clone()).set(value.end);
+        }
+        describe_gauge!(
+            LIST,
+            Unit::Seconds,
+            "The time by which the next revocation list is issued, Unix time."
+        );
+        for value in &values.lists {
+            gauge!(LIST, value.labels.clone()).set(value.end);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Expiry>> {
+    fn lock(&self) -> MutexGuard<'_, Values> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Value {
+    fn new(labels: Vec<Label>, end: SystemTime) -> Option<Self> {
+        let end = end.duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+        Some(Self { labels, end })
+    }
+}
+
+fn of(file: &Path) -> Label {
+    Label::new("file", file.display().to_string())
 }

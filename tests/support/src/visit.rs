@@ -26,7 +26,11 @@ pub struct Visit {
     pub resumed: bool,
     /// The client's chain, DER.
     pub certificates: Vec<Vec<u8>>,
+    /// The subject of the first of them.
+    pub subject: Option<String>,
 }
+
+const SUBJECT: &str = "subject";
 
 /// Answers with the values that [`visit`] reads.
 pub fn register(_worker: corelane::WorkerInfo) -> impl HttpService {
@@ -40,7 +44,11 @@ pub fn register(_worker: corelane::WorkerInfo) -> impl HttpService {
                 text.push_str(&format!("{byte:02x}"));
             }
         }
-        Ok::<_, Infallible>(Response::new(text))
+        let mut response = Response::builder();
+        if let Some(subject) = &negotiated.peer_subject {
+            response = response.header(SUBJECT, subject);
+        }
+        Ok::<_, Infallible>(response.body(text).expect("a response"))
     })
 }
 
@@ -63,6 +71,8 @@ pub fn visit_as(name: &'static str, addr: SocketAddr, config: &Arc<ClientConfig>
             .run(|requests| async move { client::send(&requests, client::get("/"), None).await })
             .await
             .expect("an answer");
+        let subject = answer.head.headers.get(SUBJECT);
+        let subject = subject.map(|value| value.to_str().expect("ASCII").to_owned());
         let text = String::from_utf8(answer.body).expect("text");
         let mut words = text.split(' ');
         let byte = |at: &[u8]| {
@@ -75,6 +85,7 @@ pub fn visit_as(name: &'static str, addr: SocketAddr, config: &Arc<ClientConfig>
             certificates: words
                 .map(|word| word.as_bytes().chunks(2).map(byte).collect())
                 .collect(),
+            subject,
         }
     })
 }

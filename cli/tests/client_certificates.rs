@@ -1,0 +1,344 @@
+//! Client certificates and revocation lists of the command: rustls only.
+#![cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+
+mod support;
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
+    KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
+};
+use support::{
+    DEADLINE,
+    access_log::lines,
+    certificates::{Files, Running, ask, certificate, in_runtime, wait_for},
+    command,
+    trusting::{config, connect_by},
+};
+use tokio_rustls::rustls::{
+    ClientConfig, HandshakeKind,
+    crypto::aws_lc_rs,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    sign::{CertifiedKey, SingleCertAndKey},
+};
+
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new([]).expect("parameters");
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        Self {
+            issuer: Issuer::new(params, key),
+            pem,
+        }
+    }
+
+    /// A client with a certificate of this subject and serial number.
+    fn client(&self, name: &str, serial: u64) -> Arc<ClientConfig> {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new([]).expect("parameters");
+        params.serial_number = Some(serial.into());
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let issued = params.signed_by(&key, &self.issuer).expect("issued");
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let key = aws_lc_rs::sign::any_supported_type(&key).expect("a key");
+        let certified = CertifiedKey::new(vec![issued.der().clone()], key);
+        let mut client = (*config(b"h2")).clone();
+        client.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+        Arc::new(client)
+    }
+
+    /// A list that ends in `left`, to the second.
+    fn list(&self, serials: &[u64], left: Duration) -> String {
+        let revoked = |&serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
+            revocation_time: date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let end = (now.expect("after 1970") + left).as_secs();
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(1970, 1, 1) + Duration::from_secs(end),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&self.issuer).expect("signed");
+        list.pem().expect("PEM")
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The files of a server with client certificates.
+struct Setup {
+    dir: tempfile::TempDir,
+    files: Files,
+}
+
+impl Setup {
+    fn new(authority: &Authority, list: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let setup = Self {
+            files: Files::of(dir.path(), &certificate("localhost")),
+            dir,
+        };
+        setup.write("ca.pem", &authority.pem);
+        setup.write("clients.crl", list);
+        setup
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        // In one step, so that the server never reads half of it.
+        fs::write(self.path("new"), text).expect("written");
+        fs::rename(self.path("new"), self.path(name)).expect("renamed");
+    }
+
+    fn args(&self, more: &[&str]) -> Vec<String> {
+        let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+        let mut args = vec!["--tls".to_owned(), "rustls".to_owned()];
+        args.extend(self.files.args().map(str::to_owned));
+        for (flag, name) in [("--client-ca", "ca.pem"), ("--client-crl", "clients.crl")] {
+            args.extend([flag.to_owned(), text(&self.path(name))]);
+        }
+        args.extend(more.iter().map(|&more| more.to_owned()));
+        args
+    }
+
+    fn start(&self, more: &[&str]) -> Running {
+        let args = self.args(more);
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        Running::start(self.dir.path(), &args)
+    }
+
+    /// The warnings of `corelane check`.
+    fn check(&self, more: &[&str]) -> String {
+        let checked = command(&["check"]).args(self.args(more)).output();
+        String::from_utf8(checked.expect("runs").stderr).expect("text")
+    }
+}
+
+/// Whether the session resumed, or why there was no answer.
+fn visit(addr: SocketAddr, client: &Arc<ClientConfig>) -> Result<bool, String> {
+    in_runtime(async {
+        let tcp = tokio::net::TcpStream::connect(addr).await;
+        let tls = connect_by(client, tcp.expect("connects")).await;
+        let tls = tls.map_err(|error| error.to_string())?;
+        let kind = tls.get_ref().1.handshake_kind();
+        let opened = h2::client::handshake(tls).await;
+        let (requests, connection) = opened.map_err(|error| error.to_string())?;
+        tokio::spawn(connection);
+        ask(&requests).await?;
+        Ok(kind == Some(HandshakeKind::Resumed))
+    })
+}
+
+#[test]
+fn changed_lists_authorities_and_ticket_keys_are_noticed() {
+    let (authority, other) = (Authority::new("clients"), Authority::new("others"));
+    let setup = Setup::new(&authority, &authority.list(&[], DAY));
+    setup.write("ticket.keys", &"a1b2".repeat(16));
+    let keys = setup.path("ticket.keys");
+    let keys = ["--ticket-keys", keys.to_str().expect("UTF-8")];
+    let server = setup.start(&[&keys[..], &["--reload-certs", "1"]].concat());
+    let reloaded = |times: usize| {
+        let count = || server.log().matches("certificates reloaded").count();
+        wait_for(|| count() == times, || server.log());
+    };
+    let (good, bad) = (authority.client("good", 7), authority.client("bad", 8));
+    assert_eq!(visit(server.addr(), &good), Ok(false));
+    assert_eq!(visit(server.addr(), &good), Ok(true));
+    assert_eq!(visit(server.addr(), &bad), Ok(false));
+
+    setup.write("ticket.keys", &"c3d4".repeat(16));
+    reloaded(1);
+    assert_eq!(visit(server.addr(), &good), Ok(false), "its key is gone");
+
+    setup.write("clients.crl", &authority.list(&[8], DAY));
+    reloaded(2);
+    visit(server.addr(), &bad).expect_err("revoked");
+    visit(server.addr(), &good).expect("as before");
+
+    setup.write("ca.pem", &format!("{}{}", authority.pem, other.pem));
+    let lists = [&authority, &other].map(|one| one.list(&[], DAY)).concat();
+    setup.write("clients.crl", &lists);
+    let third = other.client("third", 1);
+    wait_for(|| visit(server.addr(), &third).is_ok(), || server.log());
+}
+
+#[test]
+fn a_list_that_expires_is_warned_of_at_each_load_and_in_time() {
+    let authority = Authority::new("clients");
+    let setup = Setup::new(&authority, &authority.list(&[], 6 * DAY));
+    let file = setup.path("clients.crl").display().to_string();
+    for log in [setup.check(&[]), setup.start(&[]).log()] {
+        let mut lines = log.lines().filter(|line| line.contains("WARN"));
+        let found = lines.any(|line| {
+            let words = [
+                "a revocation list expires soon",
+                &file,
+                "CN=clients",
+                "days=5",
+            ];
+            words.iter().all(|word| line.contains(word))
+        });
+        assert!(found, "{log}");
+    }
+    setup.write("clients.crl", &authority.list(&[], 8 * DAY));
+    assert!(!setup.check(&[]).contains("revocation list"));
+
+    // It expires while the server runs.
+    let three_seconds = Duration::from_secs(3);
+    setup.write("clients.crl", &authority.list(&[], three_seconds));
+    let server = setup.start(&[]);
+    let client = authority.client("client", 7);
+    assert!(!server.log().contains("has expired"), "{}", server.log());
+    server.wait_for_log("a revocation list has expired, so clients of its authority are refused");
+    wait_for(|| visit(server.addr(), &client).is_err(), || server.log());
+}
+
+#[test]
+fn an_expired_list_is_used_if_allowed() {
+    let authority = Authority::new("clients");
+    let expired = authority.list(&[8], Duration::ZERO);
+    let setup = Setup::new(&authority, &expired);
+    let clients = [authority.client("good", 7), authority.client("bad", 8)];
+    for (more, good_is_served, warning) in [
+        (&[][..], false, "so clients of its authority are refused"),
+        (
+            &["--client-crl-expired", "reject"],
+            false,
+            "so clients of its authority are refused",
+        ),
+        (
+            &["--client-crl-expired", "allow"],
+            true,
+            "is used by --client-crl-expired allow",
+        ),
+    ] {
+        let server = setup.start(more);
+        let [good, bad] = clients
+            .each_ref()
+            .map(|one| visit(server.addr(), one).is_ok());
+        assert_eq!((good, bad), (good_is_served, false), "{more:?}");
+        assert!(server.log().contains(warning), "{}", server.log());
+        assert!(setup.check(more).contains(warning), "{more:?}");
+    }
+    let output = command(&["check", "--client-crl-expired", "allow"]).output();
+    let message = String::from_utf8(output.expect("runs").stderr).expect("text");
+    assert!(message.contains("--client-crl"), "{message}");
+}
+
+#[test]
+fn the_end_of_each_list_is_a_metric() {
+    let (authority, other) = (Authority::new("clients"), Authority::new("others"));
+    let lists = [authority.list(&[], 3 * DAY), other.list(&[], 9 * DAY)];
+    let setup = Setup::new(&authority, &lists.concat());
+    let server = setup.start(&["--admin", "0"]);
+    let admin = server.corelane.printed("metrics: http://");
+    let mut stream = TcpStream::connect(admin.trim_end_matches("/metrics")).expect("connects");
+    stream.set_read_timeout(Some(DEADLINE)).expect("set");
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+        .expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.expect("after 1970").as_secs_f64();
+    let file = setup.path("clients.crl").display().to_string();
+    for (issuer, days) in [("CN=clients", 3.0), ("CN=others", 9.0)] {
+        let mut lines = text.lines();
+        let line = lines.find(|line| {
+            line.starts_with("corelane_revocation_list_next_update_seconds{")
+                && line.contains(&format!("file=\"{file}\""))
+                && line.contains(issuer)
+        });
+        let (_, value) = line.expect(&text).rsplit_once(' ').expect("a value");
+        let left = value.parse::<f64>().expect("a number") - now;
+        assert!((left / 86_400.0 - days).abs() < 0.01, "{issuer}: {left}");
+    }
+}
+
+#[test]
+fn the_json_access_log_has_the_subject_of_the_client() {
+    let authority = Authority::new("clients");
+    let setup = Setup::new(&authority, &authority.list(&[], 30 * DAY));
+    let log = setup.path("access.log");
+    let path = log.to_str().expect("UTF-8");
+    let more = [
+        "--client-auth",
+        "optional",
+        "--access-log",
+        path,
+        "--access-log-format",
+        "json",
+    ];
+    let server = setup.start(&more);
+    let hostile = "x\",\"status\":1,\u{1b}[2J\u{202e}\n".repeat(100);
+    for client in [
+        authority.client("client 1", 7),
+        config(b"h2"),
+        authority.client(&hostile, 9),
+    ] {
+        visit(server.addr(), &client).expect("served");
+    }
+    let lines = lines(&log, 3);
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    let subjects: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            assert!(
+                line.chars().all(|c| !c.is_control() && c != '\u{202e}'),
+                "{line:?}"
+            );
+            let object: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            assert_eq!(object["status"], 200);
+            object["client_subject"].clone()
+        })
+        .collect();
+    assert_eq!(subjects[0], "CN=client 1");
+    assert!(subjects[1].is_null());
+    let bounded = subjects[2].as_str().expect("text");
+    assert!(bounded.starts_with("CN=x\\\"\\,\\\"status"), "{bounded}");
+    assert_eq!(bounded.chars().count(), 256 + "...".len());
+}
+
+#[cfg(feature = "native-tls")]
+#[test]
+fn native_tls_refuses_the_options() {
+    let authority = Authority::new("clients");
+    let setup = Setup::new(&authority, &authority.list(&[], DAY));
+    let more = ["--client-crl-expired", "allow", "--tls", "native-tls"];
+    let args = setup.args(&more);
+    // The last --tls would be an error: the first one goes.
+    let output = command(&["check"]).args(&args[2..]).output().expect("runs");
+    assert!(!output.status.success());
+    let message = String::from_utf8(output.stderr).expect("text");
+    assert!(
+        message.contains("native-tls does not support client certificates"),
+        "{message}"
+    );
+}
