@@ -87,6 +87,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BACKEND")]
     pub(crate) tls: Option<String>,
 
+    /// The oldest TLS version to accept. [default: 1.2]
+    #[arg(long, value_enum, value_name = "VERSION")]
+    pub(crate) min_tls: Option<MinTlsArg>,
+
     /// Number of workers, or auto for one per CPU.
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     pub(crate) workers: Workers,
@@ -191,6 +195,16 @@ impl From<DriverArg> for Driver {
             DriverArg::Epoll => Self::Epoll,
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MinTlsArg {
+    /// TLS 1.2 and 1.3.
+    #[value(name = "1.2")]
+    Tls12,
+    /// TLS 1.3 only; not with native-tls.
+    #[value(name = "1.3")]
+    Tls13,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

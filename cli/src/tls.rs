@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-use corelane::tls::{Identity, ServerNameAcceptor, TlsConfig};
+use corelane::tls::{Identity, ServerNameAcceptor, TlsConfig, TlsVersion};
 use corelane::{
     Error,
     tls::{Cleartext, TlsAcceptor},
 };
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-use crate::expiry;
+use crate::{args::MinTlsArg, expiry};
 use crate::{
     args::{AlpnMissingArg, Args},
     expiry::Loaded,
@@ -97,13 +97,24 @@ pub(crate) fn choose(args: &Args) -> Result<Tls, Error> {
 
 #[cfg(feature = "rustls")]
 fn rustls(args: &Args) -> Result<Tls, Error> {
-    over_tls(args, "rustls, TLS 1.2 and 1.3", true, |config| {
+    let backend = match args.min_tls {
+        Some(MinTlsArg::Tls13) => "rustls, TLS 1.3",
+        Some(MinTlsArg::Tls12) | None => "rustls, TLS 1.2 and 1.3",
+    };
+    over_tls(args, backend, true, |config| {
         Ok(Arc::new(corelane::tls::RustlsAcceptor::new(config)?))
     })
 }
 
 #[cfg(feature = "native-tls")]
 fn native_tls(args: &Args) -> Result<Tls, Error> {
+    if args.min_tls == Some(MinTlsArg::Tls13) {
+        return Err(Error::unsupported(
+            "native-tls",
+            "--min-tls 1.3",
+            "its servers speak TLS 1.2 at most; rustls supports TLS 1.3",
+        ));
+    }
     let library = openssl::version::version();
     let backend = format!("native-tls ({library}), TLS 1.2");
     over_tls(args, &backend, false, |config| {
@@ -125,6 +136,7 @@ fn cleartext(args: &Args) -> Result<Tls, Error> {
             args.tickets.are_given(),
             "session tickets: remove --ticket-keys and --ticket-lifetime",
         ),
+        (args.min_tls.is_some(), "TLS version: remove --min-tls"),
         (
             args.certificates.refuse_unknown_names(),
             "server names: remove --unknown-name",
@@ -160,8 +172,13 @@ fn over_tls(
 ) -> Result<Tls, Error> {
     let client_auth = args.client_certificates.client_auth()?;
     let ticket_keys = args.tickets.keys(takes_ticket_keys)?;
+    let min_version = match args.min_tls {
+        Some(MinTlsArg::Tls13) => TlsVersion::TLS_1_3,
+        Some(MinTlsArg::Tls12) | None => TlsVersion::TLS_1_2,
+    };
     let make = |identity: &Identity| {
         let config = TlsConfig::new(identity.clone())
+            .min_version(min_version)
             .client_auth(client_auth.clone())
             .ticket_keys(ticket_keys.clone());
         make(&config)

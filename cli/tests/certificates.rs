@@ -12,19 +12,18 @@ use std::{
 };
 
 use rcgen::{CertificateParams, date_time_ymd};
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+use support::{certificates::wait_for, trusting::config};
 use support::{
     certificates::{
-        BACKENDS, Certificate, Files, Running, ask, certificate, made, open, runtime, sent,
+        BACKENDS, Certificate, Files, Running, ask, certificate, in_runtime, made, open, runtime,
+        sent,
     },
     command,
+    trusting::{config_of, connect_to},
 };
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-use support::{
-    certificates::{in_runtime, wait_for},
-    trusting::{config, connect_to},
-};
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 use tokio::net::TcpStream;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 #[test]
 fn sighup_reloads_and_ignores_a_broken_file() {
@@ -255,6 +254,54 @@ fn what_clients_refuse_is_warned_of_by_start_and_check() {
             }
         }
     }
+}
+
+#[test]
+fn min_tls_refuses_older_clients() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("corelane.toml");
+    fs::write(&file, "min-tls = \"1.3\"\n").expect("written");
+    let file = file.to_str().expect("UTF-8");
+    for backend in BACKENDS {
+        for (more, tls_1_3_only) in [
+            (&["--min-tls", "1.2"][..], false),
+            (&["--min-tls", "1.3"], true),
+            (&["--config", file], true),
+        ] {
+            let args = [&["--tls", backend][..], more].concat();
+            if *backend == "native-tls" && tls_1_3_only {
+                let output = command(&["check"]).args(&args).output().expect("runs");
+                assert!(!output.status.success(), "{args:?}");
+                let message = String::from_utf8(output.stderr).expect("text");
+                let wanted = "native-tls does not support --min-tls 1.3: its servers speak TLS 1.2";
+                assert!(message.contains(wanted), "{message}");
+                continue;
+            }
+            let server = Running::start(dir.path(), &args);
+            let versions: &[_] = match *backend {
+                "native-tls" => &[&TLS12],
+                _ => &[&TLS12, &TLS13],
+            };
+            for version in versions {
+                let client = config_of(&[version], b"h2");
+                let connected = in_runtime(async {
+                    let tcp = TcpStream::connect(server.addr()).await.expect("connects");
+                    let tls = connect_to("localhost", &client, tcp).await;
+                    tls.map(drop).map_err(|error| error.to_string())
+                });
+                match tls_1_3_only && version.version != TLS13.version {
+                    true => {
+                        let message = connected.expect_err("too old");
+                        assert!(message.contains("ProtocolVersion"), "{message}");
+                    }
+                    false => connected.expect("served"),
+                }
+            }
+        }
+    }
+    let output = command(&["check", "--tls", "none", "--min-tls", "1.3"]).output();
+    let message = String::from_utf8(output.expect("runs").stderr).expect("text");
+    assert!(message.contains("remove --min-tls"), "{message}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+        ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion,
         client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         crypto::{CryptoProvider, aws_lc_rs},
         pki_types::{CertificateDer, ServerName, UnixTime},
@@ -41,9 +41,17 @@ pub(crate) async fn connect_to(
 }
 
 pub(crate) fn config(protocol: &[u8]) -> Arc<ClientConfig> {
+    config_of(&[&TLS13, &TLS12], protocol)
+}
+
+/// A client that speaks these versions only.
+pub(crate) fn config_of(
+    versions: &[&'static SupportedProtocolVersion],
+    protocol: &[u8],
+) -> Arc<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&TLS13, &TLS12])
+        .with_protocol_versions(versions)
         .expect("versions")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
