@@ -60,6 +60,40 @@ impl fmt::Debug for CipherSuite {
     }
 }
 
+/// A key exchange group (RFC 8446 section 4.2.7), by its number in the IANA registry of TLS supported
+/// groups. Displayed by its name there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NamedGroup(pub u16);
+
+impl NamedGroup {
+    /// secp256r1, also called P-256.
+    pub const SECP256R1: Self = Self(0x0017);
+    /// secp384r1, also called P-384.
+    pub const SECP384R1: Self = Self(0x0018);
+    /// X25519, RFC 7748.
+    pub const X25519: Self = Self(0x001d);
+    /// X25519 with ML-KEM-768, secure against quantum computers.
+    pub const X25519MLKEM768: Self = Self(0x11ec);
+}
+
+impl fmt::Display for NamedGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::SECP256R1 => f.write_str("secp256r1"),
+            Self::SECP384R1 => f.write_str("secp384r1"),
+            Self::X25519 => f.write_str("x25519"),
+            Self::X25519MLKEM768 => f.write_str("X25519MLKEM768"),
+            Self(other) => write!(f, "group {other:#06x}"),
+        }
+    }
+}
+
+impl fmt::Debug for NamedGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// The result of a TLS handshake. A field is `None` if the peer did not send it, if there is no TLS,
 /// or if the backend does not report it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +105,9 @@ pub struct Negotiated {
     pub tls_version: Option<TlsVersion>,
     /// The cipher suite.
     pub cipher_suite: Option<CipherSuite>,
+    /// The group of the key exchange. `None` also if a TLS 1.2 session resumed, which has none.
+    /// `features.md` lists the backends that do not report it.
+    pub key_exchange_group: Option<NamedGroup>,
     /// The server name that the client sent by SNI (RFC 6066 section 3).
     pub server_name: Option<String>,
     /// Whether the handshake resumed an earlier session (RFC 8446 section 2.2, RFC 5246 section 7.3).
@@ -106,5 +143,7 @@ mod tests {
         }
         assert_eq!(CipherSuite(0xfefe).to_string(), "cipher suite 0xfefe");
         assert_eq!(TlsVersion::TLS_1_3.to_string(), "TLS 1.3");
+        assert_eq!(NamedGroup(0x11ec).to_string(), "X25519MLKEM768");
+        assert_eq!(NamedGroup(0x001e).to_string(), "group 0x001e");
     }
 }

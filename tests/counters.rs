@@ -9,21 +9,29 @@ use std::{
 use corelane::{Body, WorkerCounters, service_fn};
 use corelane_test_support::{
     Backend, Drivers, TestServer,
-    client::{H2Client, Stream, Tls, get, never, rustls_config, send, server_name},
+    client::{
+        H2Client, Stream, Tls, get, never, rustls_config, rustls_config_with, send, server_name,
+    },
     deadline, for_each_backend,
 };
 use futures_util::future::join;
 use http::{Request, Response, StatusCode};
+use rustls::crypto::{
+    SupportedKxGroup,
+    aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768},
+};
 use tokio::net::TcpStream;
 
 mod with_tls {
     use super::{
         clients_that_speak_no_tls_are_counted, handshakes_are_counted_by_version_and_outcome,
+        key_exchanges_are_counted_by_group,
     };
 
     corelane_test_support::for_each_tls_backend!(
         handshakes_are_counted_by_version_and_outcome,
         clients_that_speak_no_tls_are_counted,
+        key_exchanges_are_counted_by_group,
     );
 }
 
@@ -222,4 +230,74 @@ fn durations_of_answered_requests_are_counted(backend: Backend) {
         assert_eq!((up_to(1), up_to(10_000)), (0, 2), "{durations:?}");
         assert!(up_to(250) <= 1, "{durations:?}");
     }
+}
+
+/// Under TLS 1.3 a resumed session exchanges keys too, under TLS 1.2 it does not.
+fn key_exchanges_are_counted_by_group(backend: Backend) {
+    let groups = [X25519MLKEM768, X25519, SECP256R1, SECP384R1];
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
+        let visits: Vec<_> = match backend.tls_1_3 {
+            true => groups.map(|group| (Tls::V1_3, group)).to_vec(),
+            // The first one is for TLS 1.3 only.
+            false => Vec::new(),
+        };
+        let visits: Vec<_> = visits.into_iter().chain([(Tls::V1_2, SECP256R1)]).collect();
+        deadline(async {
+            for &(version, group) in &visits {
+                visit_twice(&server, version, group).await;
+            }
+        });
+        let counters = server.counters()[0];
+        let counted = [
+            counters.key_exchanges_x25519mlkem768,
+            counters.key_exchanges_x25519,
+            counters.key_exchanges_secp256r1,
+            counters.key_exchanges_secp384r1,
+            counters.key_exchanges_other,
+        ];
+        let (resumed, completed) = (visits.len() as u64, 2 * visits.len() as u64);
+        assert_eq!(counters.sessions_resumed, resumed);
+        assert_eq!(counters.handshakes_completed, completed);
+        match backend.tls_1_3 {
+            true => assert_eq!(counted, [2, 2, 3, 2, 0]),
+            // native-tls does not report it.
+            false => assert_eq!(counted, [0; 5]),
+        }
+    }
+}
+
+/// Two connections with this group only, of which the second one resumes.
+async fn visit_twice(server: &TestServer, version: Tls, group: &'static dyn SupportedKxGroup) {
+    let client = rustls_config_with(version, &[b"h2"], vec![group]);
+    let connector = tokio_rustls::TlsConnector::from(client);
+    for _ in 0..2 {
+        let tcp = TcpStream::connect(server.addr).await.expect("connects");
+        let tls = connector.connect(server_name(), tcp).await;
+        let tls: Box<dyn Stream> = Box::new(tls.expect("TLS"));
+        let (requests, connection) = h2::client::handshake(tls).await.expect("HTTP/2");
+        H2Client::new(requests, connection)
+            .run(|requests| async move {
+                send(&requests, get("/"), None).await.expect("answered");
+            })
+            .await;
+    }
+}
+
+#[cfg(feature = "rustls")]
+#[test]
+fn uncommon_key_exchanges_are_counted_as_other() {
+    use rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+    let provider = CryptoProvider {
+        kx_groups: vec![aws_lc_rs::kx_group::SECP256R1MLKEM768],
+        ..aws_lc_rs::default_provider()
+    };
+    let config = corelane::tls::TlsConfig::new(corelane_test_support::certs::identity());
+    let acceptor = corelane::tls::RustlsAcceptor::with_provider(&config, provider.into());
+    let acceptor = std::sync::Arc::new(acceptor.expect("an acceptor"));
+    let server = TestServer::start(acceptor, corelane::Driver::Epoll, |_| service_fn(never));
+    let group = aws_lc_rs::kx_group::SECP256R1MLKEM768;
+    deadline(visit_twice(&server, Tls::V1_3, group));
+    assert_eq!(server.counters()[0].key_exchanges_other, 2);
 }

@@ -162,6 +162,30 @@ pub const METRICS: &[Metric] = {
         .by("version")
         .by_backend(),
         metric(
+            "corelane_key_exchanges_total",
+            Counter,
+            "Handshakes completed, by key exchange group; none: no key exchange, or the backend does not report it.",
+            &[
+                ("x25519mlkem768", |c| c.key_exchanges_x25519mlkem768),
+                ("x25519", |c| c.key_exchanges_x25519),
+                ("secp256r1", |c| c.key_exchanges_secp256r1),
+                ("secp384r1", |c| c.key_exchanges_secp384r1),
+                ("other", |c| c.key_exchanges_other),
+                ("none", |c| {
+                    let groups = [
+                        c.key_exchanges_x25519mlkem768,
+                        c.key_exchanges_x25519,
+                        c.key_exchanges_secp256r1,
+                        c.key_exchanges_secp384r1,
+                        c.key_exchanges_other,
+                    ];
+                    rest(c.handshakes_completed, &groups)
+                }),
+            ],
+        )
+        .by("group")
+        .by_backend(),
+        metric(
             "corelane_handshakes_failed_total",
             Counter,
             "Handshakes that failed, by reason; alpn: no common protocol; closed: before the first byte.",

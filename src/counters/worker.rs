@@ -66,6 +66,16 @@ counters! {
     handshakes_tls_1_2,
     /// Handshakes completed by TLS 1.3; part of `handshakes_completed`.
     handshakes_tls_1_3,
+    /// Handshakes completed with the key exchange X25519MLKEM768; part of `handshakes_completed`.
+    key_exchanges_x25519mlkem768,
+    /// Handshakes completed with the key exchange X25519; part of `handshakes_completed`.
+    key_exchanges_x25519,
+    /// Handshakes completed with the key exchange secp256r1; part of `handshakes_completed`.
+    key_exchanges_secp256r1,
+    /// Handshakes completed with the key exchange secp384r1; part of `handshakes_completed`.
+    key_exchanges_secp384r1,
+    /// Handshakes completed with another key exchange; part of `handshakes_completed`.
+    key_exchanges_other,
     /// Handshakes that failed, for any reason.
     handshakes_failed,
     /// Failed handshakes without a common protocol, answered by the alert `no_application_protocol`.

@@ -19,7 +19,7 @@ use super::{linger::linger, log_rate_limiter::LogRateLimiter, socket::Socket};
 use crate::{
     counters::Counters,
     error::{Chain, Error, Kind},
-    negotiated::{Negotiated, TlsVersion},
+    negotiated::{NamedGroup, Negotiated, TlsVersion},
     schedule::YieldQueue,
 };
 
@@ -161,6 +161,14 @@ impl HandshakePermit<'_> {
             Some(TlsVersion::TLS_1_3) => counters.handshakes_tls_1_3.add(),
             _ => {}
         }
+        match negotiated.key_exchange_group {
+            Some(NamedGroup::X25519MLKEM768) => counters.key_exchanges_x25519mlkem768.add(),
+            Some(NamedGroup::X25519) => counters.key_exchanges_x25519.add(),
+            Some(NamedGroup::SECP256R1) => counters.key_exchanges_secp256r1.add(),
+            Some(NamedGroup::SECP384R1) => counters.key_exchanges_secp384r1.add(),
+            Some(_) => counters.key_exchanges_other.add(),
+            None => {}
+        }
         counters.handshakes_completed.add();
         if negotiated.resumed == Some(true) {
             counters.sessions_resumed.add();
@@ -169,6 +177,7 @@ impl HandshakePermit<'_> {
             %peer,
             version = negotiated.tls_version.map(tracing::field::display),
             cipher_suite = negotiated.cipher_suite.map(tracing::field::display),
+            group = negotiated.key_exchange_group.map(tracing::field::display),
             alpn = negotiated.alpn_protocol.as_ref().map(tracing::field::display),
             server_name = negotiated.server_name.as_deref(),
             resumed = negotiated.resumed,

@@ -89,7 +89,7 @@ pub use self::{
 };
 pub use crate::{
     alert::AlertDescription,
-    negotiated::{CipherSuite, Negotiated, TlsVersion},
+    negotiated::{CipherSuite, NamedGroup, Negotiated, TlsVersion},
 };
 
 use crate::alpn::ProtocolName;

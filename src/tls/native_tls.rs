@@ -278,6 +278,8 @@ impl TlsSession for NativeTlsSession {
                 .and_then(|name| ProtocolName::new(name).ok()),
             tls_version: hello.as_ref().map(|hello| hello.version),
             cipher_suite: hello.as_ref().map(|hello| hello.cipher_suite),
+            // native-tls has no getter.
+            key_exchange_group: None,
             server_name: self.server_name.clone(),
             // A TLS 1.2 server echoes the session id only when it resumes (RFC 5246 section
             // 7.4.1.3).

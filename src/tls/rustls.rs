@@ -29,7 +29,7 @@ use super::{
 use crate::{
     alpn::ProtocolName,
     error::Error,
-    negotiated::{CipherSuite, Negotiated, TlsVersion},
+    negotiated::{CipherSuite, NamedGroup, Negotiated, TlsVersion},
 };
 
 /// Sessions in memory, for clients that resume by session id (TLS 1.2). Most clients use tickets, which
@@ -330,6 +330,9 @@ impl TlsSession for RustlsSession {
             cipher_suite: connection
                 .negotiated_cipher_suite()
                 .map(|suite| CipherSuite(suite.suite().into())),
+            key_exchange_group: connection
+                .negotiated_key_exchange_group()
+                .map(|group| NamedGroup(group.name().into())),
             server_name: connection.server_name().map(str::to_owned),
             resumed: connection
                 .handshake_kind()

@@ -9,7 +9,9 @@ use http::{HeaderMap, Request, Response};
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    crypto::{
+        CryptoProvider, SupportedKxGroup, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+    },
     pki_types::{CertificateDer, ServerName, UnixTime},
     version::{TLS12, TLS13},
 };
@@ -61,12 +63,24 @@ impl Tls {
 
 /// A rustls client that trusts the tests' certificate.
 pub fn rustls_config(tls: Tls, alpn: &[&[u8]]) -> Arc<ClientConfig> {
+    rustls_config_with(tls, alpn, aws_lc_rs::default_provider().kx_groups)
+}
+
+/// A client that offers these key exchange groups only.
+pub fn rustls_config_with(
+    tls: Tls,
+    alpn: &[&[u8]],
+    groups: Vec<&'static dyn SupportedKxGroup>,
+) -> Arc<ClientConfig> {
     let versions: &[&rustls::SupportedProtocolVersion] = match tls {
         Tls::V1_2 => &[&TLS12],
         Tls::V1_3 => &[&TLS13],
         Tls::Any => &[&TLS13, &TLS12],
     };
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(CryptoProvider {
+        kx_groups: groups,
+        ..aws_lc_rs::default_provider()
+    });
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
         .expect("versions")
