@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use rcgen::{CertificateParams, date_time_ymd};
+use rcgen::{CertificateParams, DnType, date_time_ymd};
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 use support::{certificates::wait_for, trusting::config};
 use support::{
@@ -252,6 +252,61 @@ fn what_clients_refuse_is_warned_of_by_start_and_check() {
                 });
                 assert!(found, "{part}: {log}");
             }
+        }
+    }
+}
+
+/// `corelane alpn --cacert`, with the client on either TLS library.
+#[test]
+fn the_prober_reads_certificates_as_the_server_does() {
+    // OpenSSL finds roots by their names.
+    let [own, other] = ["localhost", "other.test"].map(|name| {
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+        params.distinguished_name.push(DnType::CommonName, name);
+        made(&params)
+    });
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("ca.pem");
+    let file = path.to_str().expect("UTF-8");
+    let server = Running::start(dir.path(), &Files::of(dir.path(), &own).args());
+    let addr = server.addr().to_string();
+    let glued = format!("{}{}", other.pem.trim_end(), own.pem);
+    let nonsense = "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n";
+    for client in BACKENDS {
+        let probe = |pem: &str| {
+            fs::write(&path, pem).expect("written");
+            let args = [
+                "localhost",
+                "--connect",
+                &addr,
+                "--cacert",
+                file,
+                "--client",
+                client,
+            ];
+            let output = command(&["alpn"]).args(args).output().expect("runs");
+            let message = String::from_utf8(output.stderr).expect("text");
+            (output.status.code(), message)
+        };
+        for pem in [
+            &glued,
+            &format!("\u{feff}{}", own.pem),
+            &own.pem.replace('\n', "\r"),
+        ] {
+            assert_eq!(probe(pem).0, Some(0), "{client} {pem:?}: {}", probe(pem).1);
+        }
+        for (pem, wanted) in [
+            (&own.pem[..100], "line 1: this block has no `-----END`"),
+            (&own.key, "contains no `-----BEGIN CERTIFICATE-----`"),
+            (&format!("{}{nonsense}", own.pem), "certificate 2: "),
+        ] {
+            let (code, message) = probe(pem);
+            assert_eq!(code, Some(2), "{client}: {message}");
+            assert!(
+                message.contains(file) && message.contains(wanted),
+                "{message}"
+            );
+            assert!(!message.contains('['), "{message}");
         }
     }
 }

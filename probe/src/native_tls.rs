@@ -33,7 +33,7 @@ impl NativeTls {
             Trust::Pem(pem) => match Certificate::stack_from_pem(pem) {
                 Ok(certificates) if !certificates.is_empty() => Trusted::Pem(certificates),
                 Ok(_) => return Err(invalid_pem()),
-                Err(error) => return Err(invalid_pem().with(error)),
+                Err(_) => return Err(invalid_pem()),
             },
         };
         let identity = options.client_certificate.as_ref().map(identity);
@@ -108,6 +108,7 @@ fn identity(certificate: &ClientCertificate) -> Result<Identity, Error> {
     })
 }
 
+/// Without the library's error, which says nothing to a user.
 fn invalid_pem() -> Error {
     Error::config("the certificates to trust are not valid PEM")
 }

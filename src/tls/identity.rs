@@ -235,6 +235,23 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// Reads a PEM file of certificates, and writes them so that every TLS library reads them alike. For the
+/// prober of the command.
+#[doc(hidden)]
+pub fn read_certificates(file: impl AsRef<Path>) -> Result<String, Error> {
+    let file = file.as_ref();
+    let name = file.display().to_string();
+    let chain = pem::certificates(&read(file)?, &name)?;
+    for (der, number) in chain.iter().zip(1..) {
+        Certificate::from_der(der)
+            .map_err(|error| error.at(&format!("{name}, certificate {number}")))?;
+    }
+    Ok(chain
+        .iter()
+        .map(|der| pem::encode("CERTIFICATE", der))
+        .collect())
+}
+
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     // Its text could be a secret, so no message may name it.
     if is_content(&path.to_string_lossy()) {

@@ -77,6 +77,8 @@ pub(crate) mod crates {
     }
 }
 
+#[doc(hidden)]
+pub use self::identity::read_certificates;
 pub use self::{
     certificate::RevocationList,
     cleartext::Cleartext,

@@ -89,10 +89,6 @@ pub(super) fn private_key(pem: &[u8], name: &str) -> Result<PrivateKey, Error> {
 }
 
 /// Writes a block. The label is one of [`Kind`]'s.
-#[cfg_attr(
-    not(any(feature = "native-tls", test)),
-    expect(dead_code, reason = "native-tls takes PEM only")
-)]
 pub(super) fn encode(label: &str, der: &[u8]) -> String {
     /// RFC 7468 section 2.
     const LINE: usize = 64;

@@ -61,15 +61,13 @@ fn options(args: &AlpnArgs) -> Result<ProbeOptions, Box<dyn Error>> {
     if args.insecure {
         options.trust = Trust::Any;
     } else if let Some(file) = &args.cacert {
-        let pem = read(file)?;
-        const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
-        if !pem.windows(BEGIN.len()).any(|bytes| bytes == BEGIN) {
-            return Err(format!("there is no certificate in {}, in PEM", file.display()).into());
-        }
-        options.trust = Trust::Pem(pem);
+        // By the server's own reader: each TLS library leaves out something else.
+        let pem = corelane::tls::read_certificates(file)?;
+        options.trust = Trust::Pem(pem.into_bytes());
     }
     if let (Some(chain), Some(key)) = (&args.client_cert, &args.client_key) {
-        let certificate = ClientCertificate::new(read(chain)?, read(key)?);
+        let chain = corelane::tls::read_certificates(chain)?;
+        let certificate = ClientCertificate::new(chain, read(key)?);
         options = options.client_certificate(certificate);
     }
     Ok(options)
