@@ -41,6 +41,16 @@ for_each_tls_backend!(
 
 const VERSIONS: [Tls; 2] = [Tls::V1_2, Tls::V1_3];
 
+/// A list that `openssl ca -gencrl` made without crl_extensions.
+const VERSION_1: &str = "\
+-----BEGIN X509 CRL-----\n\
+MIGbMEMwCgYIKoZIzj0EAwIwFzEVMBMGA1UEAwwMaW50ZXJtZWRpYXRlFw0yNjEx\n\
+MzAwMTU3NTRaFw0yNjEyMzAwMTU3NTRaMAoGCCqGSM49BAMCA0gAMEUCIQD3tEt/\n\
+VIeF0TxgrGcVU4+1ZzfniDMxXInj0V3ehVK0JwIgF4hknwOO3rHyNeJTjIWgNZAp\n\
+bQd4dpfwT70zj726XG8=\n\
+-----END X509 CRL-----\n\
+";
+
 /// An authority that issues certificates to clients.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -321,19 +331,23 @@ fn session_does_not_resume_under_other_client_auth(backend: Backend) {
 
 fn unusable_client_auth_fails_at_build(backend: Backend) {
     let authority = Authority::new("clients");
-    let delta = authority.delta();
-    let auth = authority.auth().crl_pem(delta).expect("a list");
-    let error = make(backend, Some(auth)).err().expect("refused");
-    if backend.name == "native-tls" {
-        assert!(error.is_unsupported(), "{error}");
-        return;
+    for (list, wanted) in [
+        (authority.delta(), "it is a delta list"),
+        (VERSION_1.to_owned(), "it is version 1"),
+    ] {
+        let auth = authority.auth().crl_pem(list).expect("a list");
+        let error = make(backend, Some(auth)).err().expect("refused");
+        if backend.name == "native-tls" {
+            assert!(error.is_unsupported(), "{error}");
+            continue;
+        }
+        assert!(error.is_config(), "{error}");
+        let text = corelane::Chain(&error).to_string();
+        assert!(
+            text.starts_with("the PEM of revocation lists, list 1: ") && text.contains(wanted),
+            "{text}"
+        );
     }
-    assert!(error.is_config(), "{error}");
-    let text = corelane::Chain(&error).to_string();
-    assert!(
-        text.starts_with("the PEM of revocation lists, list 1: ") && text.contains("a delta list"),
-        "{text}"
-    );
 }
 
 /// Under `allow` an expired list still revokes.

@@ -123,6 +123,15 @@ impl RevocationList {
     }
 }
 
+/// Whether a revocation list is of version 1, which has no extensions.
+#[cfg_attr(
+    not(feature = "rustls"),
+    expect(dead_code, reason = "not every backend refuses them")
+)]
+pub(super) fn is_list_of_version_1(der: &[u8]) -> bool {
+    CertificateRevocationList::from_der(der).is_ok_and(|(_, list)| list.version().is_none())
+}
+
 fn weak_hash(certificate: &X509Certificate<'_>) -> Option<&'static str> {
     /// ecdsa-with-SHA1 (RFC 3279 section 2.2.3), in DER without tag and length.
     const ECDSA_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01];

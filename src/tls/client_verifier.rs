@@ -9,7 +9,9 @@ use ::rustls::{
     server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
-use super::{client_auth::ClientAuth, rustls_identity::in_words};
+use super::{
+    certificate::is_list_of_version_1, client_auth::ClientAuth, rustls_identity::in_words,
+};
 use crate::error::Error;
 
 /// The verifier of client certificates, and a description of its policy.
@@ -89,6 +91,10 @@ fn refused_list(
         let (roots, provider) = (Arc::clone(roots), Arc::clone(provider));
         let builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
         match builder.with_crls([list.clone()]).build() {
+            // rustls cannot parse them.
+            Err(VerifierBuilderError::InvalidCrl(_)) if is_list_of_version_1(list) => {
+                Some(list_in_words(&Fault::UnsupportedCrlVersion))
+            }
             Err(VerifierBuilderError::InvalidCrl(fault)) => Some(list_in_words(&fault)),
             _ => None,
         }
@@ -109,7 +115,8 @@ fn list_in_words(fault: &Fault) -> String {
     match fault {
         Fault::ParseError => "its content is not a list in DER that has a nextUpdate".into(),
         Fault::UnsupportedCrlVersion => {
-            "it is version 1; version 2 is supported, which has a CRL number (RFC 5280 section 5.2)"
+            "it is version 1, which has no CRL number (RFC 5280 section 5.2): issue it as version 2, \
+             with crl_extensions in the configuration of `openssl ca`"
                 .into()
         }
         Fault::UnsupportedDeltaCrl => "it is a delta list: give the complete list".into(),

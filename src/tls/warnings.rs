@@ -7,6 +7,9 @@ use super::{
     key_kind::{Key, KeyKind},
 };
 
+/// The smallest RSA key that clients accept in a chain, bits. Backends refuse a smaller one of the server.
+const SMALLEST_RSA: usize = 2048;
+
 /// One sentence for each fault, in the order of the chain. The end of the first certificate is not among
 /// them: [`Identity::not_after`](super::Identity::not_after) tells it.
 pub(super) fn of(chain: &[Certificate], now: SystemTime) -> Vec<String> {
@@ -55,6 +58,12 @@ pub(super) fn of(chain: &[Certificate], now: SystemTime) -> Vec<String> {
                 "{name} expired {} ago, so clients may refuse the chain: replace it by the current \
                  one of the authority",
                 days(since)
+            ));
+        }
+        if number > 1 && certificate.key.bits.is_some_and(|bits| bits < SMALLEST_RSA) {
+            warnings.push(format!(
+                "{name} has a key that is {}, which clients refuse as too small",
+                certificate.key
             ));
         }
         // Clients do not verify the signature of a root.
@@ -110,6 +119,24 @@ mod tests {
     };
 
     use super::*;
+
+    const LEAF: &str = "MIIBvjCCASegAwIBAgIURSpPN4I28LAWz05i/vBaoTApSKUwDQYJKoZIhvcNAQEFBQAwEDEOMAwGA1UE\
+        AwwFc21hbGwwHhcNMjYxMTMwMDE1ODMwWhcNMzYxMTI3MDE1ODMwWjAUMRIwEAYDVQQDDAlsb2NhbGhv\
+        c3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAT8MWv4kJ879aLvMYB4SXmA9JOsJHgZgIbyqvbW4fK4\
+        h8px2U+WMSmeyca7ihm3cVoyduk7t5hkp4yLPYS859Eco1gwVjAUBgNVHREEDTALgglsb2NhbGhvc3Qw\
+        HQYDVR0OBBYEFELHjZa4Hy/5g9JerqSKx+zC7UDAMB8GA1UdIwQYMBaAFMZ1PjD8t2wqqiBUyXH80JKJ\
+        krfaMA0GCSqGSIb3DQEBBQUAA4GBAAzNE5gU1dNDXSd/mZwfUHE8yjdD75le7f3bWIuMmKGrd4lRpv8j\
+        knWBLtwU4sdP1oPm5Mu1HR3o9E6W08kHQn03xGw9w1CyN/lyW/MtjZCoTdnoPRfulq7FbQc/0OelxurH\
+        K1xezOkTFYgpDOi8U+xH3xPiGh7g1u7cZ6DfOn3k";
+    const INTERMEDIATE: &str = "MIIB/DCCAWWgAwIBAgIUQujF1gZWTw5RJaKUwt/1bHGEdPgwDQYJKoZIhvcNAQELBQAwEDEOMAwGA1UE\
+        AwwFc21hbGwwHhcNMjYxMTMwMDE1NzU0WhcNMjcwMzEwMDE1NzU0WjAQMQ4wDAYDVQQDDAVzbWFsbDCB\
+        nzANBgkqhkiG9w0BAQEFAAOBjQAwgYkCgYEAzx1mHHJjfj6aiMlc2Q3YZ/SHxau3RzIKpM9JKJCm+GPf\
+        8Z2ZdIZf/66+Zhm847risvXPmva4i0WaBUrtNq/w9T+LPgES7qfUpCGyQdjHTGiMQcTDH0lBbNmT06YL\
+        MKdHShtjIzmwFgtQN5HHerRv4SCjbMPX2RRYlSq3q8gPcVcCAwEAAaNTMFEwHQYDVR0OBBYEFMZ1PjD8\
+        t2wqqiBUyXH80JKJkrfaMB8GA1UdIwQYMBaAFMZ1PjD8t2wqqiBUyXH80JKJkrfaMA8GA1UdEwEB/wQF\
+        MAMBAf8wDQYJKoZIhvcNAQELBQADgYEArOwblp+qOg42Z0OammWWhjT659l4YDbJp116QRmpNjh6xMpI\
+        iDFTPjSesfnXfqeFX8x5t0ErDtD9LaYQgy/onAWbh6psf6fAA9ksSOuknsoskCW65TYYRE4PRGKXxRto\
+        76udNqVdmqGpa+l2dbRJc34g05g+If8b2rNNijTvpvg=";
 
     fn authority(name: &str) -> CertificateParams {
         let mut params = CertificateParams::new([]).expect("parameters");
@@ -186,6 +213,29 @@ mod tests {
             ];
         };
         assert!(warnings(for_both, |_| {}).is_empty());
+    }
+
+    /// Made by OpenSSL: an intermediate with RSA of 1024 bits, and a leaf that it signed with SHA-1.
+    #[test]
+    fn weak_keys_and_hashes_of_a_chain_are_warned_of() {
+        let chain = [LEAF, INTERMEDIATE].map(|base64| {
+            let der = data_encoding::BASE64
+                .decode(base64.as_bytes())
+                .expect("Base64");
+            Certificate::from_der(&der).expect("readable")
+        });
+        let now = chain[0].not_before + Duration::from_secs(1);
+        let found = of(&chain, now);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(
+            found[0].contains("the certificate is signed with SHA-1"),
+            "{found:?}"
+        );
+        assert!(
+            found[1]
+                .contains("certificate 2 of the chain (CN=small) has a key that is RSA of 1024"),
+            "{found:?}"
+        );
     }
 
     #[test]
