@@ -13,7 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use corelane::tls::{ClientAuth, Identity};
+use corelane::tls::{ClientAuth, Identity, RevocationList};
 use corelane_ops::CertificateExpiry;
 use httpdate::HttpDate;
 
@@ -59,11 +59,7 @@ impl Expiry {
     pub(crate) fn set(&self, args: &Args, loaded: &Loaded) {
         let files = args.certificates.cert_files();
         self.metrics.set(files.zip(&loaded.identities));
-        if let (Some(file), Some(auth)) =
-            (args.client_certificates.list_file(), &loaded.client_auth)
-        {
-            self.metrics.set_revocation_lists(file, auth);
-        }
+        self.metrics.set_revocation_lists(lists(args, loaded));
         // The thread ends only by a panic.
         let _ = self.loads.send(expiring(args, loaded));
     }
@@ -89,24 +85,32 @@ fn expiring(args: &Args, loaded: &Loaded) -> Vec<Expiring> {
             logged,
         })
     });
-    let file = args.client_certificates.list_file();
-    let lists = loaded
-        .client_auth
-        .iter()
-        .flat_map(|auth| auth.revocation_lists());
-    let lists = lists.filter_map(|list| {
+    let lists = lists(args, loaded).filter_map(|(file, list)| {
         let kind = Kind::List {
             issuer: list.issuer.clone(),
             allowed: args.client_certificates.allow_expired(),
         };
         Some(Expiring {
             kind,
-            file: file.map(Path::to_owned)?,
+            file: file.to_owned(),
             end: list.next_update?,
             logged,
         })
     });
     certificates.chain(lists).collect()
+}
+
+/// The revocation lists and their file.
+fn lists<'a>(
+    args: &'a Args,
+    loaded: &'a Loaded,
+) -> impl Iterator<Item = (&'a Path, &'a RevocationList)> {
+    let auth = args
+        .client_certificates
+        .list_file()
+        .zip(loaded.client_auth.as_ref());
+    auth.into_iter()
+        .flat_map(|(file, auth)| auth.revocation_lists().iter().map(move |list| (file, list)))
 }
 
 /// Warns while nothing is loaded.

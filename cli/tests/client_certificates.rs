@@ -252,12 +252,9 @@ fn an_expired_list_is_used_if_allowed() {
     assert!(message.contains("--client-crl"), "{message}");
 }
 
-#[test]
-fn the_end_of_each_list_is_a_metric() {
-    let (authority, other) = (Authority::new("clients"), Authority::new("others"));
-    let lists = [authority.list(&[], 3 * DAY), other.list(&[], 9 * DAY)];
-    let setup = Setup::new(&authority, &lists.concat());
-    let server = setup.start(&["--admin", "0"]);
+const LIST: &str = "corelane_revocation_list_next_update_seconds{";
+
+fn metrics(server: &Running) -> String {
     let admin = server.corelane.printed("metrics: http://");
     let mut stream = TcpStream::connect(admin.trim_end_matches("/metrics")).expect("connects");
     stream.set_read_timeout(Some(DEADLINE)).expect("set");
@@ -266,13 +263,23 @@ fn the_end_of_each_list_is_a_metric() {
         .expect("sent");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("an answer");
+    text
+}
+
+#[test]
+fn the_end_of_each_list_is_a_metric() {
+    let (authority, other) = (Authority::new("clients"), Authority::new("others"));
+    let lists = [authority.list(&[], 3 * DAY), other.list(&[], 9 * DAY)];
+    let setup = Setup::new(&authority, &lists.concat());
+    let server = setup.start(&["--admin", "0"]);
+    let text = metrics(&server);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = now.expect("after 1970").as_secs_f64();
     let file = setup.path("clients.crl").display().to_string();
     for (issuer, days) in [("CN=clients", 3.0), ("CN=others", 9.0)] {
         let mut lines = text.lines();
         let line = lines.find(|line| {
-            line.starts_with("corelane_revocation_list_next_update_seconds{")
+            line.starts_with(LIST)
                 && line.contains(&format!("file=\"{file}\""))
                 && line.contains(issuer)
         });
@@ -280,6 +287,34 @@ fn the_end_of_each_list_is_a_metric() {
         let left = value.parse::<f64>().expect("a number") - now;
         assert!((left / 86_400.0 - days).abs() < 0.01, "{issuer}: {left}");
     }
+}
+
+/// A reload can read a configuration without it.
+#[test]
+fn the_metric_of_a_list_that_is_no_longer_used_is_nan() {
+    let authority = Authority::new("clients");
+    let setup = Setup::new(&authority, &authority.list(&[], 3 * DAY));
+    let (cert, key, ca) = (&setup.files.cert, &setup.files.key, setup.path("ca.pem"));
+    let without = format!("cert = [{cert:?}]\nkey = [{key:?}]\nclient-ca = {ca:?}\n");
+    let list = setup.path("clients.crl");
+    setup.write(
+        "corelane.toml",
+        &format!("{without}client-crl = {list:?}\n"),
+    );
+    let config = setup.path("corelane.toml");
+    let config = config.to_str().expect("UTF-8");
+    let args = ["--tls", "rustls", "--admin", "0", "--config", config];
+    let server = Running::start(setup.dir.path(), &args);
+    let value = || {
+        let text = metrics(&server);
+        let line = text.lines().find(|line| line.starts_with(LIST));
+        let (_, value) = line.expect(&text).rsplit_once(' ').expect("a value");
+        value.parse::<f64>().expect("a number")
+    };
+    assert!(value() > 1e9);
+    setup.write("corelane.toml", &without);
+    server.corelane.signal("-HUP");
+    wait_for(|| value().is_nan(), || server.log());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use corelane::tls::{ClientAuth, Identity};
+use corelane::tls::{Identity, RevocationList};
 use metrics::{Label, Unit, describe_gauge, gauge};
 
 /// When the served certificates and the revocation lists of clients expire, as the metrics
@@ -46,19 +46,23 @@ impl CertificateExpiry {
             Value::new(vec![of(file)], identity.not_after().ok()?)
         });
         let values = values.collect();
-        self.lock().certificates = values;
+        replace(&mut self.lock().certificates, values);
     }
 
-    /// Replaces the values of revocation lists by those of `auth`, which were read from this file.
-    pub fn set_revocation_lists(&self, file: &Path, auth: &ClientAuth) {
-        let values = auth.revocation_lists().iter().filter_map(|list| {
+    /// Replaces the values of revocation lists by those of these, each with the file that it was read
+    /// from.
+    pub fn set_revocation_lists<'a>(
+        &self,
+        lists: impl IntoIterator<Item = (&'a Path, &'a RevocationList)>,
+    ) {
+        let values = lists.into_iter().filter_map(|(file, list)| {
             let labels = vec![of(file), Label::new("issuer", list.issuer.clone())];
             Value::new(labels, list.next_update?)
         });
         let mut values: Vec<_> = values.collect();
         // Of several lists of one issuer, the one that is recorded last counts: the first to expire.
         values.sort_by(|one, other| other.end.total_cmp(&one.end));
-        self.lock().lists = values;
+        replace(&mut self.lock().lists, values);
     }
 
     /// Records the metrics: for [`Admin::record`](crate::Admin::record).
@@ -94,6 +98,14 @@ impl Value {
         let end = end.duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
         Some(Self { labels, end })
     }
+}
+
+/// A recorder cannot forget a gauge. One of a file that is no longer used becomes NaN, so that no alert
+/// on it fires.
+fn replace(values: &mut Vec<Value>, new: Vec<Value>) {
+    values.retain(|old| !new.iter().any(|one| one.labels == old.labels));
+    values.iter_mut().for_each(|old| old.end = f64::NAN);
+    values.extend(new);
 }
 
 fn of(file: &Path) -> Label {
