@@ -4,6 +4,7 @@ mod support;
 
 use std::{
     fs::{self, OpenOptions},
+    io::{BufRead, BufReader, pipe},
     os::unix::{fs::OpenOptionsExt, net::UnixListener},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -14,7 +15,6 @@ use std::{
 use bytes::Bytes;
 use support::{
     Corelane, DEADLINE,
-    access_log::lines,
     admin::{admin, metrics, sum},
     certificates::{BACKENDS, Files, Running, certificate},
     command,
@@ -208,20 +208,20 @@ fn an_access_log_on_a_fifo_whose_reader_stops_delays_nothing() {
 
 #[test]
 fn an_access_log_can_be_a_device() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let output = dir.path().join("output");
     for device in ["/dev/stderr", "/dev/null"] {
+        let (output, stderr) = pipe().expect("a pipe");
         let mut command = command(&["--tls", "none", "--listen", "127.0.0.1:0"]);
-        command
-            .args(["--access-log", device])
-            .stderr(fs::File::create(&output).expect("a file"));
-        let server = Corelane::start_by(command);
+        command.args(["--access-log", device]).stderr(stderr);
+        let mut server = Corelane::start_by(command);
         with_client(server.addr(), |requests| async move {
             ask(&requests, "/", Bytes::new(), None).await;
         });
-        if device == "/dev/stderr" {
-            let line = &lines(&output, 1)[0];
-            assert!(line.contains("\"POST / HTTP/2.0\" 200 "), "{line}");
-        }
+        server.signal("-TERM");
+        assert!(server.wait().success());
+        // The event log is there too.
+        let lines = BufReader::new(output).lines();
+        let mut lines = lines.map(|line| line.expect("text"));
+        let is_logged = lines.any(|line| line.contains("\"POST / HTTP/2.0\" 200 "));
+        assert_eq!(is_logged, device == "/dev/stderr");
     }
 }

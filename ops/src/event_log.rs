@@ -48,7 +48,7 @@ impl EventLog {
         EventWriter(self.0.queue().clone())
     }
 
-    /// Waits until all lines are written, for 250 ms at most.
+    /// Waits until all lines are written, or standard error has blocked for 250 ms.
     pub fn finish(self) {
         // What is lost could only be told to the log that takes nothing.
         let _ = self.0.finish(FINISH_TIMEOUT);

@@ -86,8 +86,8 @@ impl AccessLog {
         Ok(())
     }
 
-    /// Waits until everything recorded is written, for 500 ms at most. Call it when all workers have
-    /// ended.
+    /// Waits until everything recorded is written, or the output has blocked for 500 ms. Call it when
+    /// all workers have ended.
     pub fn finish(self) {
         if !self.writer.finish(FINISH_TIMEOUT) {
             tracing::warn!("could not write the last lines of the access log in time");

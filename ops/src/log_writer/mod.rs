@@ -36,6 +36,12 @@ pub(crate) use self::{
 /// bounds.
 const QUEUE: usize = 4096;
 
+/// How long the end of a log may take on a machine without a free CPU.
+const STARVED: Duration = Duration::from_secs(5);
+
+/// How often to look whether the output blocks.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// Something that becomes a line on the writing thread.
 pub(crate) trait Line: Send {
     /// Appends the line, with its end.
@@ -51,6 +57,8 @@ enum Message {
 
 struct Shared {
     reopen: AtomicBool,
+    /// The thread is in a call that may block.
+    writing: AtomicBool,
     /// Lines lost since the last log message about them.
     unreported: AtomicU64,
     /// All lines lost.
@@ -95,6 +103,7 @@ impl LogWriter {
         let (end, ended) = sync_channel(1);
         let shared = Arc::new(Shared {
             reopen: AtomicBool::default(),
+            writing: AtomicBool::default(),
             unreported: AtomicU64::default(),
             lost,
         });
@@ -112,17 +121,26 @@ impl LogWriter {
         &self.queue
     }
 
-    /// Waits until everything in the queue is written, for this time at most. Returns whether it is.
+    /// Waits until everything in the queue is written, while the output takes it: when it has blocked
+    /// the thread for this time, the rest is lost. Returns whether everything is written.
     pub(crate) fn finish(self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
-        while let Err(TrySendError::Full(_)) = self.queue.messages.try_send(Message::End) {
-            if Instant::now() > deadline {
-                return false;
+        let started = Instant::now();
+        let mut blocked = Duration::ZERO;
+        let mut is_told = false;
+        // Time in which the thread does not get a CPU is no sign of a blocked output.
+        while blocked < timeout && started.elapsed() < STARVED {
+            if !is_told {
+                let sent = self.queue.messages.try_send(Message::End);
+                is_told = !matches!(sent, Err(TrySendError::Full(_)));
             }
-            std::thread::sleep(Duration::from_millis(10));
+            if self.ended.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+                return true;
+            }
+            if self.queue.shared.writing.load(Relaxed) {
+                blocked += LOOK;
+            }
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        self.ended.recv_timeout(left) != Err(RecvTimeoutError::Timeout)
+        false
     }
 }
 

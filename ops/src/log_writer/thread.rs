@@ -125,7 +125,9 @@ impl Writer {
     }
 
     fn write(&mut self) {
+        self.shared.writing.store(true, Relaxed);
         let (written, result) = self.write_all();
+        self.shared.writing.store(false, Relaxed);
         match result {
             Ok(()) => {
                 self.bytes.clear();
