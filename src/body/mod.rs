@@ -5,6 +5,7 @@ mod source;
 mod state;
 
 use std::{
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -163,7 +164,13 @@ impl http_body::Body for Body {
         }
         let polled = this.source.poll_frame(cx);
         if let Some(state) = &this.state {
-            state.set_waiting(polled.is_pending());
+            match polled {
+                Poll::Pending if state.wait(cx.waker()) => {
+                    return Poll::Ready(Some(Err(cut_off())));
+                }
+                Poll::Pending => {}
+                Poll::Ready(_) => state.set_ready(),
+            }
         }
         Poll::Ready(match ready!(polled) {
             Some(Ok(frame)) => Some(this.count(&frame).map(|()| frame)),
@@ -188,6 +195,11 @@ impl http_body::Body for Body {
             None => SizeHint::default(),
         }
     }
+}
+
+fn cut_off() -> Error {
+    let message = "the client closed the connection before the request body was complete";
+    Error::new(Kind::Io, message).with(io::Error::from(io::ErrorKind::UnexpectedEof))
 }
 
 impl Drop for Body {

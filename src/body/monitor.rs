@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -85,6 +85,18 @@ impl BodyMonitor {
         self.state.reject(status);
     }
 
+    /// No more data can arrive. A handler that waits for some gets an error.
+    pub(crate) fn end_input(&self) {
+        if !self.state.has_input_ended() {
+            self.state.end_input();
+        }
+    }
+
+    /// Whether the body has ended with an error because no more data can arrive.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.state.is_cut_off()
+    }
+
     /// Drains a body that the handler has dropped already. Call it while the handler runs, and
     /// again after [`BodyEvent::WantsContinue`].
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BodyEvent> {
@@ -140,9 +152,15 @@ impl BodyMonitor {
             },
         };
         if !left.is_end_stream() && self.drain.poll_waiting(cx).is_pending() {
-            while let Some(Ok(frame)) = ready!(left.poll_frame(cx)) {
-                self.silence
-                    .moved(frame.data_ref().map_or(0, |data| data.len()));
+            loop {
+                match left.poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        let data = frame.data_ref().map_or(0, |data| data.len());
+                        self.silence.moved(data);
+                    }
+                    Poll::Pending if !self.state.has_input_ended() => return Poll::Pending,
+                    _ => break,
+                }
             }
         }
         self.left = Some(Source::Empty);

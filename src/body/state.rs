@@ -3,7 +3,10 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU16, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     task::Waker,
 };
@@ -27,8 +30,14 @@ pub(super) struct BodyState {
     too_large: AtomicBool,
     /// The status that the server has answered in place of the handler, or 0.
     rejected: AtomicU16,
+    /// No more data can arrive: the client has ended its side of the connection.
+    input_ended: AtomicBool,
+    /// The handler was told that.
+    cut_off: AtomicBool,
     unread: Mutex<Unread>,
     monitor: AtomicWaker,
+    /// The task that waits for data.
+    reader: AtomicWaker,
 }
 
 /// The owner of the rest of the body.
@@ -58,8 +67,21 @@ impl BodyState {
         self.monitor.wake();
     }
 
-    pub(super) fn set_waiting(&self, waiting: bool) {
-        self.waiting.store(waiting, Relaxed);
+    /// Data has arrived, or the body has ended.
+    pub(super) fn set_ready(&self) {
+        self.waiting.store(false, Relaxed);
+    }
+
+    /// Notes that the body waits for data. Returns whether none can arrive; otherwise
+    /// [`end_input`](Self::end_input) wakes the task.
+    pub(super) fn wait(&self, task: &Waker) -> bool {
+        self.reader.register(task);
+        let ended = self.input_ended.load(Acquire);
+        self.waiting.store(!ended, Relaxed);
+        if ended {
+            self.cut_off.store(true, Relaxed);
+        }
+        ended
     }
 
     pub(super) fn received(&self, bytes: u64) {
@@ -79,7 +101,7 @@ impl BodyState {
 
     /// The body was dropped, with `rest` unread.
     pub(super) fn leave(&self, rest: Source) {
-        self.set_waiting(false);
+        self.set_ready();
         if rest.is_end_stream() {
             return self.ended();
         }
@@ -106,6 +128,20 @@ impl BodyState {
 
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting.load(Relaxed)
+    }
+
+    /// No more data can arrive.
+    pub(super) fn end_input(&self) {
+        self.input_ended.store(true, Release);
+        self.reader.wake();
+    }
+
+    pub(super) fn has_input_ended(&self) -> bool {
+        self.input_ended.load(Acquire)
+    }
+
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Relaxed)
     }
 
     pub(super) fn bytes_received(&self) -> u64 {

@@ -2,9 +2,10 @@
 
 use std::{
     future::{Future, poll_fn},
+    io,
     pin::pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -12,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     context::ConnectionContext,
     flood_guard::{self, FloodGuard, Verdict},
+    half_close::HalfClose,
     in_flight::InFlight,
     keep_alive::KeepAlive,
     request::RequestTask,
@@ -94,6 +96,7 @@ where
         flood_guard,
         mut poll_guard,
     } = connection;
+    transport.hold_end();
     let keep_alive = KeepAlive::new(engine.pings(), &context.limits, context.timer).map(Box::new);
     let mut driver = Driver {
         engine,
@@ -105,6 +108,7 @@ where
         shutdown: Shutdown::new(shutdown),
         idle: Deadline::new(context.timer, context.limits.idle),
         keep_alive,
+        half_close: None,
         context,
     };
     let yield_queue = service.yield_queue();
@@ -130,6 +134,8 @@ struct Driver<IO, S: HttpService, F> {
     /// closed.
     idle: Deadline,
     keep_alive: Option<Box<KeepAlive>>,
+    /// Since the peer has ended its side.
+    half_close: Option<Box<HalfClose>>,
     context: Rc<ConnectionContext>,
 }
 
@@ -150,7 +156,7 @@ where
                 }
             }
             self.phase = Phase::Receive;
-            if let Poll::Ready(Err(error)) = self.transport.poll_flush(cx) {
+            if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
                 return Poll::Ready(self.failed(error.into()));
             }
             if self.poll_keep_alive(cx).is_ready() {
@@ -207,6 +213,9 @@ where
                     None => return Some(self.ended()),
                 }
             }
+            if self.transport.holds_end() && self.end_of_input().is_ready() {
+                continue;
+            }
             if self.shutdown.poll_due(cx).is_ready() {
                 self.send_goaway(Closed::Shutdown);
                 continue;
@@ -245,9 +254,39 @@ where
         self.idle.progress();
     }
 
+    /// The peer has ended its side: the requests that have arrived are answered, and the engine,
+    /// which would drop them, gets to know it after that. Ready when it does.
+    fn end_of_input(&mut self) -> Poll<()> {
+        if self.transport.is_blocked() {
+            return Poll::Pending;
+        }
+        if self.in_flight.is_empty() {
+            self.transport.give_end();
+            return Poll::Ready(());
+        }
+        if self.half_close.is_none() {
+            self.half_close = Some(Box::new(HalfClose::new(self.context.timer)));
+            self.context.input_ended.set(true);
+        }
+        // Each finds out whether it needs more from the peer.
+        self.in_flight.poll_all();
+        Poll::Pending
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let wrote = self.transport.written() > 0;
+        ready!(self.transport.poll_flush(cx))?;
+        match &mut self.half_close {
+            Some(half_close) => half_close.poll(cx, &self.transport, wrote),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Ready when the peer has not answered a PING in time.
     fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.keep_alive {
+            // It can answer none.
+            _ if self.half_close.is_some() => Poll::Pending,
             Some(keep_alive) => {
                 let streams_open = !self.in_flight.is_empty();
                 keep_alive.poll(cx, self.transport.received(), streams_open)

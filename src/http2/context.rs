@@ -1,6 +1,6 @@
 //! The state that the requests of one connection share.
 
-use std::{rc::Rc, sync::Arc};
+use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use super::{clock::Clock, credits::FrameCredits, headers::ContentLength, send_buffer::SendBuffer};
 use crate::{
@@ -22,6 +22,8 @@ pub(crate) struct ConnectionContext {
     pub(crate) send_buffer: Rc<SendBuffer>,
     pub(super) content_length: ContentLength,
     pub(super) credits: FrameCredits,
+    /// The peer has ended its side: neither data nor window can arrive.
+    pub(super) input_ended: Cell<bool>,
 }
 
 impl ConnectionContext {
@@ -42,6 +44,7 @@ impl ConnectionContext {
             send_buffer: Rc::new(SendBuffer::new(config.max_send_buffer_size)),
             content_length: ContentLength::default(),
             credits: FrameCredits::default(),
+            input_ended: Cell::new(false),
         }
     }
 }

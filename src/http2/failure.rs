@@ -1,6 +1,6 @@
 //! Why a request ends without the response of its handler.
 
-use std::{any::Any, error::Error as StdError, task::Poll};
+use std::{any::Any, error::Error as StdError};
 
 use crate::{
     counters::Counters,
@@ -30,14 +30,10 @@ impl From<PeerGone> for Failure {
 }
 
 impl Failure {
-    /// A failure of the service or of its response body. If the peer is gone (`closed`), that is
+    /// A failure of the service or of its response body. If the peer is gone (`gone`), that is
     /// the likely cause.
-    pub(super) fn of_handler(
-        error: impl Into<BoxError>,
-        closed: Poll<()>,
-        counters: &Counters,
-    ) -> Self {
-        if closed.is_ready() {
+    pub(super) fn of_handler(error: impl Into<BoxError>, gone: bool, counters: &Counters) -> Self {
+        if gone {
             return Self::PeerGone;
         }
         counters.handler_errors.add();
@@ -51,13 +47,13 @@ impl Failure {
         Self::Handler
     }
 
-    /// A head or trailers that HTTP/2 does not send. If the peer is gone (`closed`), that is the cause.
+    /// A head or trailers that HTTP/2 does not send. If the peer is gone (`gone`), that is the cause.
     pub(super) fn not_sent(
         error: &(dyn StdError + 'static),
-        closed: Poll<()>,
+        gone: bool,
         counters: &Counters,
     ) -> Self {
-        if closed.is_ready() {
+        if gone {
             tracing::debug!(error = %Chain(error), "response not sent");
             return Self::PeerGone;
         }
@@ -82,10 +78,10 @@ mod tests {
     fn unsent_response_is_an_error_of_the_handler_unless_the_peer_is_gone() {
         let counters = Counters::default();
         let error = std::fmt::Error;
-        let failure = Failure::not_sent(&error, Poll::Ready(()), &counters);
+        let failure = Failure::not_sent(&error, true, &counters);
         assert_eq!(failure, Failure::PeerGone);
         assert_eq!(counters.read().handler_errors, 0);
-        let failure = Failure::not_sent(&error, Poll::Pending, &counters);
+        let failure = Failure::not_sent(&error, false, &counters);
         assert_eq!(failure, Failure::Handler);
         assert_eq!(counters.read().handler_errors, 1);
     }

@@ -105,6 +105,11 @@ impl<F: Future<Output = ()>> InFlight<F> {
         self.fresh.push(number);
     }
 
+    /// The next call of `poll` polls all futures.
+    pub(super) fn poll_all(&mut self) {
+        self.fresh = (0..self.slots.len()).collect();
+    }
+
     /// Polls the futures that are new, and those that were woken before this call, each once.
     pub(super) fn poll(&mut self) {
         let mut fresh = std::mem::take(&mut self.fresh);

@@ -20,6 +20,7 @@ mod declared_length;
 mod failure;
 mod flood_guard;
 mod frame_heads;
+mod half_close;
 mod headers;
 mod in_flight;
 mod keep_alive;

@@ -109,6 +109,11 @@ impl<S: HttpService> Future for RequestTask<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.context.input_ended.get()
+            && let Some(monitor) = &self.monitor
+        {
+            monitor.end_input();
+        }
         if !self.counted {
             let result = match catch_unwind(AssertUnwindSafe(|| self.as_mut().poll_response(cx))) {
                 Ok(Poll::Pending) => return Poll::Pending,
@@ -139,9 +144,9 @@ impl<S: HttpService> RequestTask<S> {
                     match service.poll_ready(cx) {
                         Poll::Ready(Ok(())) => {}
                         Poll::Ready(Err(error)) => {
-                            let closed = this.respond.poll_closed(cx);
+                            let gone = is_gone(this.respond, this.monitor, cx);
                             let counters = &this.context.counters;
-                            return Poll::Ready(Err(Failure::of_handler(error, closed, counters)));
+                            return Poll::Ready(Err(Failure::of_handler(error, gone, counters)));
                         }
                         Poll::Pending => return poll_gone(this.respond, cx),
                     }
@@ -166,14 +171,15 @@ impl<S: HttpService> RequestTask<S> {
                         }
                     }
                     Poll::Ready(Err(error)) => {
-                        let closed = this.respond.poll_closed(cx);
+                        let gone = is_gone(this.respond, this.monitor, cx);
                         let counters = &this.context.counters;
-                        return Poll::Ready(Err(Failure::of_handler(error, closed, counters)));
+                        return Poll::Ready(Err(Failure::of_handler(error, gone, counters)));
                     }
                     Poll::Pending => return self.poll_waiting(cx),
                 },
                 StateProjection::SendingBody { send, body } => {
-                    let sent = send.poll(body, this.context, cx);
+                    let monitor = this.monitor.as_deref();
+                    let sent = send.poll(body, monitor, this.context, cx);
                     if sent.is_pending()
                         && let Some(monitor) = this.monitor
                     {
@@ -237,8 +243,8 @@ impl<S: HttpService> RequestTask<S> {
             .respond
             .send_head(Response::from_parts(head, ()), !has_body);
         let stream = sent.map_err(|error| {
-            let closed = this.respond.poll_closed(cx);
-            Failure::not_sent(&error, closed, &context.counters)
+            let gone = this.respond.poll_closed(cx).is_ready();
+            Failure::not_sent(&error, gone, &context.counters)
         })?;
         context.counters.response(status.as_u16());
         if has_body {
@@ -306,6 +312,16 @@ fn is_too_large(monitor: &Option<Box<BodyMonitor>>) -> bool {
     monitor
         .as_ref()
         .is_some_and(|monitor| monitor.is_too_large())
+}
+
+/// Whether the handler may have failed because the peer is gone.
+fn is_gone(
+    respond: &mut ResponseSender<Chunk>,
+    monitor: &Option<Box<BodyMonitor>>,
+    cx: &mut Context<'_>,
+) -> bool {
+    let is_cut_off = monitor.as_ref().is_some_and(|monitor| monitor.is_cut_off());
+    is_cut_off || respond.poll_closed(cx).is_ready()
 }
 
 /// Answers in place of the handler. A peer that is gone is an error elsewhere.

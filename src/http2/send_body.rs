@@ -15,6 +15,7 @@ use super::{
     send_buffer::{Chunk, SendPermit},
 };
 use crate::{
+    body::BodyMonitor,
     error::BoxError,
     h2_engine::{BodySender, ResetCode},
     time::MinRate,
@@ -57,6 +58,7 @@ impl SendBody {
     pub(super) fn poll<B>(
         &mut self,
         mut body: Pin<&mut B>,
+        monitor: Option<&BodyMonitor>,
         context: &ConnectionContext,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Failure>>
@@ -72,8 +74,9 @@ impl SendBody {
             let frame = match body.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => frame,
                 Poll::Ready(Some(Err(error))) => {
-                    let closed = self.stream.poll_closed(cx);
-                    return Poll::Ready(Err(Failure::of_handler(error, closed, counters)));
+                    let gone = monitor.is_some_and(BodyMonitor::is_cut_off)
+                        || self.stream.poll_closed(cx).is_ready();
+                    return Poll::Ready(Err(Failure::of_handler(error, gone, counters)));
                 }
                 Poll::Ready(None) => {
                     self.ends = true;
@@ -113,8 +116,8 @@ impl SendBody {
                         }
                         headers::clean_trailers(&mut trailers);
                         let sent = self.stream.send_trailers(trailers).map_err(|error| {
-                            let closed = self.stream.poll_closed(cx);
-                            Failure::not_sent(&error, closed, counters)
+                            let gone = self.stream.poll_closed(cx).is_ready();
+                            Failure::not_sent(&error, gone, counters)
                         });
                         return Poll::Ready(sent);
                     }
@@ -142,7 +145,7 @@ impl SendBody {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Failure>> {
         while !self.data.is_empty() {
-            let granted = ready!(self.poll_window(cx))?;
+            let granted = ready!(self.poll_window(context, cx))?;
             let piece = self.data.split_to(granted);
             self.stall.moved(piece.len());
             context.credits.sent(piece.len(), self.data.is_empty());
@@ -154,7 +157,11 @@ impl SendBody {
 
     /// How much of `data` may be queued now. Checks the connection's own buffer first: a stream
     /// that waits for it must not hold window that another one could use.
-    fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Failure>> {
+    fn poll_window(
+        &mut self,
+        context: &ConnectionContext,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, Failure>> {
         let mut stalled = false;
         if self.permit.poll(cx).is_pending() {
             // The peer does not cause this wait, and the transport has its own time limit.
@@ -164,7 +171,9 @@ impl SendBody {
             if let Poll::Ready(granted) = self.stream.poll_window(wanted, cx)? {
                 return Poll::Ready(Ok(granted));
             }
-            stalled = self.stall.poll_waiting(cx).is_ready();
+            // What is queued has to leave before the stream is reset.
+            let is_stuck = context.input_ended.get() && context.send_buffer.is_empty();
+            stalled = is_stuck || self.stall.poll_waiting(cx).is_ready();
         }
         match self.stream.poll_closed(cx) {
             Poll::Ready(()) => Poll::Ready(Err(Failure::PeerGone)),

@@ -39,6 +39,11 @@ impl SendBuffer {
         self.used.get()
     }
 
+    /// Whether the transport has taken all bytes.
+    pub(super) fn is_empty(&self) -> bool {
+        self.used.get() == 0
+    }
+
     fn has_room(&self) -> bool {
         self.used.get() < self.limit
     }

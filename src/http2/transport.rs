@@ -39,7 +39,25 @@ struct Shared<IO> {
     on_readable: Waker,
     /// Bytes so far.
     received: Cell<u64>,
+    end: Cell<End>,
+    /// The last write did not take all of its bytes.
+    blocked: Cell<bool>,
 }
+
+/// The end of the peer's bytes. Crate h2 drops all streams when it reads it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The engine gets it at once.
+    Passes,
+    /// The driver wants to answer what was requested before it.
+    Waits,
+    /// It was read, and the engine does not know it yet.
+    Held,
+    Given,
+}
+
+/// A PING (RFC 9113 section 6.7).
+const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0corelane";
 
 /// Both ends of one transport.
 pub(super) fn transport<IO>(
@@ -56,6 +74,8 @@ pub(super) fn transport<IO>(
         on_readable: Waker::from(Arc::clone(&readable)),
         readable,
         received: Cell::new(0),
+        end: Cell::new(End::Passes),
+        blocked: Cell::new(false),
     });
     (Transport(Rc::clone(&shared)), TransportHandle(shared))
 }
@@ -80,6 +100,43 @@ impl<IO: AsyncWrite + Unpin> TransportHandle<IO> {
             self.0.on_readable.wake_by_ref();
         }
         state
+    }
+
+    /// From now on the end of the peer's bytes waits for [`give_end`](Self::give_end).
+    pub(super) fn hold_end(&self) {
+        self.0.end.set(End::Waits);
+    }
+
+    /// Whether the peer has ended its side, and the engine does not know it.
+    pub(super) fn holds_end(&self) -> bool {
+        self.0.end.get() == End::Held
+    }
+
+    /// The engine reads the end when it is polled next.
+    pub(super) fn give_end(&self) {
+        self.0.end.set(End::Given);
+        self.0.readable.set();
+    }
+
+    /// Whether the engine has bytes left to write.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.0.blocked.get()
+    }
+
+    /// Writes a PING and flushes it. Call it only after a flush and while the transport is not
+    /// blocked: the engine is then between two frames.
+    pub(super) fn send_ping(&self, cx: &mut Context<'_>) -> io::Result<()> {
+        let io = &mut *self.0.io.borrow_mut();
+        match Pin::new(&mut *io).poll_write(cx, PING) {
+            Poll::Ready(Ok(n)) if n == PING.len() => {}
+            Poll::Ready(Err(error)) => return Err(error),
+            _ => return Err(io::ErrorKind::WriteZero.into()),
+        }
+        self.0.flush_wanted.set(true);
+        match Pin::new(io).poll_flush(cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Ok(()),
+        }
     }
 
     /// Flushes if the engine has asked for it. Ready when nothing is left to flush.
@@ -108,6 +165,8 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Transport<IO> {
             throttle,
             flush_wanted,
             written: _,
+            end,
+            blocked: _,
         } = &*self.0;
         let throttle = &mut *throttle.borrow_mut();
         if throttle.is_stopped() {
@@ -120,20 +179,39 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Transport<IO> {
         if !readable.take() {
             return Poll::Pending;
         }
+        match end.get() {
+            End::Passes | End::Waits => {}
+            End::Held => return Poll::Pending,
+            End::Given => return Poll::Ready(Ok(())),
+        }
         let cx = &mut Context::from_waker(on_readable);
         let before = buf.filled().len();
         let read = Pin::new(&mut *io.borrow_mut()).poll_read(cx, buf);
         let more = &buf.filled()[before..];
         received.set(received.get() + more.len() as u64);
+        let nothing = more.is_empty();
         let passed = throttle.pass(more);
         throttle.hold(&more[passed..]);
         buf.set_filled(before + passed);
+        // The transport may have to answer its input.
+        flush_wanted.set(true);
+        if nothing && end.get() == End::Waits && is_end(&read) {
+            end.set(End::Held);
+            return Poll::Pending;
+        }
         if read.is_ready() {
             readable.set();
         }
-        // The transport may have to answer its input.
-        flush_wanted.set(true);
         read
+    }
+}
+
+/// Whether a read that got no bytes found the end, with or without close_notify.
+fn is_end(read: &Poll<io::Result<()>>) -> bool {
+    match read {
+        Poll::Ready(Ok(())) => true,
+        Poll::Ready(Err(error)) => error.kind() == io::ErrorKind::UnexpectedEof,
+        Poll::Pending => false,
     }
 }
 
@@ -151,7 +229,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let n = ready!(Pin::new(&mut *self.0.io.borrow_mut()).poll_write_vectored(cx, bufs))?;
+        let polled = Pin::new(&mut *self.0.io.borrow_mut()).poll_write_vectored(cx, bufs);
+        self.0.blocked.set(polled.is_pending());
+        let n = ready!(polled)?;
         self.0.written.set(self.0.written.get() + n);
         Poll::Ready(Ok(n))
     }

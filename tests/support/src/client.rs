@@ -52,6 +52,15 @@ pub enum Tls {
 }
 
 impl Tls {
+    /// The versions that a backend speaks; one without a meaning if it speaks none.
+    pub fn of(backend: Backend) -> &'static [Self] {
+        match (backend.tls, backend.tls_1_3) {
+            (false, _) => &[Self::Any],
+            (true, false) => &[Self::V1_2],
+            (true, true) => &[Self::V1_2, Self::V1_3],
+        }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::V1_2 => "1.2",
@@ -145,17 +154,31 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 pub async fn connect(backend: Backend, addr: SocketAddr) -> Box<dyn Stream> {
+    over(backend, tcp(addr).await).await
+}
+
+pub(crate) async fn tcp(addr: SocketAddr) -> TcpStream {
     let tcp = TcpStream::connect(addr).await.expect("connects");
     tcp.set_nodelay(true).expect("nodelay");
-    over(backend, tcp).await
+    tcp
 }
 
 /// The same over an existing connection.
 pub async fn over(backend: Backend, stream: impl Stream + 'static) -> Box<dyn Stream> {
+    over_version(backend, Tls::Any, &[b"h2"], stream).await
+}
+
+/// The same by this version of TLS and with these protocols in ALPN, if the backend has TLS.
+pub async fn over_version(
+    backend: Backend,
+    tls: Tls,
+    alpn: &[&[u8]],
+    stream: impl Stream + 'static,
+) -> Box<dyn Stream> {
     if !backend.tls {
         return Box::new(stream);
     }
-    let connector = tokio_rustls::TlsConnector::from(rustls_config(Tls::Any, &[b"h2"]));
+    let connector = tokio_rustls::TlsConnector::from(rustls_config(tls, alpn));
     let tls = connector.connect(server_name(), stream).await;
     Box::new(tls.expect("a TLS handshake"))
 }

@@ -1,12 +1,18 @@
 //! A client that sends only the bytes that a test gives it, and reads frames.
 
-use std::io;
+use std::{
+    io,
+    net::Shutdown,
+    os::fd::{AsFd, OwnedFd},
+};
 
 use bytes::{Buf, BytesMut};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    Backend, TestServer, client,
+    Backend, TestServer,
+    client::{self, Tls},
     frames::{self, ACK, END_STREAM, kind},
 };
 
@@ -76,7 +82,11 @@ impl Frame {
 
 pub struct Peer {
     stream: Box<dyn client::Stream>,
+    /// The same socket.
+    socket: OwnedFd,
     unread: BytesMut,
+    /// How the connection ended: cleanly, which over TLS is by close_notify, or by this error.
+    pub end: Option<Result<(), io::ErrorKind>>,
     /// The code of the last GOAWAY that [`Peer::settle`] read.
     pub goaway: Option<u32>,
     pings: u64,
@@ -95,9 +105,18 @@ pub struct Flooded {
 impl Peer {
     /// A connection on which nothing was sent yet.
     pub async fn connect(backend: Backend, server: &TestServer) -> Self {
+        Self::with(backend, server, Tls::Any, &[b"h2"]).await
+    }
+
+    /// The same by this version of TLS and with these protocols in ALPN, if the backend has TLS.
+    pub async fn with(backend: Backend, server: &TestServer, tls: Tls, alpn: &[&[u8]]) -> Self {
+        let tcp = client::tcp(server.addr).await;
+        let socket = tcp.as_fd().try_clone_to_owned().expect("a descriptor");
         Self {
-            stream: client::connect(backend, server.addr).await,
+            stream: client::over_version(backend, tls, alpn, tcp).await,
+            socket,
             unread: BytesMut::new(),
+            end: None,
             goaway: None,
             pings: 0,
         }
@@ -120,9 +139,14 @@ impl Peer {
         self.stream.flush().await
     }
 
-    /// Ends the sending side.
+    /// Ends the sending side, over TLS with close_notify.
     pub async fn end(&mut self) -> io::Result<()> {
         self.stream.shutdown().await
+    }
+
+    /// Ends the sending side of the socket, without close_notify.
+    pub fn end_socket(&self) -> io::Result<()> {
+        SockRef::from(&self.socket).shutdown(Shutdown::Write)
     }
 
     /// The next frame, or `None` after the end of the connection.
@@ -133,9 +157,14 @@ impl Peer {
             }
             let mut chunk = [0; 16 * 1024];
             match self.stream.read(&mut chunk).await {
-                Ok(0) | Err(_) => return None,
-                Ok(n) => self.unread.extend_from_slice(&chunk[..n]),
+                Ok(0) => self.end = Some(Ok(())),
+                Err(error) => self.end = Some(Err(error.kind())),
+                Ok(n) => {
+                    self.unread.extend_from_slice(&chunk[..n]);
+                    continue;
+                }
             }
+            return None;
         }
     }
 
