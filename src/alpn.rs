@@ -75,7 +75,8 @@ pub enum AlpnMissing {
     /// section 3.2). The default.
     #[default]
     Reject,
-    /// Serves it HTTP/2 with prior knowledge (RFC 9113 section 3.3).
+    /// Serves it HTTP/2 with prior knowledge (RFC 9113 section 3.3). A client that speaks HTTP/1.x
+    /// gets 505 with the reason in plain text.
     Allow,
 }
 

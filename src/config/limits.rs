@@ -42,7 +42,7 @@ options! {
             "the default of nginx, which clients and load balancers are tuned to"
         )]
         #[range(TIME)]
-        #[peer = "GOAWAY `NO_ERROR`; if the client does not close, the server closes after `Limits::write`"]
+        #[peer = "GOAWAY `NO_ERROR`; the server closes after a round trip, 1 s at most"]
         pub idle: Duration, Duration;
 
         /// Time that a write may be slower than [`min_rate`](Self#structfield.min_rate). If the socket

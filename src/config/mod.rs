@@ -58,7 +58,7 @@ constants! {
     /// The usual argument of [`Handle::shutdown`](crate::Handle::shutdown).
     #[limit("", "SHUTDOWN_DEADLINE", "")]
     #[why = "Kubernetes waits this long between SIGTERM and SIGKILL"]
-    #[peer = "GOAWAY at the start; at the deadline the connection is closed without another one"]
+    #[peer = "GOAWAY at the start; without a stream the connection is closed after a round trip, 1 s at most, otherwise at the deadline"]
     pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(30);
 
     /// File descriptors that connections leave to the rest of the process: health checks and metrics, log
@@ -85,7 +85,12 @@ constants! {
 /// How often a worker shows that it runs: 1 s, one wake-up of an idle worker.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Time that a server that shuts down waits for the first request of a connection before it sends
-/// GOAWAY: 2 s, a few round trips of the slowest link. Most clients send a request right after the
-/// handshake; after an early GOAWAY they would have to connect again.
+/// Time from the start of a connection in which a server that shuts down waits for its first request
+/// before it sends GOAWAY: 2 s, a few round trips of the slowest link. Most clients send a request
+/// right after the handshake; after an early GOAWAY they would have to connect again.
 pub(crate) const FIRST_REQUEST: Duration = Duration::from_secs(2);
+
+/// Time that a connection without a stream stays open after GOAWAY, until the PING behind it is
+/// answered: 1 s, more than a round trip of the slowest link. A client that is asleep, or that
+/// answers no PING while it is idle, must not hold up a shutdown.
+pub(crate) const GOAWAY_ANSWER: Duration = Duration::from_secs(1);

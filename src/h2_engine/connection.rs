@@ -14,7 +14,10 @@ use super::{
     error::ProtocolError, ping::Pings, request_stream::RequestStream,
     response_sender::ResponseSender,
 };
-use crate::config::{self, Http2Config};
+use crate::{
+    config::{self, Http2Config},
+    error::Error,
+};
 
 /// One connection over `IO`. `D` holds the data of response bodies until it is sent.
 pub(crate) struct Connection<IO, D: Buf>(h2::server::Connection<IO, D>);
@@ -41,6 +44,17 @@ where
         .data_frame_budget(config.small_frames_budget())
         .handshake(io);
     Handshake(handshake)
+}
+
+/// GOAWAY for a connection that has no [`Connection`] yet, because its preface is invalid, or is not
+/// there in time (RFC 9113 section 3.4).
+pub(crate) fn goaway(error: &Error) -> [u8; 17] {
+    let reason = match error.is_http2() {
+        true => h2::Reason::PROTOCOL_ERROR,
+        false => h2::Reason::NO_ERROR,
+    };
+    let [a, b, c, d] = u32::from(reason).to_be_bytes();
+    [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]
 }
 
 struct Handshake<IO, D: Buf>(h2::server::Handshake<IO, D>);
@@ -87,6 +101,11 @@ where
     /// Sends GOAWAY, `ENHANCE_YOUR_CALM`, and ends the connection.
     pub(crate) fn end_for_flood(&mut self) {
         self.0.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+    }
+
+    /// Sends GOAWAY, `NO_ERROR`, and ends the connection without regard to its streams.
+    pub(crate) fn close(&mut self) {
+        self.0.abrupt_shutdown(h2::Reason::NO_ERROR);
     }
 
     /// Only the first call returns `Some`.

@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     io,
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll, ready},
 };
@@ -23,7 +23,7 @@ use super::{
     worker_service::WorkerService,
 };
 use crate::{
-    config::Http2Config,
+    config::{self, Http2Config},
     error::{Error, Kind},
     h2_engine::{self, ProtocolError},
     schedule::{MAX_ROUNDS, Phase, PollGuard, Wakeups},
@@ -75,6 +75,11 @@ where
     })
 }
 
+/// Sends GOAWAY in place of a connection whose preface has failed.
+pub(crate) async fn refuse<IO: AsyncWrite + Unpin>(mut io: IO, error: &Error) {
+    let _ = poll_fn(|cx| Pin::new(&mut io).poll_write(cx, &h2_engine::goaway(error))).await;
+}
+
 /// Serves a connection until it ends. When `shutdown` is ready the server sends GOAWAY (RFC 9113
 /// section 6.8) and answers the requests that have arrived by then. A client that has sent none
 /// gets some time to send its first one.
@@ -105,7 +110,7 @@ where
         service: service.service.clone(),
         in_flight: InFlight::new(poll_guard.wakeups(), Rc::clone(&service.pool)),
         phase: Phase::Receive,
-        shutdown: Shutdown::new(shutdown),
+        shutdown: Shutdown::new(shutdown, context.timer),
         idle: Deadline::new(context.timer, context.limits.idle),
         keep_alive,
         half_close: None,
@@ -161,6 +166,7 @@ where
             }
             if self.poll_keep_alive(cx).is_ready() {
                 self.context.counters.keep_alive_timeouts.add();
+                self.close(cx);
                 let limit = self.context.limits.keep_alive_timeout;
                 return Poll::Ready(Err(Error::timeout("the answer to a PING", limit)));
             }
@@ -168,6 +174,11 @@ where
                 return Poll::Pending;
             }
             self.in_flight.shrink();
+            if self.shutdown.is_sent() && self.transport.is_blocked() {
+                // Responses wait for the peer. The transport has its own time limit.
+                self.idle.progress();
+                return Poll::Pending;
+            }
             if self.idle.poll_waiting(cx).is_pending() {
                 return Poll::Pending;
             }
@@ -175,8 +186,8 @@ where
                 return Poll::Ready(self.ended());
             }
             if self.shutdown.is_sent() {
-                let limit = self.context.limits.write;
-                return Poll::Ready(Err(Error::timeout("the peer's answer to GOAWAY", limit)));
+                self.close(cx);
+                return Poll::Ready(Ok(Closed::Unanswered));
             }
             self.send_goaway(Closed::Idle);
         }
@@ -298,7 +309,14 @@ where
     fn send_goaway(&mut self, why: Closed) {
         self.shutdown.sent(why);
         self.engine.graceful_shutdown();
-        self.idle = Deadline::new(self.context.timer, self.context.limits.write);
+        let limit = self.context.limits.write.min(config::GOAWAY_ANSWER);
+        self.idle = Deadline::new(self.context.timer, limit);
+    }
+
+    /// Sends the last GOAWAY, as far as the transport takes it at once.
+    fn close(&mut self, cx: &mut Context<'_>) {
+        self.engine.close();
+        let _ = self.engine.poll_request(cx);
     }
 
     fn ended(&self) -> Result<Closed, Error> {

@@ -39,7 +39,7 @@ mod connection_tests;
 mod throttle_tests;
 
 pub(crate) use self::{
-    connection::{preface, serve},
+    connection::{preface, refuse, serve},
     context::ConnectionContext,
     shutdown::Closed,
     worker_service::WorkerService,

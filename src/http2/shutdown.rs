@@ -4,6 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use crate::{
@@ -17,11 +18,14 @@ pub(crate) enum Closed {
     ByPeer,
     Idle,
     Shutdown,
+    /// After GOAWAY the peer answered nothing within [`config::GOAWAY_ANSWER`].
+    Unanswered,
 }
 
-/// Waits for the server's shutdown, then for the first request of a connection that has sent none.
+/// Waits for the server's shutdown, then for the first request of a new connection that has sent none.
 pub(super) struct Shutdown<F> {
     signal: F,
+    opened: Instant,
     has_requests: bool,
     /// From the signal on: the time for the first request.
     first_request: Option<Box<Deadline>>,
@@ -29,9 +33,10 @@ pub(super) struct Shutdown<F> {
 }
 
 impl<F: Future<Output = ()> + Unpin> Shutdown<F> {
-    pub(super) fn new(signal: F) -> Self {
+    pub(super) fn new(signal: F, timer: Timer) -> Self {
         Self {
             signal,
+            opened: (timer.now)(),
             has_requests: false,
             first_request: None,
             closed: Closed::ByPeer,
@@ -45,7 +50,9 @@ impl<F: Future<Output = ()> + Unpin> Shutdown<F> {
     /// Looks whether the server shuts down.
     pub(super) fn poll_signal(&mut self, cx: &mut Context<'_>, timer: Timer) {
         if self.first_request.is_none() && Pin::new(&mut self.signal).poll(cx).is_ready() {
-            let wait = Deadline::new(timer, config::FIRST_REQUEST);
+            let age = (timer.now)().saturating_duration_since(self.opened);
+            let left = config::FIRST_REQUEST.saturating_sub(age);
+            let wait = Deadline::new(timer, left);
             self.first_request = Some(Box::new(wait));
         }
     }

@@ -83,8 +83,8 @@ where
 
 /// Accepts a TLS session on a socket of which `received` was read already.
 ///
-/// A client that is refused before there is a session has to learn why: by the alert
-/// `no_application_protocol` if there is no common protocol, in plain text if it speaks HTTP/1.x.
+/// A client that is refused has to learn why: by the alert `no_application_protocol` if there is no
+/// common protocol, in plain text if it speaks HTTP/1.x.
 /// The end of a successful handshake leaves with the first read or flush.
 pub(crate) async fn accept_after<IO>(
     mut io: IO,
@@ -111,9 +111,21 @@ where
         }
     };
     let mut stream = TlsStream::new(io, Replay::new(received), session);
-    match finish(&mut stream, hello, decision).await {
-        Ok(negotiated) => Ok(Accepted {
-            stream,
+    let is_tls = hello.is_some();
+    let result = match finish(&mut stream, hello, decision).await {
+        // Without ALPN the client may be one of HTTP/1.x. Without TLS that was found out already.
+        Ok(negotiated) if is_tls && decision == Decision::PriorKnowledge => {
+            let first_bytes = read_preface_over_tls(&mut stream).await;
+            first_bytes.map(|bytes| (negotiated, bytes))
+        }
+        finished => finished.map(|negotiated| (negotiated, Vec::new())),
+    };
+    match result {
+        Ok((negotiated, first_bytes)) => Ok(Accepted {
+            stream: match first_bytes.is_empty() {
+                true => stream,
+                false => stream.unread(first_bytes),
+            },
             negotiated,
             backend: acceptor.backend(),
         }),
@@ -245,6 +257,20 @@ where
             final_bytes: protocol_sniff::http2_required(&first_bytes),
             error: Error::new(Kind::PlainHttp, "the client speaks HTTP/1.x"),
         });
+    }
+    Ok(first_bytes)
+}
+
+/// The same over TLS. A client of HTTP/1.x gets its response here, because the session has to seal it.
+async fn read_preface_over_tls<IO>(stream: &mut TlsStream<IO>) -> Result<Vec<u8>, Error>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let (first_bytes, sniff) = sniff(stream, Vec::new(), ProtocolSniff::of_cleartext).await?;
+    if sniff == ProtocolSniff::Http1Request {
+        send(stream, &protocol_sniff::alpn_required(&first_bytes)).await;
+        let _ = poll_fn(|cx| stream.poll_close(cx)).await;
+        return Err(Error::new(Kind::PlainHttp, "the client speaks HTTP/1.x"));
     }
     Ok(first_bytes)
 }

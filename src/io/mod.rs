@@ -7,6 +7,7 @@ mod read_budget;
 mod receive;
 mod stream;
 mod traffic;
+mod unread;
 mod wire;
 
 #[cfg(any(test, fuzzing))]

@@ -25,7 +25,7 @@ impl ProtocolSniff {
         }
     }
 
-    /// On a port without TLS, where the preface of HTTP/2 is no HTTP/1.x.
+    /// Where the preface of HTTP/2 may follow, which is no HTTP/1.x.
     pub(super) fn of_cleartext(bytes: &[u8]) -> Self {
         match Self::of(bytes) {
             Self::Http1Request if bytes.starts_with(b"PRI ") => Self::Other,
@@ -51,6 +51,15 @@ pub(super) fn http2_required(request: &[u8]) -> Vec<u8> {
         "505 HTTP Version Not Supported",
         "This port speaks HTTP/2 with prior knowledge and no HTTP/1.x: \
          try curl --http2-prior-knowledge.\n",
+    )
+}
+
+/// The response to HTTP/1.x over TLS from a client that did not offer `h2` by ALPN.
+pub(super) fn alpn_required(request: &[u8]) -> Vec<u8> {
+    response(
+        request,
+        "505 HTTP Version Not Supported",
+        "This port speaks HTTP/2 and no HTTP/1.x: the client has to offer h2 by ALPN.\n",
     )
 }
 
@@ -110,7 +119,7 @@ mod tests {
 
     #[test]
     fn content_length_is_the_length_of_the_text() {
-        for response in [tls_required, http2_required] {
+        for response in [tls_required, http2_required, alpn_required] {
             let text = String::from_utf8(response(b"GET / ")).expect("text");
             let (head, body) = text.split_once("\r\n\r\n").expect("a head");
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())));

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{
     read_budget::ReadBudget,
     traffic::Traffic,
+    unread::Unread,
     wire::{Replay, SocketWire, Writes},
 };
 use crate::{
@@ -62,10 +63,14 @@ pub struct TlsStream<IO> {
     /// Plaintext that waits for a full record or a flush: fewer than [`MAX_PLAINTEXT`] bytes.
     staged: Buffer,
     closing: bool,
+    /// The sending side of the socket is shut down.
+    fin_sent: bool,
     /// The peer's close_notify or the end of the socket was read.
     ended: bool,
     /// That end came without close_notify.
     truncated: bool,
+    /// The session or the socket has failed. An end without close_notify is no failure.
+    failed: bool,
     read_budget: ReadBudget,
     /// Whether the session's answers to a read wait for the caller's next flush.
     lazy_answers: bool,
@@ -97,8 +102,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             replay,
             staged: Buffer::default(),
             closing: false,
+            fin_sent: false,
             ended: false,
             truncated: false,
+            failed: false,
             read_budget: ReadBudget::new(),
             lazy_answers: false,
             reader: None,
@@ -141,6 +148,31 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         self.session.negotiated()
     }
 
+    /// Ends the server's side whatever has happened before: sends what is queued, then close_notify
+    /// (RFC 8446 section 6.1), then FIN. A session that has failed has sent its alert already.
+    pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.failed {
+            true => self.poll_fin(cx),
+            false => Pin::new(self).poll_shutdown(cx),
+        }
+    }
+
+    fn poll_fin(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.fin_sent {
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            self.fin_sent = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Puts plaintext back that was read from the session.
+    pub(super) fn unread(self, plaintext: Vec<u8>) -> Self {
+        Self {
+            session: Box::new(Unread::new(plaintext, self.session)),
+            ..self
+        }
+    }
+
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.call(cx, |session, wire| session.handshake(wire))
     }
@@ -173,6 +205,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         let result = match call(&mut *self.session, &mut wire) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
             Err(error) => {
+                self.failed |= error.kind() != io::ErrorKind::UnexpectedEof;
                 // Sends the alert as far as the socket takes it. The first error is the one to
                 // report.
                 let _ = self.session.flush(&mut wire);
@@ -349,6 +382,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
             this.session.send_close_notify();
         }
         ready!(this.poll_sealed_sent(cx))?;
-        Pin::new(&mut this.io).poll_shutdown(cx)
+        this.poll_fin(cx)
     }
 }

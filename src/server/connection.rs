@@ -1,15 +1,16 @@
 //! Takes a connection through its steps, from the accepted socket to the end.
 
 use std::{
-    future::{Future, pending},
+    future::{Future, pending, poll_fn},
     net::SocketAddr,
     panic::catch_unwind,
     rc::Rc,
     sync::Arc,
+    task::{Context, Waker},
     time::Duration,
 };
 
-use monoio::net::TcpStream;
+use monoio::{net::TcpStream, time::timeout};
 
 use super::{
     accept_tls::accept_tls,
@@ -17,7 +18,7 @@ use super::{
     connection_options::ConnectionOptions,
     current_acceptor::{AcceptorSource, check_acceptor},
     handshake_limiter::{HandshakeLimiter, HandshakePermit},
-    linger::linger,
+    linger::{FURTHER_SILENCE, SILENCE, linger},
     runtime::TIMER,
     socket::Socket,
 };
@@ -154,21 +155,38 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             backend,
             negotiated,
         };
+        let closing = Closing(&mut stream);
         let result = self
-            .serve_http2(&mut stream, info, options, permit, shutdown)
+            .serve_http2(closing.0, info, options, permit, shutdown)
             .await;
+        drop(closing);
 
         if stream.was_truncated() {
             self.counters.connections_truncated.add();
         }
-        if !stream.has_ended() {
-            let mut socket = stream.into_inner();
-            let yields = self.service.yield_queue();
-            Box::pin(linger(&mut socket, b"", options.limits.write, &yields)).await;
-        }
+        Box::pin(self.close(stream, options.limits.write, &result)).await;
         let why = result.map_err(|error| self.failed(peer.addr, error))?;
         tracing::debug!(peer = %peer.addr, ?why, "connection closed");
         Ok(())
+    }
+
+    /// Closes the connection in order: what is queued, close_notify, FIN.
+    async fn close(
+        &self,
+        mut stream: TlsStream<Socket>,
+        limit: Duration,
+        result: &Result<Closed, Error>,
+    ) {
+        let _ = timeout(limit, poll_fn(|cx| stream.poll_close(cx))).await;
+        if stream.has_ended() {
+            return;
+        }
+        let silence = match result {
+            Ok(Closed::Unanswered) => FURTHER_SILENCE,
+            _ => SILENCE,
+        };
+        let yields = self.service.yield_queue();
+        linger(&mut stream.into_inner(), b"", limit, silence, &yields).await;
     }
 
     async fn serve_http2(
@@ -185,16 +203,38 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         stream.set_counters(&self.counters);
         let context = ConnectionContext::new(info, limits, http2, TIMER, &self.counters);
         let context = Rc::new(context);
-        let preface = Box::pin(http2::preface(stream, http2));
-        let connection = permit.run("the HTTP/2 preface", preface).await??;
-        drop(permit);
-        http2::serve(connection, &self.service, context, shutdown).await
+        let preface = Box::pin(http2::preface(&mut *stream, http2));
+        let preface = permit.run("the HTTP/2 preface", preface).await;
+        let error = match preface.and_then(|preface| preface) {
+            Ok(connection) => {
+                drop(permit);
+                return http2::serve(connection, &self.service, context, shutdown).await;
+            }
+            Err(error) => error,
+        };
+        if !stream.has_ended() {
+            http2::refuse(stream, &error).await;
+        }
+        Err(error)
     }
 
     fn failed(&self, peer: SocketAddr, error: Error) -> Error {
         self.counters.connections_failed.add();
         tracing::debug!(%peer, why = %Chain(&error), "connection closed");
         error
+    }
+}
+
+/// Closes a connection, as far as the socket takes it at once, also if its task is dropped, which
+/// happens at the shutdown deadline.
+struct Closing<'a>(&'a mut TlsStream<Socket>);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        // A second panic would end the process.
+        if !std::thread::panicking() {
+            let _ = self.0.poll_close(&mut Context::from_waker(Waker::noop()));
+        }
     }
 }
 

@@ -15,7 +15,11 @@ use std::{
 
 use monoio::time::timeout_at;
 
-use super::{linger::linger, log_rate_limiter::LogRateLimiter, socket::Socket};
+use super::{
+    linger::{SILENCE, linger},
+    log_rate_limiter::LogRateLimiter,
+    socket::Socket,
+};
 use crate::{
     counters::Counters,
     error::{Chain, Error, Kind},
@@ -144,13 +148,8 @@ impl HandshakePermit<'_> {
     /// Closes the socket of a failed handshake after the client has received the final bytes.
     pub(super) async fn close(&self, socket: &mut Socket, final_bytes: &[u8]) {
         let limiter = self.limiter;
-        linger(
-            socket,
-            final_bytes,
-            limiter.time_limit.get(),
-            &limiter.yields,
-        )
-        .await;
+        let limit = limiter.time_limit.get();
+        linger(socket, final_bytes, limit, SILENCE, &limiter.yields).await;
     }
 
     /// Counts and logs a complete TLS handshake.

@@ -21,15 +21,19 @@ const LINGER_BYTES: usize = 8 << 20;
 const YIELD_AFTER: usize = 256 << 10;
 
 /// How long the peer may send nothing.
-const SILENCE: Duration = Duration::from_secs(1);
+pub(super) const SILENCE: Duration = Duration::from_secs(1);
+
+/// The same for a peer that has just left [`GOAWAY_ANSWER`](crate::config::GOAWAY_ANSWER) unused.
+pub(super) const FURTHER_SILENCE: Duration = Duration::from_millis(100);
 
 /// Sends the final bytes, shuts down the sending side and reads what the peer still sends, for
-/// `limit` at most. Closing a socket with unread bytes makes the kernel send a reset, and the reset
-/// can overtake the final bytes.
+/// `limit` at most, and until the peer sends nothing for the time `silence`. Closing a socket with
+/// unread bytes makes the kernel send a reset, and the reset can overtake the final bytes.
 pub(super) async fn linger(
     socket: &mut Socket,
     final_bytes: &[u8],
     limit: Duration,
+    silence: Duration,
     yields: &YieldQueue,
 ) {
     let drain = async {
@@ -42,7 +46,7 @@ pub(super) async fn linger(
         }
         let (mut left, mut until_yield) = (LINGER_BYTES, YIELD_AFTER);
         while left > 0 {
-            match timeout(SILENCE, poll_fn(|cx| poll_discard(socket, cx))).await {
+            match timeout(silence, poll_fn(|cx| poll_discard(socket, cx))).await {
                 Ok(Ok(n)) if n > 0 => {
                     left = left.saturating_sub(n);
                     until_yield = until_yield.saturating_sub(n);

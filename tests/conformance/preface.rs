@@ -38,25 +38,25 @@ pub fn cases() -> Vec<Case> {
             ProtocolError,
             b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n".to_vec(),
         )
-        .today(Outcome::Closed),
+        // The answer is one of HTTP/1.1.
+        .cleartext(Outcome::Closed),
         connection_error(
             "3.4 preface wrong in its first byte",
             ProtocolError,
             [b"Q", &hello()[1..]].concat(),
         )
-        .today(Outcome::Closed),
+        // It looks like a request of HTTP/1.x.
+        .cleartext(Outcome::Closed),
         connection_error(
             "3.4 preface wrong in its last byte",
             ProtocolError,
             [&PREFACE[..23], b"\r", &settings(&[])].concat(),
-        )
-        .today(Outcome::Closed),
+        ),
         connection_error(
             "3.4 SETTINGS without the preface",
             ProtocolError,
             settings(&[]),
-        )
-        .today(Outcome::Closed),
+        ),
         connection_error(
             "3.4 end within the preface",
             ProtocolError,
