@@ -21,6 +21,22 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// `lingering_timeout`.
 const DRAIN_SILENCE: Duration = Duration::from_secs(5);
 
+/// How long the end of a response waits for a request's body that is still being sent. With
+/// [`HOLD_BYTES`] it is 100 Mbit/s; a client that watches for the end has to wait no longer.
+const HOLD: Duration = Duration::from_secs(5);
+
+/// How many bytes of it the server reads meanwhile. The end of a response to a larger upload, by its
+/// `content-length`, does not wait, so that the client can save the rest.
+const HOLD_BYTES: u64 = 64 << 20;
+
+/// How long the client may send nothing meanwhile: a round trip of the slowest link, after which a
+/// client that waited for window sends again.
+const HOLD_SILENCE: Duration = Duration::from_secs(1);
+
+/// The same if neither `content-length` nor data shows that the client sends a body at all, rather than
+/// keeps its side open. The data of an upload follow its head at once.
+const HOLD_WITHOUT_DATA: Duration = Duration::from_millis(50);
+
 /// How large the bodies of a connection may be, and how long they may take.
 pub(crate) struct BodyLimits {
     pub(super) max_size: Option<u64>,
@@ -52,25 +68,88 @@ pub(crate) enum BodyEvent {
 /// The server's end of a [`BodyState`]: it has a timer, while the body itself may be on any thread.
 pub(crate) struct BodyMonitor {
     state: Arc<BodyState>,
+    timer: Timer,
     /// Bytes of the body that `rate` has counted.
     seen: u64,
     rate: MinRate,
     /// The unread rest of the body, while the server drains it.
     left: Option<Source>,
     drain: Deadline,
+    /// Bytes that the server has drained.
+    drained: u64,
+    upload: Upload,
+    /// The client sends the body only after `100 Continue`.
+    waits_for_continue: bool,
+    hold: Option<Box<Hold>>,
     /// Limits the silence of a peer that has its response.
     silence: MinRate,
 }
 
+/// What a request's head says about its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upload {
+    /// It has this length.
+    Declared(u64),
+    Unknown,
+    /// The client keeps its side open for as long as it likes, as gRPC does.
+    Stream,
+}
+
+/// The time limits of a response's end that waits.
+struct Hold {
+    timer: Timer,
+    time: Deadline,
+    silence: Deadline,
+    /// Bytes drained when the silence began.
+    drained: u64,
+}
+
+impl Hold {
+    fn new(timer: Timer, upload: Upload, drained: u64) -> Self {
+        let silence = match upload {
+            Upload::Declared(_) => HOLD_SILENCE,
+            _ => HOLD_WITHOUT_DATA,
+        };
+        Self {
+            timer,
+            time: Deadline::new(timer, HOLD),
+            silence: Deadline::new(timer, silence),
+            drained,
+        }
+    }
+
+    /// Ready when the end has waited for long enough.
+    fn poll(&mut self, cx: &mut Context<'_>, drained: u64) -> Poll<()> {
+        if drained > self.drained {
+            self.drained = drained;
+            self.silence = Deadline::new(self.timer, HOLD_SILENCE);
+        }
+        match self.time.poll_waiting(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => self.silence.poll_waiting(cx),
+        }
+    }
+}
+
 impl BodyMonitor {
-    pub(super) fn new(state: Arc<BodyState>, limits: &BodyLimits) -> Self {
+    pub(super) fn new(
+        state: Arc<BodyState>,
+        limits: &BodyLimits,
+        upload: Upload,
+        waits_for_continue: bool,
+    ) -> Self {
         let (timer, time, min_rate) = (limits.timer, limits.time, limits.min_rate);
         Self {
             state,
+            timer,
             seen: 0,
             rate: MinRate::new(timer, time, min_rate),
             left: None,
             drain: Deadline::new(timer, DRAIN.min(time)),
+            drained: 0,
+            upload,
+            waits_for_continue,
+            hold: None,
             silence: MinRate::new(timer, DRAIN_SILENCE.min(time), min_rate),
         }
     }
@@ -102,6 +181,7 @@ impl BodyMonitor {
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BodyEvent> {
         self.state.register(cx.waker());
         if self.state.take_continue_wanted() {
+            self.waits_for_continue = false;
             return Poll::Ready(BodyEvent::WantsContinue);
         }
         if self.poll_too_slow(cx).is_ready() {
@@ -109,6 +189,49 @@ impl BodyMonitor {
         }
         let _ = self.poll_left(cx);
         Poll::Pending
+    }
+
+    /// Whether the response's end has to wait for [`poll_end`](Self::poll_end), because the client is
+    /// still sending. Some clients that are told the end of the response first do not finish:
+    /// curl 7.88 waits for window that it no longer notices.
+    pub(crate) fn holds_end(&mut self) -> bool {
+        if self.left.is_none() {
+            self.left = self.state.take_left();
+        }
+        let is_complete =
+            self.left.as_ref().is_some_and(Source::is_end_stream) || self.state.is_complete();
+        if is_complete || self.waits_for_continue || self.state.has_input_ended() {
+            return false;
+        }
+        match self.upload {
+            Upload::Declared(length) => {
+                let arrived = self.state.bytes_received() + self.drained;
+                length.saturating_sub(arrived) <= HOLD_BYTES
+            }
+            Upload::Unknown => true,
+            Upload::Stream => false,
+        }
+    }
+
+    /// Drains the body. Ready when the response may end. Call it when the response's body and the
+    /// handler are dropped.
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.state.register(cx.waker());
+        // `None`: another task of the handler reads it.
+        if self.poll_left(cx).is_ready() || self.left.is_none() {
+            return Poll::Ready(());
+        }
+        let Self {
+            timer,
+            upload,
+            drained,
+            ..
+        } = *self;
+        if drained > HOLD_BYTES {
+            return Poll::Ready(());
+        }
+        let new = || Box::new(Hold::new(timer, upload, 0));
+        self.hold.get_or_insert_with(new).poll(cx, drained)
     }
 
     /// Drains a body that the handler has dropped. Call it while the response's body is sent.
@@ -157,6 +280,7 @@ impl BodyMonitor {
                     Poll::Ready(Some(Ok(frame))) => {
                         let data = frame.data_ref().map_or(0, |data| data.len());
                         self.silence.moved(data);
+                        self.drained += data as u64;
                     }
                     Poll::Pending if !self.state.has_input_ended() => return Poll::Pending,
                     _ => break,

@@ -34,6 +34,8 @@ pub(super) struct BodyState {
     input_ended: AtomicBool,
     /// The handler was told that.
     cut_off: AtomicBool,
+    /// All of the body was read.
+    complete: AtomicBool,
     unread: Mutex<Unread>,
     monitor: AtomicWaker,
     /// The task that waits for data.
@@ -94,6 +96,11 @@ impl BodyState {
         self.too_large.store(true, Relaxed);
     }
 
+    /// Nothing is left to read, which a reader that is not done may know.
+    pub(super) fn set_complete(&self) {
+        self.complete.store(true, Relaxed);
+    }
+
     /// The body was read to its end.
     pub(super) fn ended(&self) {
         *self.unread() = Unread::Done;
@@ -138,6 +145,10 @@ impl BodyState {
 
     pub(super) fn has_input_ended(&self) -> bool {
         self.input_ended.load(Acquire)
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete.load(Relaxed)
     }
 
     pub(super) fn is_cut_off(&self) -> bool {

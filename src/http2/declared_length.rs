@@ -44,6 +44,11 @@ impl DeclaredLength {
         Ok(())
     }
 
+    /// Whether the client has received as much as was declared, and may expect no more.
+    pub(super) fn is_complete(self) -> bool {
+        self.0 == Some(0)
+    }
+
     /// Called before the stream is ended.
     pub(super) fn end(self) -> Result<(), &'static str> {
         match self.0 {

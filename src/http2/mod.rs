@@ -22,6 +22,7 @@ mod flood_guard;
 mod frame_heads;
 mod half_close;
 mod headers;
+mod held_end;
 mod in_flight;
 mod keep_alive;
 mod request;

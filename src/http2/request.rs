@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Instant,
 };
 
@@ -14,7 +14,12 @@ use http_body::Body as _;
 use pin_project_lite::pin_project;
 
 use super::{
-    context::ConnectionContext, cookie, failure::Failure, headers, send_body::SendBody,
+    context::ConnectionContext,
+    cookie,
+    failure::Failure,
+    headers,
+    held_end::HeldEnd,
+    send_body::{SendBody, Sent},
     send_buffer::Chunk,
 };
 use crate::{
@@ -53,6 +58,7 @@ pin_project! {
 
 pin_project! {
     #[project = StateProjection]
+    #[project_replace = OwnedState]
     enum State<S: HttpService> {
         /// The service is asked whether it is ready.
         Ready {
@@ -69,6 +75,10 @@ pin_project! {
             send: SendBody,
             #[pin]
             body: S::ResponseBody,
+        },
+        /// The response is sent but for its end, which waits until the request's body is drained.
+        Ending {
+            end: HeldEnd,
         },
         /// The response is sent, and the rest of the request's body is drained.
         Draining,
@@ -124,8 +134,8 @@ impl<S: HttpService> Future for RequestTask<S> {
                 return Poll::Ready(());
             }
         }
-        match self.project().monitor {
-            Some(monitor) => monitor.poll_drained(cx),
+        match self.monitor {
+            Some(_) => self.poll_drained(cx),
             None => Poll::Ready(()),
         }
     }
@@ -178,16 +188,28 @@ impl<S: HttpService> RequestTask<S> {
                     Poll::Pending => return self.poll_waiting(cx),
                 },
                 StateProjection::SendingBody { send, body } => {
-                    let monitor = this.monitor.as_deref();
-                    let sent = send.poll(body, monitor, this.context, cx);
-                    if sent.is_pending()
-                        && let Some(monitor) = this.monitor
+                    let monitor = this.monitor.as_deref_mut();
+                    let sent = match send.poll(body, monitor, this.context, cx) {
+                        Poll::Ready(sent) => sent?,
+                        Poll::Pending => {
+                            if let Some(monitor) = this.monitor {
+                                monitor.drain(cx);
+                            }
+                            return Poll::Pending;
+                        }
+                    };
+                    if let Sent::UpToEnd(trailers) = sent
+                        && let OwnedState::SendingBody { send, .. } =
+                            this.state.as_mut().project_replace(State::Draining)
                     {
-                        monitor.drain(cx);
+                        let end = send.into_end(trailers);
+                        this.state.set(State::Ending { end });
                     }
-                    return sent;
+                    return Poll::Ready(Ok(()));
                 }
-                StateProjection::Draining => return Poll::Ready(Ok(())),
+                StateProjection::Ending { .. } | StateProjection::Draining => {
+                    return Poll::Ready(Ok(()));
+                }
             }
         }
     }
@@ -238,17 +260,28 @@ impl<S: HttpService> RequestTask<S> {
         if may_have_body && !has_body {
             declared.end().map_err(malformed)?;
         }
+        // A client that is told an error stops to send by itself.
+        let may_hold_end = head.status.is_success();
         let status = head.status;
-        let sent = this
-            .respond
-            .send_head(Response::from_parts(head, ()), !has_body);
+        let head = Response::from_parts(head, ());
+        if !has_body
+            && may_hold_end
+            && let Some(monitor) = this.monitor
+            && monitor.holds_end()
+        {
+            let end = HeldEnd::Head(Box::new(head));
+            this.state.set(State::Ending { end });
+            context.counters.response(status.as_u16());
+            return Ok(false);
+        }
+        let sent = this.respond.send_head(head, !has_body);
         let stream = sent.map_err(|error| {
             let gone = this.respond.poll_closed(cx).is_ready();
             Failure::not_sent(&error, gone, &context.counters)
         })?;
         context.counters.response(status.as_u16());
         if has_body {
-            let send = SendBody::new(stream, declared, context);
+            let send = SendBody::new(stream, declared, may_hold_end, context);
             this.state.set(State::SendingBody { send, body });
         }
         Ok(has_body)
@@ -303,8 +336,31 @@ impl<S: HttpService> RequestTask<S> {
             .request_durations
             .add(*this.arrived, context.clock.now());
         counters.requests_answered.add();
-        this.state.set(State::Draining);
+        if !matches!(
+            this.state.as_mut().project(),
+            StateProjection::Ending { .. }
+        ) {
+            this.state.set(State::Draining);
+        }
         true
+    }
+
+    /// Ends the response if that has waited. Ready when the request's body is drained.
+    fn poll_drained(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let Some(monitor) = this.monitor else {
+            return Poll::Ready(());
+        };
+        if let StateProjection::Ending { end } = this.state.as_mut().project() {
+            // If the peer has reset the stream, what is sent here goes nowhere.
+            if end.poll_closed(this.respond, cx).is_pending() {
+                ready!(monitor.poll_end(cx));
+            }
+        }
+        if let OwnedState::Ending { end } = this.state.as_mut().project_replace(State::Draining) {
+            end.send(this.respond, &this.context.counters);
+        }
+        monitor.poll_drained(cx)
     }
 }
 

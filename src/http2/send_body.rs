@@ -6,12 +6,14 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
+use http::HeaderMap;
 
 use super::{
     context::ConnectionContext,
     declared_length::DeclaredLength,
     failure::Failure,
     headers,
+    held_end::HeldEnd,
     send_buffer::{Chunk, SendPermit},
 };
 use crate::{
@@ -35,12 +37,24 @@ pub(super) struct SendBody {
     data: Bytes,
     /// Nothing follows `data`.
     ends: bool,
+    may_hold_end: bool,
+    /// The end waits for the request's body, and so does this byte, if there is one: a client that
+    /// has received the declared length takes the response for complete.
+    last_byte: Option<Bytes>,
+}
+
+/// How much of a response's body is queued.
+pub(super) enum Sent {
+    Whole,
+    /// All but the end, which has these trailers: see [`SendBody::into_end`].
+    UpToEnd(Option<Box<HeaderMap>>),
 }
 
 impl SendBody {
     pub(super) fn new(
         stream: BodySender<Chunk>,
         declared: DeclaredLength,
+        may_hold_end: bool,
         context: &ConnectionContext,
     ) -> Self {
         let limits = &context.limits;
@@ -51,30 +65,35 @@ impl SendBody {
             declared,
             data: Bytes::new(),
             ends: false,
+            may_hold_end,
+            last_byte: None,
         }
     }
 
-    /// Ready when all of `body` is queued.
+    /// Ready when all of `body` is queued, or all but the end if `monitor` holds that.
     pub(super) fn poll<B>(
         &mut self,
         mut body: Pin<&mut B>,
-        monitor: Option<&BodyMonitor>,
+        mut monitor: Option<&mut BodyMonitor>,
         context: &ConnectionContext,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Failure>>
+    ) -> Poll<Result<Sent, Failure>>
     where
         B: http_body::Body<Error: Into<BoxError>>,
     {
         let counters = &context.counters;
         loop {
-            ready!(self.poll_data(context, cx))?;
+            ready!(self.poll_data(&mut monitor, context, cx))?;
             if self.ends {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(match self.last_byte {
+                    Some(_) => Sent::UpToEnd(None),
+                    None => Sent::Whole,
+                }));
             }
             let frame = match body.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => frame,
                 Poll::Ready(Some(Err(error))) => {
-                    let gone = monitor.is_some_and(BodyMonitor::is_cut_off)
+                    let gone = monitor.is_some_and(|monitor| monitor.is_cut_off())
                         || self.stream.poll_closed(cx).is_ready();
                     return Poll::Ready(Err(Failure::of_handler(error, gone, counters)));
                 }
@@ -83,8 +102,11 @@ impl SendBody {
                     self.declared
                         .end()
                         .map_err(|why| Failure::malformed(why, counters))?;
+                    if self.holds_end(&mut monitor) {
+                        return Poll::Ready(Ok(Sent::UpToEnd(None)));
+                    }
                     self.stream.send_data(Chunk::empty(), true)?;
-                    return Poll::Ready(Ok(()));
+                    return Poll::Ready(Ok(Sent::Whole));
                 }
                 Poll::Pending => {
                     self.stall.pause();
@@ -97,7 +119,7 @@ impl SendBody {
                     self.ends = body.is_end_stream();
                     self.declare_sent()
                         .map_err(|why| Failure::malformed(why, counters))?;
-                    if self.ends && self.data.is_empty() {
+                    if self.ends && self.data.is_empty() && !self.holds_end(&mut monitor) {
                         self.stream.send_data(Chunk::empty(), true)?;
                     }
                 }
@@ -115,11 +137,14 @@ impl SendBody {
                             return Poll::Ready(Err(Failure::malformed(why, counters)));
                         }
                         headers::clean_trailers(&mut trailers);
+                        if self.holds_end(&mut monitor) {
+                            return Poll::Ready(Ok(Sent::UpToEnd(Some(Box::new(trailers)))));
+                        }
                         let sent = self.stream.send_trailers(trailers).map_err(|error| {
                             let gone = self.stream.poll_closed(cx).is_ready();
                             Failure::not_sent(&error, gone, counters)
                         });
-                        return Poll::Ready(sent);
+                        return Poll::Ready(sent.map(|()| Sent::Whole));
                     }
                 }
             }
@@ -128,6 +153,28 @@ impl SendBody {
 
     pub(super) fn reset(&mut self, code: ResetCode) {
         self.stream.reset(code);
+    }
+
+    /// After [`Sent::UpToEnd`].
+    pub(super) fn into_end(self, trailers: Option<Box<HeaderMap>>) -> HeldEnd {
+        HeldEnd::Body {
+            stream: self.stream,
+            last_byte: self.last_byte.unwrap_or_default(),
+            trailers,
+        }
+    }
+
+    /// Whether the end waits for the request's body. Once it does, the caller has to send it.
+    fn holds_end(&mut self, monitor: &mut Option<&mut BodyMonitor>) -> bool {
+        if self.last_byte.is_some() {
+            return true;
+        }
+        let holds =
+            self.may_hold_end && monitor.as_mut().is_some_and(|monitor| monitor.holds_end());
+        if holds {
+            self.last_byte = Some(Bytes::new());
+        }
+        holds
     }
 
     fn declare_sent(&mut self) -> Result<(), &'static str> {
@@ -141,16 +188,25 @@ impl SendBody {
     /// Ready when all of `data` is queued.
     fn poll_data(
         &mut self,
+        monitor: &mut Option<&mut BodyMonitor>,
         context: &ConnectionContext,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Failure>> {
         while !self.data.is_empty() {
             let granted = ready!(self.poll_window(context, cx))?;
-            let piece = self.data.split_to(granted);
+            let mut piece = self.data.split_to(granted);
             self.stall.moved(piece.len());
             context.credits.sent(piece.len(), self.data.is_empty());
-            let last = self.ends && self.data.is_empty();
-            self.stream.send_data(self.permit.fill(piece), last)?;
+            let mut last = self.ends && self.data.is_empty();
+            let completes = last || self.declared.is_complete() && self.data.is_empty();
+            if completes && self.holds_end(monitor) {
+                // A copy, so that the rest of the memory is freed.
+                self.last_byte = Some(Bytes::copy_from_slice(&piece.split_off(piece.len() - 1)));
+                last = false;
+            }
+            if last || !piece.is_empty() {
+                self.stream.send_data(self.permit.fill(piece), last)?;
+            }
         }
         Poll::Ready(Ok(()))
     }

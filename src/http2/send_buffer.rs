@@ -149,8 +149,13 @@ pub(crate) struct Chunk {
 impl Chunk {
     /// Ends a stream.
     pub(super) fn empty() -> Self {
+        Self::uncounted(Bytes::new())
+    }
+
+    /// A few bytes that end a stream.
+    pub(super) fn uncounted(bytes: Bytes) -> Self {
         Self {
-            bytes: Bytes::new(),
+            bytes,
             counted: 0,
             buffer: None,
         }
