@@ -45,6 +45,9 @@ pub(crate) fn admin_advice(error: &dyn StdError, takeover: bool) -> Option<&'sta
 }
 
 fn is_in_use(error: &dyn StdError) -> bool {
-    let cause = error.source().and_then(|it| it.downcast_ref::<io::Error>());
-    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::AddrInUse)
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.any(|cause| {
+        let cause = cause.downcast_ref::<io::Error>();
+        cause.is_some_and(|cause| cause.kind() == io::ErrorKind::AddrInUse)
+    })
 }
