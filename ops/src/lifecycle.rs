@@ -127,7 +127,7 @@ impl Lifecycle {
     }
 
     /// How long requests in flight may take after SIGINT, SIGTERM, SIGQUIT or an upgrade. Then
-    /// they are dropped. Default: [`SHUTDOWN_DEADLINE`].
+    /// they are dropped. Default: [`SHUTDOWN_DEADLINE`](corelane::config::SHUTDOWN_DEADLINE).
     pub fn shutdown_deadline(self, deadline: Duration) -> Self {
         self.timing.set_shutdown_deadline(deadline);
         self
