@@ -152,8 +152,9 @@ fn package(folder: &str) -> &'static Package {
 
 /// Folder, file, forbidden imports, allowed imports.
 #[rustfmt::skip]
-const EXAMPLES: [(&str, &str, &[&str], &[&str]); 10] = [
+const EXAMPLES: [(&str, &str, &[&str], &[&str]); 11] = [
     ("", "src/lib.rs", &["corelane_ops::Signals", "corelane_probe::Report", "clap::Parser"], &["h2::Reason"]),
+    ("openssl-ticket-keys", "src/lib.rs", &["corelane::Server", "clap::Parser"], &["openssl::ssl::Ssl"]),
     ("probe", "src/main.rs", &["corelane::Server", "corelane::tls::Identity", "corelane_ops::Signals", "rustls::ClientConfig", "serde::Serialize"],
         &["corelane::ProtocolName", "corelane::tls::TlsVersion", "monoio::spawn"]),
     ("ops", "src/lib.rs", &["corelane_probe::Report", "clap::Parser", "rustls::ServerConfig"], &["corelane::Handle"]),

@@ -15,7 +15,8 @@ use crate::{
     check::{manifest_violations, violations},
     circles::{circles, describe},
     modules::Crate,
-    rules::PACKAGES,
+    rules::{PACKAGES, UNSAFE},
+    syntax::has_word,
 };
 
 #[test]
@@ -53,6 +54,31 @@ fn there_is_no_circle_of_files() {
         }
     }
     assert!(found.is_empty(), "\n{found}");
+}
+
+/// The code of all targets, and the examples; tests may call what needs it.
+#[test]
+fn unsafe_code_is_in_one_crate() {
+    let sources = repository::sources();
+    let mut files: BTreeSet<_> = sources
+        .keys()
+        .filter(|it| it.starts_with("examples/"))
+        .cloned()
+        .collect();
+    let mut found = BTreeSet::new();
+    for folder in repository::folders() {
+        for target in repository::targets(&folder, &sources) {
+            files.extend(Crate::read(&target, &sources).expect("a target").files);
+        }
+    }
+    for file in files {
+        if has_word(&sources[&file], "unsafe") {
+            found.insert(file);
+        }
+    }
+    let allowed = repository::below(UNSAFE, "src/");
+    found.retain(|file| !file.starts_with(&allowed));
+    assert!(found.is_empty(), "unsafe code in {found:?}");
 }
 
 /// A file that no target reaches would escape the rules.

@@ -232,12 +232,21 @@ pub struct Package {
     pub layers: &'static [Layer],
 }
 
+/// The only package with unsafe code.
+pub const UNSAFE: &str = "openssl-ticket-keys";
+
 pub const PACKAGES: &[Package] = &[
     Package {
         folder: "",
-        may_use: &[],
+        may_use: &["openssl_ticket_keys"],
         never: &["clap"],
         layers: LAYERS,
+    },
+    Package {
+        folder: UNSAFE,
+        may_use: &[],
+        never: &["clap"],
+        layers: &[],
     },
     Package {
         folder: "probe",

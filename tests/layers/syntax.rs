@@ -151,6 +151,18 @@ fn read(tokens: TokenStream, scope: &mut Scope, level: Level) {
     }
 }
 
+/// Whether the code contains the word, other than in a comment or a text.
+pub fn has_word(text: &str, word: &str) -> bool {
+    fn contains(tokens: TokenStream, word: &str) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Group(group) => contains(group.stream(), word),
+            TokenTree::Ident(ident) => ident == word,
+            _ => false,
+        })
+    }
+    contains(text.parse().expect("Rust"), word)
+}
+
 /// Returns whether the attribute is an inner one (`#![..]`), its content and its end.
 fn attribute(tokens: &[TokenTree], at: usize) -> Option<(bool, String, usize)> {
     let inner = is_punct(tokens.get(at + 1), '!');

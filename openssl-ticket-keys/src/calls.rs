@@ -1,0 +1,121 @@
+//! Single calls that crate openssl does not wrap.
+
+use std::{
+    ffi::{c_int, c_long, c_uchar, c_uint},
+    time::Duration,
+};
+
+use foreign_types::{ForeignType, ForeignTypeRef};
+use openssl::{
+    error::ErrorStack,
+    ssl::{SslCipher, SslContextBuilder, SslRef},
+    stack::{Stack, StackRef},
+    x509::{X509CrlRef, X509VerifyResult, store::X509StoreBuilderRef},
+};
+use openssl_sys::{
+    SSL, SSL_CTX, X509_CRL, X509_STORE, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID,
+    X509_V_ERR_CRL_HAS_EXPIRED, X509_V_ERR_CRL_NOT_YET_VALID, X509_V_ERR_UNABLE_TO_GET_CRL,
+    stack_st_SSL_CIPHER,
+};
+
+unsafe extern "C" {
+    fn SSL_CTX_set_timeout(context: *mut SSL_CTX, seconds: c_long) -> c_long;
+    fn SSL_CTX_get_ciphers(context: *const SSL_CTX) -> *mut stack_st_SSL_CIPHER;
+    fn SSL_set_session_id_context(ssl: *mut SSL, context: *const c_uchar, len: c_uint) -> c_int;
+    fn X509_STORE_add_crl(store: *mut X509_STORE, list: *mut X509_CRL) -> c_int;
+}
+
+/// How long sessions may be resumed, in whole seconds: SSL_CTX_set_timeout(3). Under TLS 1.3 OpenSSL
+/// counts it from each ticket.
+pub fn set_session_lifetime(context: &mut SslContextBuilder, lifetime: Duration) {
+    let seconds = c_long::try_from(lifetime.as_secs()).unwrap_or(c_long::MAX);
+    // SAFETY: the pointer is valid while the builder is borrowed, and the declaration is that of
+    // openssl/ssl.h.
+    unsafe { SSL_CTX_set_timeout(context.as_ptr(), seconds) };
+}
+
+/// The names of the cipher suites that the context enables, best first.
+pub fn cipher_names(context: &SslContextBuilder) -> Vec<&'static str> {
+    // SAFETY: the pointer is valid while the builder is borrowed, and the declaration is that of
+    // openssl/ssl.h.
+    let ciphers = unsafe { SSL_CTX_get_ciphers(context.as_ptr()) };
+    if ciphers.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: the stack belongs to the context, which is borrowed until this function returns. Nothing
+    // changes it meanwhile. The reference that is returned is to names, which OpenSSL never frees.
+    let ciphers: &StackRef<SslCipher> =
+        unsafe { StackRef::from_ptr(ciphers.cast::<<Stack<SslCipher> as ForeignType>::CType>()) };
+    ciphers.iter().map(|cipher| cipher.name()).collect()
+}
+
+/// The context in which this connection's session may be resumed, at most 32 bytes: a session of
+/// another context does not resume. Call it before the handshake. SSL_set_session_id_context(3).
+///
+/// # Errors
+///
+/// When it is longer.
+pub fn set_session_id_context(ssl: &mut SslRef, context: &[u8]) -> Result<(), ErrorStack> {
+    let length = c_uint::try_from(context.len()).unwrap_or(c_uint::MAX);
+    // SAFETY: the pointer is valid while `ssl` is borrowed, and the declaration is that of
+    // openssl/ssl.h. OpenSSL copies the bytes, and refuses more than 32 without reading them.
+    match unsafe { SSL_set_session_id_context(ssl.as_ptr(), context.as_ptr(), length) } {
+        1 => Ok(()),
+        _ => Err(ErrorStack::get()),
+    }
+}
+
+/// Adds a revocation list to a store: X509_STORE_add_crl(3).
+///
+/// # Errors
+///
+/// When OpenSSL is out of memory.
+pub fn add_crl(store: &mut X509StoreBuilderRef, list: &X509CrlRef) -> Result<(), ErrorStack> {
+    // SAFETY: both pointers are valid while their owners are borrowed, and the declaration is that of
+    // openssl/x509_vfy.h. The store takes a reference of its own to the list and does not change it.
+    match unsafe { X509_STORE_add_crl(store.as_ptr(), list.as_ptr()) } {
+        1 => Ok(()),
+        _ => Err(ErrorStack::get()),
+    }
+}
+
+/// Why a certificate was not verified: the results that crate openssl has no names for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerifyError {
+    /// There is no revocation list of the issuer.
+    NoCrl,
+    /// The certificate is not valid yet.
+    NotYetValid,
+    /// The certificate has expired.
+    Expired,
+    /// The revocation list is not valid yet.
+    CrlNotYetValid,
+    /// The revocation list is past its `nextUpdate`.
+    CrlExpired,
+}
+
+impl VerifyError {
+    const ALL: [(Self, c_int); 5] = [
+        (Self::NoCrl, X509_V_ERR_UNABLE_TO_GET_CRL),
+        (Self::NotYetValid, X509_V_ERR_CERT_NOT_YET_VALID),
+        (Self::Expired, X509_V_ERR_CERT_HAS_EXPIRED),
+        (Self::CrlNotYetValid, X509_V_ERR_CRL_NOT_YET_VALID),
+        (Self::CrlExpired, X509_V_ERR_CRL_HAS_EXPIRED),
+    ];
+
+    /// The error of a result; `None` if it is another one.
+    pub fn of(result: X509VerifyResult) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|(_, number)| *number == result.as_raw())
+            .map(|(error, _)| error)
+    }
+
+    /// The error as a result, which decides on the alert that the peer gets.
+    pub fn result(self) -> X509VerifyResult {
+        let mut all = Self::ALL.into_iter();
+        let found = all.find(|(error, _)| *error == self);
+        let number = found.map_or(X509_V_ERR_UNABLE_TO_GET_CRL, |(_, number)| number);
+        // SAFETY: it is a number of openssl/x509_vfy.h, so it is valid.
+        unsafe { X509VerifyResult::from_raw(number) }
+    }
+}
