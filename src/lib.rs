@@ -3,8 +3,8 @@
 //! Every core runs a worker: a thread with its own [monoio] runtime (io_uring, or epoll where io_uring
 //! is not available), its own listening sockets, joined by `SO_REUSEPORT`, and its own connections. A
 //! connection stays on the core that accepted it, and the workers share nothing on the way of a
-//! request. The TLS backend is a value that you give to the server: rustls, the system's library
-//! through native-tls, or one of your own.
+//! request. The TLS backend is a value that you give to the server: rustls, the system's OpenSSL,
+//! the system's library through native-tls, or one of your own.
 //!
 //! ```no_run
 //! # #[cfg(feature="rustls")]
@@ -64,6 +64,8 @@
 //! | `ring` | | another crypto provider; `aws-lc-rs` wins where both are on |
 //! | `native-tls` | | `tls::NativeTlsAcceptor`, the system's OpenSSL |
 //! | `native-tls-vendored` | | the same, with OpenSSL compiled in |
+//! | `openssl` | | `tls::OpensslAcceptor`, the system's OpenSSL with all that rustls has here |
+//! | `openssl-vendored` | | the same, with OpenSSL compiled in |
 //! | `metrics` | | `Handle::record_metrics`, for the crate metrics |
 //!
 //! Features only add items. The acceptor that you give to [`Server::builder`] decides which backend
@@ -73,7 +75,7 @@
 //!
 //! Types of these crates are part of this interface, and are re-exported so that you can use the same
 //! versions: [`bytes`], [`http`], [`http_body`], [`ipnet`], [`monoio`], [`tokio`] (its I/O traits) and
-//! [`tower_service`], with their features `rustls` and `native_tls`. This crate moves to an incompatible
+//! [`tower_service`], with their features `rustls`, `openssl` and `native_tls`. This crate moves to an incompatible
 //! version of one of them only in an incompatible version of its own.
 //!
 //! # Platform

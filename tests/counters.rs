@@ -235,10 +235,13 @@ fn durations_of_answered_requests_are_counted(backend: Backend) {
 /// Under TLS 1.3 a resumed session exchanges keys too, under TLS 1.2 it does not.
 fn key_exchanges_are_counted_by_group(backend: Backend) {
     let groups = [X25519MLKEM768, X25519, SECP256R1, SECP384R1];
+    // OpenSSL has the first one since 3.5.
+    let lacks_first = backend.name == "openssl" && openssl::version::number() < 0x3050_0000;
+    let groups = &groups[usize::from(lacks_first)..];
     for &driver in Drivers::all() {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
         let visits: Vec<_> = match backend.tls_1_3 {
-            true => groups.map(|group| (Tls::V1_3, group)).to_vec(),
+            true => groups.iter().map(|&group| (Tls::V1_3, group)).collect(),
             // The first one is for TLS 1.3 only.
             false => Vec::new(),
         };
@@ -260,7 +263,7 @@ fn key_exchanges_are_counted_by_group(backend: Backend) {
         assert_eq!(counters.sessions_resumed, resumed);
         assert_eq!(counters.handshakes_completed, completed);
         match backend.tls_1_3 {
-            true => assert_eq!(counted, [2, 2, 3, 2, 0]),
+            true => assert_eq!(counted, [if lacks_first { 0 } else { 2 }, 2, 3, 2, 0]),
             // native-tls does not report it.
             false => assert_eq!(counted, [0; 5]),
         }

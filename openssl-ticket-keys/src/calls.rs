@@ -2,6 +2,7 @@
 
 use std::{
     ffi::{c_int, c_long, c_uchar, c_uint},
+    ptr,
     time::Duration,
 };
 
@@ -13,7 +14,8 @@ use openssl::{
     x509::{X509CrlRef, X509VerifyResult, store::X509StoreBuilderRef},
 };
 use openssl_sys::{
-    SSL, SSL_CTX, X509_CRL, X509_STORE, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID,
+    NID_X9_62_prime256v1, NID_X448, NID_X25519, NID_secp384r1, NID_secp521r1, SSL, SSL_CTX,
+    SSL_ctrl, X509_CRL, X509_STORE, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID,
     X509_V_ERR_CRL_HAS_EXPIRED, X509_V_ERR_CRL_NOT_YET_VALID, X509_V_ERR_UNABLE_TO_GET_CRL,
     stack_st_SSL_CIPHER,
 };
@@ -63,6 +65,30 @@ pub fn set_session_id_context(ssl: &mut SslRef, context: &[u8]) -> Result<(), Er
         1 => Ok(()),
         _ => Err(ErrorStack::get()),
     }
+}
+
+/// The group of the key exchange, by its number in the IANA registry of TLS supported groups. `None` if
+/// there was none, or if OpenSSL is older than 3.0.
+pub fn key_exchange_group(ssl: &SslRef) -> Option<u16> {
+    /// SSL_CTRL_GET_NEGOTIATED_GROUP and TLSEXT_nid_unknown of openssl/ssl.h and openssl/tls1.h.
+    const GET_NEGOTIATED_GROUP: c_int = 134;
+    const UNKNOWN: c_long = 0x0100_0000;
+    const KNOWN: [(c_int, u16); 5] = [
+        (NID_X9_62_prime256v1, 23),
+        (NID_secp384r1, 24),
+        (NID_secp521r1, 25),
+        (NID_X25519, 29),
+        (NID_X448, 30),
+    ];
+    // SAFETY: the pointer is valid while `ssl` is borrowed. This is what the macro
+    // SSL_get_negotiated_group of openssl/ssl.h stands for; it only reads. Versions without it return 0.
+    let group = unsafe { SSL_ctrl(ssl.as_ptr(), GET_NEGOTIATED_GROUP, 0, ptr::null_mut()) };
+    if group & UNKNOWN != 0 {
+        return u16::try_from(group & !UNKNOWN).ok();
+    }
+    let mut known = KNOWN.into_iter();
+    let found = known.find(|(nid, _)| c_long::from(*nid) == group);
+    found.map(|(_, number)| number)
 }
 
 /// Adds a revocation list to a store: X509_STORE_add_crl(3).

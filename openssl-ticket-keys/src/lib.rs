@@ -30,7 +30,10 @@ use openssl::{error::ErrorStack, ssl::SslContextBuilder};
 pub use openssl;
 
 pub use self::{
-    calls::{VerifyError, add_crl, cipher_names, set_session_id_context, set_session_lifetime},
+    calls::{
+        VerifyError, add_crl, cipher_names, key_exchange_group, set_session_id_context,
+        set_session_lifetime,
+    },
     keys::{NAME_LEN, Opening, TicketKey, TicketKeys},
 };
 

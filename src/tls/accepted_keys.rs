@@ -17,6 +17,31 @@ pub(super) struct AcceptedKeys {
 }
 
 impl AcceptedKeys {
+    /// OpenSSL's kinds of keys that a client can verify. It refuses smaller RSA keys by its security
+    /// level, and larger ones as a whole.
+    #[cfg_attr(
+        not(any(feature = "native-tls", feature = "openssl")),
+        expect(dead_code, reason = "there is no backend on OpenSSL")
+    )]
+    pub(super) const fn by_openssl(backend: &'static str) -> Self {
+        Self {
+            backend,
+            kinds: &[
+                KeyKind::Rsa,
+                KeyKind::RsaPss,
+                KeyKind::EcdsaP256,
+                KeyKind::EcdsaP384,
+                KeyKind::EcdsaP521,
+                KeyKind::EcdsaSecp256k1,
+                KeyKind::EcdsaOther,
+                KeyKind::Ed25519,
+                KeyKind::Ed448,
+            ],
+            rsa_bits: 2048..=16_384,
+            words: "RSA of 2048 to 16384 bits, ECDSA on a named curve, Ed25519 and Ed448",
+        }
+    }
+
     /// Whether the library alone knows what it accepts.
     #[cfg_attr(
         not(feature = "rustls"),

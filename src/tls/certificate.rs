@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime};
 use x509_parser::{
     certificate::X509Certificate,
     extensions::GeneralName,
-    oid_registry::{OID_PKCS1_MD5WITHRSAENC, OID_PKCS1_SHA1WITHRSA},
+    oid_registry::{
+        OID_PKCS1_MD5WITHRSAENC, OID_PKCS1_SHA1WITHRSA, OID_X509_EXT_DELTA_CRL_INDICATOR,
+    },
     prelude::FromDer,
     revocation_list::CertificateRevocationList,
     x509::X509Version,
@@ -87,7 +89,7 @@ impl Certificate {
 
 /// The subject of a certificate as text by RFC 4514, bounded; empty if it has none.
 #[cfg_attr(
-    not(feature = "rustls"),
+    not(any(feature = "rustls", feature = "openssl")),
     expect(dead_code, reason = "not every backend can ask for certificates")
 )]
 pub(super) fn subject(der: &[u8]) -> Option<String> {
@@ -130,6 +132,18 @@ impl RevocationList {
 )]
 pub(super) fn is_list_of_version_1(der: &[u8]) -> bool {
     CertificateRevocationList::from_der(der).is_ok_and(|(_, list)| list.version().is_none())
+}
+
+/// Whether a revocation list has the changes since another one only (RFC 5280 section 5.2.4).
+#[cfg_attr(
+    not(feature = "openssl"),
+    expect(dead_code, reason = "other libraries refuse them")
+)]
+pub(super) fn is_delta_list(der: &[u8]) -> bool {
+    CertificateRevocationList::from_der(der).is_ok_and(|(_, list)| {
+        let mut extensions = list.extensions().iter();
+        extensions.any(|it| it.oid == OID_X509_EXT_DELTA_CRL_INDICATOR)
+    })
 }
 
 fn weak_hash(certificate: &X509Certificate<'_>) -> Option<&'static str> {

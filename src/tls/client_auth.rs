@@ -13,7 +13,7 @@ use crate::error::Error;
 /// and the authorities that issue them.
 ///
 /// The server refuses a client without the required certificate with the alert
-/// `certificate_required` (116), and a client with an invalid certificate with the alert for the
+/// `certificate_required` (116; openssl under TLS 1.2: `handshake_failure`, 40), and a client with an invalid certificate with the alert for the
 /// reason. Under TLS 1.3 the alert arrives after the client has completed its handshake. The
 /// certificates of the client are in
 /// [`Negotiated::peer_certificates`](super::Negotiated::peer_certificates).
@@ -31,7 +31,7 @@ use crate::error::Error;
 /// ```
 #[derive(Clone)]
 #[cfg_attr(
-    not(feature = "rustls"),
+    not(any(feature = "rustls", feature = "openssl")),
     expect(dead_code, reason = "not every backend can ask for certificates")
 )]
 pub struct ClientAuth {

@@ -2,7 +2,7 @@
 //! backends of other crates.
 //!
 //! A backend is a value of [`TlsAcceptor`]. [`TlsConfig`] builds the ones that the enabled features
-//! provide, `RustlsAcceptor` and `NativeTlsAcceptor`; [`Cleartext`] is none, and
+//! provide, `RustlsAcceptor`, `OpensslAcceptor` and `NativeTlsAcceptor`; [`Cleartext`] is none, and
 //! [`ServerNameAcceptor`] combines several by server name. [`TlsSession`] states the contract between
 //! corelane and a TLS library.
 // Backends are chosen here at compile time; their ticket crypto and formats of keys in `tickets/mod.rs`,
@@ -17,7 +17,7 @@ pub(crate) mod client_hello_reader;
 mod dns_name;
 mod identity;
 #[cfg_attr(
-    not(any(feature = "rustls", feature = "native-tls")),
+    not(any(feature = "rustls", feature = "native-tls", feature = "openssl")),
     expect(dead_code, reason = "there is no backend to judge identities for")
 )]
 mod identity_check;
@@ -31,7 +31,7 @@ mod tickets;
 mod warnings;
 
 cfg_if::cfg_if! {
-    if #[cfg(any(feature = "rustls", feature = "native-tls"))] {
+    if #[cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))] {
         mod incoming;
     }
 }
@@ -48,14 +48,29 @@ cfg_if::cfg_if! {
 }
 
 cfg_if::cfg_if! {
+    if #[cfg(any(feature = "native-tls", feature = "openssl"))] {
+        mod pipe;
+        mod piped_session;
+        mod security_level;
+    }
+}
+
+cfg_if::cfg_if! {
     if #[cfg(feature = "native-tls")] {
         mod native_identity;
         mod native_tls;
-        mod pipe;
         mod pkcs8;
         mod server_hello;
         #[cfg_attr(docsrs, doc(cfg(feature = "native-tls")))]
         pub use self::native_tls::NativeTlsAcceptor;
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(feature = "openssl")] {
+        mod openssl;
+        #[cfg_attr(docsrs, doc(cfg(feature = "openssl")))]
+        pub use self::openssl::OpensslAcceptor;
     }
 }
 
@@ -73,6 +88,13 @@ pub(crate) mod crates {
             #[doc(no_inline)]
             #[cfg_attr(docsrs, doc(cfg(feature = "native-tls")))]
             pub use ::native_tls;
+        }
+    }
+    cfg_if::cfg_if! {
+        if #[cfg(feature = "openssl")] {
+            #[doc(no_inline)]
+            #[cfg_attr(docsrs, doc(cfg(feature = "openssl")))]
+            pub use openssl_ticket_keys::openssl;
         }
     }
 }

@@ -2,23 +2,22 @@
 
 use std::{
     fmt,
-    io::{self, IoSlice, Read, Write},
+    io::{self, Read, Write},
 };
 
 use ::native_tls::{HandshakeError, MidHandshakeTlsStream, Protocol, TlsStream};
-use bytes::BufMut;
 
 use super::{
     TlsConfig,
     client_hello::ClientHello,
     native_identity::{BACKEND, in_words, native_identity},
     pipe::Pipe,
+    piped_session::{PipedSession, PipedStream},
     server_hello,
-    session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
+    session::{TlsAcceptor, TlsSession},
 };
 use crate::{
     alpn::ProtocolName,
-    buffer::Buffer,
     error::Error,
     negotiated::{Negotiated, TlsVersion},
 };
@@ -131,32 +130,24 @@ impl TlsAcceptor for NativeTlsAcceptor {
     }
 
     fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
-        Ok(Box::new(NativeTlsSession {
+        let pipe = Pipe::keeping_first_flight();
+        let stream = NativeTlsStream {
             state: State::Start(self.acceptor.clone()),
-            pipe: Pipe::default(),
+            pipe: pipe.clone(),
             server_name: client_hello.and_then(|hello| hello.server_name.clone()),
             session_id: client_hello.map_or_else(Vec::new, |hello| hello.session_id.clone()),
-            unsealed: Buffer::default(),
-            closing: false,
-        }))
+        };
+        Ok(Box::new(PipedSession::new(stream, pipe)))
     }
 }
 
-/// The number of waiting sealed bytes above which the library gets no more input, which it might
-/// answer. It is more than responses fill, so that the session still reads from a peer that reads
-/// nothing.
-const MAX_PENDING: usize = 2 * MAX_SEALED;
-
-struct NativeTlsSession {
+struct NativeTlsStream {
     state: State,
+    /// The library's end of it is in `state`.
     pipe: Pipe,
     /// From the ClientHello, because native-tls has no getter.
     server_name: Option<String>,
     session_id: Vec<u8>,
-    /// Plaintext that was taken and is not sealed yet, at most one record. It gathers several slices,
-    /// because native-tls makes one record per call.
-    unsealed: Buffer,
-    closing: bool,
 }
 
 enum State {
@@ -166,101 +157,33 @@ enum State {
     Failed,
 }
 
-fn invalid(error: impl Into<crate::error::BoxError>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
-}
-
-impl NativeTlsSession {
+impl NativeTlsStream {
     fn open(&mut self) -> io::Result<&mut TlsStream<Pipe>> {
         match &mut self.state {
             State::Open(stream) => Ok(stream),
-            _ => Err(invalid("the TLS session has failed")),
-        }
-    }
-
-    /// Calls the library, and again while it asks for input that the wire has.
-    fn drive<T>(
-        &mut self,
-        wire: &mut dyn Wire,
-        mut call: impl FnMut(&mut TlsStream<Pipe>) -> io::Result<T>,
-    ) -> io::Result<T> {
-        loop {
-            if self.pipe.pending() >= MAX_PENDING {
-                self.pipe.send(wire)?;
-            }
-            match call(self.open()?) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.pipe.receive(wire)?;
-                }
-                Err(error) => {
-                    self.state = State::Failed;
-                    self.unsealed = Buffer::default();
-                    return Err(invalid(error));
-                }
-                Ok(value) => return Ok(value),
-            }
-        }
-    }
-
-    /// Seals the plaintext that was taken. The library may take a part of it only: a client can ask
-    /// for shorter records (RFC 6066 section 4).
-    fn seal(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
-        if self.pipe.pending() >= MAX_SEALED {
-            self.pipe.send(wire)?;
-        }
-        while !self.unsealed.is_empty() {
-            let plaintext = std::mem::take(&mut self.unsealed);
-            let result = self.drive(wire, |stream| stream.write(plaintext.as_slice()));
-            if let State::Open(_) = self.state {
-                self.unsealed = plaintext;
-            }
-            self.unsealed.consume(result?);
-        }
-        Ok(())
-    }
-
-    /// Ends a write of which `taken` bytes were taken: seals the rest as a shorter record. If sealing
-    /// has to wait, `flush` continues it, and the write still succeeds.
-    fn finish_write(&mut self, taken: usize, wire: &mut dyn Wire) -> io::Result<usize> {
-        match self.seal(wire) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-            Err(error) if taken == 0 => Err(error),
-            _ => Ok(taken),
+            _ => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }
 
-/// OpenSSL forgets a session whose connection ends without a close_notify of the server, and the
-/// client may have gone before that is sent.
-impl Drop for NativeTlsSession {
-    fn drop(&mut self) {
-        if !self.closing {
-            self.send_close_notify();
-        }
-    }
-}
-
-impl TlsSession for NativeTlsSession {
-    fn handshake(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
-        loop {
-            let result = match std::mem::replace(&mut self.state, State::Failed) {
-                State::Start(acceptor) => acceptor.accept(self.pipe.clone()),
-                State::Handshaking(stream) => stream.handshake(),
-                State::Open(stream) => Ok(stream),
-                State::Failed => return Err(invalid("the TLS session has failed")),
-            };
-            match result {
-                Ok(stream) => {
-                    self.state = State::Open(stream);
-                    return Ok(());
-                }
-                Err(HandshakeError::WouldBlock(stream)) => {
-                    self.state = State::Handshaking(stream);
-                }
-                Err(HandshakeError::Failure(error)) => return Err(invalid(error)),
+impl PipedStream for NativeTlsStream {
+    fn handshake(&mut self) -> io::Result<()> {
+        let result = match std::mem::replace(&mut self.state, State::Failed) {
+            State::Start(acceptor) => acceptor.accept(self.pipe.clone()),
+            State::Handshaking(stream) => stream.handshake(),
+            State::Open(stream) => Ok(stream),
+            State::Failed => return Err(io::ErrorKind::NotConnected.into()),
+        };
+        match result {
+            Ok(stream) => {
+                self.state = State::Open(stream);
+                Ok(())
             }
-            self.pipe.send(wire)?;
-            self.pipe.receive(wire)?;
+            Err(HandshakeError::WouldBlock(stream)) => {
+                self.state = State::Handshaking(stream);
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            Err(HandshakeError::Failure(error)) => Err(io::Error::other(error)),
         }
     }
 
@@ -291,54 +214,15 @@ impl TlsSession for NativeTlsSession {
         }
     }
 
-    fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize> {
-        read_through(buf, |slice| self.drive(wire, |stream| stream.read(slice)))
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.open()?.read(buf)
     }
 
-    fn write(&mut self, wire: &mut dyn Wire, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        if self.closing {
-            // The library would fail the session, which still has to read.
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        self.open()?;
-        self.seal(wire)?;
-        let mut taken = 0;
-        for buf in bufs {
-            let mut rest = &buf[..];
-            while !rest.is_empty() {
-                if self.pipe.pending() >= MAX_SEALED {
-                    return self.finish_write(taken, wire);
-                }
-                let n = rest.len().min(MAX_PLAINTEXT - self.unsealed.len());
-                self.unsealed.extend(&rest[..n]);
-                taken += n;
-                rest = &rest[n..];
-                if self.unsealed.len() == MAX_PLAINTEXT {
-                    match self.seal(wire) {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                            return Ok(taken);
-                        }
-                        result => result?,
-                    }
-                }
-            }
-        }
-        self.finish_write(taken, wire)
-    }
-
-    fn flush(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
-        if !self.unsealed.is_empty() {
-            self.seal(wire)?;
-        }
-        self.pipe.send(wire)
-    }
-
-    fn wants_flush(&self) -> bool {
-        self.pipe.pending() > 0 || !self.unsealed.is_empty()
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.open()?.write(buf)
     }
 
     fn send_close_notify(&mut self) {
-        self.closing = true;
         if let State::Open(stream) = &mut self.state {
             // The pipe takes it without waiting. The result only shows whether the peer has sent
             // its close_notify.

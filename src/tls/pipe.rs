@@ -22,6 +22,8 @@ struct Queues {
     /// Ciphertext to the peer. The session limits its length.
     outgoing: Buffer,
     first_flight: Vec<u8>,
+    /// How many bytes of it are still wanted.
+    unkept: usize,
 }
 
 /// How many of the first bytes are kept: more than a ServerHello with every extension that OpenSSL
@@ -44,10 +46,9 @@ impl Read for Pipe {
 impl Write for Pipe {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let queues = &mut *self.0.borrow_mut();
-        let wanted = FIRST_FLIGHT - queues.first_flight.len();
-        queues
-            .first_flight
-            .extend_from_slice(&buf[..buf.len().min(wanted)]);
+        let kept = buf.len().min(queues.unkept);
+        queues.first_flight.extend_from_slice(&buf[..kept]);
+        queues.unkept -= kept;
         queues.outgoing.extend(buf);
         Ok(buf.len())
     }
@@ -58,7 +59,22 @@ impl Write for Pipe {
 }
 
 impl Pipe {
+    /// For libraries that do not tell what they have negotiated.
+    #[cfg_attr(
+        not(feature = "native-tls"),
+        expect(dead_code, reason = "crate openssl tells all")
+    )]
+    pub(super) fn keeping_first_flight() -> Self {
+        let pipe = Self::default();
+        pipe.0.borrow_mut().unkept = FIRST_FLIGHT;
+        pipe
+    }
+
     /// Passes the first bytes that were sent, which contain the ServerHello, to `look`.
+    #[cfg_attr(
+        not(feature = "native-tls"),
+        expect(dead_code, reason = "crate openssl tells all")
+    )]
     pub(super) fn with_first_flight<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         look(&self.0.borrow().first_flight)
     }
@@ -78,18 +94,21 @@ impl Pipe {
         Ok(())
     }
 
-    /// Reads the input that the library has asked for. The end of the wire is `UnexpectedEof`.
-    pub(super) fn receive(&self, wire: &mut dyn Wire) -> io::Result<()> {
+    /// Reads the input that the library has asked for, and returns its length. The end of the wire is
+    /// `UnexpectedEof`.
+    pub(super) fn receive(&self, wire: &mut dyn Wire) -> io::Result<usize> {
         let queues = &mut *self.0.borrow_mut();
         if !queues.incoming.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        if !queues.end_of_wire {
-            queues.end_of_wire = queues.incoming.fill(wire)? == 0;
-        }
+        let received = match queues.end_of_wire {
+            true => 0,
+            false => queues.incoming.fill(wire)?,
+        };
+        queues.end_of_wire = received == 0;
         match queues.end_of_wire {
             true => Err(io::ErrorKind::UnexpectedEof.into()),
-            false => Ok(()),
+            false => Ok(received),
         }
     }
 }

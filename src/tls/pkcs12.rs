@@ -4,9 +4,18 @@ use super::secret::Secret;
 use crate::error::Error;
 
 cfg_if::cfg_if! {
-    if #[cfg(all(
-        feature = "native-tls",
-        not(any(target_os = "windows", target_vendor = "apple"))
+    if #[cfg(feature = "openssl")] {
+        use openssl_ticket_keys::openssl;
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(any(
+        feature = "openssl",
+        all(
+            feature = "native-tls",
+            not(any(target_os = "windows", target_vendor = "apple"))
+        )
     ))] {
         use openssl::{
             error::{Error as OneError, ErrorStack},

@@ -24,7 +24,7 @@ impl<T: Read + Write + ?Sized> Wire for T {}
 ///
 /// One acceptor serves all workers, so that a session resumes on any of them.
 pub trait TlsAcceptor: Send + Sync + 'static {
-    /// The name of the backend, for logs and metrics: `"rustls"`, `"native-tls"`, `"none"`.
+    /// The name of the backend, for logs and metrics: `"rustls"`, `"openssl"`, `"native-tls"`, `"none"`.
     fn backend(&self) -> &'static str;
 
     /// Whether a connection begins with a TLS ClientHello. If so, the server reads it first, chooses

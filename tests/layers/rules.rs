@@ -54,7 +54,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         path: "tls/mod.rs",
         modules: &["tls::*"],
-        crates: &["native_tls", "rustls"],
+        crates: &["native_tls", "openssl_ticket_keys::openssl", "rustls"],
     },
     Layer {
         path: "tls/tickets/",
@@ -72,9 +72,14 @@ const LAYERS: &[Layer] = &[
         crates: &["native_tls", "openssl"],
     },
     Layer {
+        path: "tls/openssl/",
+        modules: &["tls::*"],
+        crates: &["openssl_ticket_keys"],
+    },
+    Layer {
         path: "tls/pkcs12.rs",
         modules: &["tls::*"],
-        crates: &["openssl"],
+        crates: &["openssl", "openssl_ticket_keys::openssl"],
     },
     Layer {
         path: "tls/pkcs8.rs",

@@ -298,21 +298,42 @@ fn key_updates_use_bounded_memory(backend: Backend) {
     if !backend.tls_1_3 {
         return;
     }
+    // rustls answers many updates at once. OpenSSL answers each, and takes no more input when that is
+    // too much to hold.
+    let most = match backend.name {
+        "rustls" => MAX_SEALED,
+        _ => 2 * MAX_SEALED,
+    };
     let mut pair = Pair::open(backend, Tls::V1_3);
     pair.wire.room = 0;
-    let mut taken = 0;
+    let (mut taken, mut sent, mut received) = (0, 0, 0);
     for _ in 0..5_000 {
         let tls = pair.client.tls.as_mut().expect("TLS");
         tls.refresh_traffic_keys().expect("TLS 1.3");
         pair.client.send(b"x", &mut pair.wire);
-        assert_eq!(pair.read().expect("allowed"), b"x");
+        sent += 1;
+        match pair.read() {
+            Ok(read) => {
+                assert_eq!(read, b"x");
+                received += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                assert_ne!(backend.name, "rustls");
+                break;
+            }
+        }
         taken += pair.write(b"y").unwrap_or(0);
     }
     assert_eq!(kind(pair.write(b"y")), ErrorKind::WouldBlock);
     pair.wire.room = usize::MAX;
     pair.session.flush(&mut pair.wire).expect("taken");
     let held = pair.wire.outgoing.len();
-    assert!(held <= MAX_SEALED + 64, "{held} bytes held");
+    assert!(held <= most + 64, "{held} bytes held");
+    while received < sent {
+        assert_eq!(pair.read().expect("allowed"), b"x");
+        received += 1;
+    }
     pair.flush();
     assert_eq!(pair.client.received, b"y".repeat(taken));
 }

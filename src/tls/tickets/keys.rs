@@ -49,7 +49,7 @@ pub struct TicketKeys {
 }
 
 /// A key of 256 bits.
-pub(super) type TicketKey = [u8; 32];
+pub(in crate::tls) type TicketKey = [u8; 32];
 
 #[derive(Clone)]
 enum Source {
@@ -182,24 +182,24 @@ impl TicketKeys {
 
 /// The keys at a point in time.
 #[cfg_attr(
-    not(any(feature = "aws-lc-rs", feature = "ring")),
+    not(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl")),
     expect(dead_code, reason = "not every backend takes keys")
 )]
-pub(super) struct KeysNow {
+pub(in crate::tls) struct KeysNow {
     /// Changes when the keys change.
-    pub(super) generation: u64,
+    pub(in crate::tls) generation: u64,
     /// The first key seals tickets, all keys open them.
-    pub(super) keys: Vec<TicketKey>,
+    pub(in crate::tls) keys: Vec<TicketKey>,
 }
 
 #[cfg_attr(
-    not(any(test, feature = "aws-lc-rs", feature = "ring")),
+    not(any(test, feature = "aws-lc-rs", feature = "ring", feature = "openssl")),
     expect(dead_code, reason = "not every backend takes keys")
 )]
 impl TicketKeys {
     /// The keys at `now`, in seconds since 1970; `None` if their generation is `known` already. `random`
     /// makes a key.
-    pub(super) fn at<E>(
+    pub(in crate::tls) fn at<E>(
         &self,
         now: u64,
         known: Option<u64>,

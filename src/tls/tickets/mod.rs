@@ -3,6 +3,21 @@
 mod keys;
 
 cfg_if::cfg_if! {
+    if #[cfg(any(feature = "rustls", feature = "openssl"))] {
+        mod lifetime;
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(feature = "openssl")] {
+        pub(super) use self::{
+            keys::KeysNow,
+            lifetime::{is_current, now},
+        };
+    }
+}
+
+cfg_if::cfg_if! {
     if #[cfg(feature = "rustls")] {
         mod session_age;
         pub(super) use self::session_age::{SessionAge, SessionCache};

@@ -8,14 +8,11 @@
 //! seals the new one within one call. A `ServerConfig` per connection could, but costs
 //! allocations for every connection.
 
-use std::{
-    cell::Cell,
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{cell::Cell, fmt, sync::Arc, time::Duration};
 
 use ::rustls::server::{ServerSessionMemoryCache, StoresServerSessions};
+
+use super::lifetime::{is_current, now};
 
 thread_local! {
     /// The full handshake of the connection that rustls works on, in seconds since 1970. Set only
@@ -43,17 +40,8 @@ impl SessionAge {
     }
 }
 
-/// How far the clock of the host that sealed a ticket may be ahead, seconds.
-const MAX_SKEW: u64 = 60;
-
 /// The length of the time before the state, bytes.
 const STAMP_LEN: usize = 8;
-
-/// The time in seconds since 1970.
-pub(super) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
-}
 
 /// Puts the time of the full handshake before the state of a session.
 pub(super) fn stamped(state: &[u8], now: u64) -> Vec<u8> {
@@ -65,7 +53,7 @@ pub(super) fn stamped(state: &[u8], now: u64) -> Vec<u8> {
 pub(super) fn unstamped(stamped: &[u8], now: u64, lifetime: Duration) -> Option<Vec<u8>> {
     let (stamp, state) = stamped.split_first_chunk::<STAMP_LEN>()?;
     let begun = u64::from_be_bytes(*stamp);
-    if begun > now + MAX_SKEW || now.saturating_sub(begun) >= lifetime.as_secs() {
+    if !is_current(begun, now, lifetime) {
         return None;
     }
     FULL_HANDSHAKE.set(Some(begun));

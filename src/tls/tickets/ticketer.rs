@@ -12,6 +12,7 @@ use super::{
     digest,
     hkdf::{HKDF_SHA256, KeyType, Salt},
     keys::{KeysNow, TicketKey, TicketKeys},
+    lifetime::now,
     rand::{SecureRandom, SystemRandom},
     session_age,
 };
@@ -28,7 +29,7 @@ pub(crate) fn ticketer(
         policy: digest::digest(&digest::SHA256, policy).as_ref().to_vec(),
         sealers: RwLock::default(),
     };
-    match ticketer.sealers(session_age::now()) {
+    match ticketer.sealers(now()) {
         Some(_) => Ok(Arc::new(ticketer)),
         None => Err(Error::config(
             "ticket keys cannot be made: the system's random number generator failed",
@@ -105,16 +106,16 @@ impl ProducesTickets for Ticketer {
 
     /// The lifetime that the client receives: for a resumed session, the rest of it.
     fn lifetime(&self) -> u32 {
-        let left = session_age::left(session_age::now(), self.keys.lifetime);
+        let left = session_age::left(now(), self.keys.lifetime);
         u32::try_from(left.as_secs()).unwrap_or(u32::MAX)
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        self.seal(plain, session_age::now())
+        self.seal(plain, now())
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        self.open(cipher, session_age::now())
+        self.open(cipher, now())
     }
 }
 

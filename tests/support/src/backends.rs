@@ -47,6 +47,14 @@ pub const NATIVE_TLS: Backend = Backend {
     make: |config| Ok(Arc::new(corelane::tls::NativeTlsAcceptor::new(config)?)),
 };
 
+#[cfg(feature = "openssl")]
+pub const OPENSSL: Backend = Backend {
+    name: "openssl",
+    tls: true,
+    tls_1_3: true,
+    make: |config| Ok(Arc::new(corelane::tls::OpensslAcceptor::new(config)?)),
+};
+
 /// Runs test bodies, `fn(Backend)`, once for each TLS backend that is compiled in.
 ///
 /// A new backend gets one line here.
@@ -59,6 +67,8 @@ macro_rules! for_each_tls_backend {
         $crate::backend_tests!(on_rustls, RUSTLS, $($test),*);
         #[cfg(feature = "native-tls")]
         $crate::backend_tests!(on_native_tls, NATIVE_TLS, $($test),*);
+        #[cfg(feature = "openssl")]
+        $crate::backend_tests!(on_openssl, OPENSSL, $($test),*);
     };
 }
 

@@ -1,0 +1,103 @@
+//! The backend on OpenSSL, by crate openssl.
+
+mod clients;
+mod context;
+mod identity;
+mod policy;
+mod stream;
+mod tickets;
+
+use std::fmt;
+
+use openssl_ticket_keys::{
+    openssl::ssl::{Ssl, SslContext, SslStream},
+    set_session_id_context,
+};
+
+use self::{clients::ClientPolicy, policy::BACKEND, stream::OpensslStream};
+use super::{
+    TlsConfig,
+    client_hello::ClientHello,
+    pipe::Pipe,
+    piped_session::PipedSession,
+    session::{TlsAcceptor, TlsSession},
+};
+use crate::{alpn::ProtocolName, error::Error};
+
+/// TLS by the system's OpenSSL, versions 1.2 and 1.3.
+#[derive(Clone)]
+pub struct OpensslAcceptor {
+    context: SslContext,
+    /// `None` if the user built the context: OpenSSL has no getter.
+    alpn_protocols: Option<Vec<ProtocolName>>,
+    /// `None` if the user built the context: it decides which sessions resume.
+    clients: Option<ClientPolicy>,
+}
+
+impl OpensslAcceptor {
+    /// Builds the acceptor from the configuration that all backends share.
+    ///
+    /// Cipher suites, groups and signature algorithms are those of the system's policy, which is in
+    /// `openssl.cnf` or the file of the environment variable `OPENSSL_CONF`. If it sets neither a
+    /// minimum version nor cipher suites, TLS 1.2 has the suites with ECDHE of Mozilla's intermediate
+    /// recommendation. The minimum version is the higher one of the policy's and the configuration's.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration asks for something that OpenSSL does not support
+    /// ([`Error::is_unsupported`]). When the certificate, the key or the client authorities cannot be
+    /// used, or the policy forbids the minimum version ([`Error::is_config`]).
+    pub fn new(config: &TlsConfig) -> Result<Self, Error> {
+        let clients = ClientPolicy::new(config.client_auth.as_ref());
+        Ok(Self {
+            context: context::build(config, &clients)?,
+            alpn_protocols: Some(config.alpn_protocols.clone()),
+            clients: Some(clients),
+        })
+    }
+}
+
+/// Uses a context unchanged. Its ALPN callback has to choose `h2`: otherwise the server closes every
+/// connection after the handshake, with an error that gives this reason.
+impl From<SslContext> for OpensslAcceptor {
+    fn from(context: SslContext) -> Self {
+        Self {
+            context,
+            alpn_protocols: None,
+            clients: None,
+        }
+    }
+}
+
+impl fmt::Debug for OpensslAcceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpensslAcceptor")
+            .field("alpn_protocols", &self.alpn_protocols)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TlsAcceptor for OpensslAcceptor {
+    fn backend(&self) -> &'static str {
+        BACKEND
+    }
+
+    fn alpn_protocols(&self) -> Option<Vec<ProtocolName>> {
+        self.alpn_protocols.clone()
+    }
+
+    fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
+        let failed = |error| Error::handshake("OpenSSL could not start a session", error);
+        let server_name = client_hello.and_then(|hello| hello.server_name.clone());
+        let mut ssl = Ssl::new(&self.context).map_err(failed)?;
+        if let Some(clients) = &self.clients {
+            let id = clients.session_id_context(server_name.as_deref());
+            set_session_id_context(&mut ssl, &id).map_err(failed)?;
+        }
+        ssl.set_accept_state();
+        let pipe = Pipe::default();
+        let stream = SslStream::new(ssl, pipe.clone()).map_err(failed)?;
+        let stream = OpensslStream::new(stream, server_name);
+        Ok(Box::new(PipedSession::new(stream, pipe)))
+    }
+}

@@ -1,0 +1,110 @@
+//! A connection of OpenSSL.
+
+use std::io;
+
+use openssl_ticket_keys::{
+    key_exchange_group,
+    openssl::ssl::{Error, ErrorCode, NameType, SslStream, SslVersion},
+};
+
+use super::tickets;
+use crate::{
+    alpn::ProtocolName,
+    negotiated::{CipherSuite, NamedGroup, Negotiated, TlsVersion},
+    tls::{certificate::subject, pipe::Pipe, piped_session::PipedStream},
+};
+
+pub(super) struct OpensslStream {
+    stream: SslStream<Pipe>,
+    /// From the ClientHello. OpenSSL reports the name of a resumed session's full handshake.
+    server_name: Option<String>,
+}
+
+impl OpensslStream {
+    pub(super) fn new(stream: SslStream<Pipe>, server_name: Option<String>) -> Self {
+        Self {
+            stream,
+            server_name,
+        }
+    }
+}
+
+/// The pipe takes all output, so OpenSSL only ever waits for input.
+fn from_openssl(error: Error) -> io::Error {
+    match error.code() {
+        ErrorCode::WANT_READ => io::ErrorKind::WouldBlock.into(),
+        _ => io::Error::other(error),
+    }
+}
+
+/// Whether the client's certificate is missing or refused: OpenSSL judges it in one function.
+fn is_client_certificate(error: &Error) -> bool {
+    let errors = error.ssl_error().map_or(&[][..], |stack| stack.errors());
+    let mut functions = errors.iter().filter_map(|it| it.function());
+    functions.any(|it| it == "tls_process_client_certificate")
+}
+
+impl PipedStream for OpensslStream {
+    fn handshake(&mut self) -> io::Result<()> {
+        let result = self.stream.do_handshake();
+        result.map_err(|error| match is_client_certificate(&error) {
+            true => io::Error::new(io::ErrorKind::PermissionDenied, error),
+            false => from_openssl(error),
+        })
+    }
+
+    fn negotiated(&self) -> Negotiated {
+        let ssl = self.stream.ssl();
+        let chain = tickets::chain(ssl);
+        Negotiated {
+            alpn_protocol: ssl
+                .selected_alpn_protocol()
+                .and_then(|name| ProtocolName::new(name).ok()),
+            tls_version: ssl.version2().and_then(tls_version),
+            cipher_suite: ssl
+                .current_cipher()
+                .map(|cipher| CipherSuite(u16::from_be_bytes(cipher.protocol_id()))),
+            key_exchange_group: key_exchange_group(ssl)
+                // The session keeps the group of its full handshake.
+                .filter(|_| !ssl.session_reused() || ssl.version2() == Some(SslVersion::TLS1_3))
+                .map(NamedGroup),
+            server_name: self
+                .server_name
+                .clone()
+                .or_else(|| Some(ssl.servername(NameType::HOST_NAME)?.to_owned())),
+            resumed: Some(ssl.session_reused()),
+            peer_subject: chain.first().and_then(|own| subject(own)),
+            peer_certificates: chain,
+        }
+    }
+
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self.stream.ssl_read(buf) {
+            Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(0),
+            result => result.map_err(from_openssl),
+        }
+    }
+
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.stream.ssl_write(buf).map_err(from_openssl)
+    }
+
+    fn send_close_notify(&mut self) {
+        // The pipe takes it without waiting. The result only shows whether the peer has sent its
+        // close_notify.
+        let _ = self.stream.shutdown();
+    }
+}
+
+/// Crate openssl keeps the number to itself.
+pub(super) fn tls_version(version: SslVersion) -> Option<TlsVersion> {
+    const VERSIONS: [(SslVersion, TlsVersion); 4] = [
+        (SslVersion::TLS1, TlsVersion(0x0301)),
+        (SslVersion::TLS1_1, TlsVersion(0x0302)),
+        (SslVersion::TLS1_2, TlsVersion::TLS_1_2),
+        (SslVersion::TLS1_3, TlsVersion::TLS_1_3),
+    ];
+    let mut versions = VERSIONS.into_iter();
+    let found = versions.find(|(theirs, _)| *theirs == version);
+    found.map(|(_, ours)| ours)
+}

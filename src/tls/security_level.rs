@@ -1,0 +1,19 @@
+//! What OpenSSL refuses by its security level, in words.
+
+use crate::error::Error;
+
+/// The error that replaces this text of OpenSSL; `None` if it has another reason.
+pub(super) fn refusal(text: &str) -> Option<Error> {
+    let level = "the security level of the system's OpenSSL (openssl.cnf) refuses";
+    if text.contains("md too weak") {
+        return Some(Error::config(format!(
+            "{level} the hash that the certificate is signed with: have it issued again with SHA-256"
+        )));
+    }
+    if text.contains("key too small") {
+        return Some(Error::config(format!(
+            "{level} a key of the chain as too small: use RSA of 2048 bits or more, or ECDSA on P-256"
+        )));
+    }
+    None
+}
