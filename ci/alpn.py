@@ -26,14 +26,14 @@ PYTHON = ROOT / "target/ci/venv/bin/python"
 CLIENTS = ROOT / "ci/clients"
 LIMIT = 60  # seconds for one client
 LEAST_CASES = 500  # of the matrix and the prober alone; a run with fewer has lost some
-# Both backends, on the system's OpenSSL. The flags of all steps are the same, so that cargo builds
+# All backends, on the system's OpenSSL. The flags of all steps are the same, so that cargo builds
 # each crate once.
-FEATURES = ["--workspace", "--features", "native-tls"]
+FEATURES = ["--workspace", "--features", "native-tls,openssl"]
 
 Row = namedtuple("Row", "server driver policy client tls offer answer verdict")
 
 # The TLS versions of each backend. A new backend needs one line here.
-VERSIONS = {"rustls": ("1.2", "1.3"), "native-tls": ("1.2",)}
+VERSIONS = {"rustls": ("1.2", "1.3"), "native-tls": ("1.2",), "openssl": ("1.2", "1.3")}
 
 PROBER = "corelane alpn"
 

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 COPY = TARGET / "ci/broken"
 # With the flags of the tests: other flags would build the dependencies again.
-BUILD = ["cargo", "test", "--no-run", "--quiet", "--workspace", "--features", "native-tls", "--test", "alpn"]
+FEATURES = ["--workspace", "--features", "native-tls,openssl"]
+BUILD = ["cargo", "test", "--no-run", "--quiet", *FEATURES, "--test", "alpn"]
 NOT_COPIED = shutil.ignore_patterns("target*", ".git", "corpus", "results")
 
 # The silent fallback: the server accepts a client that does not offer h2, without a protocol.

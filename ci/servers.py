@@ -364,7 +364,7 @@ def main():
     os.environ["PATH"] += ":/usr/sbin"  # where Debian keeps servers
     os.environ.pop("SSLKEYLOGFILE", None)
     # With the flags of the tests: other flags would build the dependencies again.
-    command = ["cargo", "test", "--no-run", "--quiet", "--workspace", "--features", "native-tls"]
+    command = ["cargo", "test", "--no-run", "--quiet", "--workspace", "--features", "native-tls,openssl"]
     subprocess.run([*command, "--test", "alpn"], cwd=ROOT, check=True)
     directory = Path(tempfile.mkdtemp(prefix="corelane-servers-"))
     directory.chmod(0o755)  # some servers give up root before they read their files

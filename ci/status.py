@@ -104,7 +104,7 @@ def picture(browser, url):
 
 def main():
     # With the flags of the tests: other flags would build the dependencies again.
-    build = ["cargo", "test", "--quiet", "--workspace", "--features", "native-tls"]
+    build = ["cargo", "test", "--quiet", "--workspace", "--features", "native-tls,openssl"]
     subprocess.run([*build, "--test", "metrics", "--no-run"], cwd=ROOT, check=True)
     command = [COMMAND, "--listen", "127.0.0.1:0"]
     for_picture = "--picture" in sys.argv[1:]

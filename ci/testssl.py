@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs testssl.sh on the command's server, backend by backend.
 
-    ci/testssl.py [BACKEND...]    default: rustls native-tls
+    ci/testssl.py [BACKEND...]    default: rustls openssl native-tls
 
 Not part of ci/test and ci/full: it takes minutes, and its findings change with its version. Exits
 with 1 on a finding of MEDIUM or worse that is not explained below; docs/security.md has the same
@@ -22,7 +22,7 @@ SEVERE = ("MEDIUM", "HIGH", "CRITICAL")
 
 # Findings that are expected here, by the start of their id.
 SELF_SIGNED = "the command's certificate is self-signed, made in memory for localhost"
-ORDER = "rustls follows the client's order: all its suites are AEAD with forward secrecy"
+ORDER = "the server follows the client's order: all its suites are AEAD with forward secrecy"
 CBC = "native-tls' acceptor lists CBC suites last, and has no way to leave them out"
 EXPLAINED = {
     "cert_chain_of_trust": SELF_SIGNED,
@@ -31,6 +31,7 @@ EXPLAINED = {
 }
 EXPLAINED_OF = {
     "rustls": {"cipher_order": ORDER},
+    "openssl": {"cipher_order": ORDER},
     "native-tls": {"LUCKY13": CBC, "cipherlist_AVERAGE": CBC},
 }
 
@@ -66,11 +67,11 @@ def main():
     if not program:
         sys.exit("ci/testssl.py: testssl.sh is missing (Debian: apt-get install testssl.sh)")
     subprocess.run(
-        ["cargo", "build", "--quiet", "-p", "corelane-cli", "--features", "native-tls"],
+        ["cargo", "build", "--quiet", "-p", "corelane-cli", "--features", "native-tls,openssl"],
         cwd=ROOT, check=True,
     )
     failed = False
-    for backend in sys.argv[1:] or ["rustls", "native-tls"]:
+    for backend in sys.argv[1:] or ["rustls", "openssl", "native-tls"]:
         with tempfile.TemporaryDirectory() as directory:
             findings = scan(program, backend, directory)
         explained = EXPLAINED | EXPLAINED_OF[backend]

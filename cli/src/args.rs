@@ -83,7 +83,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) listen: Vec<SocketAddr>,
 
-    /// TLS backend: rustls, native-tls or none. [default: the first that is compiled in]
+    /// TLS backend: rustls, openssl, native-tls or none. [default: the first that is compiled in]
     #[arg(long, value_name = "BACKEND")]
     pub(crate) tls: Option<String>,
 

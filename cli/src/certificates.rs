@@ -1,6 +1,6 @@
 //! Options of certificates.
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))]
 use std::sync::OnceLock;
 use std::{
     num::NonZeroU64,
@@ -9,13 +9,13 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))]
 use corelane::{
     Error,
     tls::{Identity, UnknownName},
 };
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))]
 use crate::self_signed::SelfSigned;
 
 #[derive(Debug, Args)]
@@ -45,7 +45,7 @@ pub(crate) struct CertificateArgs {
     /// Check that files can be written instead of writing them.
     #[arg(skip)]
     #[cfg_attr(
-        not(any(feature = "rustls", feature = "native-tls")),
+        not(any(feature = "rustls", feature = "native-tls", feature = "openssl")),
         expect(dead_code, reason = "there is no certificate to write")
     )]
     check_only: bool,
@@ -99,7 +99,7 @@ impl CertificateArgs {
     }
 }
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))]
 impl CertificateArgs {
     /// Reads the files. Empty where there are none.
     pub(crate) fn read(&self) -> Result<Vec<Identity>, Error> {
@@ -176,7 +176,7 @@ impl CertificateArgs {
     }
 }
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))]
 fn readable_by_others(file: &Path) -> bool {
     cfg_if::cfg_if! {
         if #[cfg(unix)] {

@@ -45,7 +45,7 @@ enum ClientAuthArg {
 impl ClientCertificateArgs {
     /// curl's options for a server whose certificate it does not trust.
     #[cfg_attr(
-        not(any(feature = "rustls", feature = "native-tls")),
+        not(any(feature = "rustls", feature = "native-tls", feature = "openssl")),
         expect(dead_code, reason = "there is no TLS to try")
     )]
     pub(crate) fn curl_options(&self) -> &'static str {
@@ -77,7 +77,7 @@ impl ClientCertificateArgs {
 
     /// Reads the files.
     #[cfg_attr(
-        not(any(feature = "rustls", feature = "native-tls")),
+        not(any(feature = "rustls", feature = "native-tls", feature = "openssl")),
         expect(dead_code, reason = "there is no TLS to configure")
     )]
     pub(crate) fn client_auth(&self) -> Result<Option<ClientAuth>, Error> {

@@ -1,7 +1,7 @@
 //! SHA-256 by OpenSSL where the build has it, otherwise by crate sha2.
 
 cfg_if::cfg_if! {
-    if #[cfg(feature = "native-tls")] {
+    if #[cfg(any(feature = "native-tls", feature = "openssl"))] {
         #[derive(Default)]
         pub(crate) struct Sha256(openssl::sha::Sha256);
 

@@ -1,7 +1,7 @@
 //! Tells when certificates and revocation lists expire: in the log at each load and while the server
 //! runs, and as metrics.
 #![cfg_attr(
-    not(any(feature = "rustls", feature = "native-tls")),
+    not(any(feature = "rustls", feature = "native-tls", feature = "openssl")),
     expect(dead_code, reason = "nothing expires without TLS")
 )]
 

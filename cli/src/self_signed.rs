@@ -1,5 +1,5 @@
 //! A self-signed certificate for localhost, made in memory by the crypto library of the build.
-#![cfg(any(feature = "rustls", feature = "native-tls"))]
+#![cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))]
 
 use corelane::Error;
 
@@ -10,7 +10,7 @@ pub(crate) struct SelfSigned {
 }
 
 cfg_if::cfg_if! {
-    if #[cfg(feature = "native-tls")] {
+    if #[cfg(any(feature = "native-tls", feature = "openssl"))] {
         use openssl::{
             asn1::{Asn1Integer, Asn1Time},
             bn::{BigNum, MsbOption},

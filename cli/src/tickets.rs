@@ -42,7 +42,7 @@ impl TicketArgs {
     /// Reads the file. Without options: random keys that survive a reload if the backend
     /// `takes_keys`, otherwise `None`.
     #[cfg_attr(
-        not(any(feature = "rustls", feature = "native-tls")),
+        not(any(feature = "rustls", feature = "native-tls", feature = "openssl")),
         expect(dead_code, reason = "there is no TLS to configure")
     )]
     pub(crate) fn keys(&self, takes_keys: bool) -> Result<Option<TicketKeys>, Error> {

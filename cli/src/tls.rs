@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))]
 use corelane::tls::{Identity, ServerNameAcceptor, TlsConfig, TlsVersion};
 use corelane::{
     Error,
     tls::{Cleartext, TlsAcceptor},
 };
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))]
 use crate::{args::MinTlsArg, expiry};
 use crate::{
     args::{AlpnMissingArg, Args},
@@ -39,13 +39,21 @@ struct Backend {
     make: Option<Make>,
 }
 
-const BACKENDS: [Backend; 3] = [
+const BACKENDS: [Backend; 4] = [
     Backend {
         name: "rustls",
         feature: "rustls",
         #[cfg(feature = "rustls")]
         make: Some(rustls),
         #[cfg(not(feature = "rustls"))]
+        make: None,
+    },
+    Backend {
+        name: "openssl",
+        feature: "openssl",
+        #[cfg(feature = "openssl")]
+        make: Some(openssl),
+        #[cfg(not(feature = "openssl"))]
         make: None,
     },
     Backend {
@@ -95,14 +103,28 @@ pub(crate) fn choose(args: &Args) -> Result<Tls, Error> {
     }
 }
 
+#[cfg(any(feature = "rustls", feature = "openssl"))]
+fn versions(args: &Args) -> &'static str {
+    match args.min_tls {
+        Some(MinTlsArg::Tls13) => "TLS 1.3",
+        Some(MinTlsArg::Tls12) | None => "TLS 1.2 and 1.3",
+    }
+}
+
 #[cfg(feature = "rustls")]
 fn rustls(args: &Args) -> Result<Tls, Error> {
-    let backend = match args.min_tls {
-        Some(MinTlsArg::Tls13) => "rustls, TLS 1.3",
-        Some(MinTlsArg::Tls12) | None => "rustls, TLS 1.2 and 1.3",
-    };
-    over_tls(args, backend, true, |config| {
+    let backend = format!("rustls, {}", versions(args));
+    over_tls(args, &backend, true, |config| {
         Ok(Arc::new(corelane::tls::RustlsAcceptor::new(config)?))
+    })
+}
+
+#[cfg(feature = "openssl")]
+fn openssl(args: &Args) -> Result<Tls, Error> {
+    let library = openssl::version::version();
+    let backend = format!("openssl ({library}), {}", versions(args));
+    over_tls(args, &backend, true, |config| {
+        Ok(Arc::new(corelane::tls::OpensslAcceptor::new(config)?))
     })
 }
 
@@ -163,7 +185,7 @@ fn cleartext(args: &Args) -> Result<Tls, Error> {
 
 /// One acceptor for each --cert, or for the self-signed certificate; `make` makes them. Reads the
 /// files, so that a reload is the same call.
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))]
 fn over_tls(
     args: &Args,
     backend: &str,

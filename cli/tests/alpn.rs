@@ -78,6 +78,7 @@ fn our_server_conforms_on_each_backend() {
     for (backend, compiled_in) in [
         ("rustls", cfg!(feature = "rustls")),
         ("native-tls", cfg!(feature = "native-tls")),
+        ("openssl", cfg!(feature = "openssl")),
     ] {
         if !compiled_in {
             continue;

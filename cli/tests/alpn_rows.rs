@@ -24,6 +24,11 @@ const BACKENDS: &[Backend] = &[
         name: "rustls",
         tls_1_3: true,
     },
+    #[cfg(feature = "openssl")]
+    Backend {
+        name: "openssl",
+        tls_1_3: true,
+    },
     #[cfg(feature = "native-tls")]
     Backend {
         name: "native-tls",
@@ -103,17 +108,15 @@ fn every_row_is_as_specified() {
     }
 }
 
-#[cfg(all(feature = "native-tls", any(feature = "aws-lc-rs", feature = "ring")))]
 #[test]
-fn the_rows_of_both_backends_are_equal() {
-    let [rustls, native_tls] = BACKENDS else {
-        panic!("two backends");
+fn the_rows_of_all_backends_are_equal() {
+    let Some((first, others)) = BACKENDS.split_first() else {
+        panic!("no backend");
     };
-    let [rustls, native_tls] = [rustls, native_tls].map(|backend| report(&start(backend, &[])));
-    let comparable = |report: &Report| -> Vec<_> {
+    let comparable = |report: &Report, tls_1_3: bool| -> Vec<_> {
         let rows = report.rows.iter();
         // native-tls has no TLS 1.3 as a server.
-        rows.filter(|row| row.offer.version() != Some(TlsVersion::TLS_1_3))
+        rows.filter(|row| tls_1_3 || row.offer.version() != Some(TlsVersion::TLS_1_3))
             .map(|row| {
                 let outcome = match row.outcome.clone() {
                     Outcome::Negotiated {
@@ -127,8 +130,14 @@ fn the_rows_of_both_backends_are_equal() {
             })
             .collect()
     };
-    assert_eq!(comparable(&rustls), comparable(&native_tls));
-    assert!(!comparable(&rustls).is_empty());
+    let expected = report(&start(first, &[]));
+    for backend in others {
+        let tls_1_3 = first.tls_1_3 && backend.tls_1_3;
+        let got = report(&start(backend, &[]));
+        let (got, expected) = (comparable(&got, tls_1_3), comparable(&expected, tls_1_3));
+        assert_eq!(got, expected, "{}", backend.name);
+        assert!(!got.is_empty());
+    }
 }
 
 #[test]

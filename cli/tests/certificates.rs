@@ -1,9 +1,14 @@
 //! Certificates of the command: chosen by name, reloaded by signal and when the files change.
-#![cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
+#![cfg(any(
+    feature = "aws-lc-rs",
+    feature = "ring",
+    feature = "native-tls",
+    feature = "openssl"
+))]
 
 mod support;
 
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl"))]
 use std::net::SocketAddr;
 use std::{
     fs,
@@ -12,7 +17,7 @@ use std::{
 };
 
 use rcgen::{CertificateParams, DnType, date_time_ymd};
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl"))]
 use support::{certificates::wait_for, trusting::config};
 use support::{
     certificates::{
@@ -72,7 +77,7 @@ fn sighup_reloads_and_ignores_a_broken_file() {
 }
 
 /// Whether a client that keeps its sessions resumes one.
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl"))]
 fn resumes(addr: SocketAddr, client: &std::sync::Arc<tokio_rustls::rustls::ClientConfig>) -> bool {
     in_runtime(async {
         let tcp = TcpStream::connect(addr).await.expect("connects");
@@ -85,12 +90,19 @@ fn resumes(addr: SocketAddr, client: &std::sync::Arc<tokio_rustls::rustls::Clien
     })
 }
 
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl"))]
 #[test]
 fn sighup_reloads_ticket_keys_and_keeps_random_ones() {
+    for backend in BACKENDS.iter().filter(|it| **it != "native-tls") {
+        reload_ticket_keys(backend);
+    }
+}
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl"))]
+fn reload_ticket_keys(backend: &str) {
     let dir = tempfile::tempdir().expect("a directory");
     let files = Files::of(dir.path(), &certificate("a.test"));
-    let tls = [&files.args()[..], &["--tls", "rustls"]].concat();
+    let tls = [&files.args()[..], &["--tls", backend]].concat();
     let key = |digits: &str| digits.repeat(16);
     let reloads = |server: &Running, times: usize| {
         server.corelane.signal("-HUP");

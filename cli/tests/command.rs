@@ -5,7 +5,7 @@ mod support;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl"))]
 use support::DEADLINE;
 use support::{
     Corelane, command,
@@ -80,7 +80,11 @@ fn the_routes_answer() {
         let drained = String::from_utf8(drained).expect("text");
         let (length, digest) = drained.trim().split_once(' ').expect("two words");
         assert_eq!(length, "5");
-        if cfg!(any(feature = "rustls", feature = "native-tls")) {
+        if cfg!(any(
+            feature = "rustls",
+            feature = "native-tls",
+            feature = "openssl"
+        )) {
             let sha256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
             assert_eq!(digest, sha256);
         } else {
@@ -254,6 +258,7 @@ fn a_backend_that_is_not_compiled_in_is_named_with_its_feature() {
     for (backend, compiled_in) in [
         ("rustls", cfg!(feature = "rustls")),
         ("native-tls", cfg!(feature = "native-tls")),
+        ("openssl", cfg!(feature = "openssl")),
     ] {
         if !compiled_in {
             let message = refusal(&["--tls", backend]);
@@ -265,7 +270,12 @@ fn a_backend_that_is_not_compiled_in_is_named_with_its_feature() {
     }
 }
 
-#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
+#[cfg(any(
+    feature = "aws-lc-rs",
+    feature = "ring",
+    feature = "native-tls",
+    feature = "openssl"
+))]
 #[test]
 fn write_cert_writes_the_certificate_but_not_the_key() {
     let dir = std::env::temp_dir().join(format!("corelane-test-{}", std::process::id()));
@@ -283,7 +293,12 @@ fn write_cert_writes_the_certificate_but_not_the_key() {
     std::fs::remove_dir_all(&dir).expect("removed");
 }
 
-#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
+#[cfg(any(
+    feature = "aws-lc-rs",
+    feature = "ring",
+    feature = "native-tls",
+    feature = "openssl"
+))]
 #[test]
 fn mistakes_with_tickets_and_client_certificates_are_explained() {
     for (args, advice) in [
@@ -314,7 +329,7 @@ fn mistakes_with_tickets_and_client_certificates_are_explained() {
 }
 
 /// Asks `/` by a client that keeps its sessions.
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl"))]
 fn page(server: &Corelane, client: &std::sync::Arc<tokio_rustls::rustls::ClientConfig>) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().expect("a runtime");
@@ -335,19 +350,32 @@ fn page(server: &Corelane, client: &std::sync::Arc<tokio_rustls::rustls::ClientC
     })
 }
 
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl"))]
 #[test]
 fn sessions_resume_after_a_restart() {
+    for (backend, compiled_in) in [
+        ("rustls", cfg!(any(feature = "aws-lc-rs", feature = "ring"))),
+        ("openssl", cfg!(feature = "openssl")),
+    ] {
+        if compiled_in {
+            resume_after_a_restart(backend);
+        }
+    }
+}
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl"))]
+fn resume_after_a_restart(backend: &str) {
     use std::os::unix::fs::PermissionsExt;
 
-    let dir = std::env::temp_dir().join(format!("corelane-tickets-{}", std::process::id()));
+    let dir =
+        std::env::temp_dir().join(format!("corelane-tickets-{backend}-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a directory");
     let file = dir.join("ticket.keys");
     let (key, next) = ("0123456789abcdef".repeat(4), "fedcba9876543210".repeat(4));
     std::fs::write(&file, format!("{key} # current\n")).expect("written");
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("set");
     let path = file.to_str().expect("UTF-8");
-    let args = ["--tls", "rustls", "--listen", "127.0.0.1:0"];
+    let args = ["--tls", backend, "--listen", "127.0.0.1:0"];
     let by_file = [&args[..], &["--ticket-keys", path]].concat();
     let client = support::trusting::config(b"h2");
     let first = page(&Corelane::start(&by_file), &client);

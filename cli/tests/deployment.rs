@@ -1,7 +1,12 @@
 //! The templates in deploy/: Kubernetes' objects fit together and to the command, and systemd accepts
 //! the units.
 
-#![cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
+#![cfg(any(
+    feature = "aws-lc-rs",
+    feature = "ring",
+    feature = "native-tls",
+    feature = "openssl"
+))]
 
 mod support;
 

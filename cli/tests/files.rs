@@ -103,6 +103,7 @@ fn without_descriptors_open_connections_are_served_and_the_server_recovers() {
         ("none", true),
         ("rustls", cfg!(any(feature = "aws-lc-rs", feature = "ring"))),
         ("native-tls", cfg!(feature = "native-tls")),
+        ("openssl", cfg!(feature = "openssl")),
     ] {
         for driver in ["epoll", "auto"] {
             if compiled_in {

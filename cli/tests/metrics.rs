@@ -151,7 +151,12 @@ fn metrics_match_the_documentation_and_count() {
     });
 }
 
-#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
+#[cfg(any(
+    feature = "aws-lc-rs",
+    feature = "ring",
+    feature = "native-tls",
+    feature = "openssl"
+))]
 #[test]
 fn certificate_expiry_is_a_metric() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");

@@ -1,5 +1,10 @@
 //! Reloads under load: no request fails, and no memory or descriptor is left.
-#![cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
+#![cfg(any(
+    feature = "aws-lc-rs",
+    feature = "ring",
+    feature = "native-tls",
+    feature = "openssl"
+))]
 
 mod support;
 

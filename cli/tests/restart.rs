@@ -34,6 +34,8 @@ const BACKENDS: &[&str] = &[
     "rustls",
     #[cfg(feature = "native-tls")]
     "native-tls",
+    #[cfg(feature = "openssl")]
+    "openssl",
 ];
 
 #[test]
@@ -311,7 +313,12 @@ fn a_full_pipe_does_not_block_an_upgrade() {
     assert_eq!(dir.pid(), None);
 }
 
-#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
+#[cfg(any(
+    feature = "aws-lc-rs",
+    feature = "ring",
+    feature = "native-tls",
+    feature = "openssl"
+))]
 #[test]
 fn sigusr1_during_the_start_does_not_end_the_process() {
     use support::certificates::{Files, certificate};

@@ -1,5 +1,10 @@
 //! No message of the command contains a part of a secret, however a file or an option is malformed.
-#![cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
+#![cfg(any(
+    feature = "aws-lc-rs",
+    feature = "ring",
+    feature = "native-tls",
+    feature = "openssl"
+))]
 
 mod support;
 

@@ -45,7 +45,9 @@ fn usage_after_the_load_is_as_before() {
     let load = whole.saturating_sub(WARM_UP + 2 * SETTLES);
     println!("SOAK_SEED={seed} SOAK_SECONDS={}", whole.as_secs());
     // All backends at once, so that more of them take no longer.
-    let backends = ["none", "rustls", "native-tls"].into_iter().enumerate();
+    let backends = ["none", "rustls", "native-tls", "openssl"]
+        .into_iter()
+        .enumerate();
     let soaking: Vec<_> = backends
         .map(|(i, backend)| {
             let seed = seed.wrapping_add(i as u64);

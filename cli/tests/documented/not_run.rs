@@ -15,9 +15,9 @@ const TESTS: &str = "runs all tests, and this one is among them";
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo run --release", QUICKSTART),
     ("curl -k https://localhost:8443/", QUICKSTART),
-    ("cargo test --features native-tls", TESTS),
+    ("cargo test --features native-tls,openssl", TESTS),
     (
-        "cargo test --features native-tls --test alpn on_native_tls -- --nocapture",
+        "cargo test --features native-tls,openssl --test alpn on_openssl -- --nocapture",
         TESTS,
     ),
     (
@@ -51,7 +51,7 @@ const NOT_RUN: &[(&str, &str)] = &[
         DOCKER,
     ),
     (
-        "docker build -f deploy/Dockerfile -t corelane-openssl:0.1.0 --build-arg TLS=native-tls .",
+        "docker build -f deploy/Dockerfile -t corelane-openssl:0.1.0 --build-arg TLS=openssl .",
         DOCKER,
     ),
     ("docker run -p 8443:8443 corelane:0.1.0", DOCKER),

@@ -25,6 +25,8 @@ pub(crate) const BACKENDS: &[&str] = &[
     "rustls",
     #[cfg(feature = "native-tls")]
     "native-tls",
+    #[cfg(feature = "openssl")]
+    "openssl",
 ];
 
 pub(crate) struct Certificate {
