@@ -53,7 +53,7 @@ struct Refusal {
 }
 
 /// Docker's filter returns EPERM, those of some service managers and sandboxes ENOSYS. The last two
-/// allow io_uring by half: a ring can be made, but does nothing.
+/// allow `io_uring_setup` but not `io_uring_enter`: a ring can be made, but does nothing.
 const REFUSALS: [Refusal; 5] = [
     Refusal {
         calls: &[IO_URING_SETUP, IO_URING_ENTER, IO_URING_REGISTER],

@@ -134,7 +134,7 @@ fn native_tls(args: &Args) -> Result<Tls, Error> {
         return Err(Error::unsupported(
             "native-tls",
             "--min-tls 1.3",
-            "its servers speak TLS 1.2 at most; rustls supports TLS 1.3",
+            "its servers speak TLS 1.2 at most; rustls and openssl support TLS 1.3",
         ));
     }
     let library = openssl::version::version();

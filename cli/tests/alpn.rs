@@ -221,7 +221,7 @@ fn an_untrusted_certificate_falls_short_with_advice() {
         .complains("--servername");
 }
 
-/// Only rustls asks for client certificates as a server.
+/// native-tls asks for no client certificate.
 #[test]
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 fn a_required_client_certificate_falls_short_with_advice() {

@@ -95,10 +95,10 @@ impl Inherited {
     /// Makes the server listen on `addrs`, on inherited sockets where they fit.
     ///
     /// The server uses all sockets of the service manager, also those that `addrs` does not name:
-    /// otherwise their clients would wait in vain. It uses a socket of the server that it replaces only if
-    /// `addrs` still names its address, or all addresses of its port, or if `addrs` is empty; workers
-    /// that such sockets do not suffice for get new ones. Port 0 means any port of that IP address. For
-    /// the remaining addresses [`Builder::bind`] opens sockets.
+    /// otherwise their clients would get no answer. It uses a socket of the server that it replaces only
+    /// if `addrs` still names its address, or all addresses of its port, or if `addrs` is empty. If there
+    /// are fewer of these sockets than workers, the other workers get new ones. Port 0 means any port of
+    /// that IP address. For the remaining addresses [`Builder::bind`] opens sockets.
     ///
     /// # Errors
     ///

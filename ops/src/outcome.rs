@@ -124,7 +124,7 @@ fn is_not_yet(error: &io::Error) -> bool {
 pub(crate) struct Waiting(Vec<UnixStream>);
 
 impl Waiting {
-    /// Finds them. Call it before the work begins: who comes later asks for the next one.
+    /// Finds them. Call it before the work begins: a later caller waits for the next outcome.
     pub(crate) fn find(request: Request) -> Self {
         const SOCKETS: &str = "/proc/self/net/unix";
         let prefix = request.socket_prefix(process::id());

@@ -15,7 +15,7 @@ use crate::{
 pub(super) enum HeldEnd {
     /// A response without a body.
     Head(Box<Response<()>>),
-    /// Whatever follows the body's last byte but one.
+    /// The body's last byte and the trailers.
     Body {
         stream: BodySender<Chunk>,
         last_byte: Bytes,

@@ -12,7 +12,7 @@ pub(super) struct AcceptedKeys {
     pub(super) kinds: &'static [KeyKind],
     /// The sizes of RSA keys.
     pub(super) rsa_bits: RangeInclusive<usize>,
-    /// All of it for a user.
+    /// The list, as error messages show it.
     pub(super) words: &'static str,
 }
 

@@ -44,7 +44,7 @@ impl NativeTlsAcceptor {
             return Err(Error::unsupported(
                 BACKEND,
                 &format!("min_version {}", config.min_version),
-                "its servers speak TLS 1.2 at most; rustls supports TLS 1.3",
+                "its servers speak TLS 1.2 at most; rustls and openssl support TLS 1.3",
             ));
         }
         if config.min_version < TlsVersion::TLS_1_2 {
@@ -66,14 +66,14 @@ impl NativeTlsAcceptor {
                 BACKEND,
                 "ticket keys",
                 "it has no option to set them, and its sessions resume within one process only; \
-                 rustls supports them",
+                 rustls and openssl support them",
             ));
         }
         if config.client_auth.is_some() {
             return Err(Error::unsupported(
                 BACKEND,
                 "client certificates",
-                "it has no option to ask for them; rustls supports them",
+                "it has no option to ask for them; rustls and openssl support them",
             ));
         }
         let mut names = Vec::new();
