@@ -211,6 +211,8 @@ fn expired_certificates_and_readable_keys_are_warned_of() {
         fs::set_permissions(&good.key, PermissionsExt::from_mode(0o644)).expect("set");
         let args = [&old.args()[..], &good.args(), &["--tls", backend]].concat();
         let server = Running::start(dir.path(), &args);
+        server.wait_for_log("run `chmod o= ");
+        server.wait_for_log("good.test");
         let message = server.log();
         let key = good.key.display();
         assert!(
@@ -254,6 +256,8 @@ fn what_clients_refuse_is_warned_of_by_start_and_check() {
     for backend in BACKENDS {
         let args = [&files.args()[..], &["--tls", backend]].concat();
         let server = Running::start(dir.path(), &args);
+        server.wait_for_log("subjectAltName");
+        server.wait_for_log("certificate 2 of the chain");
         let checked = command(&["check"]).args(&args).output().expect("runs");
         let checked = String::from_utf8(checked.stderr).expect("text");
         for log in [server.log(), checked] {

@@ -28,10 +28,12 @@ fn connections_above_the_limit_on_open_files_are_warned_of() {
         let log = tempfile::NamedTempFile::new().expect("a file");
         let mut start = run(limit, &[]);
         start.stderr(log.reopen().expect("a file"));
-        let server = Corelane::start_by(start);
+        let mut server = Corelane::start_by(start);
+        // At its end the whole log is written.
+        server.signal("-TERM");
+        assert!(server.wait().success());
         let text = fs::read_to_string(log.path()).expect("text");
         assert_eq!(text.matches(WARNING).count(), usize::from(warns), "{text}");
-        drop(server);
     }
 }
 

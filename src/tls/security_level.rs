@@ -12,7 +12,8 @@ pub(super) fn refusal(text: &str) -> Option<Error> {
     }
     if text.contains("key too small") {
         return Some(Error::config(format!(
-            "{level} a key of the chain as too small: use RSA of 2048 bits or more, or ECDSA on P-256"
+            "{level} a key of the chain as too small: level 2 needs RSA of 2048 bits, level 3 of 3072; \
+             ECDSA on P-256 passes both"
         )));
     }
     None

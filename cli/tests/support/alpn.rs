@@ -2,6 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -76,8 +77,19 @@ pub(crate) fn valid(text: &str) -> Value {
     report
 }
 
-/// An address on which no server listens.
+/// An address on which no server listens. Its port is below those that the kernel gives out, which
+/// sockets of other tests get.
 pub(crate) fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("bound")
+    const FIRST: u16 = 20_000;
+    const COUNT: u32 = 12_000;
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let call = CALLS.fetch_add(1, Relaxed);
+        let index = std::process::id().wrapping_mul(97).wrapping_add(call) % COUNT;
+        let port = FIRST + u16::try_from(index).expect("less than COUNT");
+        let addr = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(addr).is_ok() {
+            return addr;
+        }
+    }
 }

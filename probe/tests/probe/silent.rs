@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Long, so that the part of it that later offers get differs even on a busy machine.
-const TIMEOUT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(6);
 
 fn patient() -> ProbeOptions {
     options(Trust::Any).timeout(TIMEOUT)
