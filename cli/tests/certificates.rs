@@ -288,7 +288,8 @@ fn the_prober_reads_certificates_as_the_server_does() {
     let addr = server.addr().to_string();
     let glued = format!("{}{}", other.pem.trim_end(), own.pem);
     let nonsense = "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n";
-    for client in BACKENDS {
+    // The prober has no client on crate openssl.
+    for client in BACKENDS.iter().filter(|backend| **backend != "openssl") {
         let probe = |pem: &str| {
             fs::write(&path, pem).expect("written");
             let args = [
