@@ -24,6 +24,7 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 for_each_backend!(
     rapid_reset,
     rapid_reset_of_running_requests,
+    rapid_reset_of_uploads_that_are_answered_at_once,
     cancelling_all_requests_once_is_allowed,
     resets_between_responses_are_allowed,
     made_you_reset_by_window_overflow,
@@ -245,6 +246,40 @@ fn rapid_reset_of_running_requests(backend: Backend) {
         assert_eq!(server.counters()[0].floods, 1);
         assert_eq!(running.now(), 0, "handlers are dropped");
         assert!(running.most() <= 200);
+        assert_serves(backend, &server);
+    }
+}
+
+/// The handler has answered without a body, but the server holds that answer behind the upload. The
+/// peer causes neither errors of the handler nor answers that offset its resets.
+fn rapid_reset_of_uploads_that_are_answered_at_once(backend: Backend) {
+    let _alone = alone();
+    let block = hpack::request("POST", "/early", &[("content-length", b"10")]);
+    for &driver in Drivers::all() {
+        let (server, _) = server(backend, driver, any);
+        deadline(async {
+            let mut peer = Peer::open(backend, &server, &[]).await;
+            for round in 0..100 {
+                let streams = (20 * round..20 * (round + 1)).map(|i| 2 * i + 1);
+                let begun = streams
+                    .clone()
+                    .flat_map(|stream| headers(stream, END_HEADERS, &block));
+                let begun = begun.collect::<Vec<_>>();
+                let resets: Vec<_> = streams.flat_map(|stream| reset(stream, 8)).collect();
+                for bytes in [begun, resets] {
+                    if !peer.settle(&bytes).await {
+                        return;
+                    }
+                }
+            }
+            panic!("2000 requests were taken back");
+        });
+        server.wait_for("counted", |c| {
+            c.reset_floods == 1 && c.connections_failed == 1
+        });
+        let counters = server.counters()[0];
+        assert!(counters.requests <= 1000, "{counters:?}");
+        assert_eq!(counters.handler_errors, 0, "{counters:?}");
         assert_serves(backend, &server);
     }
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, Response};
 use super::{failure::Failure, send_buffer::Chunk};
 use crate::{
     counters::Counters,
-    h2_engine::{BodySender, ResetCode, ResponseSender},
+    h2_engine::{BodySender, ResponseSender},
 };
 
 /// What the client needs to take the response for complete.
@@ -36,32 +36,40 @@ impl HeldEnd {
         }
     }
 
-    /// Ends the response. A peer that is gone is an error elsewhere.
-    pub(super) fn send(self, respond: &mut ResponseSender<Chunk>, counters: &Counters) {
+    /// Whether the peer has got the response's head.
+    pub(super) fn has_begun(&self) -> bool {
+        matches!(self, Self::Body { .. })
+    }
+
+    /// Ends the response. Call it only while [`poll_closed`](Self::poll_closed) is pending: after a
+    /// reset by the peer an error would look like one of the handler.
+    pub(super) fn send(
+        self,
+        respond: &mut ResponseSender<Chunk>,
+        counters: &Counters,
+    ) -> Result<(), Failure> {
         let sent = match self {
-            Self::Head(head) => respond.send_head(*head, true).map(drop),
+            Self::Head(head) => {
+                let status = head.status().as_u16();
+                let sent = respond.send_head(*head, true);
+                sent.map(|_stream| counters.response(status))
+            }
             Self::Body {
                 mut stream,
                 last_byte,
                 trailers: None,
-            } => {
-                let _ = stream.send_data(Chunk::uncounted(last_byte), true);
-                return;
-            }
+            } => return Ok(stream.send_data(Chunk::uncounted(last_byte), true)?),
             Self::Body {
                 mut stream,
                 last_byte,
                 trailers: Some(trailers),
             } => {
                 if !last_byte.is_empty() {
-                    let _ = stream.send_data(Chunk::uncounted(last_byte), false);
+                    stream.send_data(Chunk::uncounted(last_byte), false)?;
                 }
                 stream.send_trailers(*trailers)
             }
         };
-        if let Err(error) = sent {
-            Failure::not_sent(&error, false, counters);
-            respond.reset(ResetCode::InternalError);
-        }
+        sent.map_err(|error| Failure::not_sent(&error, false, counters))
     }
 }

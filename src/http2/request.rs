@@ -77,6 +77,7 @@ pin_project! {
             body: S::ResponseBody,
         },
         /// The response is sent but for its end, which waits until the request's body is drained.
+        /// The service and the response's body are dropped.
         Ending {
             end: HeldEnd,
         },
@@ -134,15 +135,15 @@ impl<S: HttpService> Future for RequestTask<S> {
                 return Poll::Ready(());
             }
         }
-        match self.monitor {
-            Some(_) => self.poll_drained(cx),
+        match self.project().monitor {
+            Some(monitor) => monitor.poll_drained(cx),
             None => Poll::Ready(()),
         }
     }
 }
 
 impl<S: HttpService> RequestTask<S> {
-    /// Ready when the response is queued, or cannot be.
+    /// Ready when the response is queued to its end, or cannot be.
     fn poll_response(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         loop {
             let mut this = self.as_mut().project();
@@ -198,18 +199,30 @@ impl<S: HttpService> RequestTask<S> {
                             return Poll::Pending;
                         }
                     };
-                    if let Sent::UpToEnd(trailers) = sent
-                        && let OwnedState::SendingBody { send, .. } =
-                            this.state.as_mut().project_replace(State::Draining)
+                    let Sent::UpToEnd(trailers) = sent else {
+                        return Poll::Ready(Ok(()));
+                    };
+                    if let OwnedState::SendingBody { send, .. } =
+                        this.state.as_mut().project_replace(State::Draining)
                     {
                         let end = send.into_end(trailers);
                         this.state.set(State::Ending { end });
                     }
-                    return Poll::Ready(Ok(()));
                 }
-                StateProjection::Ending { .. } | StateProjection::Draining => {
-                    return Poll::Ready(Ok(()));
+                StateProjection::Ending { end } => {
+                    if end.poll_closed(this.respond, cx).is_ready() {
+                        return Poll::Ready(Err(Failure::PeerGone));
+                    }
+                    if let Some(monitor) = this.monitor {
+                        ready!(monitor.poll_end(cx));
+                    }
+                    if let OwnedState::Ending { end } =
+                        this.state.as_mut().project_replace(State::Draining)
+                    {
+                        end.send(this.respond, &this.context.counters)?;
+                    }
                 }
+                StateProjection::Draining => return Poll::Ready(Ok(())),
             }
         }
     }
@@ -234,7 +247,7 @@ impl<S: HttpService> RequestTask<S> {
         poll_gone(this.respond, cx)
     }
 
-    /// Sends the response's head. Returns whether a body follows.
+    /// Sends the response's head, or holds it if it ends the response. Returns whether more follows.
     fn send_head(
         self: Pin<&mut Self>,
         response: Response<S::ResponseBody>,
@@ -271,8 +284,7 @@ impl<S: HttpService> RequestTask<S> {
         {
             let end = HeldEnd::Head(Box::new(head));
             this.state.set(State::Ending { end });
-            context.counters.response(status.as_u16());
-            return Ok(false);
+            return Ok(true);
         }
         let sent = this.respond.send_head(head, !has_body);
         let stream = sent.map_err(|error| {
@@ -313,7 +325,12 @@ impl<S: HttpService> RequestTask<S> {
             }
             Err(Failure::PeerGone) => {
                 counters.requests_abandoned.add();
-                if !matches!(this.state.project(), StateProjection::SendingBody { .. }) {
+                let has_begun = match this.state.project() {
+                    StateProjection::SendingBody { .. } => true,
+                    StateProjection::Ending { end } => end.has_begun(),
+                    _ => false,
+                };
+                if !has_begun {
                     context.credits.early_reset();
                 }
                 return false;
@@ -336,31 +353,8 @@ impl<S: HttpService> RequestTask<S> {
             .request_durations
             .add(*this.arrived, context.clock.now());
         counters.requests_answered.add();
-        if !matches!(
-            this.state.as_mut().project(),
-            StateProjection::Ending { .. }
-        ) {
-            this.state.set(State::Draining);
-        }
+        this.state.set(State::Draining);
         true
-    }
-
-    /// Ends the response if that has waited. Ready when the request's body is drained.
-    fn poll_drained(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        let Some(monitor) = this.monitor else {
-            return Poll::Ready(());
-        };
-        if let StateProjection::Ending { end } = this.state.as_mut().project() {
-            // If the peer has reset the stream, what is sent here goes nowhere.
-            if end.poll_closed(this.respond, cx).is_pending() {
-                ready!(monitor.poll_end(cx));
-            }
-        }
-        if let OwnedState::Ending { end } = this.state.as_mut().project_replace(State::Draining) {
-            end.send(this.respond, &this.context.counters);
-        }
-        monitor.poll_drained(cx)
     }
 }
 
