@@ -174,14 +174,19 @@ impl http_body::Body for Body {
         {
             state.want_continue();
         }
-        let polled = this.source.poll_frame(cx);
+        let mut polled = this.source.poll_frame(cx);
         if let Some(state) = &this.state {
-            match polled {
-                Poll::Pending if state.wait(cx.waker()) => {
+            if polled.is_pending() && state.wait(cx.waker()) {
+                // On another thread than the connection's: the last data may have arrived between
+                // the poll and the end of the input.
+                polled = this.source.poll_frame(cx);
+                if polled.is_pending() {
+                    state.set_cut_off();
                     return Poll::Ready(Some(Err(cut_off())));
                 }
-                Poll::Pending => {}
-                Poll::Ready(_) => state.set_ready(),
+            }
+            if polled.is_ready() {
+                state.set_ready();
             }
         }
         Poll::Ready(match ready!(polled) {

@@ -15,6 +15,9 @@ pub(crate) enum Source {
     Empty,
     Bytes(Bytes),
     Http2(RequestStream),
+    /// Its bytes arrive while it is polled for the first time.
+    #[cfg(test)]
+    Late(Bytes),
 }
 
 impl Source {
@@ -24,6 +27,8 @@ impl Source {
             Self::Empty => true,
             Self::Bytes(_) => false,
             Self::Http2(stream) => stream.is_end_stream(),
+            #[cfg(test)]
+            Self::Late(_) => false,
         }
     }
 
@@ -41,6 +46,11 @@ impl Source {
             Self::Http2(stream) => stream
                 .poll_frame(cx)
                 .map(|frame| frame.map(|result| result.map_err(|error| error.into_error()))),
+            #[cfg(test)]
+            Self::Late(bytes) => {
+                *self = Self::Bytes(std::mem::take(bytes));
+                Poll::Pending
+            }
         }
     }
 }

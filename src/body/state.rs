@@ -74,16 +74,18 @@ impl BodyState {
         self.waiting.store(false, Relaxed);
     }
 
-    /// Notes that the body waits for data. Returns whether none can arrive; otherwise
-    /// [`end_input`](Self::end_input) wakes the task.
+    /// Notes that the body waits for data. Returns whether no more than has arrived by now can
+    /// arrive; otherwise [`end_input`](Self::end_input) wakes the task.
     pub(super) fn wait(&self, task: &Waker) -> bool {
         self.reader.register(task);
         let ended = self.input_ended.load(Acquire);
         self.waiting.store(!ended, Relaxed);
-        if ended {
-            self.cut_off.store(true, Relaxed);
-        }
         ended
+    }
+
+    /// The handler is told that no more data can arrive.
+    pub(super) fn set_cut_off(&self) {
+        self.cut_off.store(true, Relaxed);
     }
 
     pub(super) fn received(&self, bytes: u64) {

@@ -31,11 +31,19 @@ fn receive(
     text: &'static str,
     max_size: Option<u64>,
 ) -> (Body, Box<BodyMonitor>) {
+    let source = Source::Bytes(Bytes::from_static(text.as_bytes()));
+    receive_from(source, headers, max_size)
+}
+
+fn receive_from(
+    source: Source,
+    headers: &[(HeaderName, &'static str)],
+    max_size: Option<u64>,
+) -> (Body, Box<BodyMonitor>) {
     let headers = headers
         .iter()
         .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
         .collect();
-    let source = Source::Bytes(Bytes::from_static(text.as_bytes()));
     let limits = BodyLimits::new(max_size, &Limits::default(), NEVER);
     let (body, monitor) = Body::receive(source, &headers, &limits, &Arc::default());
     (body, monitor.expect("there is data"))
@@ -130,6 +138,19 @@ fn the_monitor_drains_a_dropped_body() {
     assert_eq!(task.0.load(Relaxed), 1);
     assert!(monitor.poll_drained(&mut cx).is_ready());
     assert!(monitor.poll_drained(&mut cx).is_ready());
+}
+
+/// As on another thread: the connection takes the last data and the end of its input while the
+/// handler polls.
+#[test]
+fn data_before_the_end_of_the_input_is_not_lost() {
+    let source = Source::Late(Bytes::from_static(b"last"));
+    let (mut body, monitor) = receive_from(source, &[], None);
+    monitor.end_input();
+    let data = poll(&mut body).expect("data");
+    assert_eq!(data.expect("no error"), "last");
+    assert!(poll(&mut body).is_none());
+    assert!(!monitor.is_cut_off());
 }
 
 #[test]
