@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -33,6 +34,7 @@ for_each_backend!(
     echo_cut_off_by_fin_is_not_a_handler_error,
     response_without_window_ends_after_fin,
     handler_is_dropped_when_its_client_closes,
+    waiting_handlers_are_not_polled_for_another_response,
 );
 
 /// How a client ends its side.
@@ -345,5 +347,47 @@ fn handler_is_dropped_when_its_client_closes(backend: Backend) {
         assert_eq!(begun.load(SeqCst), 2);
         server.wait_for("closed", |c| c.connections_closed == 1);
         assert_eq!(running.now(), 0);
+    }
+}
+
+/// A client cannot cause work in every handler by one response that is sent in many pieces.
+fn waiting_handlers_are_not_polled_for_another_response(backend: Backend) {
+    const WAITING: usize = 20;
+    for &driver in Drivers::all() {
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&polls);
+        let server = TestServer::with(backend.acceptor(), driver, patient, move |_| {
+            let counted = Arc::clone(&counted);
+            service_fn(move |request: Request<Body>| {
+                let counted = Arc::clone(&counted);
+                async move {
+                    if request.uri().path() == "/wait" {
+                        std::future::poll_fn(|_| {
+                            counted.fetch_add(1, SeqCst);
+                            Poll::<()>::Pending
+                        })
+                        .await;
+                    }
+                    answer(request).await
+                }
+            })
+        });
+        deadline(async {
+            let mut peer = Peer::with(backend, &server, Tls::Any, &[b"h2"]).await;
+            let mut bytes = hello();
+            bytes.extend(headers(1, WHOLE, &hpack::get("/later/600000")));
+            for i in 1..=WAITING {
+                let stream = 2 * u32::try_from(i).expect("few") + 1;
+                bytes.extend(headers(stream, WHOLE, &hpack::get("/wait")));
+            }
+            peer.send(&bytes).await.expect("sent");
+            end(&mut peer, End::Fin).await;
+            let frames = peer.until(|frame| frame.ends(1)).await;
+            assert_eq!(received(&frames, 1), (600_000, true));
+        });
+        let polls = polls.load(SeqCst);
+        // At first, and when the client has ended its side.
+        assert!((WAITING..=2 * WAITING).contains(&polls), "{polls} polls");
+        server.wait_for("closed", |c| c.connections_closed == 1);
     }
 }

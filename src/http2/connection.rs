@@ -278,9 +278,10 @@ where
         if self.half_close.is_none() {
             self.half_close = Some(Box::new(HalfClose::new(self.context.timer)));
             self.context.input_ended.set(true);
+            // Each finds out whether it needs more from the peer. Once is enough, because a client
+            // chooses how often the connection wakes up.
+            self.in_flight.poll_all();
         }
-        // Each finds out whether it needs more from the peer.
-        self.in_flight.poll_all();
         Poll::Pending
     }
 

@@ -228,7 +228,8 @@ impl SendBody {
                 return Poll::Ready(Ok(granted));
             }
             // What is queued has to leave before the stream is reset.
-            let is_stuck = context.input_ended.get() && context.send_buffer.is_empty();
+            let is_stuck =
+                context.input_ended.get() && context.send_buffer.poll_empty(cx).is_ready();
             stalled = is_stuck || self.stall.poll_waiting(cx).is_ready();
         }
         match self.stream.poll_closed(cx) {

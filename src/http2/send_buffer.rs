@@ -16,6 +16,8 @@ pub(crate) struct SendBuffer {
     /// Streams that wait for room. Each in turn may queue one piece.
     queue: RefCell<VecDeque<Waiting>>,
     next_ticket: Cell<u64>,
+    /// Tasks that wait until all bytes are sent.
+    flushers: RefCell<Vec<Waker>>,
 }
 
 struct Waiting {
@@ -30,6 +32,7 @@ impl SendBuffer {
             used: Cell::new(0),
             queue: RefCell::default(),
             next_ticket: Cell::new(0),
+            flushers: RefCell::default(),
         }
     }
 
@@ -39,9 +42,16 @@ impl SendBuffer {
         self.used.get()
     }
 
-    /// Whether the transport has taken all bytes.
-    pub(super) fn is_empty(&self) -> bool {
-        self.used.get() == 0
+    /// Ready when the transport has taken all bytes.
+    pub(super) fn poll_empty(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.used.get() == 0 {
+            return Poll::Ready(());
+        }
+        let mut flushers = self.flushers.borrow_mut();
+        if !flushers.iter().any(|task| task.will_wake(cx.waker())) {
+            flushers.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     fn has_room(&self) -> bool {
@@ -57,6 +67,9 @@ impl SendBuffer {
         let half = self.limit / 2;
         if before > half && after <= half {
             self.wake_first();
+        }
+        if after == 0 {
+            self.flushers.take().into_iter().for_each(Waker::wake);
         }
     }
 
