@@ -20,12 +20,14 @@ use corelane_test_support::{
     hpack,
     peer::{Frame, Peer},
 };
+use futures_util::StreamExt;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 
 for_each_backend!(
     response_ends_behind_upload,
     response_to_silent_upload_ends,
+    response_that_does_not_end_behind_its_length_is_complete,
     response_ends_at_once_if_client_may_wait_for_it,
     rejection_reaches_client_that_sends,
     curl_uploads_to_handler_that_does_not_read,
@@ -60,6 +62,10 @@ async fn answer(request: Request<Body>) -> Result<Response<AnyBody>, Infallible>
         "/bodiless" => full(""),
         "/stream" => stream(vec![text(), text()]),
         "/declared-stream" => stream(vec![text(), text()]),
+        "/endless" => {
+            let text = futures_util::stream::iter([Ok(text()), Ok(text())]);
+            StreamBody::new(text.chain(futures_util::stream::pending())).boxed_unsync()
+        }
         "/trailers" => stream(vec![
             text(),
             http_body::Frame::trailers(HeaderMap::from_iter([(
@@ -70,7 +76,7 @@ async fn answer(request: Request<Body>) -> Result<Response<AnyBody>, Infallible>
         _ => full("texttext"),
     });
     match request.uri().path() {
-        "/declared-stream" => {
+        "/declared-stream" | "/endless" => {
             response.headers_mut().insert("content-length", 8.into());
         }
         "/error" => *response.status_mut() = http::StatusCode::NOT_FOUND,
@@ -187,6 +193,29 @@ fn response_to_silent_upload_ends(backend: Backend) {
             peer.send(&part).await.expect("sent");
             let frames = peer.until(|frame| frame.ends(1)).await;
             assert_eq!(length(&frames), 8);
+        });
+    }
+}
+
+/// The handler keeps its body open. The server holds the last byte for a second, not for as long.
+fn response_that_does_not_end_behind_its_length_is_complete(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(answer));
+        deadline(async {
+            let mut peer = peer_of(backend, &server).await;
+            let head = post("/endless", &[("content-length", b"100")]);
+            let part = [head, data(1, 0, b"a part")].concat();
+            peer.send(&part).await.expect("sent");
+            let mut received = 0;
+            while received < 8 {
+                let frame = peer.next().await.expect("the connection goes on");
+                assert!(
+                    !frame.ends(1) && frame.kind != kind::RST_STREAM,
+                    "{frame:?}"
+                );
+                received += length(&[frame]);
+            }
+            assert_eq!(received, 8);
         });
     }
 }

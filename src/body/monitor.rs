@@ -100,12 +100,12 @@ struct Hold {
     timer: Timer,
     time: Deadline,
     silence: Deadline,
-    /// Bytes drained when the silence began.
-    drained: u64,
+    /// Bytes of the body that had arrived when the silence began.
+    arrived: u64,
 }
 
 impl Hold {
-    fn new(timer: Timer, upload: Upload, drained: u64) -> Self {
+    fn new(timer: Timer, upload: Upload) -> Self {
         let silence = match upload {
             Upload::Declared(_) => HOLD_SILENCE,
             _ => HOLD_WITHOUT_DATA,
@@ -114,14 +114,14 @@ impl Hold {
             timer,
             time: Deadline::new(timer, HOLD),
             silence: Deadline::new(timer, silence),
-            drained,
+            arrived: 0,
         }
     }
 
     /// Ready when the end has waited for long enough.
-    fn poll(&mut self, cx: &mut Context<'_>, drained: u64) -> Poll<()> {
-        if drained > self.drained {
-            self.drained = drained;
+    fn poll(&mut self, cx: &mut Context<'_>, arrived: u64) -> Poll<()> {
+        if arrived > self.arrived {
+            self.arrived = arrived;
             self.silence = Deadline::new(self.timer, HOLD_SILENCE);
         }
         match self.time.poll_waiting(cx) {
@@ -204,10 +204,7 @@ impl BodyMonitor {
             return false;
         }
         match self.upload {
-            Upload::Declared(length) => {
-                let arrived = self.state.bytes_received() + self.drained;
-                length.saturating_sub(arrived) <= HOLD_BYTES
-            }
+            Upload::Declared(length) => length.saturating_sub(self.arrived()) <= HOLD_BYTES,
             Upload::Unknown => true,
             Upload::Stream => false,
         }
@@ -216,22 +213,32 @@ impl BodyMonitor {
     /// Drains the body. Ready when the response may end. Call it when the response's body and the
     /// handler are dropped.
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let held = self.poll_hold(cx);
+        // Another task of the handler reads it.
+        if self.left.is_none() {
+            return Poll::Ready(());
+        }
+        held
+    }
+
+    /// The same while the response's body is sent, which may hold the request's body.
+    pub(crate) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.state.register(cx.waker());
-        // `None`: another task of the handler reads it.
-        if self.poll_left(cx).is_ready() || self.left.is_none() {
+        if self.poll_left(cx).is_ready()
+            || self.drained > HOLD_BYTES
+            || self.state.has_input_ended()
+        {
             return Poll::Ready(());
         }
-        let Self {
-            timer,
-            upload,
-            drained,
-            ..
-        } = *self;
-        if drained > HOLD_BYTES {
-            return Poll::Ready(());
-        }
-        let new = || Box::new(Hold::new(timer, upload, 0));
-        self.hold.get_or_insert_with(new).poll(cx, drained)
+        let arrived = self.arrived();
+        let (timer, upload) = (self.timer, self.upload);
+        let new = || Box::new(Hold::new(timer, upload));
+        self.hold.get_or_insert_with(new).poll(cx, arrived)
+    }
+
+    /// Bytes of the body that were read, by the handler or here.
+    fn arrived(&self) -> u64 {
+        self.state.bytes_received() + self.drained
     }
 
     /// Drains a body that the handler has dropped. Call it while the response's body is sent.

@@ -110,6 +110,7 @@ impl SendBody {
                 }
                 Poll::Pending => {
                     self.stall.pause();
+                    self.poll_last_byte(&mut monitor, cx)?;
                     return self.stream.poll_closed(cx).map(|()| Err(Failure::PeerGone));
                 }
             };
@@ -175,6 +176,28 @@ impl SendBody {
             self.last_byte = Some(Bytes::new());
         }
         holds
+    }
+
+    /// While the body does not end behind its declared length: sends the byte that is held when it
+    /// has waited for long enough, without the end of the stream.
+    fn poll_last_byte(
+        &mut self,
+        monitor: &mut Option<&mut BodyMonitor>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Failure> {
+        if self.last_byte.is_none() {
+            return Ok(());
+        }
+        if let Some(monitor) = monitor
+            && monitor.poll_hold(cx).is_pending()
+        {
+            return Ok(());
+        }
+        self.may_hold_end = false;
+        if let Some(byte) = self.last_byte.take() {
+            self.stream.send_data(Chunk::uncounted(byte), false)?;
+        }
+        Ok(())
     }
 
     fn declare_sent(&mut self) -> Result<(), &'static str> {
