@@ -64,8 +64,8 @@ options! {
         /// The server drains an unread request body, also after the response, for the same time, but
         /// for at most 30 s, and for at most 5 s without data. It then resets the stream with `NO_ERROR`
         /// (RFC 9113 section 8.1). The end of a successful response waits for the body for at most 5 s
-        /// and 64 MiB, and for at most 1 s without data. Set a longer time for clients that stream for hours before they
-        /// get an answer, such as gRPC client streaming.
+        /// and 64 MiB, and for at most 1 s without data. Set a longer time for clients that stream
+        /// for hours before they get an answer, such as gRPC client streaming.
         #[unit = ""]
         #[default(Duration::from_secs(60), "the default of nginx")]
         #[range(TIME)]

@@ -329,8 +329,7 @@ where
 
     /// After GOAWAY a peer may close without a clean close of its transport. That is no error.
     fn failed(&self, error: Error) -> Result<Closed, Error> {
-        let left = error.is_io() || error.is_truncated();
-        match self.shutdown.is_sent() && self.in_flight.is_empty() && left {
+        match self.shutdown.is_sent() && self.in_flight.is_empty() && error.is_io() {
             true => Ok(self.shutdown.closed()),
             false => Err(error),
         }
