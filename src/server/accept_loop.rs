@@ -73,10 +73,11 @@ impl AcceptLoop {
             let Either::Right((ready, _)) = select(stop.as_mut(), ready).await else {
                 break;
             };
-            match ready.and_then(|()| self.accept(BATCH, counters, &mut on_accept)) {
-                Ok(_accepted) => {}
+            let ready = ready.inspect_err(|_| counters.accept_errors.add());
+            let bound = self.descriptor_bound;
+            match ready.and_then(|()| self.accept(BATCH, bound, counters, &mut on_accept)) {
+                Ok(()) => {}
                 Err(error) => {
-                    counters.accept_errors.add();
                     if let Some(times) = failures.occurred() {
                         let advice = advice(&error);
                         tracing::warn!(%error, times, advice, "cannot accept connections");
@@ -95,14 +96,14 @@ impl AcceptLoop {
     }
 
     /// Passes the connections to `on_accept` that the kernel has accepted by now. The kernel resets
-    /// them when the last handle of the socket is closed.
+    /// them when the last handle of the socket is closed. They may use the reserve of descriptors: no
+    /// connection comes after them.
     pub(super) fn accept_backlog(
         &self,
         counters: &Counters,
         mut on_accept: impl FnMut(TcpStream, SocketAddr),
     ) {
-        if let Err(error) = self.accept(MAX_BACKLOG, counters, &mut on_accept) {
-            counters.accept_errors.add();
+        if let Err(error) = self.accept(MAX_BACKLOG, RawFd::MAX, counters, &mut on_accept) {
             tracing::warn!(%error, "cannot accept the connections that wait in the backlog");
         }
     }
@@ -115,41 +116,49 @@ impl AcceptLoop {
         self.readiness.readable(false).await
     }
 
-    /// Accepts the connections that are ready, `batch` at most, and returns how many.
+    /// Accepts the connections that are ready, `batch` at most, whose descriptors are below `bound`.
+    /// Counts errors, but no further attempt for a connection that was held back.
     fn accept(
         &self,
         batch: usize,
+        bound: RawFd,
         counters: &Counters,
         on_accept: &mut impl FnMut(TcpStream, SocketAddr),
-    ) -> io::Result<usize> {
-        let mut accepted = 0;
+    ) -> io::Result<()> {
         if let Some((stream, peer)) = self.held_back.take() {
             // The duplicate has the lowest free number.
             let lower = stream.try_clone().unwrap_or(stream);
-            self.admit(lower, peer, on_accept)?;
+            self.admit(lower, peer, bound, on_accept)?;
         }
+        let mut accepted = 0;
         while accepted < batch {
-            match self.socket.accept() {
-                Ok((stream, peer)) => {
-                    self.admit(stream, peer, on_accept)?;
-                    accepted += 1;
-                }
+            let admitted = self.socket.accept().and_then(|(stream, peer)| {
+                accepted += 1;
+                self.admit(stream, peer, bound, on_accept)
+            });
+            match admitted {
+                Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if is_of_the_connection(&error) => counters.accept_errors.add(),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    counters.accept_errors.add();
+                    if !is_of_the_connection(&error) {
+                        return Err(error);
+                    }
+                }
             }
         }
-        Ok(accepted)
+        Ok(())
     }
 
-    /// Passes the connection on, or holds it back if it has a descriptor of the reserve.
+    /// Passes the connection on, or holds it back if its descriptor is not below `bound`.
     fn admit(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
+        bound: RawFd,
         on_accept: &mut impl FnMut(TcpStream, SocketAddr),
     ) -> io::Result<()> {
-        if stream.as_raw_fd() >= self.descriptor_bound {
+        if stream.as_raw_fd() >= bound {
             self.held_back.replace(Some((stream, peer)));
             return Err(io::Error::from_raw_os_error(EMFILE));
         }
@@ -186,7 +195,39 @@ fn advice(error: &io::Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::server::runtime::{Driver, Runtime};
+
+    #[test]
+    fn a_connection_held_back_counts_once_and_the_backlog_is_accepted_into_the_reserve() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let addr = listener.local_addr().expect("bound");
+        let connect = |_| TcpStream::connect(addr).expect("connects");
+        let _clients: Vec<_> = (0..3).map(connect).collect();
+        let (mut runtime, _) = Runtime::new(Driver::default()).expect("a runtime");
+        runtime.block_on(async {
+            // Every descriptor is one of the reserve.
+            let accept_loop = AcceptLoop::new(Arc::new(listener), 0).expect("adopted");
+            let counters = Counters::default();
+            accept_loop.ready().await.expect("a connection waits");
+            for _ in 0..3 {
+                let error = accept_loop
+                    .accept(BATCH, 0, &counters, &mut |_, _| panic!("not held back"))
+                    .expect_err("held back");
+                assert_eq!(error.raw_os_error(), Some(EMFILE));
+            }
+            assert_eq!(counters.read().accept_errors, 1);
+            let started = Instant::now();
+            let mut accepted = 0;
+            while accepted < 3 && started.elapsed() < Duration::from_secs(60) {
+                accept_loop.accept_backlog(&counters, |_, _| accepted += 1);
+            }
+            assert_eq!(accepted, 3, "the held back one, and those behind it");
+            assert_eq!(counters.read().accept_errors, 1);
+        });
+    }
 
     #[test]
     fn connections_inherit_nodelay_from_their_listener() {
