@@ -157,3 +157,65 @@ fn half_a_line_is_not_completed_in_another_file() {
     assert_eq!(test.written(), "GETreopened\nGET /1\n");
     assert_eq!(lost.count(), 1);
 }
+
+/// Writes into memory.
+struct Memory(Arc<Mutex<String>>);
+
+impl Output for Memory {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = std::str::from_utf8(bytes).expect("text");
+        self.0.lock().expect("no panic").push_str(text);
+        Ok(bytes.len())
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An event of tracing that goes into the queue of the log under test.
+struct Event(String);
+
+impl Line for Event {
+    fn append(&self, lines: &mut String) {
+        lines.push_str(&self.0);
+    }
+}
+
+struct Events(LogQueue);
+
+impl io::Write for &Events {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event).into_owned();
+        let _ = self.0.write(Box::new(Event(text)));
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_last_report_of_lost_lines_is_written_to_the_log_that_it_is_about() {
+    let (messages, received) = sync_channel(QUEUE);
+    let lost = Box::leak(Box::new(LostLines::of("test")));
+    let shared = Arc::new(Shared {
+        reopen: AtomicBool::default(),
+        writing: AtomicBool::default(),
+        unreported: AtomicU64::default(),
+        lost,
+    });
+    shared.lose(3);
+    let written = Arc::<Mutex<String>>::default();
+    let writer = Writer::new(Box::new(Memory(Arc::clone(&written))), Arc::clone(&shared));
+    messages.send(Message::End).expect("room");
+    let events = Events(LogQueue { messages, shared });
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(Arc::new(events));
+    tracing::subscriber::with_default(subscriber.finish(), || writer.run(&received));
+    let written = written.lock().expect("no panic");
+    assert!(written.contains("log lines were lost"), "{written}");
+    assert!(written.contains("lines=3"), "{written}");
+}

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Message, Output, Shared};
+use super::{Message, Output, QUEUE, Shared};
 
 /// Lines written by one system call.
 const BATCH: usize = 256;
@@ -26,6 +26,8 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 pub(crate) struct Writer {
     output: Box<dyn Output>,
     shared: Arc<Shared>,
+    /// Lines that are not among `bytes` yet.
+    lines: String,
     /// Lines to write. Between two batches: the rest of a line that the output took in part. It is
     /// completed first, so that the log has no half line and no empty line.
     bytes: Vec<u8>,
@@ -42,6 +44,7 @@ impl Writer {
         Self {
             output,
             shared,
+            lines: String::new(),
             bytes: Vec::new(),
             torn: false,
             failing: false,
@@ -50,30 +53,32 @@ impl Writer {
     }
 
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
-        let mut lines = String::new();
         while let Some(first) = self.receive(messages) {
             let mut last = false;
             if self.shared.reopen.swap(false, Relaxed) {
                 self.reopen();
             }
             for message in [first].into_iter().chain(messages.try_iter()).take(BATCH) {
-                match message {
-                    Message::Line(line) => line.append(&mut lines),
-                    Message::Wake => {}
-                    Message::End => last = true,
-                }
+                last |= matches!(message, Message::End);
+                self.append(message);
             }
-            self.bytes.extend_from_slice(lines.as_bytes());
-            lines.clear();
-            if !self.bytes.is_empty() {
-                self.write();
-            }
+            self.write();
             if last || self.report_in() == Some(Duration::ZERO) {
                 self.report();
             }
             if last {
-                return;
+                // Of the event log, the report is in its own queue.
+                for message in messages.try_iter().take(QUEUE) {
+                    self.append(message);
+                }
+                return self.write();
             }
+        }
+    }
+
+    fn append(&mut self, message: Message) {
+        if let Message::Line(line) = message {
+            line.append(&mut self.lines);
         }
     }
 
@@ -125,6 +130,11 @@ impl Writer {
     }
 
     fn write(&mut self) {
+        self.bytes.extend_from_slice(self.lines.as_bytes());
+        self.lines.clear();
+        if self.bytes.is_empty() {
+            return;
+        }
         self.shared.writing.store(true, Relaxed);
         let (written, result) = self.write_all();
         self.shared.writing.store(false, Relaxed);
