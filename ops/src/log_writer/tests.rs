@@ -219,3 +219,39 @@ fn the_last_report_of_lost_lines_is_written_to_the_log_that_it_is_about() {
     assert!(written.contains("log lines were lost"), "{written}");
     assert!(written.contains("lines=3"), "{written}");
 }
+
+/// Its file is on a file system that hangs.
+struct Hung {
+    started: mpsc::Sender<()>,
+    released: mpsc::Receiver<()>,
+}
+
+impl Output for Hung {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        let _ = self.started.send(());
+        let _ = self.released.recv();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_file_whose_opening_hangs_does_not_delay_the_end() {
+    let (start, started) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    let output = Hung {
+        started: start,
+        released,
+    };
+    let lost = Box::leak(Box::new(LostLines::of("test")));
+    let log = LogWriter::start(Box::new(output), lost).expect("a thread");
+    log.queue().reopen();
+    started.recv_timeout(WAIT).expect("the file is opened");
+    let begun = Instant::now();
+    assert!(!log.finish(Duration::from_millis(1)));
+    assert!(begun.elapsed() < STARVED, "it counts as blocked");
+    drop(release);
+}

@@ -114,7 +114,7 @@ impl Writer {
     }
 
     fn reopen(&mut self) {
-        match self.output.reopen() {
+        match self.blocking(|output| output.reopen()) {
             Ok(()) => {
                 if mem::take(&mut self.torn) {
                     self.bytes.clear();
@@ -135,9 +135,9 @@ impl Writer {
         if self.bytes.is_empty() {
             return;
         }
-        self.shared.writing.store(true, Relaxed);
-        let (written, result) = self.write_all();
-        self.shared.writing.store(false, Relaxed);
+        let bytes = mem::take(&mut self.bytes);
+        let (written, result) = self.blocking(|output| write_all(output, &bytes));
+        self.bytes = bytes;
         match result {
             Ok(()) => {
                 self.bytes.clear();
@@ -155,22 +155,12 @@ impl Writer {
         }
     }
 
-    /// Returns how many bytes were written.
-    fn write_all(&mut self) -> (usize, io::Result<()>) {
-        let bytes = &self.bytes;
-        let mut written = 0;
-        while written < bytes.len() {
-            match self.output.write(&bytes[written..]) {
-                Ok(0) => return (written, Err(ErrorKind::WriteZero.into())),
-                Ok(n) => written += n,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    std::thread::sleep(RETRY_INTERVAL);
-                }
-                Err(error) => return (written, Err(error)),
-            }
-        }
-        (written, Ok(()))
+    /// Does something that may block. While it does, the end of the log does not wait for long.
+    fn blocking<T>(&mut self, call: impl FnOnce(&mut dyn Output) -> T) -> T {
+        self.shared.writing.store(true, Relaxed);
+        let result = call(&mut *self.output);
+        self.shared.writing.store(false, Relaxed);
+        result
     }
 
     fn lose_all_but_the_torn_line(&mut self, written: usize) {
@@ -186,4 +176,21 @@ impl Writer {
         let lost = self.bytes.drain(kept..).filter(end).count();
         self.shared.lose(lost as u64);
     }
+}
+
+/// Returns how many bytes were written.
+fn write_all(output: &mut dyn Output, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match output.write(&bytes[written..]) {
+            Ok(0) => return (written, Err(ErrorKind::WriteZero.into())),
+            Ok(n) => written += n,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                std::thread::sleep(RETRY_INTERVAL);
+            }
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
 }
