@@ -188,10 +188,18 @@ impl Loaded {
                     waiting.tell(&outcome);
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    self.reload_if_changed();
+                    self.look(server);
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    /// At an interval. A server that drains stays as it is, as on request.
+    fn look(&mut self, server: &Observer) -> Look {
+        match server.is_shutting_down() {
+            true => Look::Unchanged,
+            false => self.reload_if_changed(),
         }
     }
 
@@ -261,7 +269,10 @@ impl Loaded {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::{convert::Infallible, fs, path::Path};
+
+    use corelane::{Body, Server, service_fn, tls::Cleartext};
+    use http::{Request as HttpRequest, Response};
 
     use super::*;
 
@@ -339,6 +350,37 @@ mod tests {
         assert_eq!(loaded.reload_if_changed(), Look::Unchanged);
         fs::write(&file, "b").expect("written");
         assert_eq!(loaded.reload_if_changed(), Look::Reloaded);
+    }
+
+    #[test]
+    fn changed_files_are_not_loaded_while_the_server_drains() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("file");
+        fs::write(&file, "a").expect("written");
+        let mut loaded = Loaded {
+            watched: Some((WatchedFiles::new([&file]), Duration::MAX)),
+            reload: Box::new(|| Ok(Reloaded::default())),
+            status: ReloadStatus::default(),
+            logged: None,
+        };
+        let server = Server::builder(Cleartext)
+            .listen("127.0.0.1:0")
+            .workers(1)
+            .bind()
+            .expect("loopback");
+        let service = |_request: HttpRequest<Body>| async {
+            Ok::<_, Infallible>(Response::new(String::new()))
+        };
+        let handle = server
+            .serve(move |_worker| service_fn(service))
+            .expect("a worker");
+        let observer = handle.observer();
+        fs::write(&file, "b").expect("written");
+        assert_eq!(loaded.look(&observer), Look::Reloaded);
+        fs::write(&file, "c").expect("written");
+        handle.shutdown(Duration::ZERO);
+        assert_eq!(loaded.look(&observer), Look::Unchanged);
+        handle.wait().expect("ended");
     }
 
     #[test]
