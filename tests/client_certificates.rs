@@ -36,6 +36,7 @@ for_each_tls_backend!(
     session_does_not_resume_under_other_client_auth,
     unusable_client_auth_fails_at_build,
     expired_revocation_list_is_rejected_or_allowed,
+    revocation_list_from_the_future_is_used,
     subject_is_reported_on_full_and_resumed_handshakes,
     certificates_between_are_used_and_reported,
     trusted_authority_needs_no_revocation_list,
@@ -108,6 +109,10 @@ impl Authority {
     }
 
     fn revoke(&self, serials: &[u64], until: i32) -> String {
+        self.revoke_from(2024, serials, until)
+    }
+
+    fn revoke_from(&self, from: i32, serials: &[u64], until: i32) -> String {
         let revoked = |&serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(serial),
             revocation_time: date_time_ymd(2024, 1, 1),
@@ -115,7 +120,7 @@ impl Authority {
             invalidity_date: None,
         };
         let list = CertificateRevocationListParams {
-            this_update: date_time_ymd(2024, 1, 1),
+            this_update: date_time_ymd(from, 1, 1),
             next_update: date_time_ymd(until, 1, 1),
             crl_number: 1.into(),
             issuing_distribution_point: None,
@@ -433,6 +438,21 @@ fn expired_revocation_list_is_rejected_or_allowed(backend: Backend) {
         visit(before.addr, &good);
         let expired = alert(rejected.addr, &good);
         assert_eq!(expired, AlertDescription::UnknownCA, "{tls:?}");
+    }
+}
+
+/// Its authority's clock may be ahead.
+fn revocation_list_from_the_future_is_used(backend: Backend) {
+    let authority = Authority::new("clients");
+    let list = authority.revoke_from(3999, &[8], 4000);
+    let Some(server) = serve(backend, authority.auth().crl_pem(list).expect("PEM")) else {
+        return;
+    };
+    let (good, bad) = (authority.issue(7, |_| {}), authority.issue(8, |_| {}));
+    for tls in VERSIONS {
+        assert!(!visit(server.addr, &good.config(tls)).resumed);
+        let revoked = alert(server.addr, &bad.config(tls));
+        assert_eq!(revoked, AlertDescription::CertificateRevoked, "{tls:?}");
     }
 }
 

@@ -128,9 +128,12 @@ fn judge(valid: bool, chain: &mut X509StoreContextRef, allow_expired_crls: bool)
         chain.error_depth() as usize + 1 == length
     };
     match VerifyError::of(chain.error()) {
-        Some(VerifyError::NoCrl | VerifyError::CrlExpired | VerifyError::CrlNotYetValid)
-            if is_anchor(chain) =>
-        {
+        Some(VerifyError::NoCrl | VerifyError::CrlExpired) if is_anchor(chain) => {
+            chain.set_error(X509VerifyResult::OK);
+            return true;
+        }
+        // As on rustls, which does not read `thisUpdate`: RFC 5280 section 6.3.3 does not ask for it.
+        Some(VerifyError::CrlNotYetValid) => {
             chain.set_error(X509VerifyResult::OK);
             return true;
         }
@@ -141,9 +144,7 @@ fn judge(valid: bool, chain: &mut X509StoreContextRef, allow_expired_crls: bool)
         // certificate_expired (45), which is also for one that is not valid yet (RFC 8446 section 6.2).
         Some(VerifyError::NotYetValid) => chain.set_error(VerifyError::Expired.result()),
         // unknown_ca (48): whether the certificate is valid is not known.
-        Some(VerifyError::CrlExpired | VerifyError::CrlNotYetValid) => {
-            chain.set_error(VerifyError::NoCrl.result());
-        }
+        Some(VerifyError::CrlExpired) => chain.set_error(VerifyError::NoCrl.result()),
         _ => {}
     }
     false
