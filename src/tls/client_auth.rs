@@ -125,6 +125,35 @@ impl ClientAuth {
         self.lists.iter().filter_map(|list| list.next_update).min()
     }
 
+    /// The policy as bytes: equal for equal policies only, because each part follows its kind and
+    /// length. Resuming a session skips the check of certificates, so a session must not resume under
+    /// another policy.
+    #[cfg(any(feature = "rustls", feature = "openssl"))]
+    pub(super) fn describe(&self) -> Vec<u8> {
+        // Without `..`, so that a new field does not compile until it is considered here.
+        let Self {
+            required,
+            authorities,
+            revocation_lists,
+            allow_expired_crls,
+            lists: _,
+            authorities_name: _,
+            list_names: _,
+        } = self;
+        let mut text = vec![if *required { b'R' } else { b'O' }];
+        if *allow_expired_crls {
+            text.push(b'E');
+        }
+        let authorities = authorities.iter().map(|authority| (b'A', authority));
+        let lists = revocation_lists.iter().map(|list| (b'L', list));
+        for (kind, part) in authorities.chain(lists) {
+            text.push(kind);
+            text.extend((part.len() as u64).to_be_bytes());
+            text.extend(part);
+        }
+        text
+    }
+
     fn pem(authorities: Vec<u8>, name: &str) -> Result<Self, Error> {
         let authorities = pem::certificates(&authorities, name)?;
         for (der, number) in authorities.iter().zip(1..) {
@@ -166,6 +195,32 @@ impl fmt::Debug for ClientAuth {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(any(feature = "rustls", feature = "openssl"))]
+    #[test]
+    fn different_policies_have_different_descriptions() {
+        use std::collections::HashSet;
+
+        let authority = || {
+            let made = rcgen::generate_simple_self_signed([]).expect("a certificate");
+            made.cert.pem()
+        };
+        let (one, two) = (authority(), authority());
+        let auth = |pem: String| ClientAuth::from_pem(pem).expect("an authority");
+        let mut listed = auth(one.clone());
+        listed.revocation_lists.push(listed.authorities[0].clone());
+        let policies = [
+            auth(one.clone()),
+            auth(one.clone()).optional(),
+            auth(one.clone()).allow_expired_crls(),
+            auth(two.clone()),
+            auth(one.clone() + &two),
+            listed,
+        ];
+        let described: HashSet<_> = policies.iter().map(ClientAuth::describe).collect();
+        assert_eq!(described.len(), policies.len());
+        assert_eq!(auth(one.clone()).describe(), auth(one).describe());
+    }
 
     #[test]
     fn errors_explain_the_mistake() {

@@ -37,7 +37,7 @@ impl ClientPolicy {
         let authorities: Vec<_> = authorities.map(CertificateDer::from).collect();
         let lists = auth.revocation_lists.iter().cloned();
         let lists: Vec<_> = lists.map(CertificateRevocationListDer::from).collect();
-        let tickets = describe(auth, &authorities, &lists);
+        let tickets = auth.describe();
         let mut roots = RootCertStore::empty();
         for (authority, number) in authorities.into_iter().zip(1..) {
             roots.add(authority).map_err(|error| {
@@ -135,26 +135,4 @@ fn list_in_words(fault: &Fault) -> String {
         }
         _ => "rustls cannot read it".into(),
     }
-}
-
-/// Each part follows its kind and length, so that different policies have different descriptions.
-fn describe(
-    auth: &ClientAuth,
-    authorities: &[CertificateDer<'_>],
-    lists: &[CertificateRevocationListDer<'_>],
-) -> Vec<u8> {
-    let mut text = vec![if auth.required { b'R' } else { b'O' }];
-    if auth.allow_expired_crls {
-        text.push(b'E');
-    }
-    let authorities = authorities
-        .iter()
-        .map(|authority| (b'A', authority.as_ref()));
-    let lists = lists.iter().map(|list| (b'L', list.as_ref()));
-    for (kind, part) in authorities.chain(lists) {
-        text.push(kind);
-        text.extend((part.len() as u64).to_be_bytes());
-        text.extend(part);
-    }
-    text
 }

@@ -4,7 +4,7 @@ use openssl_ticket_keys::{
     VerifyError, add_crl,
     openssl::{
         error::ErrorStack,
-        sha::Sha256,
+        sha::{Sha256, sha256},
         ssl::{SslContextBuilder, SslVerifyMode},
         x509::{
             X509, X509Crl, X509PurposeId, X509StoreContextRef, X509VerifyResult,
@@ -25,26 +25,8 @@ pub(super) struct ClientPolicy([u8; 32]);
 
 impl ClientPolicy {
     pub(super) fn new(auth: Option<&ClientAuth>) -> Self {
-        let mut digest = Sha256::new();
-        // Each part follows its kind and length, so that different policies are different texts.
-        let mut add = |kind: u8, part: &[u8]| {
-            digest.update(&[kind]);
-            digest.update(&(part.len() as u64).to_be_bytes());
-            digest.update(part);
-        };
-        if let Some(auth) = auth {
-            add(if auth.required { b'R' } else { b'O' }, &[]);
-            if auth.allow_expired_crls {
-                add(b'E', &[]);
-            }
-            for authority in &auth.authorities {
-                add(b'A', authority);
-            }
-            for list in &auth.revocation_lists {
-                add(b'L', list);
-            }
-        }
-        Self(digest.finish())
+        let description = auth.map(ClientAuth::describe).unwrap_or_default();
+        Self(sha256(&description))
     }
 
     pub(super) fn digest(&self) -> [u8; 32] {
