@@ -172,8 +172,9 @@ impl Inherited {
         &self.given
     }
 
-    /// Reports that this process serves. The old process acts on it when the report ends:
-    /// [`end_report`](Self::end_report).
+    /// Reports that this process serves. The old process acts on it when the report ends
+    /// ([`end_report`](Self::end_report)), or when its time for the upgrade is over. From here on this
+    /// process has to serve.
     ///
     /// An error where the old process has ended or has given up: then this one must not serve.
     pub(crate) fn report_ready(&mut self) -> Result<(), Error> {

@@ -226,9 +226,9 @@ impl Lifecycle {
     ///
     /// # Errors
     ///
-    /// The errors of `start`. Further, when the server that this process was to replace has given up,
-    /// and when the pid file cannot be put in its place. The error is reported to the server that this
-    /// process replaces, which goes on.
+    /// The errors of `start`. Further, when the server that this process was to replace has given up.
+    /// The error is reported to that server, which goes on. And when the pid file cannot be put in its
+    /// place; for a process that replaces another one this is a warning in the log.
     pub fn start<F>(mut self, start: F) -> Result<Running, Box<dyn StdError>>
     where
         F: FnOnce(&mut Self) -> Result<Handle, Box<dyn StdError>>,
@@ -280,8 +280,14 @@ impl Lifecycle {
         watchdog::start(self.health.clone(), replaces_server)
             .map_err(|error| Error::with_source("cannot start the watchdog thread", error))?;
         self.inherited.report_ready()?;
-        if let Some(pid_file) = &self.pid_file {
-            pid_file.publish()?;
+        let published = self.pid_file.as_ref().map_or(Ok(()), PidFile::publish);
+        match published {
+            // The replaced server may have handed over already: this one must serve.
+            Err(error) if replaces_server => {
+                let error = Chain(&error);
+                tracing::warn!(%error, "the pid file does not name this process");
+            }
+            published => published?,
         }
         self.inherited.end_report();
         if !replaces_server {

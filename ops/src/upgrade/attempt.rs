@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, ErrorKind, Read},
+    net::Shutdown,
     os::{fd::OwnedFd, unix::net::UnixStream},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -72,7 +73,8 @@ impl Attempt {
         Ok((id, ours))
     }
 
-    /// Reads the whole report: the new process closes the socket after it.
+    /// Reads the whole report: the new process closes the socket after it. Without its end it counts
+    /// when the time is over: the new process serves, and only its pid file may be missing.
     fn wait(&self, mut report: UnixStream) -> Result<String, String> {
         let started = Instant::now();
         let broken = |error: io::Error| format!("cannot read its report: {error}");
@@ -80,8 +82,12 @@ impl Attempt {
             .set_read_timeout(Some(CANCEL_CHECK))
             .map_err(broken)?;
         let mut received = Vec::new();
+        let mut timed_out = false;
         loop {
             match report.read_to_end(&mut received) {
+                Ok(_) if received.is_empty() && timed_out => {
+                    return Err(format!("does not serve after {:?}", self.timeout));
+                }
                 Ok(_) => return Ok(String::from_utf8_lossy(&received).into_owned()),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock) => {}
                 Err(error) => return Err(broken(error)),
@@ -90,7 +96,10 @@ impl Attempt {
                 return Err("cancelled: the server shuts down".into());
             }
             if started.elapsed() > self.timeout {
-                return Err(format!("does not serve after {:?}", self.timeout));
+                // A new process that has not reported yet cannot any more, and so does not replace the
+                // pid file. One that has reported serves. The next read returns what has arrived.
+                report.shutdown(Shutdown::Read).map_err(broken)?;
+                timed_out = true;
             }
         }
     }
@@ -127,4 +136,38 @@ pub(crate) fn kill_unconfirmed() {
 
 fn unconfirmed() -> MutexGuard<'static, Option<Child>> {
     UNCONFIRMED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// The result of an attempt whose time is over, and the socket of the new process.
+    fn late(report: &str) -> (Result<String, String>, UnixStream) {
+        let attempt = Attempt {
+            program: Program::of_this_process().expect("a path"),
+            sockets: Vec::new(),
+            timeout: Duration::ZERO,
+            cancelled: Arc::default(),
+        };
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+        theirs.write_all(report.as_bytes()).expect("room");
+        (attempt.wait(ours), theirs)
+    }
+
+    #[test]
+    fn a_process_that_has_reported_in_time_serves() {
+        let (report, _open) = late(READY);
+        assert_eq!(report.as_deref(), Ok(READY));
+    }
+
+    #[test]
+    fn a_process_cannot_report_after_the_time() {
+        let (report, mut theirs) = late("");
+        let reason = report.expect_err("no report");
+        assert!(reason.contains("does not serve after"), "{reason}");
+        theirs.write_all(READY.as_bytes()).expect_err("closed");
+    }
 }
