@@ -3,6 +3,8 @@
 
 use std::{
     net::{SocketAddr, TcpStream},
+    sync::{Mutex, mpsc},
+    thread,
     time::Duration,
 };
 
@@ -16,6 +18,7 @@ use corelane_test_support::{
 for_each_backend!(
     more_workers_get_listeners_of_their_own,
     a_server_that_is_not_started_takes_no_connection,
+    a_server_that_cannot_start_takes_no_connection,
 );
 
 /// A server on the listeners of `first`, with two workers.
@@ -83,6 +86,44 @@ fn a_server_that_is_not_started_takes_no_connection(backend: Backend) {
             }
         });
         drop(second);
+        first.stop(Duration::from_secs(10));
+    }
+}
+
+/// A worker fails after connections have arrived, which the first server serves.
+fn a_server_that_cannot_start_takes_no_connection(backend: Backend) {
+    for &driver in Drivers::all() {
+        let first = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
+        let addr = first.addr;
+        let second = next(backend, driver, &first);
+        let (begin, begun) = mpsc::channel();
+        let (arrived, all_arrived) = mpsc::channel::<()>();
+        let all_arrived = Mutex::new(all_arrived);
+        let started = thread::spawn(move || {
+            let started = second.serve(move |worker| {
+                if worker.index == 1 {
+                    begin.send(()).expect("the test waits");
+                    // Ends when the sender is dropped.
+                    let _ = all_arrived.lock().expect("not poisoned").recv();
+                    panic!("in a test");
+                }
+                service_fn(never)
+            });
+            started.map(drop)
+        });
+        begun.recv().expect("the factory runs");
+        deadline(async {
+            // A third of them would go to a listener that the second server has opened.
+            for _ in 0..20 {
+                ask(backend, addr).await;
+            }
+        });
+        drop(arrived);
+        let error = started
+            .join()
+            .expect("no panic")
+            .expect_err("a worker fails");
+        assert!(error.is_worker(), "{error}");
         first.stop(Duration::from_secs(10));
     }
 }

@@ -8,6 +8,8 @@ use std::{
     thread,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
     current_acceptor::CurrentAcceptor,
     current_options::{CurrentOptions, ServerOptions},
@@ -17,7 +19,7 @@ use super::{
     observer::{ObservedWorker, Observer},
     reloader::Reloader,
     runtime::{Driver, log_refusals},
-    worker::{self, Stop, WorkerConfig, WorkerInfo},
+    worker::{self, Reports, Stop, WorkerConfig, WorkerInfo},
 };
 use crate::{
     counters::Counters,
@@ -81,15 +83,14 @@ impl Server {
         F: Fn(WorkerInfo) -> S + Send + Sync + 'static,
         S: HttpService,
     {
-        for listener in &self.completing {
-            listen_at_last(listener, self.backlog)?;
-        }
         let factory = Arc::new(factory);
         let backend = self.acceptor.backend();
         let acceptor = Arc::new(CurrentAcceptor::new(self.acceptor));
         let options = Arc::new(CurrentOptions::new(self.options));
         let stop = Stop::default();
-        let (started, starting) = mpsc::channel();
+        let listening = CancellationToken::new();
+        let ((proved, proofs), (accepting, accepts)) = (mpsc::channel(), mpsc::channel());
+        let reports = Reports { proved, accepting };
         let mut threads = Vec::new();
         let mut observed = Vec::new();
         let mut failure = None;
@@ -106,13 +107,14 @@ impl Server {
                 options: Arc::clone(&options),
                 counters: Arc::new(Counters::default()),
                 heartbeat: Arc::new(Heartbeat::new()),
+                listening: listening.clone(),
                 stop: stop.child(),
             };
             observed.push((Arc::clone(&config.counters), Arc::clone(&config.heartbeat)));
-            let (factory, started) = (Arc::clone(&factory), started.clone());
+            let (factory, reports) = (Arc::clone(&factory), reports.clone());
             let spawned = thread::Builder::new()
                 .name(format!("corelane-{index}"))
-                .spawn(move || worker::run(config, &*factory, &started));
+                .spawn(move || worker::run(config, &*factory, reports));
             match spawned {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
@@ -123,20 +125,31 @@ impl Server {
                 }
             }
         }
-        drop(started);
+        drop(reports);
         let mut workers = Vec::new();
-        for result in starting.iter().take(threads.len()) {
+        for result in proofs {
             match result {
                 Ok(worker) => workers.push(worker),
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        if failure.is_none() && workers.len() != observed.len() {
-            failure = Some(Error::new(
-                Kind::Worker,
-                "a worker stopped while it started",
-            ));
-        }
+        let failure = match failure {
+            Some(error) => Some(error),
+            None if workers.len() != observed.len() => Some(stopped()),
+            None => {
+                let accepting = || {
+                    // Not before: a server that does not start would lose the connections.
+                    for listener in &self.completing {
+                        listen_at_last(listener, self.backlog)?;
+                    }
+                    listening.cancel();
+                    let accepting = accepts.iter().collect::<Result<Vec<()>, _>>()?;
+                    let all = accepting.len() == observed.len();
+                    all.then_some(()).ok_or_else(stopped)
+                };
+                accepting().err()
+            }
+        };
         workers.sort_by_key(|worker| worker.info.index);
         let (workers, refusals): (Vec<_>, Vec<_>) = workers
             .into_iter()
@@ -168,6 +181,10 @@ impl Server {
         }
         Ok(handle)
     }
+}
+
+fn stopped() -> Error {
+    Error::new(Kind::Worker, "a worker stopped while it started")
 }
 
 impl fmt::Debug for Server {

@@ -66,6 +66,8 @@ pub(super) struct WorkerConfig {
     pub(super) options: Arc<CurrentOptions>,
     pub(super) counters: Arc<Counters>,
     pub(super) heartbeat: Arc<Heartbeat>,
+    /// Cancelled when all workers are proved and all listeners listen.
+    pub(super) listening: CancellationToken,
     pub(super) stop: Stop,
 }
 
@@ -92,33 +94,55 @@ impl Stop {
     }
 }
 
-/// A worker that accepts connections.
+/// A worker that can serve.
 pub(super) struct Started {
     pub(super) info: WorkerInfo,
     /// Why it does not run io_uring, although it may.
     pub(super) refusal: Option<Refusal>,
 }
 
-/// The body of a worker's thread. Reports through `started` when the worker accepts connections, or
-/// why it cannot. Returns when all connections of the worker have ended.
+/// How a worker reports its start. Each sender is dropped after its report, so that the receiver
+/// notices a worker that has stopped without one.
+#[derive(Clone)]
+pub(super) struct Reports {
+    /// The runtime works and the service is made, or why not.
+    pub(super) proved: mpsc::Sender<Result<Started, Error>>,
+    /// The worker accepts connections, or why it cannot.
+    pub(super) accepting: mpsc::Sender<Result<(), Error>>,
+}
+
+/// The body of a worker's thread. Returns when all connections of the worker have ended.
 pub(super) fn run<S: HttpService>(
     config: WorkerConfig,
     factory: &dyn Fn(WorkerInfo) -> S,
-    started: &mpsc::Sender<Result<Started, Error>>,
+    reports: Reports,
 ) {
     // A send fails only after the server has given up its start; it then cancels `config.stop`.
-    let report = |result| drop(started.send(result));
+    let Reports { proved, accepting } = reports;
     let (mut runtime, started) = match start_runtime(&config) {
         Ok(started) => started,
-        Err(error) => return report(Err(error)),
+        Err(error) => return drop(proved.send(Err(error))),
     };
     runtime.block_on(async {
-        match Worker::start(config, started.info, factory) {
+        let service = match make_service(started.info, factory) {
+            Ok(service) => service,
+            Err(error) => return drop(proved.send(Err(error))),
+        };
+        let _ = proved.send(Ok(started));
+        drop(proved);
+        let (listening, given_up) = (config.listening.clone(), config.stop.drain.clone());
+        let listening = pin!(listening.cancelled());
+        let given_up = pin!(given_up.cancelled());
+        if let Either::Right(_) = select(listening, given_up).await {
+            return;
+        }
+        match Worker::start(config, service) {
             Ok(worker) => {
-                report(Ok(started));
+                let _ = accepting.send(Ok(()));
+                drop(accepting);
                 worker.serve().await;
             }
-            Err(error) => report(Err(error)),
+            Err(error) => drop(accepting.send(Err(error))),
         }
     });
 }
@@ -144,7 +168,7 @@ fn start_runtime(config: &WorkerConfig) -> Result<(Runtime, Started), Error> {
     Ok((runtime, Started { info, refusal }))
 }
 
-/// Runs the user's factory. A panic in it is an error of the start.
+/// Runs the user's factory, inside the runtime. A panic in it is an error of the start.
 fn make_service<S: HttpService>(
     info: WorkerInfo,
     factory: &dyn Fn(WorkerInfo) -> S,
@@ -183,13 +207,8 @@ struct Worker<S: HttpService> {
 }
 
 impl<S: HttpService> Worker<S> {
-    /// Runs the factory and adopts the listeners. Both have to happen inside the runtime.
-    fn start(
-        config: WorkerConfig,
-        info: WorkerInfo,
-        factory: &dyn Fn(WorkerInfo) -> S,
-    ) -> Result<StartedWorker<S>, Error> {
-        let service = make_service(info, factory)?;
+    /// Adopts the listeners. This has to happen inside the runtime.
+    fn start(config: WorkerConfig, service: S) -> Result<StartedWorker<S>, Error> {
         let listeners = config.listeners.into_iter();
         let listeners = listeners
             .map(|listener| AcceptLoop::new(listener, config.descriptor_bound))
