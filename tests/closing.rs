@@ -8,7 +8,7 @@ use std::{
 
 use corelane::{AlpnMissing, Body, Builder, Limits, service_fn};
 use corelane_test_support::{
-    Backend, Drivers, TestServer,
+    Backend, Drivers, Pattern, TestServer,
     client::{DEADLINE, Tls, never},
     deadline, for_each_backend,
     frames::*,
@@ -29,6 +29,7 @@ for_each_backend!(
     shutdown_deadline,
     deaf_clients_do_not_hold_up_shutdown,
     shutdown_counts_from_end_of_last_stream,
+    slow_client_receives_whole_response_at_shutdown,
 );
 
 mod over_tls {
@@ -292,6 +293,55 @@ fn shutdown_counts_from_end_of_last_stream(backend: Backend) {
             assert!(frames.iter().any(|frame| frame.ends(1)), "{frames:?}");
         },
     );
+}
+
+/// The kernel has taken the response, so no stream is open. While the client reads slowly, its
+/// WINDOW_UPDATEs meet a connection that the server has closed on its side.
+fn slow_client_receives_whole_response_at_shutdown(backend: Backend) {
+    const RESPONSE: u64 = 1 << 20;
+    const STEP: u32 = 64 << 10;
+    // The first is longer than the server waits for the answer to its PING.
+    const PAUSES: [u64; 6] = [1_200, 300, 300, 300, 300, 300];
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| {
+            service_fn(|_: Request<Body>| async {
+                Ok::<_, Infallible>(Response::new(Pattern::of(RESPONSE)))
+            })
+        });
+        deadline(async {
+            let window = [(setting::INITIAL_WINDOW_SIZE, 2 << 20)];
+            let mut peer = Peer::open(backend, &server, &window).await;
+            let ask = [
+                window_update(0, 2 << 20),
+                headers(1, WHOLE, &hpack::get("/")),
+            ];
+            peer.send(&ask.concat()).await.expect("sent");
+            server.wait_for("answered", |c| c.requests_answered == 1);
+            server.handle().shutdown(NEVER);
+            let (mut received, mut until_pause) = (0, 0);
+            let mut pauses = PAUSES.into_iter();
+            let mut last = None;
+            while let Some(frame) = peer.next().await {
+                if frame.is(kind::DATA, 1) {
+                    received += frame.payload.len() as u64;
+                    until_pause += frame.payload.len();
+                }
+                if until_pause >= STEP as usize
+                    && let Some(pause) = pauses.next()
+                {
+                    until_pause = 0;
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                    // The server may have reset the connection. The next reads find that out.
+                    let _ = peer.send(&window_update(0, STEP)).await;
+                }
+                last = Some(frame);
+            }
+            assert_eq!(received, RESPONSE);
+            let last = last.expect("GOAWAY");
+            assert_eq!((last.kind, last.number(0)), (kind::GOAWAY, Some(1)));
+            assert_eq!(peer.end, Some(Ok(())));
+        });
+    }
 }
 
 fn client_without_alpn_gets_505(backend: Backend) {

@@ -18,7 +18,7 @@ use super::{
     connection_options::ConnectionOptions,
     current_acceptor::{AcceptorSource, check_acceptor},
     handshake_limiter::{HandshakeLimiter, HandshakePermit},
-    linger::{FURTHER_SILENCE, SILENCE, linger},
+    linger::linger,
     runtime::TIMER,
     socket::Socket,
 };
@@ -164,29 +164,20 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         if stream.was_truncated() {
             self.counters.connections_truncated.add();
         }
-        Box::pin(self.close(stream, options.limits.write, &result)).await;
+        Box::pin(self.close(stream, options.limits.write)).await;
         let why = result.map_err(|error| self.failed(peer.addr, error))?;
         tracing::debug!(peer = %peer.addr, ?why, "connection closed");
         Ok(())
     }
 
     /// Closes the connection in order: what is queued, close_notify, FIN.
-    async fn close(
-        &self,
-        mut stream: TlsStream<Socket>,
-        limit: Duration,
-        result: &Result<Closed, Error>,
-    ) {
+    async fn close(&self, mut stream: TlsStream<Socket>, limit: Duration) {
         let _ = timeout(limit, poll_fn(|cx| stream.poll_close(cx))).await;
         if stream.has_ended() {
             return;
         }
-        let silence = match result {
-            Ok(Closed::Unanswered) => FURTHER_SILENCE,
-            _ => SILENCE,
-        };
         let yields = self.service.yield_queue();
-        linger(&mut stream.into_inner(), b"", limit, silence, &yields).await;
+        linger(&mut stream.into_inner(), b"", limit, &yields).await;
     }
 
     async fn serve_http2(

@@ -15,11 +15,7 @@ use std::{
 
 use monoio::time::timeout_at;
 
-use super::{
-    linger::{SILENCE, linger},
-    log_rate_limiter::LogRateLimiter,
-    socket::Socket,
-};
+use super::{linger::linger, log_rate_limiter::LogRateLimiter, socket::Socket};
 use crate::{
     counters::Counters,
     error::{Chain, Error, Kind},
@@ -149,7 +145,7 @@ impl HandshakePermit<'_> {
     pub(super) async fn close(&self, socket: &mut Socket, final_bytes: &[u8]) {
         let limiter = self.limiter;
         let limit = limiter.time_limit.get();
-        linger(socket, final_bytes, limit, SILENCE, &limiter.yields).await;
+        linger(socket, final_bytes, limit, &limiter.yields).await;
     }
 
     /// Counts and logs a complete TLS handshake.

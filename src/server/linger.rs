@@ -20,20 +20,18 @@ const LINGER_BYTES: usize = 8 << 20;
 /// How much of it the server reads before it yields to other tasks, bytes.
 const YIELD_AFTER: usize = 256 << 10;
 
-/// How long the peer may send nothing.
-pub(super) const SILENCE: Duration = Duration::from_secs(1);
-
-/// The same for a peer that has just left [`GOAWAY_ANSWER`](crate::config::GOAWAY_ANSWER) unused.
-pub(super) const FURTHER_SILENCE: Duration = Duration::from_millis(100);
+/// How long the peer may send nothing. The kernel may still hold megabytes of a response: a slow
+/// client that takes them sends a WINDOW_UPDATE now and then.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Sends the final bytes, shuts down the sending side and reads what the peer still sends, for
-/// `limit` at most, and until the peer sends nothing for the time `silence`. Closing a socket with
-/// unread bytes makes the kernel send a reset, and the reset can overtake the final bytes.
+/// `limit` at most, and until the peer sends nothing for the time [`SILENCE`]. Closing a socket with
+/// unread bytes makes the kernel send a reset, and so do bytes that arrive after that. The reset
+/// destroys what the kernel has not delivered.
 pub(super) async fn linger(
     socket: &mut Socket,
     final_bytes: &[u8],
     limit: Duration,
-    silence: Duration,
     yields: &YieldQueue,
 ) {
     let drain = async {
@@ -46,7 +44,7 @@ pub(super) async fn linger(
         }
         let (mut left, mut until_yield) = (LINGER_BYTES, YIELD_AFTER);
         while left > 0 {
-            match timeout(silence, poll_fn(|cx| poll_discard(socket, cx))).await {
+            match timeout(SILENCE, poll_fn(|cx| poll_discard(socket, cx))).await {
                 Ok(Ok(n)) if n > 0 => {
                     left = left.saturating_sub(n);
                     until_yield = until_yield.saturating_sub(n);
