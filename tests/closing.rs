@@ -33,9 +33,12 @@ for_each_backend!(
 );
 
 mod over_tls {
-    use super::client_without_alpn_gets_505;
+    use super::{client_without_alpn_gets_505, unfinished_protocol_of_client_without_alpn};
 
-    corelane_test_support::for_each_tls_backend!(client_without_alpn_gets_505);
+    corelane_test_support::for_each_tls_backend!(
+        client_without_alpn_gets_505,
+        unfinished_protocol_of_client_without_alpn,
+    );
 }
 
 const NO_ERROR: Option<u32> = Some(0);
@@ -381,6 +384,42 @@ fn client_without_alpn_gets_505(backend: Backend) {
             server.wait_for("both are counted", |counters| {
                 counters.plain_http_refused == 2 && counters.handshakes_failed == 2
             });
+        }
+    }
+}
+
+/// They complete the handshake, and the server cannot tell yet which protocol they speak.
+fn unfinished_protocol_of_client_without_alpn(backend: Backend) {
+    for &driver in Drivers::all() {
+        for &tls in Tls::of(backend) {
+            let options = |builder: Builder| {
+                let limits = Limits::default().handshake(Duration::from_secs(2));
+                builder.alpn_missing(AlpnMissing::Allow).limits(limits)
+            };
+            let server =
+                TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
+            deadline(async {
+                let mut peers = Vec::new();
+                for sent in [&b""[..], b"PR"] {
+                    for leaves in [false, true] {
+                        let mut peer = Peer::with(backend, &server, tls, &[]).await;
+                        peer.send(sent).await.expect("sent");
+                        if leaves {
+                            peer.end().await.expect("ended");
+                        }
+                        peers.push(peer);
+                    }
+                }
+                for mut peer in peers {
+                    assert_eq!(peer.until_closed().await, []);
+                    assert_eq!(peer.end, Some(Ok(())), "close_notify");
+                }
+            });
+            server.wait_for("closed", |counters| counters.connections_closed == 4);
+            let counters = &server.counters()[0];
+            assert_eq!(counters.handshakes_completed, 4);
+            assert_eq!(counters.connections_failed, 4);
+            assert_eq!(counters.handshakes_failed, 0);
         }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Accepted<IO> {
     pub(crate) negotiated: Negotiated,
     /// The name of the TLS backend.
     pub(crate) backend: &'static str,
+    /// A client over TLS without ALPN: [`TlsStream::sniff_protocol`] has to follow.
+    pub(crate) may_be_http1: bool,
 }
 
 /// A failed handshake, with the socket so that the caller can still deliver the final bytes.
@@ -55,17 +57,42 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         acceptor: &dyn TlsAcceptor,
         missing: AlpnMissing,
     ) -> Result<Self, Error> {
-        let mut stream = match accept(io, acceptor, missing).await {
-            Ok(accepted) => accepted.stream,
+        let Accepted {
+            mut stream,
+            may_be_http1,
+            ..
+        } = match accept(io, acceptor, missing).await {
+            Ok(accepted) => accepted,
             Err(mut failed) => {
                 send(&mut failed.io, &failed.final_bytes).await;
                 return Err(failed.error);
             }
         };
+        if may_be_http1 {
+            match stream.sniff_protocol().await {
+                Ok(first_bytes) => stream = stream.unread(first_bytes),
+                Err(error) => {
+                    let _ = poll_fn(|cx| stream.poll_close(cx)).await;
+                    return Err(error);
+                }
+            }
+        }
         poll_fn(|cx| stream.poll_sealed_sent(cx))
             .await
             .map_err(|error| Error::handshake("the TLS handshake could not be finished", error))?;
         Ok(stream)
+    }
+
+    /// Reads the first bytes of a client over TLS without ALPN, which may be one of HTTP/1.x: that
+    /// one gets its response here, because the session has to seal it. The caller gives the bytes
+    /// back by [`unread`](Self::unread), and closes the stream after an error.
+    pub(crate) async fn sniff_protocol(&mut self) -> Result<Vec<u8>, Error> {
+        let (first_bytes, sniff) = sniff(self, Vec::new(), ProtocolSniff::of_cleartext).await?;
+        if sniff == ProtocolSniff::Http1Request {
+            send(self, &protocol_sniff::alpn_required(&first_bytes)).await;
+            return Err(Error::new(Kind::PlainHttp, "the client speaks HTTP/1.x"));
+        }
+        Ok(first_bytes)
     }
 }
 
@@ -84,7 +111,7 @@ where
 /// Accepts a TLS session on a socket of which `received` was read already.
 ///
 /// A client that is refused has to learn why: by the alert `no_application_protocol` if there is no
-/// common protocol, in plain text if it speaks HTTP/1.x.
+/// common protocol, in plain text if it speaks HTTP/1.x without TLS.
 /// The end of a successful handshake leaves with the first read or flush.
 pub(crate) async fn accept_after<IO>(
     mut io: IO,
@@ -112,22 +139,13 @@ where
     };
     let mut stream = TlsStream::new(io, Replay::new(received), session);
     let is_tls = hello.is_some();
-    let result = match finish(&mut stream, hello, decision).await {
-        // Without ALPN the client may be one of HTTP/1.x. Without TLS that was found out already.
-        Ok(negotiated) if is_tls && decision == Decision::PriorKnowledge => {
-            let first_bytes = read_preface_over_tls(&mut stream).await;
-            first_bytes.map(|bytes| (negotiated, bytes))
-        }
-        finished => finished.map(|negotiated| (negotiated, Vec::new())),
-    };
-    match result {
-        Ok((negotiated, first_bytes)) => Ok(Accepted {
-            stream: match first_bytes.is_empty() {
-                true => stream,
-                false => stream.unread(first_bytes),
-            },
+    match finish(&mut stream, hello, decision).await {
+        Ok(negotiated) => Ok(Accepted {
+            stream,
             negotiated,
             backend: acceptor.backend(),
+            // Without TLS that was found out already.
+            may_be_http1: is_tls && decision == Decision::PriorKnowledge,
         }),
         Err(error) => Err(Failed {
             error,
@@ -257,20 +275,6 @@ where
             final_bytes: protocol_sniff::http2_required(&first_bytes),
             error: Error::new(Kind::PlainHttp, "the client speaks HTTP/1.x"),
         });
-    }
-    Ok(first_bytes)
-}
-
-/// The same over TLS. A client of HTTP/1.x gets its response here, because the session has to seal it.
-async fn read_preface_over_tls<IO>(stream: &mut TlsStream<IO>) -> Result<Vec<u8>, Error>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
-    let (first_bytes, sniff) = sniff(stream, Vec::new(), ProtocolSniff::of_cleartext).await?;
-    if sniff == ProtocolSniff::Http1Request {
-        send(stream, &protocol_sniff::alpn_required(&first_bytes)).await;
-        let _ = poll_fn(|cx| stream.poll_close(cx)).await;
-        return Err(Error::new(Kind::PlainHttp, "the client speaks HTTP/1.x"));
     }
     Ok(first_bytes)
 }

@@ -166,7 +166,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     }
 
     /// Puts plaintext back that was read from the session.
-    pub(super) fn unread(self, plaintext: Vec<u8>) -> Self {
+    pub(crate) fn unread(self, plaintext: Vec<u8>) -> Self {
         Self {
             session: Box::new(Unread::new(plaintext, self.session)),
             ..self

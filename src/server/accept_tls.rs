@@ -12,7 +12,8 @@ use crate::{
     io::{self, Accepted, Failed},
 };
 
-/// Accepts a TLS session on a socket of which `received` was read already.
+/// Accepts a TLS session on a socket of which `received` was read already. If the client may be one
+/// of HTTP/1.x, the caller counts the handshake.
 pub(super) async fn accept_tls(
     socket: Socket,
     received: Vec<u8>,
@@ -38,7 +39,9 @@ pub(super) async fn accept_tls(
         .await;
     let error = match accepted {
         Ok(Ok(accepted)) => {
-            permit.completed(peer.addr, &accepted.negotiated);
+            if !accepted.may_be_http1 {
+                permit.completed(peer.addr, &accepted.negotiated);
+            }
             return Ok(accepted);
         }
         Ok(Err(Failed {

@@ -4,6 +4,7 @@ use std::{
     future::{Future, pending, poll_fn},
     net::SocketAddr,
     panic::catch_unwind,
+    pin::pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Waker},
@@ -25,9 +26,10 @@ use super::{
 use crate::{
     connection_info::ConnectionInfo,
     counters::Counters,
-    error::{Chain, Error},
+    error::{Chain, Error, Kind},
     http2::{self, Closed, ConnectionContext, WorkerService},
     io::{Accepted, TlsStream},
+    negotiated::Negotiated,
     service::HttpService,
     tls::TlsAcceptor,
 };
@@ -146,7 +148,13 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             mut stream,
             negotiated,
             backend,
+            may_be_http1,
         } = Box::pin(handshake).await?;
+        if may_be_http1 {
+            let limit = options.limits.write;
+            let sniff = self.sniff_protocol(stream, &negotiated, peer.addr, &permit, limit);
+            stream = Box::pin(sniff).await?;
+        }
         let info = ConnectionInfo {
             peer_addr: peer.addr,
             proxy_addr: peer.proxy_addr,
@@ -155,23 +163,62 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             backend,
             negotiated,
         };
-        let closing = Closing(&mut stream);
+        let closing = Closing {
+            stream: &mut stream,
+            goes_on: false,
+        };
         let result = self
-            .serve_http2(closing.0, info, options, permit, shutdown)
+            .serve_http2(closing.stream, info, options, permit, shutdown)
             .await;
         drop(closing);
-
-        if stream.was_truncated() {
-            self.counters.connections_truncated.add();
-        }
         Box::pin(self.close(stream, options.limits.write)).await;
         let why = result.map_err(|error| self.failed(peer.addr, error))?;
         tracing::debug!(peer = %peer.addr, ?why, "connection closed");
         Ok(())
     }
 
+    /// Finds out whether a client without ALPN speaks HTTP/2, and counts its handshake. The one of a
+    /// client of HTTP/1.x has failed.
+    async fn sniff_protocol(
+        &self,
+        mut stream: TlsStream<Socket>,
+        negotiated: &Negotiated,
+        peer: SocketAddr,
+        permit: &HandshakePermit<'_>,
+        limit: Duration,
+    ) -> Result<TlsStream<Socket>, Error> {
+        let mut closing = Closing {
+            stream: &mut stream,
+            goes_on: false,
+        };
+        let step = "the HTTP/2 preface";
+        let sniffed = permit
+            .run(step, pin!(closing.stream.sniff_protocol()))
+            .await;
+        let sniffed = sniffed.and_then(|sniffed| sniffed);
+        closing.goes_on = sniffed.is_ok();
+        drop(closing);
+        let is_http1 = matches!(&sniffed, Err(error) if error.kind() == Kind::PlainHttp);
+        if !is_http1 {
+            permit.completed(peer, negotiated);
+        }
+        match sniffed {
+            Ok(first_bytes) => Ok(stream.unread(first_bytes)),
+            Err(error) => {
+                self.close(stream, limit).await;
+                Err(match is_http1 {
+                    true => permit.failed(peer, error),
+                    false => self.failed(peer, error),
+                })
+            }
+        }
+    }
+
     /// Closes the connection in order: what is queued, close_notify, FIN.
     async fn close(&self, mut stream: TlsStream<Socket>, limit: Duration) {
+        if stream.was_truncated() {
+            self.counters.connections_truncated.add();
+        }
         let _ = timeout(limit, poll_fn(|cx| stream.poll_close(cx))).await;
         if stream.has_ended() {
             return;
@@ -218,13 +265,19 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
 
 /// Closes a connection, as far as the socket takes it at once, also if its task is dropped, which
 /// happens at the shutdown deadline.
-struct Closing<'a>(&'a mut TlsStream<Socket>);
+struct Closing<'a> {
+    stream: &'a mut TlsStream<Socket>,
+    /// The stream outlives this.
+    goes_on: bool,
+}
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         // A second panic would end the process.
-        if !std::thread::panicking() {
-            let _ = self.0.poll_close(&mut Context::from_waker(Waker::noop()));
+        if !self.goes_on && !std::thread::panicking() {
+            let _ = self
+                .stream
+                .poll_close(&mut Context::from_waker(Waker::noop()));
         }
     }
 }
