@@ -158,6 +158,25 @@ fn a_secret_in_the_environment_or_the_configuration_is_not_printed() {
     message_without(broken, &output.expect("the command runs"));
 }
 
+/// native-tls has no ticket keys.
+#[test]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+fn valid_secrets_are_not_printed() {
+    let good = certificate("localhost");
+    let ticket_key = "0f1e2d3c4b5a6978".repeat(4);
+    let dir = tempfile::tempdir().expect("a directory");
+    let files = Files::of(dir.path(), &good);
+    let output = command(&["check", "--tls", "rustls", "--listen", "127.0.0.1:0"])
+        .args(files.args())
+        .env("CORELANE_TICKET_SECRETS", &ticket_key)
+        .output()
+        .expect("the command runs");
+    assert!(output.status.success(), "{output:?}");
+    message_without(&ticket_key, &output);
+    let text = message_without(&secret(&good), &output);
+    assert!(text.contains("tls.key"), "{text}");
+}
+
 #[test]
 fn malformed_ticket_keys_are_explained_without_their_text() {
     let good = certificate("localhost");
