@@ -20,6 +20,7 @@ const KNOWN: &[&str] = &[
     "connection reset",
     "the TLS handshake failed: unexpected end of file",
     "the client closed before its first message was complete",
+    "the client closed before it sent anything",
     "the peer ended the connection without close_notify",
     "the client closed the connection inside a frame of HTTP/2",
     // Stalled.
@@ -76,9 +77,12 @@ impl Log {
         }
         if let Some((_, counters)) = line.split_once("WorkerCounters { ") {
             for counter in counters.trim_end_matches(" }").split(", ") {
-                let (name, count) = counter.split_once(": ").expect("a counter");
-                let count: u64 = count.parse().expect("a number");
-                *self.counters.entry(name.to_owned()).or_default() += count;
+                // A histogram has other values, too.
+                if let Some((name, count)) = counter.split_once(": ")
+                    && let Ok(count) = count.parse::<u64>()
+                {
+                    *self.counters.entry(name.to_owned()).or_default() += count;
+                }
             }
         }
         if let Some((_, reason)) = line.split_once(" why=") {
@@ -104,6 +108,8 @@ impl Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_corelane"))
             .args(["--tls", backend, "--listen", "127.0.0.1:0", "-vv"])
             .args(["--workers", "2", "--no-affinity"])
+            // So few that no limit on open files is warned of.
+            .args(["--max-connections", "1000"])
             .env("NO_COLOR", "1")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
