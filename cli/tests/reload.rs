@@ -1,4 +1,10 @@
 //! `corelane reload` and SIGHUP: what changes, what is left, and how the result is told.
+#![cfg(any(
+    feature = "aws-lc-rs",
+    feature = "ring",
+    feature = "native-tls",
+    feature = "openssl"
+))]
 
 mod support;
 
