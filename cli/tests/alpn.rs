@@ -9,7 +9,6 @@ use std::{net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
 use support::{
     Corelane,
     alpn::{Asked, alpn, free_port, valid},
-    certificates::{Files, certificate},
     command,
 };
 
@@ -226,7 +225,8 @@ fn an_untrusted_certificate_falls_short_with_advice() {
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 fn a_required_client_certificate_falls_short_with_advice() {
     let dir = tempfile::tempdir().expect("a directory");
-    let files = Files::of(dir.path(), &certificate("client"));
+    let client = support::certificates::certificate("client");
+    let files = support::certificates::Files::of(dir.path(), &client);
     let [cert, key] = [&files.cert, &files.key].map(|file| file.to_str().expect("UTF-8"));
     let served = Served::start("asks", &["--tls", "rustls", "--client-ca", cert]);
     let note = "The server requires a client certificate (alert 116 certificate_required)";

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 #[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl"))]
 use support::DEADLINE;
 use support::{
-    Corelane, command,
+    Corelane,
     http2::{ask, with_client},
     refusal,
 };
@@ -313,7 +313,7 @@ fn mistakes_with_tickets_and_client_certificates_are_explained() {
         let message = refusal(args);
         assert!(message.contains(advice), "{args:?}: {message}");
     }
-    let mut secret = command(&[]);
+    let mut secret = support::command(&[]);
     let output = secret.env("CORELANE_TICKET_SECRETS", "0123abc").output();
     let message = String::from_utf8(output.expect("it runs").stderr).expect("text");
     assert!(message.contains("CORELANE_TICKET_SECRETS"), "{message}");
@@ -383,7 +383,7 @@ fn resume_after_a_restart(backend: &str) {
     std::fs::write(&file, format!("{next}\n{key}\n")).expect("written");
     let second = page(&Corelane::start(&by_file), &client);
     assert!(second.contains("resumed: yes"), "{second}");
-    let mut by_variable = command(&args);
+    let mut by_variable = support::command(&args);
     by_variable.env("CORELANE_TICKET_SECRETS", format!("{next} {key}"));
     let third = page(&Corelane::start_by(by_variable), &client);
     assert!(third.contains("resumed: yes"), "{third}");

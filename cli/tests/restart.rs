@@ -8,7 +8,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     os::unix::fs::symlink,
     path::Path,
-    process::{Command, Stdio},
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -327,7 +327,9 @@ fn sigusr1_during_the_start_does_not_end_the_process() {
     let made = certificate("localhost");
     let files = Files::of(&dir.directory.join("files"), &made);
     fs::remove_file(&files.key).expect("removed");
-    let fifo = Command::new("mkfifo").arg(&files.key).status();
+    let fifo = std::process::Command::new("mkfifo")
+        .arg(&files.key)
+        .status();
     assert!(fifo.expect("mkfifo").success());
     let mut key = fs::File::options();
     let mut key = key.read(true).write(true).open(&files.key).expect("a FIFO");
