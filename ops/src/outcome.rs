@@ -2,8 +2,8 @@
 //!
 //! The requesting process binds the socket: a server keeps nothing open for requests that may never
 //! come. The socket is in Linux' abstract namespace, so there is no file to place and remove. Every
-//! user of the machine can bind a name there. Therefore the name ends in a random number, which nobody
-//! can occupy in advance, and both sides ask the kernel who the other one is.
+//! user of the machine can bind a name there. Therefore the name ends in a random number, so that it
+//! cannot be bound in advance, and both sides ask the kernel for the process and user of the other.
 
 use std::{
     fs,

@@ -200,7 +200,7 @@ mod tests {
         let path = dir.path().join("pid");
         // This process runs, but has not written the file.
         fs::write(&path, format!("{}\n", process::id())).expect("written");
-        let error = PidFile::read(&path).expect_err("nobody holds it");
+        let error = PidFile::read(&path).expect_err("no process holds it");
         assert!(error.to_string().contains("no server holds"), "{error}");
         let file = PidFile::prepare(&path, false).expect("it is stale");
         file.publish().expect("published");

@@ -85,7 +85,7 @@ impl Place {
         self.write_clients();
     }
 
-    /// The authority of clients, one client, and a list that revokes nobody.
+    /// The authority of clients, one client, and an empty revocation list.
     fn write_clients(&self) {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new([]).expect("parameters");

@@ -63,7 +63,7 @@ pub(super) fn verify(context: &mut SslContextBuilder, auth: &ClientAuth) -> Resu
         context.add_client_ca(&authority).map_err(unusable)?;
         store.add_cert(authority).map_err(unusable)?;
     }
-    // Every certificate of the bundle is trusted, whoever issued it.
+    // Every certificate of the bundle is trusted, also one that another authority has issued.
     let mut flags = X509VerifyFlags::PARTIAL_CHAIN;
     if !auth.revocation_lists.is_empty() {
         flags |= X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL;
