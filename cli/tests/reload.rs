@@ -32,6 +32,8 @@ const BACKENDS: &[&str] = &[
     "rustls",
     #[cfg(feature = "native-tls")]
     "native-tls",
+    #[cfg(feature = "openssl")]
+    "openssl",
 ];
 
 const DRIVERS: [&str; 2] = ["auto", "epoll"];
@@ -185,12 +187,6 @@ fn a_broken_configuration_changes_nothing_and_is_explained() {
     }
 }
 
-#[cfg(any(
-    feature = "aws-lc-rs",
-    feature = "ring",
-    feature = "native-tls",
-    feature = "openssl"
-))]
 #[test]
 fn a_reload_can_name_other_certificates_and_watches_them() {
     for &backend in support::certificates::BACKENDS {

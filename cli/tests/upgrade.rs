@@ -26,6 +26,8 @@ const BACKENDS: &[&str] = &[
     "rustls",
     #[cfg(feature = "native-tls")]
     "native-tls",
+    #[cfg(feature = "openssl")]
+    "openssl",
 ];
 
 /// Starts the program of `dir` with a configuration file.
