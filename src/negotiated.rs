@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::Extensions;
+
 use crate::alpn::ProtocolName;
 
 /// A version of TLS, by its number on the wire.
@@ -96,7 +98,7 @@ impl fmt::Debug for NamedGroup {
 
 /// The result of a TLS handshake. A field is `None` if the peer did not send it, if there is no TLS,
 /// or if the backend does not report it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Negotiated {
     /// The application protocol chosen by ALPN (RFC 7301).
@@ -119,6 +121,9 @@ pub struct Negotiated {
     /// The subject of the client's own certificate, by RFC 4514, for example `CN=client 1,O=Example`. At
     /// most 256 characters, then `...`; without control characters. `None` if it sent none.
     pub peer_subject: Option<String>,
+    /// Values that the backend has for handlers beyond these fields, by type. The backends of this crate
+    /// have none.
+    pub extensions: Extensions,
 }
 
 impl Negotiated {

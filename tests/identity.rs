@@ -11,6 +11,7 @@ use corelane_test_support::{
     certs::CERTIFICATE,
     client::{Tls, rustls_config, server_name},
     for_each_tls_backend,
+    session::start,
 };
 use openssl::{
     dsa::Dsa,
@@ -47,7 +48,7 @@ for_each_tls_backend!(
 /// certificates that the client gets, in DER.
 fn serves(backend: Backend, config: &TlsConfig, client: Tls) -> Result<Vec<Vec<u8>>, Error> {
     let acceptor = (backend.make)(config)?;
-    let mut session = acceptor.start(None)?;
+    let mut session = start(&*acceptor, None)?;
     let config = rustls_config(client, &[b"h2"]);
     let mut client = rustls::ClientConnection::new(config, server_name()).expect("a client");
     let mut wire = Queues::default();
@@ -500,7 +501,7 @@ fn resumption_can_be_disabled_or_unsupported(backend: Backend) {
     let acceptor = (backend.make)(&config).expect("an acceptor");
     let client = rustls_config(Tls::Any, &[b"h2"]);
     for _ in 0..2 {
-        let mut session = acceptor.start(None).expect("a session");
+        let mut session = start(&*acceptor, None).expect("a session");
         let client = std::sync::Arc::clone(&client);
         let mut client = rustls::ClientConnection::new(client, server_name()).expect("a client");
         let mut wire = Queues::default();

@@ -8,7 +8,7 @@ use std::{
 
 use corelane::{
     AlpnMissing, Error, TlsStream,
-    tls::{AlertDescription, ClientHello, MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession},
+    tls::{self, AlertDescription, MAX_PLAINTEXT, MAX_SEALED, Start, TlsAcceptor},
 };
 use corelane_test_support::{
     Backend,
@@ -264,8 +264,10 @@ impl TlsAcceptor for Refusing {
         "refusing"
     }
 
-    fn start(&self, hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
-        let name = hello.and_then(|hello| hello.server_name.as_deref());
+    fn start(&self, client: &tls::Client<'_>) -> Result<Start, Error> {
+        let name = client
+            .client_hello
+            .and_then(|hello| hello.server_name.as_deref());
         assert_eq!(name, Some("localhost"));
         Err(self.0())
     }

@@ -9,7 +9,7 @@ use std::{
 use bytes::{BufMut, Bytes};
 use corelane::{
     Body, Error, service_fn,
-    tls::{ClientHello, Negotiated, TlsAcceptor, TlsSession, Wire, read_through},
+    tls::{Client, Negotiated, Start, TlsAcceptor, TlsSession, Wire, read_through},
 };
 use corelane_test_support::{
     Drivers, H2Client, TestServer,
@@ -32,8 +32,8 @@ impl TlsAcceptor for Xor {
         false
     }
 
-    fn start(&self, _client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
-        Ok(Box::<XorSession>::default())
+    fn start(&self, _client: &Client<'_>) -> Result<Start, Error> {
+        Ok(XorSession::default().into())
     }
 }
 

@@ -2,7 +2,7 @@
 //! handshake, and checks that the session negotiated the decided protocol. Without TLS it only
 //! refuses HTTP/1.x.
 
-use std::{future::poll_fn, io::ErrorKind, pin::Pin};
+use std::{future::poll_fn, io::ErrorKind, net::SocketAddr, pin::Pin};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -20,7 +20,7 @@ use crate::{
     tls::{
         client_hello::ClientHello,
         client_hello_reader::ClientHelloReader,
-        session::{TlsAcceptor, TlsSession},
+        session::{Client, TlsAcceptor, TlsSession},
     },
 };
 
@@ -105,7 +105,7 @@ pub(crate) async fn accept<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    accept_after(io, Vec::new(), acceptor, missing).await
+    accept_after(io, Vec::new(), None, acceptor, missing).await
 }
 
 /// Accepts a TLS session on a socket of which `received` was read already.
@@ -116,6 +116,7 @@ where
 pub(crate) async fn accept_after<IO>(
     mut io: IO,
     received: Vec<u8>,
+    peer_addr: Option<SocketAddr>,
     acceptor: &dyn TlsAcceptor,
     missing: AlpnMissing,
 ) -> Result<Accepted<IO>, Failed<IO>>
@@ -127,7 +128,7 @@ where
         received,
         decision,
         session,
-    } = match start_session(&mut io, received, acceptor, missing).await {
+    } = match start_session(&mut io, received, peer_addr, acceptor, missing).await {
         Ok(started) => started,
         Err(Refused { error, final_bytes }) => {
             return Err(Failed {
@@ -182,6 +183,7 @@ impl From<Error> for Refused {
 async fn start_session<IO>(
     io: &mut IO,
     received: Vec<u8>,
+    peer_addr: Option<SocketAddr>,
     acceptor: &dyn TlsAcceptor,
     missing: AlpnMissing,
 ) -> Result<NewSession, Refused>
@@ -193,13 +195,13 @@ where
             hello: None,
             received: read_preface(io, received).await?,
             decision: Decision::PriorKnowledge,
-            session: acceptor.start(None)?,
+            session: start(acceptor, Client::default().peer_addr(peer_addr)).await?,
         });
     }
     let (hello, received) = read_client_hello(io, received).await?;
     let decision = alpn::decide(hello.alpn_protocols.as_deref(), missing)?;
-    let session = acceptor
-        .start(Some(&hello))
+    let session = start(acceptor, Client::new(&hello).peer_addr(peer_addr))
+        .await
         .map_err(|error| error.or_alert(AlertDescription::InternalError))?;
     Ok(NewSession {
         hello: Some(hello),
@@ -207,6 +209,13 @@ where
         decision,
         session,
     })
+}
+
+async fn start(
+    acceptor: &dyn TlsAcceptor,
+    client: Client<'_>,
+) -> Result<Box<dyn TlsSession>, Error> {
+    acceptor.start(&client)?.session().await
 }
 
 async fn finish<IO: AsyncRead + AsyncWrite + Unpin>(

@@ -34,7 +34,13 @@ pub(super) async fn accept_tls(
     let accepted = permit
         .run(
             step,
-            pin!(io::accept_after(socket, received, acceptor, alpn_missing)),
+            pin!(io::accept_after(
+                socket,
+                received,
+                Some(peer.addr),
+                acceptor,
+                alpn_missing
+            )),
         )
         .await;
     let error = match accepted {

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::{
         Server,
-        tls::{Cleartext, ClientHello, TlsSession},
+        tls::{Cleartext, Client, Start},
     };
 
     /// Notes whether the writers were locked out when the acceptor was dropped.
@@ -98,8 +98,8 @@ mod tests {
             false
         }
 
-        fn start(&self, hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
-            Cleartext.start(hello)
+        fn start(&self, client: &Client<'_>) -> Result<Start, Error> {
+            Cleartext.start(client)
         }
     }
 

@@ -4,10 +4,7 @@ use std::io::{self, IoSlice};
 
 use bytes::BufMut;
 
-use super::{
-    client_hello::ClientHello,
-    session::{TlsAcceptor, TlsSession, Wire, read_through},
-};
+use super::session::{Client, Start, TlsAcceptor, TlsSession, Wire, read_through};
 use crate::{error::Error, negotiated::Negotiated};
 
 /// Serves plain TCP, behind a proxy that terminates TLS or in tests.
@@ -23,8 +20,8 @@ impl TlsAcceptor for Cleartext {
         false
     }
 
-    fn start(&self, _client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
-        Ok(Box::new(CleartextSession { closed: false }))
+    fn start(&self, _client: &Client<'_>) -> Result<Start, Error> {
+        Ok(CleartextSession { closed: false }.into())
     }
 }
 

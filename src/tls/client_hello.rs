@@ -35,6 +35,9 @@ pub struct ClientHello {
     pub signature_algorithms: Vec<u16>,
     /// The numbers of the supported_groups extension (RFC 8446 section 4.2.7); empty without it.
     pub supported_groups: Vec<u16>,
+    /// The whole handshake message as it was received, with its header of 4 bytes and without those of
+    /// records (RFC 8446 section 4): for what the other fields leave out.
+    pub message: Vec<u8>,
 }
 
 /// Why a ClientHello is refused.

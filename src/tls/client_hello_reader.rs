@@ -42,7 +42,11 @@ impl ClientHelloReader {
             match self.needed()? {
                 Some(needed) if self.message.len() >= needed => {
                     return match parse(&self.message[HANDSHAKE_HEADER..needed]) {
-                        Ok(hello) => Ok(Some(hello)),
+                        Ok(mut hello) => {
+                            hello.message = std::mem::take(&mut self.message);
+                            hello.message.truncate(needed);
+                            Ok(Some(hello))
+                        }
                         Err(Fault::Malformed) => {
                             Err(decode_error("the ClientHello cannot be parsed"))
                         }

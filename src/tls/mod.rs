@@ -108,7 +108,9 @@ pub use self::{
     client_hello::ClientHello,
     identity::Identity,
     server_name_acceptor::{ServerNameAcceptor, UnknownName},
-    session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire, read_through},
+    session::{
+        Client, MAX_PLAINTEXT, MAX_SEALED, Start, TlsAcceptor, TlsSession, Wire, read_through,
+    },
     tickets::TicketKeys,
 };
 pub use crate::{

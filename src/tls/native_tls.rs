@@ -9,12 +9,11 @@ use ::native_tls::{HandshakeError, MidHandshakeTlsStream, Protocol, TlsStream};
 
 use super::{
     TlsConfig,
-    client_hello::ClientHello,
     native_identity::{BACKEND, in_words, native_identity},
     pipe::Pipe,
     piped_session::{PipedSession, PipedStream},
     server_hello,
-    session::{TlsAcceptor, TlsSession},
+    session::{Client, Start, TlsAcceptor},
 };
 use crate::{
     alpn::ProtocolName,
@@ -129,15 +128,16 @@ impl TlsAcceptor for NativeTlsAcceptor {
         self.alpn_protocols.clone()
     }
 
-    fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
+    fn start(&self, client: &Client<'_>) -> Result<Start, Error> {
+        let hello = client.client_hello;
         let pipe = Pipe::keeping_first_flight();
         let stream = NativeTlsStream {
             state: State::Start(self.acceptor.clone()),
             pipe: pipe.clone(),
-            server_name: client_hello.and_then(|hello| hello.server_name.clone()),
-            session_id: client_hello.map_or_else(Vec::new, |hello| hello.session_id.clone()),
+            server_name: hello.and_then(|hello| hello.server_name.clone()),
+            session_id: hello.map_or_else(Vec::new, |hello| hello.session_id.clone()),
         };
-        Ok(Box::new(PipedSession::new(stream, pipe)))
+        Ok(PipedSession::new(stream, pipe).into())
     }
 }
 
@@ -201,16 +201,14 @@ impl PipedStream for NativeTlsStream {
                 .and_then(|name| ProtocolName::new(name).ok()),
             tls_version: hello.as_ref().map(|hello| hello.version),
             cipher_suite: hello.as_ref().map(|hello| hello.cipher_suite),
-            // native-tls has no getter.
-            key_exchange_group: None,
             server_name: self.server_name.clone(),
             // A TLS 1.2 server echoes the session id only when it resumes (RFC 5246 section
             // 7.4.1.3).
             resumed: hello
                 .filter(|hello| hello.version == TlsVersion::TLS_1_2)
                 .map(|hello| !asked.is_empty() && hello.session_id == *asked),
-            peer_certificates: Vec::new(),
-            peer_subject: None,
+            // native-tls has no getter for the rest.
+            ..Negotiated::default()
         }
     }
 

@@ -19,11 +19,10 @@ use super::{
     TicketKeys, TlsConfig,
     accepted_keys::AcceptedKeys,
     certificate::subject,
-    client_hello::ClientHello,
     client_verifier::{ClientPolicy, error_kind},
     incoming::Incoming,
     rustls_identity::{ACCEPTED_KEYS, ANY_KEYS, BACKEND, certified_key},
-    session::{MAX_PLAINTEXT, MAX_SEALED, TlsAcceptor, TlsSession, Wire},
+    session::{Client, MAX_PLAINTEXT, MAX_SEALED, Start, TlsAcceptor, TlsSession, Wire},
     tickets::{self, SessionAge, SessionCache},
 };
 use crate::{
@@ -123,12 +122,12 @@ impl TlsAcceptor for RustlsAcceptor {
         }
     }
 
-    fn start(&self, _client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
+    fn start(&self, _client: &Client<'_>) -> Result<Start, Error> {
         let mut connection = ServerConnection::new(Arc::clone(&self.config))
             .map_err(|error| Error::handshake("rustls could not start a session", error))?;
         // The session has its own limit, MAX_SEALED. The limit of rustls would split full records.
         connection.set_buffer_limit(None);
-        Ok(Box::new(RustlsSession {
+        Ok(Start::from(RustlsSession {
             connection,
             incoming: Incoming::default(),
             age: SessionAge::default(),
@@ -344,6 +343,7 @@ impl TlsSession for RustlsSession {
             peer_subject: certificates
                 .first()
                 .and_then(|certificate| subject(certificate)),
+            ..Negotiated::default()
         }
     }
 

@@ -8,7 +8,7 @@ use super::{
     dns_name::{DnsName, MAX_NAME, normal},
     identity::Identity,
     key_kind::{KeyCompatibility, KeyKind},
-    session::{TlsAcceptor, TlsSession},
+    session::{Client, Start, TlsAcceptor},
 };
 use crate::{alert::AlertDescription, alpn::ProtocolName, error::Error};
 
@@ -278,8 +278,8 @@ impl TlsAcceptor for ServerNameAcceptor {
         self.served.iter().try_for_each(|one| one.acceptor.check())
     }
 
-    fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
-        self.choose(client_hello)?.acceptor.start(client_hello)
+    fn start(&self, client: &Client<'_>) -> Result<Start, Error> {
+        self.choose(client.client_hello)?.acceptor.start(client)
     }
 }
 

@@ -1,7 +1,11 @@
 //! The interface between corelane and a TLS library: two traits and their contract.
 
 use std::{
+    fmt,
+    future::Future,
     io::{self, IoSlice, Read, Write},
+    net::SocketAddr,
+    pin::Pin,
     sync::Arc,
 };
 
@@ -51,13 +55,116 @@ pub trait TlsAcceptor: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Starts a session. `client_hello` is `None` if the acceptor expects none.
+    /// Starts a session, at once or [later](Start::Later): a certificate may have to be fetched first.
     ///
     /// # Errors
     ///
     /// Any error ends the connection. The client gets the alert of [`Error::refused`], or
     /// `internal_error` (80) for another error.
-    fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error>;
+    fn start(&self, client: &Client<'_>) -> Result<Start, Error>;
+}
+
+/// What is known of a client before its session starts.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Client<'a> {
+    /// The ClientHello. `None` if the acceptor expects none.
+    pub client_hello: Option<&'a ClientHello>,
+    /// The client's address, as in [`ConnectionInfo`](crate::ConnectionInfo::peer_addr). `None` for a
+    /// stream of [`TlsStream::accept`](crate::TlsStream::accept), which may have no address.
+    pub peer_addr: Option<SocketAddr>,
+}
+
+impl<'a> Client<'a> {
+    /// A client that has sent this ClientHello.
+    pub fn new(client_hello: impl Into<Option<&'a ClientHello>>) -> Self {
+        Self {
+            client_hello: client_hello.into(),
+            peer_addr: None,
+        }
+    }
+
+    /// Sets [`peer_addr`](Self#structfield.peer_addr).
+    #[must_use]
+    pub fn peer_addr(mut self, peer_addr: impl Into<Option<SocketAddr>>) -> Self {
+        self.peer_addr = peer_addr.into();
+        self
+    }
+}
+
+/// The session of a new connection.
+///
+/// ```
+/// use corelane::{
+///     Error,
+///     tls::{Client, Start, TlsAcceptor},
+/// };
+///
+/// /// Fetches the certificate of a name when the first client asks for it.
+/// struct OnDemand;
+///
+/// # async fn fetch_acceptor(_name: Option<&str>) -> Result<corelane::tls::Cleartext, Error> {
+/// #     Ok(corelane::tls::Cleartext)
+/// # }
+/// impl TlsAcceptor for OnDemand {
+///     fn backend(&self) -> &'static str {
+///         "on-demand"
+///     }
+///
+///     fn start(&self, client: &Client<'_>) -> Result<Start, Error> {
+///         let hello = client.client_hello.cloned();
+///         let peer_addr = client.peer_addr;
+///         Ok(Start::later(async move {
+///             let name = hello.as_ref().and_then(|hello| hello.server_name.as_deref());
+///             let acceptor = fetch_acceptor(name).await?;
+///             acceptor.start(&Client::new(hello.as_ref()).peer_addr(peer_addr))
+///         }))
+///     }
+/// }
+/// ```
+pub enum Start {
+    /// The session.
+    Now(Box<dyn TlsSession>),
+    /// A future of it, which runs on the connection's worker. Other connections go on meanwhile, and
+    /// [`Limits::handshake`](crate::Limits#structfield.handshake) ends it.
+    Later(Pin<Box<dyn Future<Output = Result<Start, Error>>>>),
+}
+
+impl Start {
+    /// A session that is there when this future ends.
+    pub fn later(future: impl Future<Output = Result<Self, Error>> + 'static) -> Self {
+        Self::Later(Box::pin(future))
+    }
+
+    /// Waits for the session.
+    ///
+    /// # Errors
+    ///
+    /// Those of the future.
+    pub async fn session(self) -> Result<Box<dyn TlsSession>, Error> {
+        let mut start = self;
+        loop {
+            match start {
+                Self::Now(session) => return Ok(session),
+                Self::Later(future) => start = future.await?,
+            }
+        }
+    }
+}
+
+impl<S: TlsSession + 'static> From<S> for Start {
+    fn from(session: S) -> Self {
+        Self::Now(Box::new(session))
+    }
+}
+
+impl fmt::Debug for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Now(_) => "Now",
+            Self::Later(_) => "Later",
+        })
+    }
 }
 
 /// One TLS connection: a state machine without I/O of its own.
@@ -172,7 +279,7 @@ impl<A: TlsAcceptor + ?Sized> TlsAcceptor for Arc<A> {
         (**self).check()
     }
 
-    fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
-        (**self).start(client_hello)
+    fn start(&self, client: &Client<'_>) -> Result<Start, Error> {
+        (**self).start(client)
     }
 }

@@ -169,6 +169,11 @@ const LAYERS: &[Layer] = &[
         modules: &[],
         crates: &["nix"],
     },
+    Layer {
+        path: "negotiated.rs",
+        modules: &[],
+        crates: &["http::Extensions", "tls_parser"],
+    },
     // The leaves.
     Layer {
         path: "",

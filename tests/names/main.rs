@@ -15,8 +15,7 @@ use client::{Client, certificate};
 use corelane::{
     Body, Error, Handle, ProtocolName, service_fn,
     tls::{
-        Cleartext, ClientHello, Identity, ServerNameAcceptor, TlsAcceptor, TlsConfig, TlsSession,
-        UnknownName,
+        self, Cleartext, Identity, ServerNameAcceptor, Start, TlsAcceptor, TlsConfig, UnknownName,
     },
 };
 use corelane_test_support::{
@@ -231,9 +230,9 @@ impl TlsAcceptor for Renamed {
         self.0.alpn_protocols()
     }
 
-    fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
+    fn start(&self, client: &tls::Client<'_>) -> Result<Start, Error> {
         self.1.fetch_add(1, SeqCst);
-        self.0.start(client_hello)
+        self.0.start(client)
     }
 }
 

@@ -12,7 +12,7 @@ use openssl::ssl::{Ssl, SslContext, SslMethod, SslStream, SslVerifyMode};
 
 use corelane_test_support::{
     Backend,
-    session::{Wire, pattern},
+    session::{Wire, pattern, start},
 };
 
 unsafe extern "C" {
@@ -55,7 +55,7 @@ impl Write for End {
 pub fn short_records_precede_close_notify(backend: Backend) {
     let wire = Rc::new(RefCell::new(Wire::default()));
     let mut client = SslStream::new(client(), End(Rc::clone(&wire))).expect("a client");
-    let session = backend.acceptor().start(Some(&ClientHello::default()));
+    let session = start(&*backend.acceptor(), Some(&ClientHello::default()));
     let mut session = session.expect("a session");
     let mut turns = 0;
     loop {

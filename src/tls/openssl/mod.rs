@@ -17,10 +17,9 @@ use openssl_ticket_keys::{
 use self::{clients::ClientPolicy, policy::BACKEND, stream::OpensslStream};
 use super::{
     TlsConfig,
-    client_hello::ClientHello,
     pipe::Pipe,
     piped_session::PipedSession,
-    session::{TlsAcceptor, TlsSession},
+    session::{Client, Start, TlsAcceptor},
 };
 use crate::{alpn::ProtocolName, error::Error};
 
@@ -86,9 +85,11 @@ impl TlsAcceptor for OpensslAcceptor {
         self.alpn_protocols.clone()
     }
 
-    fn start(&self, client_hello: Option<&ClientHello>) -> Result<Box<dyn TlsSession>, Error> {
+    fn start(&self, client: &Client<'_>) -> Result<Start, Error> {
         let failed = |error| Error::handshake("OpenSSL could not start a session", error);
-        let server_name = client_hello.and_then(|hello| hello.server_name.clone());
+        let server_name = client
+            .client_hello
+            .and_then(|hello| hello.server_name.clone());
         let mut ssl = Ssl::new(&self.context).map_err(failed)?;
         if let Some(clients) = &self.clients {
             let id = clients.session_id_context(server_name.as_deref());
@@ -98,6 +99,6 @@ impl TlsAcceptor for OpensslAcceptor {
         let pipe = Pipe::default();
         let stream = SslStream::new(ssl, pipe.clone()).map_err(failed)?;
         let stream = OpensslStream::new(stream, server_name);
-        Ok(Box::new(PipedSession::new(stream, pipe)))
+        Ok(PipedSession::new(stream, pipe).into())
     }
 }

@@ -75,6 +75,7 @@ impl PipedStream for OpensslStream {
             resumed: Some(ssl.session_reused()),
             peer_subject: chain.first().and_then(|own| subject(own)),
             peer_certificates: chain,
+            ..Negotiated::default()
         }
     }
 

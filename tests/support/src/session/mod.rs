@@ -4,6 +4,6 @@ mod pair;
 mod steps;
 
 pub use self::{
-    pair::{Client, GARBAGE, Pair, Wire, kind, pattern, versions},
+    pair::{Client, GARBAGE, Pair, Wire, kind, pattern, start, versions},
     steps::{Step, failure_is_final, take},
 };

@@ -7,7 +7,11 @@ use std::{
 };
 
 use bytes::BufMut;
-use corelane::tls::{ClientHello, TlsAcceptor, TlsSession};
+use corelane::{
+    Error,
+    tls::{self, ClientHello, TlsAcceptor, TlsSession},
+};
+use futures_util::FutureExt;
 use rustls::{ClientConfig, ClientConnection};
 
 use crate::{
@@ -126,6 +130,15 @@ pub struct Pair {
     pub wire: Wire,
 }
 
+/// A session of an acceptor that needs no time to start it.
+pub fn start(
+    acceptor: &dyn TlsAcceptor,
+    hello: Option<&ClientHello>,
+) -> Result<Box<dyn TlsSession>, Error> {
+    let session = acceptor.start(&tls::Client::new(hello))?.session();
+    session.now_or_never().expect("at once")
+}
+
 impl Pair {
     pub fn begun(backend: Backend, acceptor: &dyn TlsAcceptor, config: Arc<ClientConfig>) -> Self {
         let tls = ClientConnection::new(config, server_name()).expect("a client");
@@ -148,7 +161,7 @@ impl Pair {
             hello.session_id = session_id[1..][..usize::from(session_id[0])].to_vec();
         }
         let hello = backend.tls.then_some(&hello);
-        let session = acceptor.start(hello).expect("a session");
+        let session = start(acceptor, hello).expect("a session");
         Self {
             session,
             client,
