@@ -2,8 +2,7 @@
 //! `curl -k https://localhost:8443/hello/world`, `curl -k https://localhost:8443/who` and
 //! `curl -k --data-binary @README.md https://localhost:8443/echo`
 //!
-//! Without arguments the example makes a certificate in memory. The handlers cannot use the timers and
-//! sockets of tokio: the workers run monoio.
+//! Without arguments the example makes a certificate in memory.
 
 use std::sync::Arc;
 

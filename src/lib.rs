@@ -40,7 +40,7 @@
 //!
 //! - [`Server::builder`] takes the backend and gives the options; [`Builder::bind`] opens the sockets,
 //!   [`Server::serve`] starts the workers.
-//! - [`Handle`] controls a running server: shutdown, new certificates, counters.
+//! - [`Handle`] controls a running server: shutdown, waiting, new certificates, counters.
 //! - [`HttpService`] is what answers requests: any `tower` service over [`Body`], for example
 //!   [`service_fn`] or an `axum::Router`. Nothing in it needs to be `Send`.
 //! - [`tls`] has the backends and [`TlsConfig`](tls::TlsConfig): certificates, client certificates,
@@ -66,6 +66,7 @@
 //! | `native-tls-vendored` | | the same, with OpenSSL compiled in |
 //! | `openssl` | | `tls::OpensslAcceptor`, the system's OpenSSL with all that rustls has here |
 //! | `openssl-vendored` | | the same, with OpenSSL compiled in |
+//! | `tokio` | yes | handlers use a tokio runtime: `Builder::tokio` |
 //! | `metrics` | | `Handle::record_metrics`, for the crate metrics |
 //!
 //! Features only add items. The acceptor that you give to [`Server::builder`] decides which backend
@@ -80,7 +81,8 @@
 //!
 //! # Platform
 //!
-//! Linux. Handlers run on monoio: they cannot use the timers and sockets of tokio.
+//! Linux. Handlers run on monoio, in the context of a tokio runtime if there is one
+//! (`Builder::tokio`): the timers and sockets of both work in them.
 //!
 //! [monoio]: https://github.com/bytedance/monoio
 
@@ -129,7 +131,7 @@ pub use self::{
     io::TlsStream,
     server::{
         ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Observer, Reloader,
-        Server, WorkerInfo, WorkerStatus, listen, serve_connection,
+        Server, Shutdown, WorkerInfo, WorkerStatus, listen, serve_connection,
     },
     service::{HttpService, ServiceFn, WithConnectionInfo, service_fn, with_connection_info},
 };

@@ -18,6 +18,7 @@ use super::{
     listener::{self, ListenerOptions},
     runtime::{self, Driver},
     start::Server,
+    tokio_runtime::TokioRuntime,
 };
 use crate::{
     alpn::AlpnMissing,
@@ -71,6 +72,7 @@ pub struct Builder {
     max_connections: usize,
     max_handshakes: usize,
     connection_options: ConnectionOptions,
+    tokio: Option<Arc<TokioRuntime>>,
 }
 
 impl Server {
@@ -93,6 +95,7 @@ impl Server {
             max_connections: MAX_CONNECTIONS,
             max_handshakes: MAX_HANDSHAKES,
             connection_options: ConnectionOptions::default(),
+            tokio: None,
         }
     }
 }
@@ -167,6 +170,27 @@ impl Builder {
     /// Sets the driver of the workers' runtimes. Default [`Driver::Auto`].
     pub fn driver(mut self, driver: Driver) -> Self {
         self.driver = driver;
+        self
+    }
+
+    /// Sets the tokio runtime that handlers use: every worker has entered it, so timers, sockets,
+    /// `tokio::spawn` and what is built on them work in handlers and in request and response bodies.
+    /// Default: the runtime in which [`Server::serve`] is called, if it is called in one.
+    ///
+    /// tokio's own threads drive its timers and sockets and run what `tokio::spawn` gets; the handlers
+    /// stay on the worker. The runtime has to outlive the server: if it ends first, the server logs an
+    /// error once, and what needs it in a handler panics, which fails that request. A runtime of
+    /// [`new_current_thread`](tokio::runtime::Builder::new_current_thread) works only while a thread is in
+    /// its `block_on`: wait for the server by [`Handle::stopped`](crate::Handle::stopped) there.
+    ///
+    /// What does not work: `tokio::task::spawn_local` panics with "`spawn_local` called from outside of
+    /// a `task::LocalSet`"; use `monoio::spawn`. `tokio::task::block_in_place` and
+    /// `tokio::runtime::Handle::block_on` stall the worker and all of its connections; use
+    /// `tokio::task::spawn_blocking`.
+    #[cfg(feature = "tokio")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+    pub fn tokio(mut self, handle: tokio::runtime::Handle) -> Self {
+        self.tokio = Some(TokioRuntime::new(handle));
         self
     }
 
@@ -344,6 +368,7 @@ impl Builder {
                 limits,
                 connection: self.connection_options,
             },
+            tokio: self.tokio,
         })
     }
 

@@ -3,15 +3,16 @@
 use std::{
     fmt,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Weak, atomic::Ordering},
-    thread::{self, JoinHandle},
+    sync::{Arc, Weak},
+    thread::JoinHandle,
     time::Duration,
 };
 
 use super::{
     observer::{Observer, WorkerStatus},
     reloader::Reloader,
-    worker::Stop,
+    shutdown::Shutdown,
+    workers_end::WorkersEnd,
 };
 use crate::{
     error::{Error, Kind, panic_message},
@@ -20,6 +21,11 @@ use crate::{
 
 /// A running server, made by [`Server::serve`](crate::Server::serve). Dropping it does not stop the
 /// server.
+///
+/// No panic of a handler ends a worker. If another panic does, for example one of a task that the service
+/// factory has spawned with `monoio::spawn`, the other workers shut down with
+/// [`SHUTDOWN_DEADLINE`](crate::config::SHUTDOWN_DEADLINE), and [`wait`](Self::wait) and
+/// [`stopped`](Self::stopped) return the error: the program can end, and its supervisor restart it.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -50,8 +56,9 @@ pub struct Handle {
     /// The listeners of all workers, which close them. A shared listener occurs once for each of
     /// its workers.
     listeners: Vec<Weak<TcpListener>>,
-    stop: Stop,
+    shutdown: Shutdown,
     threads: Vec<JoinHandle<()>>,
+    end: Arc<WorkersEnd>,
     observer: Observer,
 }
 
@@ -60,16 +67,18 @@ impl Handle {
         local_addrs: Vec<SocketAddr>,
         reloader: Reloader,
         listeners: Vec<Weak<TcpListener>>,
-        stop: Stop,
+        shutdown: Shutdown,
         threads: Vec<JoinHandle<()>>,
+        end: Arc<WorkersEnd>,
         observer: Observer,
     ) -> Self {
         Self {
             local_addrs,
             reloader,
             listeners,
-            stop,
+            shutdown,
             threads,
+            end,
             observer,
         }
     }
@@ -138,21 +147,7 @@ impl Handle {
     /// [`SHUTDOWN_DEADLINE`](crate::config::SHUTDOWN_DEADLINE) is a usual value. A second call can only
     /// shorten the deadline.
     pub fn shutdown(&self, deadline: Duration) {
-        self.stop.drain.cancel();
-        if deadline.is_zero() {
-            self.stop.abort.cancel();
-            return;
-        }
-        let abort = self.stop.abort.clone();
-        let timer = thread::Builder::new().name("corelane-deadline".into());
-        let spawned = timer.spawn(move || {
-            thread::sleep(deadline);
-            abort.cancel();
-        });
-        if let Err(error) = spawned {
-            tracing::warn!(%error, "cannot start the thread of the shutdown deadline, stopping now");
-            self.stop.abort.cancel();
-        }
+        self.shutdown.start(deadline);
     }
 
     /// Shuts down a server whose sockets another server accepts from as well
@@ -160,8 +155,36 @@ impl Handle {
     /// gets the connections that wait in the kernel. If no other process has the sockets open, the
     /// kernel resets these connections.
     pub fn hand_over(&self, deadline: Duration) {
-        self.stop.skip_accept_backlog.store(true, Ordering::Relaxed);
-        self.shutdown(deadline);
+        self.shutdown.hand_over(deadline);
+    }
+
+    /// Shuts down as [`shutdown`](Self::shutdown) and [`hand_over`](Self::hand_over) do, from other
+    /// threads and tasks.
+    pub fn shutdown_handle(&self) -> Shutdown {
+        self.shutdown.clone()
+    }
+
+    /// Waits in a task until all workers have stopped, in any runtime. The future is independent of
+    /// the handle.
+    ///
+    /// ```no_run
+    /// # use corelane::{Handle, config::SHUTDOWN_DEADLINE};
+    /// # async fn signal() {}
+    /// # async fn run(handle: Handle) -> Result<(), corelane::Error> {
+    /// tokio::select! {
+    ///     result = handle.stopped() => return result,
+    ///     () = signal() => handle.shutdown(SHUTDOWN_DEADLINE),
+    /// }
+    /// handle.stopped().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_worker`] if a worker panicked.
+    pub fn stopped(&self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let end = Arc::clone(&self.end);
+        async move { end.wait().await }
     }
 
     pub(super) fn abort(&self) {
@@ -174,16 +197,15 @@ impl Handle {
     ///
     /// [`Error::is_worker`] if a worker panicked.
     pub fn wait(self) -> Result<(), Error> {
-        let mut result = Ok(());
         for thread in self.threads {
             if let Err(panic) = thread.join() {
-                result = Err(Error::new(
+                return Err(Error::new(
                     Kind::Worker,
                     format!("a worker panicked: {}", panic_message(&*panic)),
                 ));
             }
         }
-        result
+        self.end.result()
     }
 }
 

@@ -23,10 +23,13 @@ mod ring_runtime;
 #[cfg(target_os = "linux")]
 mod ring_socket;
 mod runtime;
+mod shutdown;
 mod socket;
 mod start;
 mod task_tracker;
+mod tokio_runtime;
 mod worker;
+mod workers_end;
 
 pub use self::{
     builder::{Affinity, Builder},
@@ -37,6 +40,7 @@ pub use self::{
     observer::{Observer, WorkerStatus},
     reloader::Reloader,
     runtime::{ActiveDriver, Driver},
+    shutdown::Shutdown,
     start::Server,
     worker::WorkerInfo,
 };

@@ -6,10 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    heartbeat::Heartbeat,
-    worker::{Stop, WorkerInfo},
-};
+use super::{heartbeat::Heartbeat, shutdown::Shutdown, worker::WorkerInfo};
 use crate::counters::{Counters, WorkerCounters};
 
 /// Reads the state of a server from any thread without disturbing its workers. Made by
@@ -19,7 +16,7 @@ use crate::counters::{Counters, WorkerCounters};
 pub struct Observer {
     backend: &'static str,
     workers: Arc<[ObservedWorker]>,
-    stop: Stop,
+    stop: Shutdown,
 }
 
 pub(super) struct ObservedWorker {
@@ -43,7 +40,7 @@ pub struct WorkerStatus {
 }
 
 impl Observer {
-    pub(super) fn new(backend: &'static str, workers: Vec<ObservedWorker>, stop: Stop) -> Self {
+    pub(super) fn new(backend: &'static str, workers: Vec<ObservedWorker>, stop: Shutdown) -> Self {
         Self {
             backend,
             workers: workers.into(),

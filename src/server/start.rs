@@ -4,6 +4,7 @@ use std::{
     fmt,
     net::{SocketAddr, TcpListener},
     os::fd::RawFd,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, mpsc},
     thread,
 };
@@ -19,7 +20,10 @@ use super::{
     observer::{ObservedWorker, Observer},
     reloader::Reloader,
     runtime::{Driver, log_refusals},
-    worker::{self, Reports, Stop, WorkerConfig, WorkerInfo},
+    shutdown::Shutdown,
+    tokio_runtime::TokioRuntime,
+    worker::{self, Reports, WorkerConfig, WorkerInfo},
+    workers_end::WorkersEnd,
 };
 use crate::{
     counters::Counters,
@@ -62,6 +66,7 @@ pub struct Server {
     pub(super) acceptor: Arc<dyn TlsAcceptor>,
     pub(super) driver: Driver,
     pub(super) options: ServerOptions,
+    pub(super) tokio: Option<Arc<TokioRuntime>>,
 }
 
 impl Server {
@@ -72,6 +77,9 @@ impl Server {
 
     /// Starts the workers and returns when all of them accept connections. Each worker calls `factory`
     /// inside its runtime to make its service: `monoio::spawn` works there.
+    ///
+    /// With the feature `tokio`, handlers may use the tokio runtime of
+    /// [`Builder::tokio`](crate::Builder#method.tokio), or else the one in which this is called.
     ///
     /// # Errors
     ///
@@ -87,11 +95,14 @@ impl Server {
         let backend = self.acceptor.backend();
         let acceptor = Arc::new(CurrentAcceptor::new(self.acceptor));
         let options = Arc::new(CurrentOptions::new(self.options));
-        let stop = Stop::default();
+        let stop = Shutdown::default();
+        let tokio = self.tokio.or_else(TokioRuntime::of_caller);
+        let end = Arc::new(WorkersEnd::new(self.workers.len()));
         let listening = CancellationToken::new();
         let ((proved, proofs), (accepting, accepts)) = (mpsc::channel(), mpsc::channel());
         let reports = Reports { proved, accepting };
         let mut threads = Vec::new();
+        let worker_count = self.workers.len();
         let mut observed = Vec::new();
         let mut failure = None;
         let sockets = self.workers.iter().flat_map(|(listeners, _)| listeners);
@@ -109,12 +120,18 @@ impl Server {
                 heartbeat: Arc::new(Heartbeat::new()),
                 listening: listening.clone(),
                 stop: stop.child(),
+                tokio: tokio.clone(),
             };
             observed.push((Arc::clone(&config.counters), Arc::clone(&config.heartbeat)));
             let (factory, reports) = (Arc::clone(&factory), reports.clone());
+            let (ending, all) = (Arc::clone(&end), stop.clone());
             let spawned = thread::Builder::new()
                 .name(format!("corelane-{index}"))
-                .spawn(move || worker::run(config, &*factory, reports));
+                .spawn(move || {
+                    let run = AssertUnwindSafe(|| worker::run(config, &*factory, reports));
+                    let panic = catch_unwind(run).err();
+                    ending.ended(index, panic.as_deref(), &all);
+                });
             match spawned {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
@@ -126,6 +143,7 @@ impl Server {
             }
         }
         drop(reports);
+        end.not_started(worker_count - threads.len());
         let mut workers = Vec::new();
         for result in proofs {
             match result {
@@ -172,7 +190,15 @@ impl Server {
             stop.clone(),
         );
         let reloader = Reloader::new(acceptor, options);
-        let handle = Handle::new(self.local_addrs, reloader, sockets, stop, threads, observer);
+        let handle = Handle::new(
+            self.local_addrs,
+            reloader,
+            sockets,
+            stop,
+            threads,
+            end,
+            observer,
+        );
         if let Some(error) = failure {
             handle.abort();
             // The error to report is the one that made the start fail.

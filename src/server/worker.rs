@@ -8,11 +8,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Arc, atomic::Ordering, mpsc},
 };
 
 use futures_util::{
@@ -33,7 +29,9 @@ use super::{
     log_rate_limiter::LogRateLimiter,
     ring_runtime::Refusal,
     runtime::{ActiveDriver, Driver, Runtime, TIMER},
+    shutdown::Shutdown,
     task_tracker::TaskTracker,
+    tokio_runtime::TokioRuntime,
 };
 use crate::{
     counters::Counters,
@@ -68,30 +66,9 @@ pub(super) struct WorkerConfig {
     pub(super) heartbeat: Arc<Heartbeat>,
     /// Cancelled when all workers are proved and all listeners listen.
     pub(super) listening: CancellationToken,
-    pub(super) stop: Stop,
-}
-
-/// The shutdown signals of the workers.
-#[derive(Clone, Default)]
-pub(super) struct Stop {
-    /// Stop accepting, send GOAWAY, finish the requests in flight.
-    pub(super) drain: CancellationToken,
-    /// Drop the connections that are left.
-    pub(super) abort: CancellationToken,
-    /// Set before `drain` if another server accepts from the same sockets: the connections that wait
-    /// in the kernel are left to it.
-    pub(super) skip_accept_backlog: Arc<AtomicBool>,
-}
-
-impl Stop {
-    /// A child per worker, so that workers do not share the lock of a token.
-    pub(super) fn child(&self) -> Self {
-        Self {
-            drain: self.drain.child_token(),
-            abort: self.abort.child_token(),
-            skip_accept_backlog: Arc::clone(&self.skip_accept_backlog),
-        }
-    }
+    pub(super) stop: Shutdown,
+    /// Entered for the whole life of the worker.
+    pub(super) tokio: Option<Arc<TokioRuntime>>,
 }
 
 /// A worker that can serve.
@@ -119,6 +96,8 @@ pub(super) fn run<S: HttpService>(
 ) {
     // A send fails only after the server has given up its start; it then cancels `config.stop`.
     let Reports { proved, accepting } = reports;
+    let tokio = config.tokio.clone();
+    let _entered = tokio.as_ref().map(|tokio| tokio.enter());
     let (mut runtime, started) = match start_runtime(&config) {
         Ok(started) => started,
         Err(error) => return drop(proved.send(Err(error))),
@@ -198,7 +177,7 @@ struct Worker<S: HttpService> {
     /// Connections that had not ended by the shutdown deadline.
     cut_off: Cell<usize>,
     heartbeat: Arc<Heartbeat>,
-    stop: Stop,
+    stop: Shutdown,
     /// `stop.drain` and `stop.abort` for the connections of this thread.
     drain: LocalShutdown,
     abort: LocalShutdown,
