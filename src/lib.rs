@@ -107,6 +107,7 @@ mod file;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod grpc;
 mod h2_engine;
 mod http2;
 mod io;
@@ -130,8 +131,9 @@ pub use self::{
     file::read_file,
     io::TlsStream,
     server::{
-        ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, Handle, Observer, Reloader,
-        Server, Shutdown, WorkerInfo, WorkerStatus, listen, serve_connection,
+        ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, GrpcTimeout, GrpcTimeoutBody,
+        GrpcTimeoutFuture, Handle, Observer, Reloader, Server, Shutdown, WorkerInfo, WorkerStatus,
+        grpc_timeout, listen, serve_connection,
     },
     service::{HttpService, ServiceFn, WithConnectionInfo, service_fn, with_connection_info},
 };

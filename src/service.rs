@@ -62,12 +62,13 @@ pub struct ServiceFn<F> {
     f: F,
 }
 
-impl<F, Fut, B, E> Service<Request<Body>> for ServiceFn<F>
+/// For requests of any type, since layers around it may change the type of their body.
+impl<F, R, Fut, T, E> Service<R> for ServiceFn<F>
 where
-    F: FnMut(Request<Body>) -> Fut,
-    Fut: Future<Output = Result<Response<B>, E>>,
+    F: FnMut(R) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
 {
-    type Response = Response<B>;
+    type Response = T;
     type Error = E;
     type Future = Fut;
 
@@ -75,7 +76,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Fut {
+    fn call(&mut self, request: R) -> Fut {
         (self.f)(request)
     }
 }

@@ -15,18 +15,20 @@ use corelane::{Body, Driver, Server, Shutdown, WorkerInfo, service_fn, tls::Clea
 use corelane_test_support::{
     Backend, Drivers, H2Client, TestServer,
     backends::NONE,
-    client::{deadline, get, post, send},
+    client::{Answer, deadline, get, post, send},
     for_each_backend,
 };
 use http::{Request, Response};
 use http_body::Frame;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Collected};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     runtime::{self, Handle, Runtime},
     time::{Sleep, sleep},
 };
+use tower_http::{body::Limited, limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
+use tower_layer::Layer;
 
 for_each_backend!(handlers_and_bodies_use_tokio);
 
@@ -119,10 +121,44 @@ async fn is_in_runtime(_request: Request<Body>) -> Result<Response<String>, Infa
 }
 
 fn ask(addr: SocketAddr) -> String {
+    String::from_utf8(answer(addr, get("/")).body).expect("text")
+}
+
+/// Layers of tower-http that change the type of the body, or need timers.
+#[test]
+fn layers_of_tower_http_work() {
+    async fn slow(request: Request<Limited<Body>>) -> Result<Response<String>, Infallible> {
+        match request.into_body().collect().await.map(Collected::to_bytes) {
+            Ok(body) if body.is_empty() => std::future::pending().await,
+            Ok(_) => Ok(Response::new("small".into())),
+            Err(_) => Ok(Response::new("large".into())),
+        }
+    }
+    let runtime = runtime();
+    for &driver in Drivers::all() {
+        let timeout = TimeoutLayer::with_status_code(
+            http::StatusCode::GATEWAY_TIMEOUT,
+            Duration::from_millis(50),
+        );
+        let service = RequestBodyLimitLayer::new(5).layer(timeout.layer(service_fn(slow)));
+        let server = server(driver).tokio(runtime.handle().clone()).bind();
+        let handle = server.expect("loopback").serve(move |_| service);
+        let handle = handle.expect("workers");
+        let addr = handle.local_addrs()[0];
+        let small = answer(addr, post("/", "small"));
+        assert_eq!(small.body, b"small");
+        assert_eq!(answer(addr, post("/", "larger")).body, b"large");
+        assert_eq!(answer(addr, get("/")).head.status, 504);
+        handle.shutdown(Duration::ZERO);
+        handle.wait().expect("no panic");
+    }
+}
+
+fn answer(addr: SocketAddr, request: Request<Bytes>) -> Answer {
     deadline(async {
         let client = H2Client::connect(NONE, addr).await;
-        let answer = client.run(|requests| async move { send(&requests, get("/"), None).await });
-        String::from_utf8(answer.await.expect("answered").body).expect("text")
+        let answer = client.run(|requests| async move { send(&requests, request, None).await });
+        answer.await.expect("answered")
     })
 }
 

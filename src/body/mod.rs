@@ -29,6 +29,7 @@ pub(crate) use self::{
 use crate::{
     connection_info::ConnectionInfo,
     error::{Error, Kind},
+    grpc,
 };
 
 /// The body of a request, streamed: an [`http_body::Body`] with data and trailers.
@@ -128,6 +129,7 @@ impl Body {
         let state = body.state.insert(Arc::new(BodyState::new(too_large)));
         let upload = match body.content_length {
             Some(length) => Upload::Declared(length),
+            None if grpc::is_call(headers) => Upload::Call,
             None if headers.contains_key(TE) => Upload::Stream,
             None => Upload::Unknown,
         };

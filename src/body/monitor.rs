@@ -71,7 +71,8 @@ pub(crate) struct BodyMonitor {
     timer: Timer,
     /// Bytes of the body that `rate` has counted.
     seen: u64,
-    rate: MinRate,
+    /// `None` for a gRPC call.
+    rate: Option<MinRate>,
     /// The unread rest of the body, while the server drains it.
     left: Option<Source>,
     drain: Deadline,
@@ -91,8 +92,10 @@ pub(super) enum Upload {
     /// It has this length.
     Declared(u64),
     Unknown,
-    /// The client keeps its side open for as long as it likes, as gRPC does.
+    /// The client may keep its side open for as long as it likes.
     Stream,
+    /// The same, and it is a gRPC call, whose messages may be hours apart.
+    Call,
 }
 
 /// The time limits of a response's end that waits.
@@ -143,7 +146,7 @@ impl BodyMonitor {
             state,
             timer,
             seen: 0,
-            rate: MinRate::new(timer, time, min_rate),
+            rate: (upload != Upload::Call).then(|| MinRate::new(timer, time, min_rate)),
             left: None,
             drain: Deadline::new(timer, DRAIN.min(time)),
             drained: 0,
@@ -157,6 +160,11 @@ impl BodyMonitor {
     /// Whether the body exceeds the limit, by its declared length or by the data that has arrived.
     pub(crate) fn is_too_large(&self) -> bool {
         self.state.is_too_large()
+    }
+
+    /// Whether the request is a gRPC call, whose body has no time limit.
+    pub(crate) fn is_grpc_call(&self) -> bool {
+        self.upload == Upload::Call
     }
 
     /// Records the status that the server sends in place of the handler's response.
@@ -206,7 +214,7 @@ impl BodyMonitor {
         match self.upload {
             Upload::Declared(length) => length.saturating_sub(self.arrived()) <= HOLD_BYTES,
             Upload::Unknown => true,
-            Upload::Stream => false,
+            Upload::Stream | Upload::Call => false,
         }
     }
 
@@ -261,11 +269,14 @@ impl BodyMonitor {
         let received = self.state.bytes_received();
         let more = received.saturating_sub(self.seen);
         self.seen = received;
-        self.rate.moved(usize::try_from(more).unwrap_or(usize::MAX));
+        let Some(rate) = &mut self.rate else {
+            return Poll::Pending;
+        };
+        rate.moved(usize::try_from(more).unwrap_or(usize::MAX));
         if self.state.is_waiting() {
-            return self.rate.poll_waiting(cx);
+            return rate.poll_waiting(cx);
         }
-        self.rate.pause();
+        rate.pause();
         Poll::Pending
     }
 

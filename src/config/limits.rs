@@ -65,7 +65,11 @@ options! {
         /// for at most 30 s, and for at most 5 s without data. It then resets the stream with `NO_ERROR`
         /// (RFC 9113 section 8.1). The end of a successful response waits for the body for at most 5 s
         /// and 64 MiB, and for at most 1 s without data. Set a longer time for clients that stream
-        /// for hours before they get an answer, such as gRPC client streaming.
+        /// for hours before they get an answer.
+        ///
+        /// The body of a gRPC call (`content-type: application/grpc`) has no time limit, since its messages
+        /// may be hours apart. A peer with one that is silent for this time gets a PING instead, as by
+        /// [`keep_alive_interval`](Self#structfield.keep_alive_interval).
         #[unit = ""]
         #[default(Duration::from_secs(60), "the default of nginx")]
         #[range(TIME)]
@@ -83,7 +87,7 @@ options! {
 
         /// Time that a peer may be silent while a stream is open; the server then sends a PING (RFC 9113
         /// section 6.7). It is for peers behind a proxy, whose TCP connection says nothing about them.
-        /// `None` sends none: TCP keep-alive ([`TCP_KEEP_ALIVE`](crate::config::TCP_KEEP_ALIVE)) finds
+        /// `None` sends none but to peers with gRPC calls: TCP keep-alive ([`TCP_KEEP_ALIVE`](crate::config::TCP_KEEP_ALIVE)) finds
         /// peers that are gone.
         #[unit = ""]
         #[default(

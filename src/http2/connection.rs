@@ -96,13 +96,12 @@ where
     S: HttpService,
 {
     let Connection {
-        mut engine,
+        engine,
         transport,
         flood_guard,
         mut poll_guard,
     } = connection;
     transport.hold_end();
-    let keep_alive = KeepAlive::new(engine.pings(), &context.limits, context.timer).map(Box::new);
     let mut driver = Driver {
         engine,
         transport,
@@ -112,7 +111,7 @@ where
         phase: Phase::Receive,
         shutdown: Shutdown::new(shutdown, context.timer),
         idle: Deadline::new(context.timer, context.limits.idle),
-        keep_alive,
+        keep_alive: None,
         half_close: None,
         context,
     };
@@ -296,9 +295,19 @@ where
 
     /// Ready when the peer has not answered a PING in time.
     fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.keep_alive {
+        if self.half_close.is_some() {
             // It can answer none.
-            _ if self.half_close.is_some() => Poll::Pending,
+            return Poll::Pending;
+        }
+        if self.keep_alive.is_none()
+            && let Some(interval) = self.context.keep_alive_interval()
+            && let Some(pings) = self.engine.pings()
+        {
+            let context = &self.context;
+            let keep_alive = KeepAlive::new(pings, interval, &context.limits, context.timer);
+            self.keep_alive = Some(Box::new(keep_alive));
+        }
+        match &mut self.keep_alive {
             Some(keep_alive) => {
                 let streams_open = !self.in_flight.is_empty();
                 keep_alive.poll(cx, self.transport.received(), streams_open)

@@ -1,6 +1,6 @@
 //! The state that the requests of one connection share.
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
 use super::{clock::Clock, credits::FrameCredits, headers::ContentLength, send_buffer::SendBuffer};
 use crate::{
@@ -24,6 +24,8 @@ pub(crate) struct ConnectionContext {
     pub(super) credits: FrameCredits,
     /// The peer has ended its side: neither data nor window can arrive.
     pub(super) input_ended: Cell<bool>,
+    /// There was a gRPC call. PING finds out whether its peer is still there.
+    pub(super) grpc_called: Cell<bool>,
 }
 
 impl ConnectionContext {
@@ -45,6 +47,13 @@ impl ConnectionContext {
             content_length: ContentLength::default(),
             credits: FrameCredits::default(),
             input_ended: Cell::new(false),
+            grpc_called: Cell::new(false),
         }
+    }
+
+    /// The silence before a PING. A gRPC call has no other time limit.
+    pub(super) fn keep_alive_interval(&self) -> Option<Duration> {
+        let of_call = self.grpc_called.get().then_some(self.limits.body);
+        self.limits.keep_alive_interval.or(of_call)
     }
 }

@@ -1,6 +1,9 @@
 //! Finds out by PING whether a silent peer is still there (RFC 9113 section 6.7).
 
-use std::task::{Context, Poll};
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use crate::{
     config::Limits,
@@ -20,14 +23,13 @@ pub(super) struct KeepAlive {
 }
 
 impl KeepAlive {
-    /// `None` where the limits ask for no PING.
-    pub(super) fn new(pings: Option<Pings>, limits: &Limits, timer: Timer) -> Option<Self> {
-        Some(Self {
-            silence: Deadline::new(timer, limits.keep_alive_interval?),
+    pub(super) fn new(pings: Pings, interval: Duration, limits: &Limits, timer: Timer) -> Self {
+        Self {
+            silence: Deadline::new(timer, interval),
             answer: Deadline::new(timer, limits.keep_alive_timeout),
-            pings: pings?,
+            pings,
             received: 0,
-        })
+        }
     }
 
     /// Ready when the peer counts as gone. `received`: bytes so far.

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     body::{Body, BodyEvent, BodyMonitor, Source},
     counters::Counters,
+    grpc::Status,
     h2_engine::{Incoming, ResetCode, ResponseSender},
     service::HttpService,
 };
@@ -101,6 +102,12 @@ impl<S: HttpService> RequestTask<S> {
             &context.body_limits,
             &context.info,
         );
+        if monitor
+            .as_ref()
+            .is_some_and(|monitor| monitor.is_grpc_call())
+        {
+            context.grpc_called.set(true);
+        }
         Self {
             arrived: context.clock.arrival(),
             context,
@@ -172,7 +179,8 @@ impl<S: HttpService> RequestTask<S> {
                     // The limit applies even if the handler ignores the error of its body.
                     _ if is_too_large(this.monitor) => {
                         if let Some(monitor) = this.monitor {
-                            monitor.reject(StatusCode::PAYLOAD_TOO_LARGE);
+                            let call = monitor.is_grpc_call();
+                            monitor.reject(too_large(call).status());
                         }
                         return Poll::Ready(Err(Failure::BodyTooLarge));
                     }
@@ -307,6 +315,13 @@ impl<S: HttpService> RequestTask<S> {
         let context = &**this.context;
         let counters = &context.counters;
         *this.counted = true;
+        let monitor = this.monitor.as_ref();
+        let is_grpc_call = monitor.is_some_and(|monitor| monitor.is_grpc_call());
+        let has_begun = match this.state.as_mut().project() {
+            StateProjection::SendingBody { .. } => true,
+            StateProjection::Ending { end } => end.has_begun(),
+            _ => false,
+        };
         let reset = match result {
             Ok(()) => {
                 context.credits.answered();
@@ -314,25 +329,27 @@ impl<S: HttpService> RequestTask<S> {
             }
             Err(Failure::BodyTooLarge) => {
                 counters.request_bodies_too_large.add();
-                answer(this.respond, StatusCode::PAYLOAD_TOO_LARGE, counters);
+                answer(this.respond, too_large(is_grpc_call), counters);
                 None
             }
             Err(Failure::BodyTooSlow) => {
                 counters.bodies_timed_out.add();
                 tracing::debug!(limit = ?context.limits.body, "request body timed out");
-                answer(this.respond, StatusCode::REQUEST_TIMEOUT, counters);
+                let mut too_slow = Response::new(());
+                *too_slow.status_mut() = StatusCode::REQUEST_TIMEOUT;
+                answer(this.respond, too_slow, counters);
                 None
             }
             Err(Failure::PeerGone) => {
                 counters.requests_abandoned.add();
-                let has_begun = match this.state.project() {
-                    StateProjection::SendingBody { .. } => true,
-                    StateProjection::Ending { end } => end.has_begun(),
-                    _ => false,
-                };
                 if !has_begun {
                     context.credits.early_reset();
                 }
+                return false;
+            }
+            Err(Failure::Handler) if is_grpc_call && !has_begun => {
+                let failed = Status::Internal.response("the handler failed");
+                answer(this.respond, failed, counters);
                 return false;
             }
             Err(Failure::Handler) => Some(ResetCode::InternalError),
@@ -374,10 +391,19 @@ fn is_gone(
     is_cut_off || respond.poll_closed(cx).is_ready()
 }
 
-/// Answers in place of the handler. A peer that is gone is an error elsewhere.
-fn answer(respond: &mut ResponseSender<Chunk>, status: StatusCode, counters: &Counters) {
+/// The answer to a request whose body is too large.
+fn too_large(is_grpc_call: bool) -> Response<()> {
+    if is_grpc_call {
+        return Status::ResourceExhausted.response("the request is larger than the server allows");
+    }
     let mut response = Response::new(());
-    *response.status_mut() = status;
+    *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+    response
+}
+
+/// Answers in place of the handler. A peer that is gone is an error elsewhere.
+fn answer(respond: &mut ResponseSender<Chunk>, response: Response<()>, counters: &Counters) {
+    let status = response.status();
     if respond.send_head(response, true).is_ok() {
         counters.response(status.as_u16());
     }

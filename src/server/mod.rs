@@ -9,6 +9,7 @@ mod connection_options;
 mod current_acceptor;
 mod current_options;
 mod descriptors;
+mod grpc_timeout;
 mod handle;
 mod handshake_limiter;
 mod heartbeat;
@@ -35,6 +36,7 @@ pub use self::{
     builder::{Affinity, Builder},
     connection::serve_connection,
     connection_options::ConnectionOptions,
+    grpc_timeout::{GrpcTimeout, GrpcTimeoutBody, GrpcTimeoutFuture, grpc_timeout},
     handle::Handle,
     listener::listen,
     observer::{Observer, WorkerStatus},

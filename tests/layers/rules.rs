@@ -11,6 +11,7 @@ pub const LEAVES: &[&str] = &[
     "counters",
     "error",
     "file",
+    "grpc",
     "negotiated",
     "scratch",
     "time",
@@ -131,6 +132,12 @@ const LAYERS: &[Layer] = &[
         modules: &["body::Body"],
         crates: &["http", "http_body", "tower_service"],
     },
+    // A layer of tower, which needs the workers' clock.
+    Layer {
+        path: "server/grpc_timeout.rs",
+        modules: &["server::runtime"],
+        crates: &["http", "http_body", "pin_project_lite", "tower_service"],
+    },
     Layer {
         path: "server/",
         modules: &[
@@ -168,6 +175,11 @@ const LAYERS: &[Layer] = &[
         path: "file.rs",
         modules: &[],
         crates: &["nix"],
+    },
+    Layer {
+        path: "grpc.rs",
+        modules: &[],
+        crates: &["http"],
     },
     Layer {
         path: "negotiated.rs",
