@@ -22,6 +22,11 @@ mod identity;
 )]
 mod identity_check;
 mod key_kind;
+#[cfg_attr(
+    not(any(feature = "rustls", feature = "openssl")),
+    expect(dead_code, reason = "not every backend tells its secrets")
+)]
+mod key_log;
 mod pem;
 mod pkcs12;
 mod secret;
@@ -41,6 +46,7 @@ cfg_if::cfg_if! {
         mod client_verifier;
         mod rustls;
         mod rustls_identity;
+        mod rustls_key_log;
         // cfg_if hides the feature from rustdoc.
         #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
         pub use self::rustls::RustlsAcceptor;
@@ -99,8 +105,6 @@ pub(crate) mod crates {
     }
 }
 
-#[doc(hidden)]
-pub use self::identity::read_certificates;
 pub use self::{
     certificate::RevocationList,
     cleartext::Cleartext,
@@ -113,6 +117,8 @@ pub use self::{
     },
     tickets::TicketKeys,
 };
+#[doc(hidden)]
+pub use self::{identity::read_certificates, key_log::check_key_log};
 pub use crate::{
     alert::AlertDescription,
     negotiated::{CipherSuite, NamedGroup, Negotiated, TlsVersion},
@@ -156,6 +162,14 @@ pub struct TlsConfig {
     /// Asks clients for certificates (RFC 8446 section 4.3.2). Default `None`: does not ask.
     /// `features.md` lists the backends that do not support it.
     pub client_auth: Option<ClientAuth>,
+    /// Whether to append the secrets of all connections to the file that the environment variable
+    /// `SSLKEYLOGFILE` names, in the format of NSS, so that recorded traffic can be decrypted, for
+    /// example by Wireshark. Default false.
+    ///
+    /// Nothing is written without both, this option and the variable. Several acceptors and processes
+    /// may append to one file. It is created for its owner only (mode 0600). A warning names it.
+    /// `features.md` lists the backends that do not support it.
+    pub key_log: bool,
 }
 
 impl TlsConfig {
@@ -168,6 +182,7 @@ impl TlsConfig {
             session_resumption: true,
             ticket_keys: None,
             client_auth: None,
+            key_log: false,
         }
     }
 
@@ -203,6 +218,12 @@ impl TlsConfig {
     #[must_use]
     pub fn client_auth(mut self, client_auth: impl Into<Option<ClientAuth>>) -> Self {
         self.client_auth = client_auth.into();
+        self
+    }
+    /// Sets [`key_log`](Self#structfield.key_log).
+    #[must_use]
+    pub fn key_log(mut self, key_log: bool) -> Self {
+        self.key_log = key_log;
         self
     }
 }

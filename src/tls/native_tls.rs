@@ -36,8 +36,8 @@ impl NativeTlsAcceptor {
     /// # Errors
     ///
     /// When the configuration asks for something that native-tls does not support
-    /// ([`Error::is_unsupported`]): TLS 1.3 as a minimum, no session resumption, ticket keys or client
-    /// certificates. When the certificate or the key cannot be used ([`Error::is_config`]).
+    /// ([`Error::is_unsupported`]): TLS 1.3 as a minimum, no session resumption, ticket keys, client
+    /// certificates or a key log. When the certificate or the key cannot be used ([`Error::is_config`]).
     pub fn new(config: &TlsConfig) -> Result<Self, Error> {
         if config.min_version > TlsVersion::TLS_1_2 {
             return Err(Error::unsupported(
@@ -73,6 +73,13 @@ impl NativeTlsAcceptor {
                 BACKEND,
                 "client certificates",
                 "it has no option to ask for them; rustls and openssl support them",
+            ));
+        }
+        if config.key_log {
+            return Err(Error::unsupported(
+                BACKEND,
+                "a key log",
+                "it has no option to tell its secrets; rustls and openssl support it",
             ));
         }
         let mut names = Vec::new();

@@ -21,7 +21,9 @@ use super::{
     certificate::subject,
     client_verifier::{ClientPolicy, error_kind},
     incoming::Incoming,
+    key_log::KeyLog,
     rustls_identity::{ACCEPTED_KEYS, ANY_KEYS, BACKEND, certified_key},
+    rustls_key_log::RustlsKeyLog,
     session::{Client, MAX_PLAINTEXT, MAX_SEALED, Start, TlsAcceptor, TlsSession, Wire},
     tickets::{self, SessionAge, SessionCache},
 };
@@ -193,6 +195,11 @@ fn server_config(
     } else {
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
+    }
+    if config.key_log
+        && let Some(log) = KeyLog::open()?
+    {
+        server.key_log = Arc::new(RustlsKeyLog(log));
     }
     Ok(server)
 }

@@ -42,6 +42,11 @@ const LAYERS: &[Layer] = &[
         crates: &["rustls"],
     },
     Layer {
+        path: "tls/rustls_key_log.rs",
+        modules: &["tls::*"],
+        crates: &["data_encoding", "rustls"],
+    },
+    Layer {
         path: "tls/client_verifier.rs",
         modules: &["tls::*"],
         crates: &["rustls"],
@@ -86,6 +91,11 @@ const LAYERS: &[Layer] = &[
         path: "tls/pkcs8.rs",
         modules: &["tls::*"],
         crates: &["openssl"],
+    },
+    Layer {
+        path: "tls/key_log.rs",
+        modules: &["tls::*"],
+        crates: &["nix"],
     },
     Layer {
         path: "tls/pem",

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     alpn::ProtocolName,
     error::Error,
-    tls::{TicketKeys, TlsConfig},
+    tls::{TicketKeys, TlsConfig, key_log::KeyLog},
 };
 
 /// Sessions in memory, for clients that resume by session id (TLS 1.2). Most clients use tickets, which
@@ -40,6 +40,11 @@ pub(super) fn build(config: &TlsConfig, client_policy: &ClientPolicy) -> Result<
         clients::verify(&mut context, auth)?;
     }
     resume(&mut context, config, client_policy)?;
+    if config.key_log
+        && let Some(log) = KeyLog::open()?
+    {
+        context.set_keylog_callback(move |_, line| log.write_line(line));
+    }
     Ok(context.build())
 }
 
