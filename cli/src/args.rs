@@ -91,6 +91,11 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "VERSION")]
     pub(crate) min_tls: Option<MinTlsArg>,
 
+    /// Append the secrets of all connections to the file that the environment variable SSLKEYLOGFILE
+    /// names, so that programs such as Wireshark can decrypt recorded traffic. Not with native-tls.
+    #[arg(long)]
+    pub(crate) key_log: bool,
+
     /// Number of workers, or auto for one per CPU.
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     pub(crate) workers: Workers,

@@ -73,6 +73,11 @@ impl CertificateArgs {
         }
     }
 
+    #[cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))]
+    pub(crate) fn are_only_checked(&self) -> bool {
+        self.check_only
+    }
+
     /// Whether clients that ask for an unknown name are refused.
     pub(crate) fn refuse_unknown_names(&self) -> bool {
         matches!(self.unknown_name, UnknownNameArg::Refuse)

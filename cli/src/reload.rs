@@ -141,6 +141,7 @@ mod tests {
         "client-crl",
         "client-crl-expired",
         "key",
+        "key-log",
         "min-tls",
         "proxy-protocol",
         "reload-certs",

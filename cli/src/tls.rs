@@ -137,6 +137,13 @@ fn native_tls(args: &Args) -> Result<Tls, Error> {
             "its servers speak TLS 1.2 at most; rustls and openssl support TLS 1.3",
         ));
     }
+    if args.key_log {
+        return Err(Error::unsupported(
+            "native-tls",
+            "--key-log",
+            "it has no option to tell its secrets; rustls and openssl support it",
+        ));
+    }
     let library = openssl::version::version();
     let backend = format!("native-tls ({library}), TLS 1.2");
     over_tls(args, &backend, false, |config| {
@@ -159,6 +166,7 @@ fn cleartext(args: &Args) -> Result<Tls, Error> {
             "session tickets: remove --ticket-keys and --ticket-lifetime",
         ),
         (args.min_tls.is_some(), "TLS version: remove --min-tls"),
+        (args.key_log, "secrets: remove --key-log"),
         (
             args.certificates.refuse_unknown_names(),
             "server names: remove --unknown-name",
@@ -194,6 +202,7 @@ fn over_tls(
 ) -> Result<Tls, Error> {
     let client_auth = args.client_certificates.client_auth()?;
     let ticket_keys = args.tickets.keys(takes_ticket_keys)?;
+    let key_log = key_log(args)?;
     let min_version = match args.min_tls {
         Some(MinTlsArg::Tls13) => TlsVersion::TLS_1_3,
         Some(MinTlsArg::Tls12) | None => TlsVersion::TLS_1_2,
@@ -202,7 +211,8 @@ fn over_tls(
         let config = TlsConfig::new(identity.clone())
             .min_version(min_version)
             .client_auth(client_auth.clone())
-            .ticket_keys(ticket_keys.clone());
+            .ticket_keys(ticket_keys.clone())
+            .key_log(key_log);
         make(&config)
     };
     let identities = args.certificates.read()?;
@@ -229,4 +239,14 @@ fn over_tls(
         },
         loaded,
     })
+}
+
+/// Whether the acceptors open the key log. `corelane check` creates no file.
+#[cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))]
+fn key_log(args: &Args) -> Result<bool, Error> {
+    if !args.key_log || !args.certificates.are_only_checked() {
+        return Ok(args.key_log);
+    }
+    corelane::tls::check_key_log(|file| corelane_ops::check_writable(file))?;
+    Ok(false)
 }

@@ -52,7 +52,7 @@ impl KeyLog {
     }
 
     fn create(path: PathBuf) -> Result<Self, Error> {
-        check(&path)?;
+        is_file_or_new(&path)?;
         let file = options()
             .open(&path)
             .map_err(|error| cannot_open(&path).with(error))?;
@@ -111,18 +111,22 @@ impl KeyLog {
     }
 }
 
-/// The file that an acceptor with [`TlsConfig::key_log`](super::TlsConfig::key_log) would append to, with
-/// the same warning. Creates no file: for `corelane check`.
+/// Warns as an acceptor with [`TlsConfig::key_log`](super::TlsConfig::key_log) does, and calls `check` with
+/// the file, which it does not create: for `corelane check`.
 ///
 /// # Errors
 ///
-/// [`Error::is_config`] if there is something else in its place, for example a directory.
+/// [`Error::is_config`] if there is something else in place of the file, for example a directory, or
+/// `check` fails.
 #[doc(hidden)]
-pub fn check_key_log() -> Result<Option<PathBuf>, Error> {
+pub fn check_key_log(check: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Error> {
     let path = path();
-    path.as_deref().map_or(Ok(()), check)?;
+    if let Some(path) = &path {
+        is_file_or_new(path)?;
+        check(path).map_err(|error| cannot_open(path).with(error))?;
+    }
     warn(path.as_deref());
-    Ok(path)
+    Ok(())
 }
 
 fn path() -> Option<PathBuf> {
@@ -145,7 +149,7 @@ fn warn(path: Option<&Path>) {
 }
 
 /// A FIFO or a device could make a connection wait.
-fn check(path: &Path) -> Result<(), Error> {
+fn is_file_or_new(path: &Path) -> Result<(), Error> {
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => {
             let error = io::Error::new(ErrorKind::InvalidInput, "is not a regular file");

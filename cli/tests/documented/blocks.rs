@@ -148,12 +148,18 @@ impl Command {
 
     /// The word that starts the program.
     pub(crate) fn program(&self) -> &str {
-        self.line.split_whitespace().next().unwrap_or_default()
+        self.words().next().unwrap_or_default()
     }
 
     /// The word after it.
     pub(crate) fn subcommand(&self) -> &str {
-        self.line.split_whitespace().nth(1).unwrap_or_default()
+        self.words().nth(1).unwrap_or_default()
+    }
+
+    /// Behind variables that are set for the command.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let words = self.line.split_whitespace();
+        words.skip_while(|word| word.contains('=') && !word.starts_with('-'))
     }
 }
 
