@@ -6,6 +6,7 @@ mod name;
 use std::time::{Duration, SystemTime};
 
 use x509_parser::{
+    asn1_rs::{Oid, oid},
     certificate::X509Certificate,
     extensions::GeneralName,
     oid_registry::{
@@ -29,9 +30,12 @@ pub(super) struct Certificate {
     pub(super) subject: String,
     /// Whether it was signed by its own key.
     pub(super) self_signed: bool,
+    pub(super) serial: Vec<u8>,
     /// The names in DER, to compare.
     subject_der: Vec<u8>,
-    issuer_der: Vec<u8>,
+    pub(super) issuer_der: Vec<u8>,
+    /// The bits of subjectPublicKey (RFC 5280 section 4.1.2.7).
+    pub(super) public_key: Vec<u8>,
     /// The dNSNames of subjectAltName, unchanged (RFC 5280 section 4.2.1.6).
     pub(super) dns_names: Vec<String>,
     /// Whether subjectAltName has an iPAddress.
@@ -44,6 +48,8 @@ pub(super) struct Certificate {
     pub(super) is_for_servers: bool,
     /// The hash of its signature, if clients refuse it.
     pub(super) weak_hash: Option<&'static str>,
+    /// Whether clients need an OCSP response with it: the feature status_request (RFC 7633).
+    pub(super) must_staple: bool,
 }
 
 impl Certificate {
@@ -70,8 +76,10 @@ impl Certificate {
             },
             subject: name::text(certificate.subject()),
             self_signed: certificate.subject() == certificate.issuer(),
+            serial: certificate.raw_serial().to_owned(),
             subject_der: certificate.subject().as_raw().to_owned(),
             issuer_der: certificate.issuer().as_raw().to_owned(),
+            public_key: certificate.public_key().subject_public_key.data.to_vec(),
             dns_names: dns_names.collect(),
             has_address: addresses.any(|name| matches!(name, GeneralName::IPAddress(_))),
             not_before: time(validity.not_before.timestamp()),
@@ -79,6 +87,7 @@ impl Certificate {
             key: key::public(certificate.public_key()),
             is_for_servers: usage.is_none_or(|usage| usage.value.server_auth || usage.value.any),
             weak_hash: weak_hash(&certificate),
+            must_staple: must_staple(&certificate),
         })
     }
 
@@ -157,6 +166,19 @@ fn weak_hash(certificate: &X509Certificate<'_>) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+fn must_staple(certificate: &X509Certificate<'_>) -> bool {
+    /// The extension id-pe-tlsfeature.
+    const TLS_FEATURE: Oid<'_> = oid!(1.3.6.1.5.5.7.1.24);
+    /// The TLS extension, by its number.
+    const STATUS_REQUEST: u16 = 5;
+    let mut extensions = certificate.extensions().iter();
+    let Some(features) = extensions.find(|it| it.oid == TLS_FEATURE) else {
+        return false;
+    };
+    let features = Vec::<u16>::from_der(features.value);
+    features.is_ok_and(|(_, features)| features.contains(&STATUS_REQUEST))
 }
 
 /// The parser's error says nothing to a user.

@@ -9,6 +9,7 @@ use std::{
 use super::{
     certificate::Certificate,
     dns_name::DnsName,
+    ocsp::OcspResponse,
     pem::{self, PrivateKey},
     pkcs12,
     secret::Secret,
@@ -25,13 +26,15 @@ use crate::{
 /// SEC1 (`BEGIN EC PRIVATE KEY`) or PKCS#1 (`BEGIN RSA PRIVATE KEY`), not encrypted. Not every backend
 /// takes PKCS#12: see `features.md`.
 ///
-/// Two identities are equal if their bytes and names are, even if they come from different files. The
+/// Two identities are equal if their bytes, names and OCSP responses are, even if they come from different files. The
 /// TLS library parses them when an acceptor is built.
 #[derive(Clone)]
 pub struct Identity {
     pub(crate) source: Source,
     /// Replaces the names of the certificate.
     names: Option<Vec<DnsName>>,
+    /// It is about the certificate in `source`.
+    pub(super) ocsp_response: Option<OcspResponse>,
     /// The file that the certificate came from.
     pub(super) file: Option<PathBuf>,
     /// The file that its key came from, unless it is the same.
@@ -142,13 +145,18 @@ impl Identity {
     /// What clients may refuse, one sentence each: for example that there is no subjectAltName, an
     /// intermediate that has expired, or a kind of key that browsers do not accept. Every backend serves
     /// such a certificate; the end of its own validity is not among them, see
-    /// [`not_after`](Self::not_after).
+    /// [`not_after`](Self::not_after). An OCSP response that is not valid now, and is therefore not sent,
+    /// is among them.
     ///
     /// # Errors
     ///
     /// As for [`names`](Self::names), and if another certificate of the chain cannot be parsed.
     pub fn warnings(&self) -> Result<Vec<String>, Error> {
-        Ok(warnings::of(&self.chain()?, SystemTime::now()))
+        Ok(warnings::of(
+            &self.chain()?,
+            self.ocsp_response(),
+            SystemTime::now(),
+        ))
     }
 
     /// The certificates of the chain; of PKCS#12 the first one only.
@@ -198,6 +206,7 @@ impl Identity {
         Self {
             source,
             names: None,
+            ocsp_response: None,
             file: None,
             key_file: None,
         }
@@ -219,7 +228,9 @@ impl Identity {
 
 impl PartialEq for Identity {
     fn eq(&self, other: &Self) -> bool {
-        self.source == other.source && self.names == other.names
+        self.source == other.source
+            && self.names == other.names
+            && self.ocsp_response == other.ocsp_response
     }
 }
 

@@ -16,9 +16,13 @@ use crate::error::Error;
 
 const VARIABLE: &str = "SSLKEYLOGFILE";
 
-/// A file of lines in the format of NSS (`LABEL CLIENT_RANDOM SECRET`). Several threads and processes
-/// may append to it: each line is one system call.
-pub(super) struct KeyLog {
+/// The file of [`TlsConfig::key_log`](super::TlsConfig::key_log). For implementors of
+/// [`TlsAcceptor`](super::TlsAcceptor).
+///
+/// Its lines have the format of NSS, `LABEL CLIENT_RANDOM SECRET`. Several threads and processes may
+/// append to it: each line is one system call.
+#[derive(Debug)]
+pub struct KeyLog {
     file: File,
     path: PathBuf,
     /// The file ends within a line, because it took a part of one only.
@@ -28,13 +32,14 @@ pub(super) struct KeyLog {
 }
 
 impl KeyLog {
-    /// Opens the file of the environment variable; `None` without it. Acceptors share it while they
-    /// exist, and it is warned of once.
+    /// Opens the file of the environment variable `SSLKEYLOGFILE`, and creates it for its owner only
+    /// (mode 0600). `None` without the variable. Both are warned of. Call it when an acceptor is built:
+    /// acceptors share the file while they exist.
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] if the file cannot be opened.
-    pub(super) fn open() -> Result<Option<Arc<Self>>, Error> {
+    /// [`Error::is_config`] if the file cannot be opened or is not a regular one.
+    pub fn open() -> Result<Option<Arc<Self>>, Error> {
         static OPEN: Mutex<Weak<KeyLog>> = Mutex::new(Weak::new());
         let Some(path) = path() else {
             static WARNED: Once = Once::new();
@@ -64,9 +69,9 @@ impl KeyLog {
         })
     }
 
-    /// Appends a line, without its end. A line that cannot be written is lost, and the first one is
-    /// reported.
-    pub(super) fn write_line(&self, line: &str) {
+    /// Appends a line, which is given without a line break. One that cannot be written is lost; the first
+    /// of them is reported.
+    pub fn write_line(&self, line: &str) {
         let begin = match self.torn.load(Ordering::Relaxed) {
             true => "\n",
             false => "",

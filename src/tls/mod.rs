@@ -5,8 +5,8 @@
 //! provide, `RustlsAcceptor`, `OpensslAcceptor` and `NativeTlsAcceptor`; [`Cleartext`] is none, and
 //! [`ServerNameAcceptor`] combines several by server name. [`TlsSession`] states the contract between
 //! corelane and a TLS library.
-// Backends are chosen here at compile time; their ticket crypto and formats of keys in `tickets/mod.rs`,
-// `pkcs8.rs` and `pkcs12.rs`.
+// Backends are chosen here at compile time; their crypto and formats of keys in `tickets/mod.rs`,
+// `hash.rs`, `pkcs8.rs` and `pkcs12.rs`.
 
 mod accepted_keys;
 mod certificate;
@@ -15,18 +15,17 @@ mod client_auth;
 pub(crate) mod client_hello;
 pub(crate) mod client_hello_reader;
 mod dns_name;
+mod hash;
 mod identity;
 #[cfg_attr(
     not(any(feature = "rustls", feature = "native-tls", feature = "openssl")),
     expect(dead_code, reason = "there is no backend to judge identities for")
 )]
 mod identity_check;
+mod identity_ocsp;
 mod key_kind;
-#[cfg_attr(
-    not(any(feature = "rustls", feature = "openssl")),
-    expect(dead_code, reason = "not every backend tells its secrets")
-)]
 mod key_log;
+mod ocsp;
 mod pem;
 mod pkcs12;
 mod secret;
@@ -47,6 +46,7 @@ cfg_if::cfg_if! {
         mod rustls;
         mod rustls_identity;
         mod rustls_key_log;
+        mod rustls_stapling;
         // cfg_if hides the feature from rustdoc.
         #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
         pub use self::rustls::RustlsAcceptor;
@@ -111,6 +111,8 @@ pub use self::{
     client_auth::ClientAuth,
     client_hello::ClientHello,
     identity::Identity,
+    key_log::KeyLog,
+    ocsp::OcspResponse,
     server_name_acceptor::{ServerNameAcceptor, UnknownName},
     session::{
         Client, MAX_PLAINTEXT, MAX_SEALED, Start, TlsAcceptor, TlsSession, Wire, read_through,

@@ -37,7 +37,7 @@ impl NativeTlsAcceptor {
     ///
     /// When the configuration asks for something that native-tls does not support
     /// ([`Error::is_unsupported`]): TLS 1.3 as a minimum, no session resumption, ticket keys, client
-    /// certificates or a key log. When the certificate or the key cannot be used ([`Error::is_config`]).
+    /// certificates, an OCSP response or a key log. When the certificate or the key cannot be used ([`Error::is_config`]).
     pub fn new(config: &TlsConfig) -> Result<Self, Error> {
         if config.min_version > TlsVersion::TLS_1_2 {
             return Err(Error::unsupported(
@@ -73,6 +73,13 @@ impl NativeTlsAcceptor {
                 BACKEND,
                 "client certificates",
                 "it has no option to ask for them; rustls and openssl support them",
+            ));
+        }
+        if config.identity.ocsp_response().is_some() {
+            return Err(Error::unsupported(
+                BACKEND,
+                "OCSP responses",
+                "it has no option to send them; rustls and openssl support them",
             ));
         }
         if config.key_log {

@@ -1,5 +1,5 @@
-//! Reads PEM (RFC 7468): one strict reader for chains, keys, CA bundles and revocation lists, so that
-//! all backends serve the same certificates.
+//! Reads PEM (RFC 7468): one strict reader for chains, keys, CA bundles, revocation lists and OCSP
+//! responses, so that all backends serve the same certificates.
 //!
 //! It reads what is unambiguous: a byte order mark, any line ends, white space within and between
 //! lines, boundaries without a line break between them, and text outside of blocks. It refuses the
@@ -14,6 +14,9 @@ pub(crate) use self::reader::KeyFormat;
 use self::reader::{Block, Kind, parse};
 use super::secret::Secret;
 use crate::error::Error;
+
+/// The first byte of a structure in DER.
+const SEQUENCE: u8 = 0x30;
 
 /// A private key in DER.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,6 +37,7 @@ pub(super) fn certificates(pem: &[u8], name: &str) -> Result<Vec<Vec<u8>>, Error
         let advice = match block.kind {
             Kind::TrustedCertificate => "convert it with `openssl x509 -in FILE -out PLAIN`",
             Kind::Pkcs7 => "convert it with `openssl pkcs7 -in FILE -print_certs -out PLAIN`",
+            Kind::OcspResponse => "write it to a file of its own",
             Kind::Unknown => "remove it",
             _ => continue,
         };
@@ -53,6 +57,25 @@ pub(super) fn certificates(pem: &[u8], name: &str) -> Result<Vec<Vec<u8>>, Error
 pub(super) fn revocation_lists(pem: &[u8], name: &str) -> Result<Vec<Vec<u8>>, Error> {
     let blocks = parse(pem).map_err(|fault| fault.at(name))?;
     of_kind(blocks, Kind::RevocationList, "X509 CRL", name, pem)
+}
+
+/// The OCSP response of a file, in DER, which the file may also be itself.
+///
+/// # Errors
+///
+/// [`Error::is_config`] if the PEM is malformed or does not contain exactly one response.
+pub(super) fn ocsp_response(file: &[u8], name: &str) -> Result<Vec<u8>, Error> {
+    if file.first() == Some(&SEQUENCE) {
+        return Ok(file.to_owned());
+    }
+    let blocks = parse(file).map_err(|fault| fault.at(name))?;
+    let mut responses = of_kind(blocks, Kind::OcspResponse, "OCSP RESPONSE", name, file)?;
+    match (responses.pop(), responses.is_empty()) {
+        (Some(response), true) => Ok(response),
+        _ => Err(Error::config(format!(
+            "{name} contains several OCSP responses: keep the one about the server's own certificate"
+        ))),
+    }
 }
 
 /// The private key of a file. Certificates and parameters beside it are left out.
@@ -128,8 +151,7 @@ fn found(blocks: &[Block], pem: &[u8]) -> String {
     if blocks.is_empty() {
         return match pem.trim_ascii() {
             [] => ": it is empty".into(),
-            // The first byte of a SEQUENCE in DER.
-            [0x30, ..] => {
+            [SEQUENCE, ..] => {
                 ": it is DER, convert it with `openssl x509 -inform DER` or `openssl pkey \
                            -inform DER`"
                     .into()

@@ -10,7 +10,6 @@ use ::rustls::{
     HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection, SupportedProtocolVersion,
     crypto::CryptoProvider,
     server::NoServerSessionStorage,
-    sign::SingleCertAndKey,
     version::{TLS12, TLS13},
 };
 use bytes::BufMut;
@@ -24,6 +23,7 @@ use super::{
     key_log::KeyLog,
     rustls_identity::{ACCEPTED_KEYS, ANY_KEYS, BACKEND, certified_key},
     rustls_key_log::RustlsKeyLog,
+    rustls_stapling::resolver,
     session::{Client, MAX_PLAINTEXT, MAX_SEALED, Start, TlsAcceptor, TlsSession, Wire},
     tickets::{self, SessionAge, SessionCache},
 };
@@ -176,7 +176,7 @@ fn server_config(
         .with_protocol_versions(versions)
         .map_err(|error| Error::config("the crypto provider lacks a TLS version").with(error))?
         .with_client_cert_verifier(clients.verifier)
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        .with_cert_resolver(resolver(certified, config.identity.ocsp_response()));
     server.alpn_protocols = config
         .alpn_protocols
         .iter()

@@ -1,13 +1,13 @@
 //! Writes the secrets of rustls to the key log.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use ::rustls::KeyLog;
 use data_encoding::HEXLOWER;
 
 use super::key_log;
 
-/// rustls takes a key log that it can print.
+#[derive(Debug)]
 pub(super) struct RustlsKeyLog(pub(super) Arc<key_log::KeyLog>);
 
 impl KeyLog for RustlsKeyLog {
@@ -20,11 +20,5 @@ impl KeyLog for RustlsKeyLog {
     /// The server accepts no early data, and other libraries leave its secret out then.
     fn will_log(&self, label: &str) -> bool {
         label != "CLIENT_EARLY_TRAFFIC_SECRET"
-    }
-}
-
-impl fmt::Debug for RustlsKeyLog {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RustlsKeyLog")
     }
 }

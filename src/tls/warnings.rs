@@ -5,14 +5,19 @@ use std::time::{Duration, SystemTime};
 use super::{
     certificate::Certificate,
     key_kind::{Key, KeyKind},
+    ocsp::OcspResponse,
 };
 
 /// The smallest RSA key that clients accept in a chain, bits. Backends refuse a smaller one of the server.
 const SMALLEST_RSA: usize = 2048;
 
-/// One sentence for each fault, in the order of the chain. The end of the first certificate is not among
+/// One sentence for each fault, in the order of the chain, then one about the OCSP response. The end of the first certificate is not among
 /// them: [`Identity::not_after`](super::Identity::not_after) tells it.
-pub(super) fn of(chain: &[Certificate], now: SystemTime) -> Vec<String> {
+pub(super) fn of(
+    chain: &[Certificate],
+    response: Option<&OcspResponse>,
+    now: SystemTime,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     let Some(leaf) = chain.first() else {
         return warnings;
@@ -83,7 +88,39 @@ pub(super) fn of(chain: &[Certificate], now: SystemTime) -> Vec<String> {
             ));
         }
     }
+    warnings.extend(about_ocsp(leaf, response, now));
     warnings
+}
+
+fn about_ocsp(
+    leaf: &Certificate,
+    response: Option<&OcspResponse>,
+    now: SystemTime,
+) -> Option<String> {
+    let Some(response) = response else {
+        return leaf.must_staple.then(|| {
+            "the certificate needs an OCSP response (must-staple, RFC 7633) and has none, so clients \
+             that check it refuse the certificate: give it the one of its authority's responder"
+                .into()
+        });
+    };
+    let effect = match leaf.must_staple {
+        true => {
+            "clients that check it refuse the certificate, which needs one (must-staple, RFC 7633)"
+        }
+        false => "clients get none",
+    };
+    if let Ok(wait) = response.this_update.duration_since(now) {
+        let left = days(wait);
+        return Some(format!(
+            "the OCSP response is not valid yet, so {effect}: it begins in {left}"
+        ));
+    }
+    let since = now.duration_since(response.next_update?).ok()?;
+    Some(format!(
+        "the OCSP response has expired {} ago, so {effect}: renew it",
+        days(since)
+    ))
 }
 
 /// The clients that do not verify the signatures of this key.
@@ -163,6 +200,7 @@ mod tests {
         let chain = [leaf.der(), issued.der()].map(|der| Certificate::from_der(der));
         of(
             &chain.map(|certificate| certificate.expect("readable")),
+            None,
             SystemTime::now(),
         )
     }
@@ -225,7 +263,7 @@ mod tests {
             Certificate::from_der(&der).expect("readable")
         });
         let now = chain[0].not_before + Duration::from_secs(1);
-        let found = of(&chain, now);
+        let found = of(&chain, None, now);
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(
             found[0].contains("the certificate is signed with SHA-1"),
@@ -247,7 +285,7 @@ mod tests {
             let made = params.self_signed(&made.expect("a certificate").signing_key);
             Certificate::from_der(made.expect("a certificate").der()).expect("readable")
         });
-        let found = of(&chain, SystemTime::now());
+        let found = of(&chain, None, SystemTime::now());
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(
             found[0]

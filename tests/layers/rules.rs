@@ -93,6 +93,26 @@ const LAYERS: &[Layer] = &[
         crates: &["openssl"],
     },
     Layer {
+        path: "tls/rustls_stapling.rs",
+        modules: &["tls::*"],
+        crates: &["rustls"],
+    },
+    Layer {
+        path: "tls/hash.rs",
+        modules: &["tls::*"],
+        crates: &[
+            "aws_lc_rs",
+            "openssl",
+            "openssl_ticket_keys::openssl",
+            "ring",
+        ],
+    },
+    Layer {
+        path: "tls/ocsp.rs",
+        modules: &["tls::*"],
+        crates: &["der", "x509_ocsp"],
+    },
+    Layer {
         path: "tls/key_log.rs",
         modules: &["tls::*"],
         crates: &["nix"],

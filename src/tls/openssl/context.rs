@@ -1,8 +1,9 @@
 //! Builds OpenSSL's context from the configuration that all backends share.
 
 use openssl_ticket_keys::{
-    openssl::ssl::{
-        AlpnError, SslContext, SslContextBuilder, SslMode, SslOptions, SslSessionCacheMode,
+    openssl::{
+        error::ErrorStack,
+        ssl::{AlpnError, SslContext, SslContextBuilder, SslMode, SslOptions, SslSessionCacheMode},
     },
     set_session_lifetime, set_ticket_keys,
 };
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     alpn::ProtocolName,
     error::Error,
-    tls::{TicketKeys, TlsConfig, key_log::KeyLog},
+    tls::{OcspResponse, TicketKeys, TlsConfig, key_log::KeyLog},
 };
 
 /// Sessions in memory, for clients that resume by session id (TLS 1.2). Most clients use tickets, which
@@ -35,6 +36,10 @@ pub(super) fn build(config: &TlsConfig, client_policy: &ClientPolicy) -> Result<
     );
     context.set_options(SslOptions::NO_COMPRESSION | SslOptions::NO_RENEGOTIATION);
     identity::set(&mut context, &config.identity).map_err(|error| config.identity.locate(error))?;
+    if let Some(response) = config.identity.ocsp_response() {
+        staple(&mut context, response.clone())
+            .map_err(|error| Error::config("OpenSSL cannot send OCSP responses").with(error))?;
+    }
     choose_alpn(&mut context, config.alpn_protocols.clone());
     if let Some(auth) = &config.client_auth {
         clients::verify(&mut context, auth)?;
@@ -46,6 +51,14 @@ pub(super) fn build(config: &TlsConfig, client_policy: &ClientPolicy) -> Result<
         context.set_keylog_callback(move |_, line| log.write_line(line));
     }
     Ok(context.build())
+}
+
+/// Sends the response to clients that ask for it, while it is valid.
+fn staple(context: &mut SslContextBuilder, response: OcspResponse) -> Result<(), ErrorStack> {
+    context.set_status_callback(move |ssl| {
+        // Without memory for it, the client gets none.
+        Ok(response.is_current() && ssl.set_ocsp_status(response.der()).is_ok())
+    })
 }
 
 /// The first of these protocols that the client offers; without one, the alert

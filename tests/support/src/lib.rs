@@ -4,6 +4,7 @@
 pub mod backends;
 pub mod certs;
 pub mod client;
+pub mod ocsp;
 pub mod pattern;
 pub mod peer;
 pub mod raw_tls;
