@@ -18,6 +18,9 @@ use corelane::{
 #[cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))]
 use crate::self_signed::SelfSigned;
 
+/// In place of the file of an OCSP response.
+const NO_RESPONSE: &str = "none";
+
 #[derive(Debug, Args)]
 pub(crate) struct CertificateArgs {
     /// Certificate chain, PEM; repeatable, each with its --key. Clients get the certificate for the
@@ -29,6 +32,11 @@ pub(crate) struct CertificateArgs {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Vec<PathBuf>,
 
+    /// OCSP response of a certificate, DER or PEM, for clients that ask for it (stapling); one for each
+    /// --cert, in the same order, or none for a certificate without. Not with native-tls.
+    #[arg(long, value_name = "FILE|none", requires = "cert")]
+    ocsp: Vec<PathBuf>,
+
     /// Write the self-signed certificate (not its key) to this file, so that clients can trust it.
     #[arg(long, value_name = "FILE", conflicts_with = "cert")]
     write_cert: Option<PathBuf>,
@@ -37,8 +45,8 @@ pub(crate) struct CertificateArgs {
     #[arg(long, value_enum, default_value = "default")]
     unknown_name: UnknownNameArg,
 
-    /// Check the files of --cert, --key, --client-ca, --client-crl and --ticket-keys at this interval,
-    /// and reload when they have changed. [default: reload only on SIGHUP]
+    /// Check the files of --cert, --key, --ocsp, --client-ca, --client-crl and --ticket-keys at this
+    /// interval, and reload when they have changed. [default: reload only on SIGHUP]
     #[arg(long, value_name = "SECONDS", requires = "cert")]
     reload_certs: Option<NonZeroU64>,
 
@@ -93,9 +101,16 @@ impl CertificateArgs {
         self.cert.iter().map(PathBuf::as_path)
     }
 
-    /// Certificate and key files.
+    /// The file of the OCSP response of each certificate that has one, and the position of that one.
+    pub(crate) fn ocsp_files(&self) -> impl Iterator<Item = (usize, &Path)> {
+        let files = self.ocsp.iter().map(PathBuf::as_path).enumerate();
+        files.filter(|(_, file)| *file != Path::new(NO_RESPONSE))
+    }
+
+    /// Certificate, key and OCSP response files.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
-        self.cert.iter().chain(&self.key).map(PathBuf::as_path)
+        let pairs = self.cert.iter().chain(&self.key).map(PathBuf::as_path);
+        pairs.chain(self.ocsp_files().map(|(_, file)| file))
     }
 
     pub(crate) fn reload_interval(&self) -> Option<Duration> {
@@ -114,10 +129,20 @@ impl CertificateArgs {
                 "{certs} --cert and {keys} --key: give one --key for each --cert, in the same order"
             )));
         }
+        let responses = self.ocsp.len();
+        if ![0, certs].contains(&responses) {
+            return Err(Error::config(format!(
+                "{certs} --cert and {responses} --ocsp: give one --ocsp for each --cert, in the same \
+                 order, or {NO_RESPONSE} for a certificate without"
+            )));
+        }
         let pairs = self.cert.iter().zip(&self.key);
-        pairs
-            .map(|(cert, key)| Identity::from_pem_files(cert, key))
-            .collect()
+        let identities = pairs.map(|(cert, key)| Identity::from_pem_files(cert, key));
+        let mut identities: Vec<_> = identities.collect::<Result<_, _>>()?;
+        for (at, file) in self.ocsp_files() {
+            identities[at] = identities[at].clone().with_ocsp_response_file(file)?;
+        }
+        Ok(identities)
     }
 
     pub(crate) fn unknown_name(&self) -> UnknownName {

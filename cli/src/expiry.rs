@@ -1,4 +1,4 @@
-//! Tells when certificates and revocation lists expire: in the log at each load and while the server
+//! Tells when certificates, OCSP responses and revocation lists expire: in the log at each load and while the server
 //! runs, and as metrics.
 #![cfg_attr(
     not(any(feature = "rustls", feature = "native-tls", feature = "openssl")),
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use corelane::tls::{ClientAuth, Identity, RevocationList};
+use corelane::tls::{ClientAuth, Identity, OcspResponse, RevocationList};
 use corelane_ops::CertificateExpiry;
 use httpdate::HttpDate;
 
@@ -23,7 +23,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The certificates and revocation lists that the server uses.
+/// The certificates, with their OCSP responses, and revocation lists that the server uses.
 #[derive(Default)]
 pub(crate) struct Loaded {
     /// The certificates from files, in the order of --cert.
@@ -59,16 +59,22 @@ impl Expiry {
     pub(crate) fn set(&self, args: &Args, loaded: &Loaded) {
         let files = args.certificates.cert_files();
         self.metrics.set(files.zip(&loaded.identities));
+        let responses = responses(args, loaded).map(|(file, _, response)| (file, response));
+        self.metrics.set_ocsp_responses(responses);
         self.metrics.set_revocation_lists(lists(args, loaded));
         // The thread ends only by a panic.
         let _ = self.loads.send(expiring(args, loaded));
     }
 }
 
-/// Logs when the certificates and revocation lists expire.
+/// Logs when the certificates, OCSP responses and revocation lists expire. What has expired and is among
+/// [`Identity::warnings`] is left to them.
 pub(crate) fn log(args: &Args, loaded: &Loaded) {
+    let now = SystemTime::now();
     for one in expiring(args, loaded) {
-        one.log(SystemTime::now());
+        if !matches!(one.kind, Kind::Response { .. }) || one.end >= now {
+            one.log(now);
+        }
     }
 }
 
@@ -85,6 +91,20 @@ fn expiring(args: &Args, loaded: &Loaded) -> Vec<Expiring> {
             logged,
         })
     });
+    let responses = responses(args, loaded).filter_map(|(file, identity, response)| {
+        let end = response.next_update?;
+        let validity = end.duration_since(response.this_update).unwrap_or_default();
+        let kind = Kind::Response {
+            names: identity.names().ok()?.join(", "),
+            lead: validity / 4,
+        };
+        Some(Expiring {
+            kind,
+            file: file.to_owned(),
+            end,
+            logged,
+        })
+    });
     let lists = lists(args, loaded).filter_map(|(file, list)| {
         let kind = Kind::List {
             issuer: list.issuer.clone(),
@@ -97,7 +117,18 @@ fn expiring(args: &Args, loaded: &Loaded) -> Vec<Expiring> {
             logged,
         })
     });
-    certificates.chain(lists).collect()
+    certificates.chain(responses).chain(lists).collect()
+}
+
+/// The OCSP responses, with their files and certificates.
+fn responses<'a>(
+    args: &'a Args,
+    loaded: &'a Loaded,
+) -> impl Iterator<Item = (&'a Path, &'a Identity, &'a OcspResponse)> {
+    args.certificates.ocsp_files().filter_map(|(at, file)| {
+        let identity = loaded.identities.get(at)?;
+        Some((file, identity, identity.ocsp_response()?))
+    })
 }
 
 /// The revocation lists and their file.
@@ -145,6 +176,7 @@ struct Expiring {
 
 enum Kind {
     Certificate { names: String },
+    Response { names: String, lead: Duration },
     List { issuer: String, allowed: bool },
 }
 
@@ -154,6 +186,8 @@ impl Expiring {
         match self.kind {
             // Automatic renewal happens earlier.
             Kind::Certificate { .. } => 30 * DAY,
+            // They are valid for hours or for days.
+            Kind::Response { lead, .. } => lead,
             Kind::List { .. } => 7 * DAY,
         }
     }
@@ -189,6 +223,16 @@ impl Expiring {
             }
             (Kind::Certificate { names }, Some(_)) => {
                 tracing::info!(%file, names, %ends, days, "certificate");
+            }
+            (Kind::Response { names, .. }, None) => tracing::warn!(
+                %file, names, %ends,
+                "the OCSP response has expired, so clients get none: renew it"
+            ),
+            (Kind::Response { names, .. }, Some(_)) if soon => {
+                tracing::warn!(%file, names, %ends, days, "the OCSP response expires soon: renew it");
+            }
+            (Kind::Response { names, .. }, Some(_)) => {
+                tracing::info!(%file, names, %ends, days, "OCSP response");
             }
             (
                 Kind::List {

@@ -1,5 +1,5 @@
-//! Reloads the configuration file, certificates, client CAs, revocation lists and ticket keys: on
-//! SIGHUP, and by `--reload-certs`.
+//! Reloads the configuration file, certificates, OCSP responses, client CAs, revocation lists and ticket
+//! keys: on SIGHUP, and by `--reload-certs`.
 
 use std::{env, error::Error as StdError, time::Duration};
 
@@ -143,6 +143,7 @@ mod tests {
         "key",
         "key-log",
         "min-tls",
+        "ocsp",
         "proxy-protocol",
         "reload-certs",
         "ticket-keys",

@@ -137,12 +137,21 @@ fn native_tls(args: &Args) -> Result<Tls, Error> {
             "its servers speak TLS 1.2 at most; rustls and openssl support TLS 1.3",
         ));
     }
-    if args.key_log {
-        return Err(Error::unsupported(
-            "native-tls",
+    for (given, option, why) in [
+        (
+            args.key_log,
             "--key-log",
             "it has no option to tell its secrets; rustls and openssl support it",
-        ));
+        ),
+        (
+            args.certificates.ocsp_files().next().is_some(),
+            "--ocsp",
+            "it has no option to send OCSP responses; rustls and openssl support it",
+        ),
+    ] {
+        if given {
+            return Err(Error::unsupported("native-tls", option, why));
+        }
     }
     let library = openssl::version::version();
     let backend = format!("native-tls ({library}), TLS 1.2");
@@ -155,7 +164,7 @@ fn cleartext(args: &Args) -> Result<Tls, Error> {
     for (given, what) in [
         (
             args.certificates.are_given(),
-            "certificate: remove --cert, --key and --write-cert",
+            "certificate: remove --cert, --key, --ocsp and --write-cert",
         ),
         (
             args.client_certificates.are_given(),

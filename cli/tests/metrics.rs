@@ -22,6 +22,7 @@ use support::{
 
 const QUIET: [&str; 5] = ["--tls", "none", "--listen", "127.0.0.1:0", "--workers=1"];
 const CERTIFICATES: &str = "corelane_certificate_not_after_seconds";
+const RESPONSES: &str = "corelane_ocsp_response_next_update_seconds";
 const LISTS: &str = "corelane_revocation_list_next_update_seconds";
 const DOCUMENT: &str = include_str!("../../docs/metrics.md");
 const DASHBOARD: &str = include_str!("../../deploy/grafana-dashboard.json");
@@ -110,7 +111,7 @@ fn metrics_match_the_documentation_and_count() {
             text = metrics(admin);
         }
         let mut without_tls = documented();
-        for name in [CERTIFICATES, LISTS] {
+        for name in [CERTIFICATES, RESPONSES, LISTS] {
             without_tls.remove(name).expect("documented");
         }
         assert_eq!(exposed(&text), without_tls);

@@ -25,7 +25,8 @@ impl Identity {
     /// [`Error::is_unsupported`] if this build has no hash function to compare issuers by, or cannot read
     /// PKCS#12.
     pub fn with_ocsp_response(mut self, response: impl AsRef<[u8]>) -> Result<Self, Error> {
-        let read = self.read_ocsp(response.as_ref(), "the OCSP response");
+        let der = pem::ocsp_response(response.as_ref(), "the OCSP response");
+        let read = der.and_then(|der| OcspResponse::from_der(der, &self.chain()?));
         self.ocsp_response = Some(read.map_err(|error| self.locate(error))?);
         Ok(self)
     }
@@ -39,7 +40,8 @@ impl Identity {
     pub fn with_ocsp_response_file(mut self, file: impl AsRef<Path>) -> Result<Self, Error> {
         let file = file.as_ref();
         let name = file.display().to_string();
-        let read = self.read_ocsp(&read(file)?, &name);
+        let der = pem::ocsp_response(&read(file)?, &name)?;
+        let read = OcspResponse::from_der(der, &self.chain()?);
         self.ocsp_response = Some(read.map_err(|error| self.locate(error.at(&name)))?);
         Ok(self)
     }
@@ -47,9 +49,5 @@ impl Identity {
     /// The response of [`with_ocsp_response`](Self::with_ocsp_response).
     pub fn ocsp_response(&self) -> Option<&OcspResponse> {
         self.ocsp_response.as_ref()
-    }
-
-    fn read_ocsp(&self, response: &[u8], name: &str) -> Result<OcspResponse, Error> {
-        OcspResponse::from_der(pem::ocsp_response(response, name)?, &self.chain()?)
     }
 }

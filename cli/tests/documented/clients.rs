@@ -29,6 +29,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "--cacert ca.pem https://localhost:8443/",
     ),
     (
+        "No OCSP response received",
+        "corelane",
+        "--cacert ca.pem --cert-status https://localhost:8443/",
+    ),
+    (
         "alert unknown ca",
         "corelane --client-ca clients.pem",
         "--cacert ca.pem --cert a.pem --key a-key.pem https://localhost:8443/",

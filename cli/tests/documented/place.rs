@@ -82,7 +82,24 @@ impl Place {
         self.write("ca.pem", &authority);
         identity(&["a.example.org"], "a.pem", "a-key.pem");
         identity(&["b.example.org"], "b.pem", "b-key.pem");
+        self.write_response();
         self.write_clients();
+    }
+
+    /// The OCSP response of `cert.pem`, which is its own authority.
+    fn write_response(&self) {
+        const SCRIPT: &str = "
+            serial=$(openssl x509 -noout -serial -in cert.pem)
+            printf 'V\\t491231000000Z\\t\\t%s\\tunknown\\t/CN=it\\n' \"${serial#serial=}\" >index
+            openssl ocsp -no_nonce -issuer cert.pem -cert cert.pem -reqout request
+            openssl ocsp -index index -CA cert.pem -rsigner cert.pem -rkey key.pem -ndays 7 \
+                -reqin request -respout cert.ocsp";
+        let mut shell = Command::new("bash");
+        let made = shell
+            .args(["-ec", SCRIPT])
+            .current_dir(self.directory.path());
+        let made = made.output().expect("bash runs");
+        assert!(made.status.success(), "{made:?}");
     }
 
     /// The authority of clients, one client, and an empty revocation list.

@@ -8,6 +8,8 @@ pub(crate) mod alpn;
 pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod http2;
+#[path = "../../../tests/support/src/ocsp.rs"]
+pub(crate) mod ocsp;
 pub(crate) mod program_dir;
 pub(crate) mod trusting;
 pub(crate) mod yaml;

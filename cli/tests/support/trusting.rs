@@ -60,8 +60,9 @@ pub(crate) fn config_of(
     Arc::new(config)
 }
 
+/// The verifier of [`config_of`].
 #[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
+pub(crate) struct Anyone(pub(crate) Arc<CryptoProvider>);
 
 impl ServerCertVerifier for Anyone {
     fn verify_server_cert(

@@ -1,4 +1,4 @@
-//! Metrics: when the served certificates and the revocation lists expire.
+//! Metrics: when the served certificates, their OCSP responses and the revocation lists expire.
 
 use std::{
     path::Path,
@@ -6,11 +6,12 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use corelane::tls::{Identity, RevocationList};
+use corelane::tls::{Identity, OcspResponse, RevocationList};
 use metrics::{Label, Unit, describe_gauge, gauge};
 
-/// When the served certificates and the revocation lists of clients expire, as the metrics
-/// `corelane_certificate_not_after_seconds` and `corelane_revocation_list_next_update_seconds`.
+/// When the served certificates, their OCSP responses and the revocation lists of clients expire, as the
+/// metrics `corelane_certificate_not_after_seconds`, `corelane_ocsp_response_next_update_seconds` and
+/// `corelane_revocation_list_next_update_seconds`.
 ///
 /// Clones share the values: one is set at each reload, another is recorded by the admin port.
 ///
@@ -28,6 +29,7 @@ pub struct CertificateExpiry(Arc<Mutex<Values>>);
 #[derive(Debug, Default)]
 struct Values {
     certificates: Vec<Value>,
+    responses: Vec<Value>,
     lists: Vec<Value>,
 }
 
@@ -49,6 +51,18 @@ impl CertificateExpiry {
         replace(&mut self.lock().certificates, values);
     }
 
+    /// Replaces the values of OCSP responses by those of these, each with the file that it was read from.
+    pub fn set_ocsp_responses<'a>(
+        &self,
+        responses: impl IntoIterator<Item = (&'a Path, &'a OcspResponse)>,
+    ) {
+        let values = responses
+            .into_iter()
+            .filter_map(|(file, response)| Value::new(vec![of(file)], response.next_update?));
+        let values = values.collect();
+        replace(&mut self.lock().responses, values);
+    }
+
     /// Replaces the values of revocation lists by those of these, each with the file that it was read
     /// from.
     pub fn set_revocation_lists<'a>(
@@ -68,23 +82,30 @@ impl CertificateExpiry {
     /// Records the metrics: for [`Admin::record`](crate::Admin::record).
     pub fn record(&self) {
         const CERTIFICATE: &str = "corelane_certificate_not_after_seconds";
+        const RESPONSE: &str = "corelane_ocsp_response_next_update_seconds";
         const LIST: &str = "corelane_revocation_list_next_update_seconds";
         let values = self.lock();
-        describe_gauge!(
-            CERTIFICATE,
-            Unit::Seconds,
-            "The last second in which the certificate of a file is valid, Unix time."
-        );
-        for value in &values.certificates {
-            gauge!(CERTIFICATE, value.labels.clone()).set(value.end);
-        }
-        describe_gauge!(
-            LIST,
-            Unit::Seconds,
-            "The time by which the next revocation list is issued, Unix time."
-        );
-        for value in &values.lists {
-            gauge!(LIST, value.labels.clone()).set(value.end);
+        for (name, help, values) in [
+            (
+                CERTIFICATE,
+                "The last second in which the certificate of a file is valid, Unix time.",
+                &values.certificates,
+            ),
+            (
+                RESPONSE,
+                "The time until which the OCSP response of a file is valid, Unix time.",
+                &values.responses,
+            ),
+            (
+                LIST,
+                "The time by which the next revocation list is issued, Unix time.",
+                &values.lists,
+            ),
+        ] {
+            describe_gauge!(name, Unit::Seconds, help);
+            for value in values {
+                gauge!(name, value.labels.clone()).set(value.end);
+            }
         }
     }
 
