@@ -31,7 +31,7 @@ pub use openssl;
 
 pub use self::{
     calls::{
-        VerifyError, add_crl, cipher_names, key_exchange_group, set_session_id_context,
+        VerifyError, add_crl, ciphers, key_exchange_group, set_groups, set_session_id_context,
         set_session_lifetime,
     },
     keys::{NAME_LEN, Opening, TicketKey, TicketKeys},

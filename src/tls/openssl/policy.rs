@@ -1,7 +1,7 @@
 //! The system's policy for TLS, and what applies where the system has none.
 
 use openssl_ticket_keys::{
-    cipher_names,
+    ciphers,
     openssl::{
         error::ErrorStack,
         ssl::{SslContextBuilder, SslMethod, SslVersion},
@@ -34,7 +34,7 @@ pub(super) fn context(min_version: TlsVersion) -> Result<SslContextBuilder, Erro
     };
     let mut context = SslContextBuilder::new(SslMethod::tls_server()).map_err(failed)?;
     let lowest = context.min_proto_version();
-    if lowest.is_none() && cipher_names(&context) == own_ciphers().map_err(failed)? {
+    if lowest.is_none() && names(&context) == own_ciphers().map_err(failed)? {
         context.set_cipher_list(INTERMEDIATE).map_err(failed)?;
     }
     let min_version = lowest
@@ -66,5 +66,9 @@ fn own_ciphers() -> Result<Vec<&'static str>, ErrorStack> {
     let mut context = SslContextBuilder::new(SslMethod::tls_server())?;
     context.set_cipher_list("DEFAULT")?;
     context.set_ciphersuites(TLS_1_3)?;
-    Ok(cipher_names(&context))
+    Ok(names(&context))
+}
+
+fn names(context: &SslContextBuilder) -> Vec<&'static str> {
+    ciphers(context).map(|cipher| cipher.name()).collect()
 }
