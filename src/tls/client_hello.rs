@@ -35,6 +35,8 @@ pub struct ClientHello {
     pub signature_algorithms: Vec<u16>,
     /// The numbers of the supported_groups extension (RFC 8446 section 4.2.7); empty without it.
     pub supported_groups: Vec<u16>,
+    /// Whether it has the extended_master_secret extension (RFC 7627), which TLS 1.2 alone uses.
+    pub extended_master_secret: bool,
     /// The whole handshake message as it was received, with its header of 4 bytes and without those of
     /// records (RFC 8446 section 4): for what the other fields leave out.
     pub message: Vec<u8>,
@@ -78,6 +80,7 @@ pub(super) fn parse(body: &[u8]) -> Result<ClientHello, Fault> {
             0 => hello.server_name = server_name(data)?,
             16 => hello.alpn_protocols = Some(protocols(data).ok_or(Fault::Malformed)?),
             10 => hello.supported_groups = supported_groups(data),
+            23 => hello.extended_master_secret = true,
             13 => hello.signature_algorithms = signature_algorithms(data),
             43 => hello.supported_versions = supported_versions(whole),
             _ => {}

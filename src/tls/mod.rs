@@ -15,6 +15,7 @@ mod client_auth;
 pub(crate) mod client_hello;
 pub(crate) mod client_hello_reader;
 mod dns_name;
+mod exporter;
 mod hash;
 mod identity;
 #[cfg_attr(
@@ -41,9 +42,17 @@ cfg_if::cfg_if! {
 }
 
 cfg_if::cfg_if! {
+    if #[cfg(any(feature = "rustls", feature = "openssl"))] {
+        mod algorithms;
+        mod changes;
+    }
+}
+
+cfg_if::cfg_if! {
     if #[cfg(feature = "rustls")] {
         mod client_verifier;
         mod rustls;
+        mod rustls_config;
         mod rustls_identity;
         mod rustls_key_log;
         mod rustls_stapling;
@@ -110,6 +119,7 @@ pub use self::{
     cleartext::Cleartext,
     client_auth::ClientAuth,
     client_hello::ClientHello,
+    exporter::Exporter,
     identity::Identity,
     key_log::KeyLog,
     ocsp::OcspResponse,
@@ -123,7 +133,7 @@ pub use self::{
 pub use self::{identity::read_certificates, key_log::check_key_log};
 pub use crate::{
     alert::AlertDescription,
-    negotiated::{CipherSuite, NamedGroup, Negotiated, TlsVersion},
+    negotiated::{CipherSuite, Exported, NamedGroup, Negotiated, TlsVersion},
 };
 
 use crate::alpn::ProtocolName;
@@ -172,7 +182,39 @@ pub struct TlsConfig {
     /// may append to one file. It is created for its owner only (mode 0600). A warning names it.
     /// `features.md` lists the backends that do not support it.
     pub key_log: bool,
+    /// The cipher suites that may be negotiated, best first: the server's order decides, not the
+    /// client's. Default empty: those of the backend or of the system's policy, in the order that is
+    /// usual there. A list replaces that of the policy, under the policy's versions and security level.
+    ///
+    /// Building an acceptor fails for a suite that this build of the library does not have or that
+    /// HTTP/2 forbids (RFC 9113 section 9.2.2), and if a version from
+    /// [`min_version`](Self#structfield.min_version) on, or in TLS 1.2 the key of the certificate, is
+    /// left without a suite. `features.md` lists the backends that do not support it.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// The key exchange groups that may be negotiated, best first: each session uses the first one that
+    /// the client supports. If the client sent no key share for it, the handshake takes one more round
+    /// trip (RFC 8446 section 4.1.4). Default empty: those of the backend or of the system's policy,
+    /// chosen as the library does.
+    ///
+    /// Building an acceptor fails for a group that this build of the library does not have, and if a
+    /// version is left without a group: TLS 1.2 has none with ML-KEM. `features.md` lists the backends
+    /// that do not support it.
+    pub groups: Vec<NamedGroup>,
+    /// Keying material to export from each session for handlers, which find it in
+    /// [`Negotiated::exported`]. Default none. `features.md` lists the backends that do not support it.
+    pub exporters: Vec<Exporter>,
+    #[cfg(feature = "rustls")]
+    rustls: changes::Changes<dyn Fn(&mut crates::rustls::ServerConfig) + Send + Sync>,
+    #[cfg(feature = "openssl")]
+    openssl: changes::Changes<ChangeOpenssl>,
 }
+
+#[cfg(feature = "openssl")]
+type ChangeOpenssl = dyn Fn(
+        &mut crates::openssl::ssl::SslContextBuilder,
+    ) -> Result<(), crates::openssl::error::ErrorStack>
+    + Send
+    + Sync;
 
 impl TlsConfig {
     /// The defaults with this identity.
@@ -185,6 +227,13 @@ impl TlsConfig {
             ticket_keys: None,
             client_auth: None,
             key_log: false,
+            cipher_suites: Vec::new(),
+            groups: Vec::new(),
+            exporters: Vec::new(),
+            #[cfg(feature = "rustls")]
+            rustls: changes::Changes::default(),
+            #[cfg(feature = "openssl")]
+            openssl: changes::Changes::default(),
         }
     }
 
@@ -222,10 +271,92 @@ impl TlsConfig {
         self.client_auth = client_auth.into();
         self
     }
+
     /// Sets [`key_log`](Self#structfield.key_log).
     #[must_use]
     pub fn key_log(mut self, key_log: bool) -> Self {
         self.key_log = key_log;
+        self
+    }
+
+    /// Sets [`cipher_suites`](Self#structfield.cipher_suites).
+    #[must_use]
+    pub fn cipher_suites(mut self, suites: impl IntoIterator<Item = CipherSuite>) -> Self {
+        self.cipher_suites = suites.into_iter().collect();
+        self
+    }
+
+    /// Sets [`groups`](Self#structfield.groups).
+    #[must_use]
+    pub fn groups(mut self, groups: impl IntoIterator<Item = NamedGroup>) -> Self {
+        self.groups = groups.into_iter().collect();
+        self
+    }
+
+    /// Sets [`exporters`](Self#structfield.exporters).
+    #[must_use]
+    pub fn exporters(mut self, exporters: impl IntoIterator<Item = Exporter>) -> Self {
+        self.exporters = exporters.into_iter().collect();
+        self
+    }
+
+    /// Changes the configuration that `RustlsAcceptor` makes of all other options, for what they do not
+    /// cover. Other backends do not call it. Several changes apply in the order of these calls.
+    ///
+    /// With several [`groups`](Self#structfield.groups), the acceptor has more than one configuration,
+    /// and the change is called for each. A panic of it is a panic of the constructor.
+    ///
+    /// ```
+    /// # fn config(config: corelane::tls::TlsConfig) -> corelane::tls::TlsConfig {
+    /// config.rustls(|rustls| rustls.max_fragment_size = Some(4096))
+    /// # }
+    /// ```
+    ///
+    /// Building the acceptor fails if the change replaces the first ALPN protocol, for which there is
+    /// [`alpn_protocols`](Self#structfield.alpn_protocols), or turns early data on, in which a
+    /// [`Server`](crate::Server) would lose requests.
+    #[cfg(feature = "rustls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+    #[must_use]
+    pub fn rustls(
+        mut self,
+        change: impl Fn(&mut crates::rustls::ServerConfig) + Send + Sync + 'static,
+    ) -> Self {
+        self.rustls.push(std::sync::Arc::new(change));
+        self
+    }
+
+    /// Changes the context that `OpensslAcceptor` makes of all other options, for what they do not
+    /// cover. Other backends do not call it. Several changes apply in the order of these calls.
+    ///
+    /// Two things follow it: the callback that chooses from
+    /// [`alpn_protocols`](Self#structfield.alpn_protocols), and for each session the choice of one of
+    /// [`groups`](Self#structfield.groups), if there are any. Client certificates belong into
+    /// [`client_auth`](Self#structfield.client_auth): a session resumes without them if only a change
+    /// demands them. A panic of it is a panic of the constructor.
+    ///
+    /// ```
+    /// # fn config(config: corelane::tls::TlsConfig) -> corelane::tls::TlsConfig {
+    /// config.openssl(|context| context.set_sigalgs_list("ECDSA+SHA256:RSA-PSS+SHA256"))
+    /// # }
+    /// ```
+    ///
+    /// Building the acceptor fails with the error of the change
+    /// ([`Error::is_config`](crate::Error::is_config)), and if the change lowers the minimum version or
+    /// turns early data on, in which a [`Server`](crate::Server) would lose requests.
+    #[cfg(feature = "openssl")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "openssl")))]
+    #[must_use]
+    pub fn openssl(
+        mut self,
+        change: impl Fn(
+            &mut crates::openssl::ssl::SslContextBuilder,
+        ) -> Result<(), crates::openssl::error::ErrorStack>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.openssl.push(std::sync::Arc::new(change));
         self
     }
 }

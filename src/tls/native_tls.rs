@@ -37,7 +37,8 @@ impl NativeTlsAcceptor {
     ///
     /// When the configuration asks for something that native-tls does not support
     /// ([`Error::is_unsupported`]): TLS 1.3 as a minimum, no session resumption, ticket keys, client
-    /// certificates, an OCSP response or a key log. When the certificate or the key cannot be used ([`Error::is_config`]).
+    /// certificates, an OCSP response, a key log, cipher suites, groups or exporters. When the certificate or
+    /// the key cannot be used ([`Error::is_config`]).
     pub fn new(config: &TlsConfig) -> Result<Self, Error> {
         if config.min_version > TlsVersion::TLS_1_2 {
             return Err(Error::unsupported(
@@ -88,6 +89,19 @@ impl NativeTlsAcceptor {
                 "a key log",
                 "it has no option to tell its secrets; rustls and openssl support it",
             ));
+        }
+        for (given, option) in [
+            (!config.cipher_suites.is_empty(), "cipher_suites"),
+            (!config.groups.is_empty(), "groups"),
+            (!config.exporters.is_empty(), "exporters"),
+        ] {
+            if given {
+                return Err(Error::unsupported(
+                    BACKEND,
+                    option,
+                    "it has no call for them; rustls and openssl support them",
+                ));
+            }
         }
         let mut names = Vec::new();
         for name in &config.alpn_protocols {

@@ -7,10 +7,7 @@ use std::{
 };
 
 use ::rustls::{
-    HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection, SupportedProtocolVersion,
-    crypto::CryptoProvider,
-    server::NoServerSessionStorage,
-    version::{TLS12, TLS13},
+    HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection, crypto::CryptoProvider,
 };
 use bytes::BufMut;
 
@@ -18,29 +15,25 @@ use super::{
     TicketKeys, TlsConfig,
     accepted_keys::AcceptedKeys,
     certificate::subject,
-    client_verifier::{ClientPolicy, error_kind},
+    client_verifier::error_kind,
+    exporter::{self, Exporter},
     incoming::Incoming,
-    key_log::KeyLog,
-    rustls_identity::{ACCEPTED_KEYS, ANY_KEYS, BACKEND, certified_key},
-    rustls_key_log::RustlsKeyLog,
-    rustls_stapling::resolver,
+    rustls_config::{Configs, Provider, check_early_data},
+    rustls_identity::{ACCEPTED_KEYS, ANY_KEYS, BACKEND},
     session::{Client, MAX_PLAINTEXT, MAX_SEALED, Start, TlsAcceptor, TlsSession, Wire},
-    tickets::{self, SessionAge, SessionCache},
+    tickets::SessionAge,
 };
 use crate::{
     alpn::ProtocolName,
     error::Error,
-    negotiated::{CipherSuite, NamedGroup, Negotiated, TlsVersion},
+    negotiated::{CipherSuite, Exported, NamedGroup, Negotiated, TlsVersion},
 };
-
-/// Sessions in memory, for clients that resume by session id (TLS 1.2). Most clients use tickets, which
-/// need no memory here.
-const SESSION_CACHE: usize = 4096;
 
 /// TLS by rustls. The crypto provider is passed explicitly; the process default is never used.
 #[derive(Clone)]
 pub struct RustlsAcceptor {
-    config: Arc<ServerConfig>,
+    configs: Configs,
+    exporters: Arc<[Exporter]>,
 }
 
 impl RustlsAcceptor {
@@ -53,7 +46,7 @@ impl RustlsAcceptor {
     /// support ([`Error::is_unsupported`]). When the certificate, the key or the client authorities
     /// cannot be used ([`Error::is_config`]).
     pub fn new(config: &TlsConfig) -> Result<Self, Error> {
-        let Some(provider) = compiled_in() else {
+        let Some(provider) = Provider::compiled_in() else {
             return Err(Error::unsupported(
                 BACKEND,
                 "a default crypto provider",
@@ -62,10 +55,7 @@ impl RustlsAcceptor {
         };
         let own = TicketKeys::random();
         let keys = config.ticket_keys.as_ref().unwrap_or(&own);
-        let server = server_config(config, Arc::new(provider), &ACCEPTED_KEYS, Some(keys))?;
-        Ok(Self {
-            config: Arc::new(server),
-        })
+        Self::build(config, provider, &ACCEPTED_KEYS, Some(keys))
     }
 
     /// Builds the acceptor with another crypto provider. Without [`TlsConfig::ticket_keys`] sessions
@@ -79,8 +69,19 @@ impl RustlsAcceptor {
     /// the client authorities cannot be used ([`Error::is_config`]).
     pub fn with_provider(config: &TlsConfig, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
         let keys = config.ticket_keys.as_ref();
+        Self::build(config, Provider::from(&*provider), &ANY_KEYS, keys)
+    }
+
+    fn build(
+        config: &TlsConfig,
+        provider: Provider,
+        accepted: &AcceptedKeys,
+        keys: Option<&TicketKeys>,
+    ) -> Result<Self, Error> {
+        let exporters = exporter::checked(&config.exporters)?;
         Ok(Self {
-            config: Arc::new(server_config(config, provider, &ANY_KEYS, keys)?),
+            configs: Configs::new(config, provider, accepted, keys)?,
+            exporters,
         })
     }
 }
@@ -89,7 +90,10 @@ impl RustlsAcceptor {
 /// `alpn_protocols`, and 0 as `max_early_data_size`, the default.
 impl From<Arc<ServerConfig>> for RustlsAcceptor {
     fn from(config: Arc<ServerConfig>) -> Self {
-        Self { config }
+        Self {
+            configs: config.into(),
+            exporters: Arc::default(),
+        }
     }
 }
 
@@ -107,25 +111,20 @@ impl TlsAcceptor for RustlsAcceptor {
     }
 
     fn alpn_protocols(&self) -> Option<Vec<ProtocolName>> {
-        let names = self.config.alpn_protocols.iter();
+        let names = self.configs.default.alpn_protocols.iter();
         names
             .map(|name| ProtocolName::new(name.clone()).ok())
             .collect()
     }
 
     fn check(&self) -> Result<(), Error> {
-        match self.config.max_early_data_size {
-            0 => Ok(()),
-            size => Err(Error::unsupported(
-                BACKEND,
-                &format!("early data (max_early_data_size is {size})"),
-                "requests in it would be lost: set ServerConfig::max_early_data_size to 0",
-            )),
-        }
+        check_early_data(&self.configs.default)
     }
 
-    fn start(&self, _client: &Client<'_>) -> Result<Start, Error> {
-        let mut connection = ServerConnection::new(Arc::clone(&self.config))
+    fn start(&self, client: &Client<'_>) -> Result<Start, Error> {
+        let hello = client.client_hello;
+        let config = Arc::clone(self.configs.of(hello));
+        let mut connection = ServerConnection::new(config)
             .map_err(|error| Error::handshake("rustls could not start a session", error))?;
         // The session has its own limit, MAX_SEALED. The limit of rustls would split full records.
         connection.set_buffer_limit(None);
@@ -133,6 +132,8 @@ impl TlsAcceptor for RustlsAcceptor {
             connection,
             incoming: Incoming::default(),
             age: SessionAge::default(),
+            exporters: Arc::clone(&self.exporters),
+            extended_master_secret: hello.is_some_and(|hello| hello.extended_master_secret),
             sealed: 0,
             failed: None,
             closing: false,
@@ -140,74 +141,13 @@ impl TlsAcceptor for RustlsAcceptor {
     }
 }
 
-fn compiled_in() -> Option<CryptoProvider> {
-    cfg_if::cfg_if! {
-        if #[cfg(feature = "aws-lc-rs")] {
-            Some(::rustls::crypto::aws_lc_rs::default_provider())
-        } else if #[cfg(feature = "ring")] {
-            Some(::rustls::crypto::ring::default_provider())
-        } else {
-            None
-        }
-    }
-}
-
-fn server_config(
-    config: &TlsConfig,
-    provider: Arc<CryptoProvider>,
-    accepted: &AcceptedKeys,
-    keys: Option<&TicketKeys>,
-) -> Result<ServerConfig, Error> {
-    let versions: &[&SupportedProtocolVersion] = match config.min_version {
-        TlsVersion::TLS_1_2 => &[&TLS13, &TLS12],
-        TlsVersion::TLS_1_3 => &[&TLS13],
-        other => {
-            return Err(Error::unsupported(
-                BACKEND,
-                &format!("min_version {other}"),
-                "use TLS 1.2 or TLS 1.3",
-            ));
-        }
-    };
-    let certified = certified_key(&config.identity, &provider, accepted)
-        .map_err(|error| config.identity.locate(error))?;
-    let clients = ClientPolicy::new(config.client_auth.as_ref(), &provider)?;
-    let mut server = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)
-        .map_err(|error| Error::config("the crypto provider lacks a TLS version").with(error))?
-        .with_client_cert_verifier(clients.verifier)
-        .with_cert_resolver(resolver(certified, config.identity.ocsp_response()));
-    server.alpn_protocols = config
-        .alpn_protocols
-        .iter()
-        .map(|name| name.as_bytes().to_vec())
-        .collect();
-    if config.session_resumption {
-        let lifetime = keys.map_or(TicketKeys::LIFETIME, |keys| keys.lifetime);
-        server.session_storage = SessionCache::new(SESSION_CACHE, lifetime);
-        if let Some(keys) = keys {
-            server.ticketer = tickets::ticketer(keys, &clients.tickets)?;
-        }
-    } else if config.ticket_keys.is_some() {
-        return Err(Error::config(
-            "ticket_keys need session resumption: remove them, or turn session_resumption on",
-        ));
-    } else {
-        server.session_storage = Arc::new(NoServerSessionStorage {});
-        server.send_tls13_tickets = 0;
-    }
-    if config.key_log
-        && let Some(log) = KeyLog::open()?
-    {
-        server.key_log = Arc::new(RustlsKeyLog(log));
-    }
-    Ok(server)
-}
-
 struct RustlsSession {
     connection: ServerConnection,
     incoming: Incoming,
     age: SessionAge,
+    exporters: Arc<[Exporter]>,
+    /// Under TLS 1.2, as the client offers it (RFC 7627 section 5): rustls has no getter.
+    extended_master_secret: bool,
     /// An upper bound of the sealed bytes in `connection`: rustls has no getter.
     sealed: usize,
     /// Why the session failed; it stays failed.
@@ -270,6 +210,22 @@ impl RustlsSession {
             taken += n;
         }
         Ok(taken)
+    }
+
+    fn exported(&self) -> Exported {
+        let tls_1_3 = self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+        if !tls_1_3 && !self.extended_master_secret {
+            return Exported::default();
+        }
+        let all = self.exporters.iter().filter_map(|exporter| {
+            let (label, context) = (exporter.label.as_bytes(), exporter.context.as_deref());
+            let material = vec![0; exporter.length];
+            let exported = self
+                .connection
+                .export_keying_material(material, label, context);
+            Some((Arc::clone(&exporter.label), exported.ok()?))
+        });
+        all.collect()
     }
 
     fn send(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
@@ -350,6 +306,7 @@ impl TlsSession for RustlsSession {
             peer_subject: certificates
                 .first()
                 .and_then(|certificate| subject(certificate)),
+            exported: self.exported(),
             ..Negotiated::default()
         }
     }

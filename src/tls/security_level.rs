@@ -2,6 +2,23 @@
 
 use crate::error::Error;
 
+/// The bits of security that a level demands; `None` if it demands none. As OpenSSL's function
+/// SSL_CTX_set_security_level(3) says.
+#[cfg_attr(
+    not(feature = "openssl"),
+    expect(dead_code, reason = "native-tls has no list to judge")
+)]
+pub(super) fn min_strength(level: u32) -> Option<u32> {
+    match level {
+        0 => None,
+        1 => Some(80),
+        2 => Some(112),
+        3 => Some(128),
+        4 => Some(192),
+        _ => Some(256),
+    }
+}
+
 /// The error that replaces this text of OpenSSL; `None` if it has another reason.
 pub(super) fn refusal(text: &str) -> Option<Error> {
     let level = "the security level of the system's OpenSSL (openssl.cnf) refuses";

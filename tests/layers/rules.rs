@@ -37,6 +37,11 @@ const LAYERS: &[Layer] = &[
         crates: &["rustls"],
     },
     Layer {
+        path: "tls/rustls_config.rs",
+        modules: &["tls::*"],
+        crates: &["rustls"],
+    },
+    Layer {
         path: "tls/rustls_identity.rs",
         modules: &["tls::*"],
         crates: &["rustls"],

@@ -9,8 +9,11 @@ use openssl_ticket_keys::{
 };
 
 use super::{
+    algorithms::{self, Groups},
     clients::{self, ClientPolicy},
-    identity, policy,
+    identity,
+    policy::{self, BACKEND},
+    stream::tls_version,
     tickets::Tickets,
 };
 use crate::{
@@ -23,7 +26,10 @@ use crate::{
 /// need no memory here.
 const SESSION_CACHE: i32 = 4096;
 
-pub(super) fn build(config: &TlsConfig, client_policy: &ClientPolicy) -> Result<SslContext, Error> {
+pub(super) fn build(
+    config: &TlsConfig,
+    client_policy: &ClientPolicy,
+) -> Result<(SslContext, Groups), Error> {
     let mut context = policy::context(config.min_version)?;
     // The idle connection has no buffer. A write may be repeated from another buffer, and the chain is
     // sent as it was given.
@@ -40,7 +46,6 @@ pub(super) fn build(config: &TlsConfig, client_policy: &ClientPolicy) -> Result<
         staple(&mut context, response.clone())
             .map_err(|error| Error::config("OpenSSL cannot send OCSP responses").with(error))?;
     }
-    choose_alpn(&mut context, config.alpn_protocols.clone());
     if let Some(auth) = &config.client_auth {
         clients::verify(&mut context, auth)?;
     }
@@ -50,7 +55,36 @@ pub(super) fn build(config: &TlsConfig, client_policy: &ClientPolicy) -> Result<
     {
         context.set_keylog_callback(move |_, line| log.write_line(line));
     }
-    Ok(context.build())
+    algorithms::set(&mut context, config)?;
+    change(&mut context, config)?;
+    // Last: nothing tells whether a change replaced it.
+    choose_alpn(&mut context, config.alpn_protocols.clone());
+    let groups = Groups::new(&mut context, &config.groups);
+    let context = context.build();
+    match context.max_early_data() {
+        0 => Ok((context, groups)),
+        size => Err(Error::unsupported(
+            BACKEND,
+            &format!("early data (max_early_data is {size})"),
+            "requests in it would be lost: remove the call from TlsConfig::openssl",
+        )),
+    }
+}
+
+/// Calls the changes of the user.
+fn change(context: &mut SslContextBuilder, config: &TlsConfig) -> Result<(), Error> {
+    let before = context.min_proto_version().and_then(tls_version);
+    for change in config.openssl.iter() {
+        change(context).map_err(|error| Error::config("TlsConfig::openssl failed").with(error))?;
+    }
+    // None is before all others: the lowest that OpenSSL has.
+    match context.min_proto_version().and_then(tls_version) < before {
+        true => Err(Error::config(
+            "TlsConfig::openssl lowered the minimum version: set TlsConfig::min_version, and \
+             MinProtocol in openssl.cnf",
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Sends the response to clients that ask for it, while it is valid.

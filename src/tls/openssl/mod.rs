@@ -1,5 +1,6 @@
 //! The backend on OpenSSL, by crate openssl.
 
+mod algorithms;
 mod clients;
 mod context;
 mod identity;
@@ -7,16 +8,17 @@ mod policy;
 mod stream;
 mod tickets;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use openssl_ticket_keys::{
     openssl::ssl::{Ssl, SslContext, SslStream},
-    set_session_id_context,
+    set_groups, set_session_id_context,
 };
 
-use self::{clients::ClientPolicy, policy::BACKEND, stream::OpensslStream};
+use self::{algorithms::Groups, clients::ClientPolicy, policy::BACKEND, stream::OpensslStream};
 use super::{
     TlsConfig,
+    exporter::{self, Exporter},
     pipe::Pipe,
     piped_session::PipedSession,
     session::{Client, Start, TlsAcceptor},
@@ -31,6 +33,8 @@ pub struct OpensslAcceptor {
     alpn_protocols: Option<Vec<ProtocolName>>,
     /// `None` if the user built the context: it decides which sessions resume.
     clients: Option<ClientPolicy>,
+    groups: Groups,
+    exporters: Arc<[Exporter]>,
 }
 
 impl OpensslAcceptor {
@@ -39,7 +43,8 @@ impl OpensslAcceptor {
     /// Cipher suites, groups and signature algorithms are those of the system's policy, which is in
     /// `openssl.cnf` or the file of the environment variable `OPENSSL_CONF`. If it sets neither a
     /// minimum version nor cipher suites, TLS 1.2 has the suites with ECDHE of Mozilla's intermediate
-    /// recommendation. The minimum version is the higher one of the policy's and the configuration's.
+    /// recommendation. [`TlsConfig::cipher_suites`] and [`TlsConfig::groups`] replace those of the
+    /// policy. The minimum version is the higher one of the policy's and the configuration's.
     ///
     /// # Errors
     ///
@@ -48,10 +53,14 @@ impl OpensslAcceptor {
     /// used, or the policy forbids the minimum version ([`Error::is_config`]).
     pub fn new(config: &TlsConfig) -> Result<Self, Error> {
         let clients = ClientPolicy::new(config.client_auth.as_ref());
+        let exporters = exporter::checked(&config.exporters)?;
+        let (context, groups) = context::build(config, &clients)?;
         Ok(Self {
-            context: context::build(config, &clients)?,
+            context,
             alpn_protocols: Some(config.alpn_protocols.clone()),
             clients: Some(clients),
+            groups,
+            exporters,
         })
     }
 }
@@ -64,6 +73,8 @@ impl From<SslContext> for OpensslAcceptor {
             context,
             alpn_protocols: None,
             clients: None,
+            groups: Groups::default(),
+            exporters: Arc::default(),
         }
     }
 }
@@ -95,10 +106,13 @@ impl TlsAcceptor for OpensslAcceptor {
             let id = clients.session_id_context(server_name.as_deref());
             set_session_id_context(&mut ssl, &id).map_err(failed)?;
         }
+        if let Some(group) = self.groups.of(client.client_hello) {
+            set_groups(&mut ssl, group).map_err(failed)?;
+        }
         ssl.set_accept_state();
         let pipe = Pipe::default();
         let stream = SslStream::new(ssl, pipe.clone()).map_err(failed)?;
-        let stream = OpensslStream::new(stream, server_name);
+        let stream = OpensslStream::new(stream, server_name, Arc::clone(&self.exporters));
         Ok(PipedSession::new(stream, pipe).into())
     }
 }

@@ -1,6 +1,6 @@
 //! A connection of OpenSSL.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use openssl_ticket_keys::{
     key_exchange_group,
@@ -10,22 +10,45 @@ use openssl_ticket_keys::{
 use super::tickets;
 use crate::{
     alpn::ProtocolName,
-    negotiated::{CipherSuite, NamedGroup, Negotiated, TlsVersion},
-    tls::{certificate::subject, pipe::Pipe, piped_session::PipedStream},
+    negotiated::{CipherSuite, Exported, NamedGroup, Negotiated, TlsVersion},
+    tls::{certificate::subject, exporter::Exporter, pipe::Pipe, piped_session::PipedStream},
 };
 
 pub(super) struct OpensslStream {
     stream: SslStream<Pipe>,
     /// From the ClientHello. OpenSSL reports the name of a resumed session's full handshake.
     server_name: Option<String>,
+    exporters: Arc<[Exporter]>,
 }
 
 impl OpensslStream {
-    pub(super) fn new(stream: SslStream<Pipe>, server_name: Option<String>) -> Self {
+    pub(super) fn new(
+        stream: SslStream<Pipe>,
+        server_name: Option<String>,
+        exporters: Arc<[Exporter]>,
+    ) -> Self {
         Self {
             stream,
             server_name,
+            exporters,
         }
+    }
+
+    fn exported(&self) -> Exported {
+        let ssl = self.stream.ssl();
+        if self.exporters.is_empty()
+            || ssl.version2() != Some(SslVersion::TLS1_3) && ssl.extms_support() != Some(true)
+        {
+            return Exported::default();
+        }
+        let all = self.exporters.iter().filter_map(|exporter| {
+            let mut material = vec![0; exporter.length];
+            let context = exporter.context.as_deref();
+            let exported = ssl.export_keying_material(&mut material, &exporter.label, context);
+            exported.ok()?;
+            Some((Arc::clone(&exporter.label), material))
+        });
+        all.collect()
     }
 }
 
@@ -75,6 +98,7 @@ impl PipedStream for OpensslStream {
             resumed: Some(ssl.session_reused()),
             peer_subject: chain.first().and_then(|own| subject(own)),
             peer_certificates: chain,
+            exported: self.exported(),
             ..Negotiated::default()
         }
     }

@@ -81,15 +81,21 @@ pub fn rustls_config_with(
     alpn: &[&[u8]],
     groups: Vec<&'static dyn SupportedKxGroup>,
 ) -> Arc<ClientConfig> {
+    let provider = CryptoProvider {
+        kx_groups: groups,
+        ..aws_lc_rs::default_provider()
+    };
+    rustls_config_by(tls, alpn, provider)
+}
+
+/// A client that offers what this provider has, in its order.
+pub fn rustls_config_by(tls: Tls, alpn: &[&[u8]], provider: CryptoProvider) -> Arc<ClientConfig> {
     let versions: &[&rustls::SupportedProtocolVersion] = match tls {
         Tls::V1_2 => &[&TLS12],
         Tls::V1_3 => &[&TLS13],
         Tls::Any => &[&TLS13, &TLS12],
     };
-    let provider = Arc::new(CryptoProvider {
-        kx_groups: groups,
-        ..aws_lc_rs::default_provider()
-    });
+    let provider = Arc::new(provider);
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
         .expect("versions")

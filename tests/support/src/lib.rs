@@ -8,6 +8,7 @@ pub mod ocsp;
 pub mod pattern;
 pub mod peer;
 pub mod raw_tls;
+pub mod reporter;
 pub mod running;
 pub mod server;
 pub mod session;
