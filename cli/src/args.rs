@@ -8,7 +8,10 @@ use std::{
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
-use corelane::{AlpnMissing, Driver, IpNet};
+use corelane::{
+    AlpnMissing, Driver, IpNet,
+    tls::{CipherSuite, NamedGroup},
+};
 
 use crate::{
     access_log::AccessLogArgs,
@@ -95,6 +98,17 @@ pub(crate) struct Args {
     /// names, so that programs such as Wireshark can decrypt recorded traffic. Not with native-tls.
     #[arg(long)]
     pub(crate) key_log: bool,
+
+    /// The cipher suites to allow, best first, by their IANA names, for instance
+    /// TLS_AES_128_GCM_SHA256; not with native-tls. [default: those of the backend, or of the system's
+    /// policy for OpenSSL]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) ciphers: Vec<CipherSuite>,
+
+    /// The key exchange groups to allow, best first, for instance X25519MLKEM768,x25519,secp256r1; not
+    /// with native-tls. [default: those of the backend, or of the system's policy for OpenSSL]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) groups: Vec<NamedGroup>,
 
     /// Number of workers, or auto for one per CPU.
     #[arg(long, value_name = "N|auto", default_value = "auto")]

@@ -145,7 +145,7 @@ fn http2() -> Http2Config {
 }
 
 /// Names the flag in a message of the library that begins with the name of its field, as in
-/// `max_frame_size is 1`, or with a CPU.
+/// `max_frame_size is 1` or `groups: x448 is listed twice`, or with a CPU.
 pub(crate) fn name_flag(message: String) -> String {
     const FIELDS: [(&str, &str); 16] = [
         ("handshake", "--handshake-timeout"),
@@ -171,9 +171,17 @@ pub(crate) fn name_flag(message: String) -> String {
         let rest = text.strip_prefix(field)?;
         rest.starts_with(" is ").then(|| format!("{flag}{rest}"))
     });
-    named.unwrap_or_else(|| match message.starts_with("CPU ") {
-        true => format!("--cpus: {message}"),
-        false => message,
+    const BEGINNINGS: [(&str, &str); 3] = [
+        ("CPU ", "--cpus: CPU "),
+        ("cipher_suites: ", "--ciphers: "),
+        ("groups: ", "--groups: "),
+    ];
+    named.unwrap_or_else(|| {
+        let named = BEGINNINGS.iter().find_map(|(beginning, flag)| {
+            let rest = message.strip_prefix(beginning)?;
+            Some(format!("{flag}{rest}"))
+        });
+        named.unwrap_or(message)
     })
 }
 
@@ -268,6 +276,10 @@ mod tests {
         assert_eq!(named, "--max-frame is 1, it must be from 16384 to 16777215");
         let named = name_flag("CPU 9 is not there".into());
         assert_eq!(named, "--cpus: CPU 9 is not there");
+        let named = name_flag("cipher_suites: none is of TLS 1.3".into());
+        assert_eq!(named, "--ciphers: none is of TLS 1.3");
+        let named = name_flag("groups: x448 is listed twice".into());
+        assert_eq!(named, "--groups: x448 is listed twice");
         assert_eq!(name_flag("no address".into()), "no address");
     }
 

@@ -136,10 +136,12 @@ mod tests {
     const RELOADED: &[&str] = &[
         "alpn-missing",
         "cert",
+        "ciphers",
         "client-auth",
         "client-ca",
         "client-crl",
         "client-crl-expired",
+        "groups",
         "key",
         "key-log",
         "min-tls",

@@ -133,10 +133,10 @@ fn serve_logged(
     })
 }
 
-/// In terms of flags, with advice.
+/// With advice.
 fn explain(error: &corelane::Error, args: &Args) -> String {
-    let message = limits::name_flag(Chain(error).to_string());
-    with_advice(message, takeover::advice(error, args.restart.takeover))
+    let advice = takeover::advice(error, args.restart.takeover);
+    with_advice(Chain(error).to_string(), advice)
 }
 
 fn with_advice(message: String, advice: Option<&str>) -> String {
@@ -146,9 +146,10 @@ fn with_advice(message: String, advice: Option<&str>) -> String {
     }
 }
 
-/// Adds the files, lines and variables where the options that it names were set.
+/// In terms of flags, with the files, lines and variables where the options that it names were set.
 fn locate(error: &(dyn Error + 'static), args: &Args) -> String {
-    args.sources.locate(&Chain(error).to_string())
+    let message = limits::name_flag(Chain(error).to_string());
+    args.sources.locate(&message)
 }
 
 /// Checks that a server would start, and prints its effective configuration.

@@ -148,6 +148,16 @@ fn native_tls(args: &Args) -> Result<Tls, Error> {
             "--ocsp",
             "it has no option to send OCSP responses; rustls and openssl support it",
         ),
+        (
+            !args.ciphers.is_empty(),
+            "--ciphers",
+            "it has no call for it; rustls and openssl support it",
+        ),
+        (
+            !args.groups.is_empty(),
+            "--groups",
+            "it has no call for it; rustls and openssl support it",
+        ),
     ] {
         if given {
             return Err(Error::unsupported("native-tls", option, why));
@@ -176,6 +186,10 @@ fn cleartext(args: &Args) -> Result<Tls, Error> {
         ),
         (args.min_tls.is_some(), "TLS version: remove --min-tls"),
         (args.key_log, "secrets: remove --key-log"),
+        (
+            !args.ciphers.is_empty() || !args.groups.is_empty(),
+            "cipher suites and groups: remove --ciphers and --groups",
+        ),
         (
             args.certificates.refuse_unknown_names(),
             "server names: remove --unknown-name",
@@ -219,6 +233,8 @@ fn over_tls(
     let make = |identity: &Identity| {
         let config = TlsConfig::new(identity.clone())
             .min_version(min_version)
+            .cipher_suites(args.ciphers.iter().copied())
+            .groups(args.groups.iter().copied())
             .client_auth(client_auth.clone())
             .ticket_keys(ticket_keys.clone())
             .key_log(key_log);

@@ -6,7 +6,8 @@ use ::rustls::{
     ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
     crypto::{CryptoProvider, SupportedKxGroup},
     server::{
-        NoServerSessionStorage, ProducesTickets, ResolvesServerCert, StoresServerSessions, danger::ClientCertVerifier,
+        NoServerSessionStorage, ProducesTickets, ResolvesServerCert, StoresServerSessions,
+        danger::ClientCertVerifier,
     },
     version::{TLS12, TLS13},
 };
