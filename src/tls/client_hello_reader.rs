@@ -22,6 +22,19 @@ const CLIENT_HELLO: u8 = 1;
 const RECORD_HEADER: usize = 5;
 const HANDSHAKE_HEADER: usize = 4;
 
+impl ClientHello {
+    /// Reads a ClientHello from the records that a client sends first, as a server does. What follows it
+    /// is ignored. For tests of a [`TlsAcceptor`](super::TlsAcceptor), and for servers of your own.
+    ///
+    /// # Errors
+    ///
+    /// When it is incomplete, or a server refuses it ([`Error::is_handshake`]).
+    pub fn from_records(records: &[u8]) -> Result<Self, Error> {
+        let hello = ClientHelloReader::default().push(records)?;
+        hello.ok_or_else(|| decode_error("the ClientHello is incomplete"))
+    }
+}
+
 /// Collects the ClientHello from the pieces that it arrives in. It may span several records.
 #[derive(Default)]
 pub(crate) struct ClientHelloReader {

@@ -180,7 +180,8 @@ impl fmt::Debug for Start {
 /// The contract:
 ///
 /// * `WouldBlock` from the wire means "call again when the wire is ready". A session returns it and
-///   never turns it into another error, even if a write has to read first or a read has to write.
+///   never turns it into another error, even if a write has to read first or a read has to write. It
+///   returns it for no other reason, because only the wire wakes the task.
 /// * Sealed bytes that the wire did not take stay in the session: at most [`MAX_SEALED`] bytes, and
 ///   those that one more call of `write` takes. `flush` sends them.
 /// * The peer cannot make a session hold more than a fixed number of bytes to send. Past it `read`
@@ -190,7 +191,12 @@ impl fmt::Debug for Start {
 ///   6.1), a close_notify is `Ok(0)`. A protocol error of the peer is [`io::ErrorKind::InvalidData`]
 ///   with the library's own error inside, a client certificate that is missing or refused
 ///   [`io::ErrorKind::PermissionDenied`].
-/// * A session that failed keeps failing. No call panics, in any order of calls.
+/// * A peer that sends no end of records without plaintext (empty ones, warnings, KeyUpdates, requests
+///   to renegotiate) is a protocol error before 1 MiB of them is read.
+/// * A session that failed keeps failing. No call panics, in any order of calls. A session may be
+///   dropped at any time.
+///
+/// The crate `corelane-backend-tests` tests each of these clauses on any backend.
 pub trait TlsSession {
     /// Continues the handshake and returns `Ok` once it is complete. The first `flush` sends the
     /// rest of the server's messages.
