@@ -152,13 +152,14 @@ fn package(folder: &str) -> &'static Package {
 
 /// Folder, file, forbidden imports, allowed imports.
 #[rustfmt::skip]
-const EXAMPLES: [(&str, &str, &[&str], &[&str]); 11] = [
+const EXAMPLES: [(&str, &str, &[&str], &[&str]); 12] = [
     ("", "src/lib.rs", &["corelane_ops::Signals", "corelane_probe::Report", "clap::Parser"], &["h2::Reason"]),
     ("openssl-ticket-keys", "src/lib.rs", &["corelane::Server", "clap::Parser"], &["openssl::ssl::Ssl"]),
     ("probe", "src/main.rs", &["corelane::Server", "corelane::tls::Identity", "corelane_ops::Signals", "rustls::ClientConfig", "serde::Serialize"],
         &["corelane::ProtocolName", "corelane::tls::TlsVersion", "monoio::spawn"]),
     ("ops", "src/lib.rs", &["corelane_probe::Report", "clap::Parser", "rustls::ServerConfig"], &["corelane::Handle"]),
     ("cli", "src/main.rs", &["corelane_bench::Shape", "h2::Reason"], &["corelane::Server", "corelane_ops::Signals", "corelane_probe::Report"]),
+    ("backend-tests", "src/lib.rs", &["openssl::ssl::Ssl", "native_tls::TlsAcceptor", "corelane_probe::Report", "clap::Parser"], &["corelane::Error", "rustls::ClientConfig"]),
     ("bench", "src/main.rs", &["corelane_probe::Report", "corelane_ops::Signals", "monoio::spawn"], &["h2::Reason"]),
     ("bench/peers", "src/bin/hyper.rs", &["corelane_ops::Signals", "monoio::spawn"], &["bench_peers::Args", "hyper::body"]),
     ("fuzz", "src/lib.rs", &["corelane_ops::Signals", "corelane_cli::Args"], &["corelane::fuzzing", "corelane_probe::Report"]),

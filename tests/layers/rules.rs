@@ -339,12 +339,20 @@ pub const PACKAGES: &[Package] = &[
         folder: "fuzz",
         may_use: &[
             "corelane",
+            "corelane_backend_tests",
             "corelane_fuzz",
             "corelane_probe",
             "corelane_test_frames",
             "corelane_test_support",
         ],
         never: &["clap"],
+        layers: &[],
+    },
+    // It would clash with the library of a backend under test.
+    Package {
+        folder: "backend-tests",
+        may_use: &["corelane"],
+        never: &["clap", "native_tls", "openssl"],
         layers: &[],
     },
     Package {
@@ -355,7 +363,12 @@ pub const PACKAGES: &[Package] = &[
     },
     Package {
         folder: "tests/support",
-        may_use: &["corelane", "corelane_probe", "corelane_test_frames"],
+        may_use: &[
+            "corelane",
+            "corelane_backend_tests",
+            "corelane_probe",
+            "corelane_test_frames",
+        ],
         never: &["clap"],
         layers: &[],
     },
