@@ -2,9 +2,9 @@
 //! serve others.
 //!
 //! Other files test related cases. `hostile.rs` has garbage before, during and after the handshake,
-//! and the full-duplex cases. `alpn.rs` has a ClientHello in single bytes. `session.rs` has the
-//! same for later bytes, memory under KeyUpdates, and truncation of a session. `memory.rs` has the
-//! memory under floods.
+//! and the full-duplex cases. `alpn.rs` has a ClientHello in single bytes. `backends.rs` has the same
+//! for later bytes, floods of records, and truncation of a session. `memory.rs` has the memory under
+//! floods.
 
 use std::{
     convert::Infallible,
@@ -22,7 +22,7 @@ use corelane_test_support::{
     Backend, Drivers, H2Client, TestServer, backend_tests,
     client::{DEADLINE, Tls, get, never, rustls_config, send, server_name},
     deadline, for_each_tls_backend,
-    raw_tls::{ALERT, APPLICATION_DATA, HANDSHAKE, RawTls, connect_with_small_buffer},
+    raw_tls::HANDSHAKE,
 };
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -33,11 +33,6 @@ for_each_tls_backend!(
     http_1_request_gets_plain_text_error,
     request_truncated_at_any_byte_is_incomplete,
     client_hello_of_64_kib_is_rejected,
-    empty_record_flood_is_closed,
-    warning_alert_flood_is_closed,
-    heartbeat_gets_no_answer,
-    renegotiation_flood_starts_no_handshake,
-    key_update_flood_is_closed,
 );
 
 // The cases that apply without TLS.
@@ -248,138 +243,6 @@ fn versions(backend: Backend) -> &'static [Tls] {
     match backend.tls_1_3 {
         true => &[Tls::V1_2, Tls::V1_3],
         false => &[Tls::V1_2],
-    }
-}
-
-/// Opens a connection that reads nothing and repeatedly sends the output of `hostile`. Other
-/// clients are served meanwhile. Returns, for each driver, whether the connection survived to close
-/// properly.
-fn survives(
-    backend: Backend,
-    tls: Tls,
-    rounds: usize,
-    hostile: impl Fn(&mut RawTls) -> Vec<u8> + Sync,
-) -> Vec<bool> {
-    let mut survived = Vec::new();
-    for &driver in Drivers::all() {
-        let options = |builder: Builder| {
-            let limits = Limits::default().write(Duration::from_secs(1));
-            builder.limits(limits)
-        };
-        let server = TestServer::with(backend.acceptor(), driver, options, |_| service_fn(never));
-        let mut raw = RawTls::connect(server.addr, tls);
-        raw.tcp
-            .set_write_timeout(Some(DEADLINE))
-            .expect("a time-out");
-        let opening = [PREFACE, &SETTINGS].concat();
-        raw.send(APPLICATION_DATA, &opening).expect("sent");
-        std::thread::scope(|scope| {
-            let flooding = scope.spawn(|| {
-                for _ in 0..rounds {
-                    let records = hostile(&mut raw);
-                    if raw.tcp.write_all(&records).is_err() {
-                        break;
-                    }
-                }
-                // If the server accepts close_notify, it accepted everything before it.
-                let _ = raw.send(ALERT, &[1, 0]);
-            });
-            for _ in 0..3 {
-                assert_serves(backend, &server);
-            }
-            flooding.join().expect("no panic");
-        });
-        server.wait_for("the flood is over", |c| c.connections_closed == 4);
-        assert_serves(backend, &server);
-        survived.push(server.counters()[0].connections_failed == 0);
-    }
-    survived
-}
-
-/// RFC 8446 section 5.1 permits empty records; without a limit they cost work for nothing
-/// (CVE-2020-12457 and similar attacks).
-fn empty_record_flood_is_closed(backend: Backend) {
-    for &tls in versions(backend) {
-        let survived = survives(backend, tls, 100_000, |raw| {
-            raw.record(APPLICATION_DATA, b"")
-        });
-        assert!(survived.iter().all(|survived| !survived), "{tls:?}");
-        let a_few = survives(backend, tls, 1, |raw| {
-            (0..30)
-                .flat_map(|_| raw.record(APPLICATION_DATA, b""))
-                .collect()
-        });
-        assert!(a_few.iter().all(|survived| *survived), "{tls:?}");
-    }
-}
-
-/// CVE-2016-8610, "SSL Death Alert": warnings that the server reads without an answer.
-fn warning_alert_flood_is_closed(backend: Backend) {
-    for &tls in versions(backend) {
-        // user_canceled, the only warning left in TLS 1.3.
-        let survived = survives(backend, tls, 100_000, |raw| raw.record(ALERT, &[1, 90]));
-        assert!(survived.iter().all(|survived| !survived), "{tls:?}");
-    }
-}
-
-/// CVE-2014-0160, "Heartbleed": a heartbeat with a length beyond its contents.
-fn heartbeat_gets_no_answer(backend: Backend) {
-    for &tls in versions(backend) {
-        let survived = survives(backend, tls, 1, |raw| raw.record(24, &[1, 0x40, 0]));
-        assert!(survived.iter().all(|survived| !survived), "{tls:?}");
-    }
-}
-
-/// CVE-2011-1473: a renegotiation costs the server more than the client. The server refuses it with
-/// a warning, and closes if the client repeats it without reading.
-fn renegotiation_flood_starts_no_handshake(backend: Backend) {
-    let hello = client_hello(Tls::V1_2)[5..].to_vec();
-    for &driver in Drivers::all() {
-        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
-        let mut raw = RawTls::connect(server.addr, Tls::V1_2);
-        let opening = [PREFACE, &SETTINGS].concat();
-        raw.send(APPLICATION_DATA, &opening).expect("sent");
-        raw.send(HANDSHAKE, &hello).expect("sent");
-        let answer = loop {
-            match raw.next_kind().expect("an answer") {
-                APPLICATION_DATA => {}
-                kind => break kind,
-            }
-        };
-        assert_eq!(answer, ALERT, "no ServerHello");
-    }
-    let survived = survives(backend, Tls::V1_2, 300_000, |raw| {
-        raw.record(HANDSHAKE, &hello)
-    });
-    assert!(survived.iter().all(|survived| !survived));
-}
-
-/// RFC 8446 section 4.6.3: each KeyUpdate may request one in return. Without data in between there
-/// is no reason for many.
-fn key_update_flood_is_closed(backend: Backend) {
-    if !backend.tls_1_3 {
-        return;
-    }
-    for &driver in Drivers::all() {
-        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
-        let mut tcp = connect_with_small_buffer(server.addr);
-        tcp.set_read_timeout(Some(DEADLINE)).expect("a time-out");
-        let config = rustls_config(Tls::V1_3, &[b"h2"]);
-        let mut client = rustls::ClientConnection::new(config, server_name()).expect("a client");
-        while client.is_handshaking() {
-            client.complete_io(&mut tcp).expect("a handshake");
-        }
-        // Includes a preface, or the handshake limit would end the connection too.
-        let opening = [PREFACE, &SETTINGS].concat();
-        client.writer().write_all(&opening).expect("memory");
-        for _ in 0..100_000 {
-            client.refresh_traffic_keys().expect("TLS 1.3");
-            if client.wants_write() && client.write_tls(&mut tcp).is_err() {
-                break;
-            }
-        }
-        server.wait_for("cut off", |c| c.connections_failed == 1);
-        assert_serves(backend, &server);
     }
 }
 

@@ -1,17 +1,15 @@
 //! Tests identity formats: those that each backend accepts, and the errors for the others.
 
-use std::io::{Read, Write};
-
 use corelane::{
     Chain, Error, ProtocolName,
-    tls::{Identity, TlsConfig, TlsVersion, Wire},
+    tls::{Identity, TlsConfig, TlsVersion},
 };
+use corelane_backend_tests::session::{Client, Pair};
 use corelane_test_support::{
     Backend,
     certs::CERTIFICATE,
-    client::{Tls, rustls_config, server_name},
+    client::{Tls, rustls_config},
     for_each_tls_backend,
-    session::start,
 };
 use openssl::{
     dsa::Dsa,
@@ -48,52 +46,11 @@ for_each_tls_backend!(
 /// certificates that the client gets, in DER.
 fn serves(backend: Backend, config: &TlsConfig, client: Tls) -> Result<Vec<Vec<u8>>, Error> {
     let acceptor = (backend.make)(config)?;
-    let mut session = start(&*acceptor, None)?;
-    let config = rustls_config(client, &[b"h2"]);
-    let mut client = rustls::ClientConnection::new(config, server_name()).expect("a client");
-    let mut wire = Queues::default();
-    while client.is_handshaking() {
-        client.write_tls(&mut wire.to_server).expect("memory");
-        // If the server waits for input, it gets it in the next round; a failure shows below.
-        let _ = session.handshake(&mut wire as &mut dyn Wire);
-        let _ = session.flush(&mut wire);
-        let mut flight = &std::mem::take(&mut wire.to_client)[..];
-        assert!(!flight.is_empty(), "the server is silent");
-        while !flight.is_empty() {
-            client.read_tls(&mut flight).expect("memory");
-            client.process_new_packets().expect("a handshake");
-        }
-    }
-    let chain = client.peer_certificates().expect("a chain");
-    Ok(chain.iter().map(|der| der.to_vec()).collect())
-}
-
-#[derive(Default)]
-struct Queues {
-    to_server: Vec<u8>,
-    to_client: Vec<u8>,
-}
-
-impl Read for Queues {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let n = buf.len().min(self.to_server.len());
-        if n == 0 {
-            return Err(std::io::ErrorKind::WouldBlock.into());
-        }
-        buf[..n].copy_from_slice(&self.to_server[..n]);
-        self.to_server.drain(..n);
-        Ok(n)
-    }
-}
-
-impl Write for Queues {
-    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
-        self.to_client.write(buf)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    let mut pair = Pair::begin(&*acceptor, Client::with(rustls_config(client, &[b"h2"])));
+    pair.shake_hands();
+    let chain = pair.client.connection().peer_certificates();
+    let chain = chain.expect("a chain").iter();
+    Ok(chain.map(|der| der.to_vec()).collect())
 }
 
 fn pem(chain: &str, key: impl Into<Vec<u8>>) -> TlsConfig {
@@ -501,21 +458,9 @@ fn resumption_can_be_disabled_or_unsupported(backend: Backend) {
     let acceptor = (backend.make)(&config).expect("an acceptor");
     let client = rustls_config(Tls::Any, &[b"h2"]);
     for _ in 0..2 {
-        let mut session = start(&*acceptor, None).expect("a session");
-        let client = std::sync::Arc::clone(&client);
-        let mut client = rustls::ClientConnection::new(client, server_name()).expect("a client");
-        let mut wire = Queues::default();
-        while client.is_handshaking() || client.wants_write() {
-            client.write_tls(&mut wire.to_server).expect("memory");
-            let _ = session.handshake(&mut wire as &mut dyn Wire);
-            let _ = session.flush(&mut wire);
-            let mut flight = &std::mem::take(&mut wire.to_client)[..];
-            while !flight.is_empty() {
-                client.read_tls(&mut flight).expect("memory");
-                client.process_new_packets().expect("a handshake");
-            }
-        }
-        assert_eq!(session.negotiated().resumed, Some(false));
+        let mut pair = Pair::begin(&*acceptor, Client::with(std::sync::Arc::clone(&client)));
+        pair.shake_hands();
+        assert_eq!(pair.session.negotiated().resumed, Some(false));
     }
 }
 

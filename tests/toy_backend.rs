@@ -11,6 +11,7 @@ use corelane::{
     Body, Error, service_fn,
     tls::{Client, Negotiated, Start, TlsAcceptor, TlsSession, Wire, read_through},
 };
+use corelane_backend_tests::{Kit, backend_tests};
 use corelane_test_support::{
     Drivers, H2Client, TestServer,
     client::{Stream, get, post, send},
@@ -37,9 +38,16 @@ impl TlsAcceptor for Xor {
     }
 }
 
+fn xor(bytes: &mut [u8]) {
+    bytes.iter_mut().for_each(|byte| *byte ^= KEY);
+}
+
+backend_tests!(mod on_xor, Kit::new(|_| Ok(Xor)).without_tls(xor));
+
 #[derive(Default)]
 struct XorSession {
     sealed: Vec<u8>,
+    closing: bool,
 }
 
 impl TlsSession for XorSession {
@@ -54,12 +62,15 @@ impl TlsSession for XorSession {
     fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize> {
         read_through(buf, |slice| {
             let n = wire.read(slice)?;
-            slice[..n].iter_mut().for_each(|byte| *byte ^= KEY);
+            xor(&mut slice[..n]);
             Ok(n)
         })
     }
 
     fn write(&mut self, wire: &mut dyn Wire, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.closing {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         if self.sealed.len() >= corelane::tls::MAX_SEALED {
             self.flush(wire)?;
         }
@@ -82,7 +93,9 @@ impl TlsSession for XorSession {
         !self.sealed.is_empty()
     }
 
-    fn send_close_notify(&mut self) {}
+    fn send_close_notify(&mut self) {
+        self.closing = true;
+    }
 }
 
 #[test]
@@ -130,7 +143,7 @@ async fn carry(tcp: tokio::net::TcpStream, plain: tokio::io::DuplexStream) -> io
         let mut buf = vec![0; 4096];
         loop {
             let n = from.read(&mut buf).await?;
-            buf[..n].iter_mut().for_each(|byte| *byte ^= KEY);
+            xor(&mut buf[..n]);
             to.write_all(&buf[..n]).await?;
             if n == 0 {
                 return Ok(());

@@ -6,12 +6,9 @@ use std::{
 };
 
 use bytes::BufMut;
-use corelane::tls::{ClientHello, TlsAcceptor};
-use corelane_test_support::{
-    Backend,
-    client::Tls,
-    session::{Step, Wire, failure_is_final, start},
-};
+use corelane::tls::{TlsAcceptor, TlsVersion};
+use corelane_backend_tests::session::{Client, Pair, Peer, Step, failure_is_final};
+use corelane_test_support::Backend;
 use libfuzzer_sys::arbitrary::{Arbitrary, Unstructured};
 
 /// An acceptor for all inputs: it takes longer to make than a handshake does.
@@ -28,9 +25,14 @@ pub fn sizes_and_bytes(input: &[u8]) -> (Vec<usize>, &[u8]) {
 
 /// A session that gets these bytes and no others fails or waits, and does not panic.
 pub fn ciphertext(acceptor: &dyn TlsAcceptor, pieces: &[&[u8]]) {
-    let hello = ClientHello::default();
-    let mut session = start(acceptor, Some(&hello)).expect("a session");
-    let mut wire = Wire::default();
+    // The session starts for a client that then sends something else.
+    let client = Client::new(Peer::Tls(TlsVersion::TLS_1_2));
+    let Pair {
+        mut session,
+        mut wire,
+        ..
+    } = Pair::begin(acceptor, client);
+    wire.incoming.clear();
     for piece in pieces {
         wire.incoming.extend(*piece);
         if let Err(error) = session.handshake(&mut wire)
@@ -72,12 +74,12 @@ pub fn session(backend: Backend, acceptor: &dyn TlsAcceptor, input: &[u8]) {
     else {
         return;
     };
-    let tls = match backend.tls_1_3 && !tls_1_2 {
-        true => Tls::V1_3,
-        false => Tls::V1_2,
+    let version = match backend.tls_1_3 && !tls_1_2 {
+        true => TlsVersion::TLS_1_3,
+        false => TlsVersion::TLS_1_2,
     };
     let handshake = [Step::Handshake, Step::ClientTurns].into_iter().cycle();
     let before = if open { 5 } else { 0 };
     let steps: Vec<_> = handshake.take(before).chain(steps).collect();
-    failure_is_final(backend, acceptor, tls, &steps);
+    failure_is_final(acceptor, Peer::Tls(version), &steps);
 }

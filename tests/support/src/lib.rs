@@ -1,5 +1,5 @@
-//! The support that the tests of all crates share: backends, servers and clients under test, and
-//! TLS sessions that talk to each other in memory.
+//! The support that the tests of all crates share: backends, servers and clients under test. TLS sessions
+//! in memory are in `corelane-backend-tests`.
 
 pub mod backends;
 pub mod certs;
@@ -11,7 +11,6 @@ pub mod raw_tls;
 pub mod reporter;
 pub mod running;
 pub mod server;
-pub mod session;
 pub mod visit;
 
 pub use corelane_test_frames::{self as frames, hpack};
