@@ -1,8 +1,7 @@
 //! Single calls that crate openssl does not wrap.
 
 use std::{
-    ffi::{CStr, c_int, c_long, c_uchar, c_uint},
-    ptr,
+    ffi::{c_int, c_long, c_uchar, c_uint},
     time::Duration,
 };
 
@@ -14,9 +13,7 @@ use openssl::{
     x509::{X509CrlRef, X509VerifyResult, store::X509StoreBuilderRef},
 };
 use openssl_sys::{
-    NID_X9_62_prime256v1, NID_X448, NID_X25519, NID_brainpoolP256r1, NID_brainpoolP384r1,
-    NID_brainpoolP512r1, NID_secp384r1, NID_secp521r1, SSL, SSL_CTX, SSL_ctrl, X509_CRL,
-    X509_STORE, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID,
+    SSL, SSL_CTX, X509_CRL, X509_STORE, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID,
     X509_V_ERR_CRL_HAS_EXPIRED, X509_V_ERR_CRL_NOT_YET_VALID, X509_V_ERR_UNABLE_TO_GET_CRL,
     stack_st_SSL_CIPHER,
 };
@@ -65,63 +62,6 @@ pub fn set_session_id_context(ssl: &mut SslRef, context: &[u8]) -> Result<(), Er
         1 => Ok(()),
         _ => Err(ErrorStack::get()),
     }
-}
-
-/// The groups that this connection's key exchange may use, by OpenSSL's names, with colons between them.
-/// Call it before the handshake. SSL_set1_groups_list(3).
-///
-/// # Errors
-///
-/// When OpenSSL does not know one of them.
-pub fn set_groups(ssl: &mut SslRef, names: &CStr) -> Result<(), ErrorStack> {
-    /// SSL_CTRL_SET_GROUPS_LIST of openssl/ssl.h.
-    const SET_GROUPS_LIST: c_int = 92;
-    let list = names.as_ptr().cast_mut().cast();
-    // SAFETY: both pointers are valid while their owners are borrowed. This is what the macro
-    // SSL_set1_groups_list of openssl/ssl.h stands for. OpenSSL reads the list up to its zero, does not
-    // write to it and keeps no pointer to it.
-    match unsafe { SSL_ctrl(ssl.as_ptr(), SET_GROUPS_LIST, 0, list) } {
-        1 => Ok(()),
-        _ => Err(ErrorStack::get()),
-    }
-}
-
-/// The group of the key exchange, by its number in the IANA registry of TLS supported groups. `None` if
-/// there was none, or if OpenSSL is older than 3.0.
-pub fn key_exchange_group(ssl: &SslRef) -> Option<u16> {
-    /// SSL_CTRL_GET_NEGOTIATED_GROUP and TLSEXT_nid_unknown of openssl/ssl.h and openssl/tls1.h.
-    const GET_NEGOTIATED_GROUP: c_int = 134;
-    const UNKNOWN: c_long = 0x0100_0000;
-    /// The numbers without a name here are those of openssl/obj_mac.h.
-    const KNOWN: [(c_int, u16); 16] = [
-        (NID_X9_62_prime256v1, 23),
-        (NID_secp384r1, 24),
-        (NID_secp521r1, 25),
-        (NID_brainpoolP256r1, 26),
-        (NID_brainpoolP384r1, 27),
-        (NID_brainpoolP512r1, 28),
-        (NID_X25519, 29),
-        (NID_X448, 30),
-        // Those of RFC 8734.
-        (1285, 31),
-        (1286, 32),
-        (1287, 33),
-        // Those of RFC 7919.
-        (1126, 256),
-        (1127, 257),
-        (1128, 258),
-        (1129, 259),
-        (1130, 260),
-    ];
-    // SAFETY: the pointer is valid while `ssl` is borrowed. This is what the macro
-    // SSL_get_negotiated_group of openssl/ssl.h stands for; it only reads. Versions without it return 0.
-    let group = unsafe { SSL_ctrl(ssl.as_ptr(), GET_NEGOTIATED_GROUP, 0, ptr::null_mut()) };
-    if group & UNKNOWN != 0 {
-        return u16::try_from(group & !UNKNOWN).ok();
-    }
-    let mut known = KNOWN.into_iter();
-    let found = known.find(|(nid, _)| c_long::from(*nid) == group);
-    found.map(|(_, number)| number)
 }
 
 /// Adds a revocation list to a store: X509_STORE_add_crl(3).

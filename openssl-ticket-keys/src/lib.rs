@@ -12,6 +12,7 @@
 mod callback;
 mod calls;
 mod data;
+mod groups;
 // The older interface also exists in OpenSSL 3, so that the tests run it.
 #[cfg(any(not(openssl_3), test))]
 mod hmac;
@@ -30,10 +31,8 @@ use openssl::{error::ErrorStack, ssl::SslContextBuilder};
 pub use openssl;
 
 pub use self::{
-    calls::{
-        VerifyError, add_crl, ciphers, key_exchange_group, set_groups, set_session_id_context,
-        set_session_lifetime,
-    },
+    calls::{VerifyError, add_crl, ciphers, set_session_id_context, set_session_lifetime},
+    groups::{key_exchange_group, set_groups},
     keys::{NAME_LEN, Opening, TicketKey, TicketKeys},
 };
 
