@@ -20,6 +20,8 @@ pub enum AlertDescription {
     InternalError = 80,
     /// The server does not serve this server name (RFC 6066 section 3).
     UnrecognizedName = 112,
+    /// The client sent no certificate, which the server requires.
+    CertificateRequired = 116,
     /// Client and server have no protocol in common (RFC 7301 section 3.2).
     NoApplicationProtocol = 120,
 }

@@ -35,6 +35,10 @@ impl Buffer {
         &self.bytes[self.consumed..]
     }
 
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.consumed..]
+    }
+
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         if self.bytes.capacity() == 0 && !bytes.is_empty() {
             self.bytes = IDLE.with_borrow_mut(Vec::pop).unwrap_or_default();

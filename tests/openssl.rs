@@ -10,7 +10,7 @@ use std::{
 
 use corelane::{
     Chain, Driver,
-    tls::{ClientAuth, Identity, OpensslAcceptor, TlsAcceptor, TlsConfig, TlsVersion},
+    tls::{Identity, OpensslAcceptor, TlsAcceptor, TlsConfig, TlsVersion},
 };
 use corelane_test_support::{
     TestServer,
@@ -31,11 +31,7 @@ use openssl::{
         AlpnError, HandshakeError, Ssl, SslContext, SslMethod, SslVerifyMode, SslVersion,
         select_next_proto,
     },
-    x509::{X509, X509Crl, X509NameBuilder, extension::BasicConstraints},
-};
-use rcgen::{
-    BasicConstraints as BasicConstraintsOf, CertificateParams, CertificateRevocationListParams,
-    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, date_time_ymd,
+    x509::{X509, X509NameBuilder},
 };
 
 fn serve(acceptor: impl TlsAcceptor) -> TestServer {
@@ -243,86 +239,4 @@ fn a_short_rsa_key_is_refused_when_built() {
     let error = error.expect("2048 bits or more are accepted");
     assert!(error.is_config(), "{error}");
     assert!(error.to_string().contains("512 bits"), "{error}");
-}
-
-/// OpenSSL itself would take it for a complete list.
-#[test]
-fn a_delta_list_is_refused_when_built() {
-    let key = KeyPair::generate().expect("a key");
-    let mut params = CertificateParams::new([]).expect("parameters");
-    params.is_ca = IsCa::Ca(BasicConstraintsOf::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::CrlSign];
-    let authority = params.self_signed(&key).expect("a certificate").pem();
-    let list = CertificateRevocationListParams {
-        this_update: date_time_ymd(2024, 1, 1),
-        next_update: date_time_ymd(4000, 1, 1),
-        crl_number: 1.into(),
-        issuing_distribution_point: None,
-        revoked_certs: Vec::new(),
-        key_identifier_method: KeyIdMethod::Sha256,
-    };
-    let issuer = Issuer::new(params, key);
-    let list = list.signed_by(&issuer).expect("signed");
-    let make = |list: &[u8]| {
-        let auth = ClientAuth::from_pem(authority.as_str()).expect("a bundle");
-        let auth = auth.crl_pem(list).expect("a list");
-        OpensslAcceptor::new(&TlsConfig::new(identity()).client_auth(auth))
-    };
-    make(list.pem().expect("PEM").as_bytes()).expect("an acceptor");
-    // The identifier of the CRL number becomes that of the delta list's base.
-    let mut der = list.der().to_vec();
-    let mut identifiers = der.windows(3);
-    let number = identifiers.position(|bytes| bytes == [0x55, 0x1d, 20]);
-    der[number.expect("an extension") + 2] = 27;
-    let delta = X509Crl::from_der(&der).and_then(|list| list.to_pem());
-    let error = make(&delta.expect("a list")).expect_err("a delta list");
-    assert!(error.is_config(), "{error}");
-    assert!(error.to_string().contains("it is a delta list"), "{error}");
-}
-
-/// Certificates of version 1 have no extensions. rustls refuses them.
-#[test]
-fn a_client_certificate_of_version_1_is_accepted() {
-    let named = |text: &str| {
-        let mut name = X509NameBuilder::new().expect("a name");
-        name.append_entry_by_text("CN", text).expect("a name");
-        name.build()
-    };
-    let issue = |version: i32, subject: &str, key: &PKey<Private>, by: &PKey<Private>| {
-        let mut builder = X509::builder().expect("a builder");
-        builder.set_version(version).expect("set");
-        builder.set_subject_name(&named(subject)).expect("set");
-        builder.set_issuer_name(&named("clients")).expect("set");
-        builder.set_pubkey(key).expect("set");
-        let day = |n| Asn1Time::days_from_now(n).expect("a time");
-        builder.set_not_before(&day(0)).expect("set");
-        builder.set_not_after(&day(2)).expect("set");
-        if version > 0 {
-            let ca = BasicConstraints::new().critical().ca().build();
-            builder
-                .append_extension(ca.expect("an extension"))
-                .expect("set");
-        }
-        builder.sign(by, MessageDigest::sha256()).expect("signed");
-        builder.build()
-    };
-    let [authority_key, key] = [(); 2].map(|()| ec(Nid::X9_62_PRIME256V1));
-    let authority = issue(2, "clients", &authority_key, &authority_key);
-    let certificate = issue(0, "client", &key, &authority_key);
-    let auth = ClientAuth::from_pem(authority.to_pem().expect("PEM")).expect("a bundle");
-    let config = TlsConfig::new(identity()).client_auth(auth);
-    let server = serve(OpensslAcceptor::new(&config).expect("an acceptor"));
-    let mut client = SslContext::builder(SslMethod::tls_client()).expect("a context");
-    client.set_verify(SslVerifyMode::NONE);
-    client
-        .set_max_proto_version(Some(SslVersion::TLS1_2))
-        .expect("set");
-    client.set_alpn_protos(b"\x02h2").expect("set");
-    client.set_certificate(&certificate).expect("set");
-    client.set_private_key(&key).expect("set");
-    let tcp = TcpStream::connect(server.addr).expect("connects");
-    tcp.set_read_timeout(Some(DEADLINE)).expect("a time-out");
-    let ssl = Ssl::new(&client.build()).expect("a session");
-    // Under TLS 1.2 the server has checked it by now.
-    ssl.connect(tcp).expect("a handshake");
 }

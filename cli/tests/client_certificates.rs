@@ -1,11 +1,12 @@
-//! Client certificates and revocation lists of the command: rustls only.
-#![cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+//! Client certificates and revocation lists of the command, on each backend that has them.
+#![cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl"))]
 
 mod support;
 
 use std::{
     fs,
     io::{Read, Write},
+    iter,
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,22 +14,55 @@ use std::{
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
-    KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
+    date_time_ymd,
 };
 use support::{
     DEADLINE,
     access_log::lines,
     certificates::{Files, Running, ask, certificate, in_runtime, wait_for},
     command,
-    trusting::{config, connect_by},
+    trusting::{config, config_of, connect_by},
 };
 use tokio_rustls::rustls::{
     ClientConfig, HandshakeKind,
     crypto::aws_lc_rs,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
     sign::{CertifiedKey, SingleCertAndKey},
+    version::{TLS12, TLS13},
 };
+
+/// Runs test bodies, `fn(&str)`, once for each backend that has client certificates.
+macro_rules! on_each_backend {
+    ($($test:ident),* $(,)?) => {
+        #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+        mod on_rustls {
+            $(#[test]
+            fn $test() {
+                super::$test("rustls");
+            })*
+        }
+
+        #[cfg(feature = "openssl")]
+        mod on_openssl {
+            $(#[test]
+            fn $test() {
+                super::$test("openssl");
+            })*
+        }
+    };
+}
+
+on_each_backend!(
+    each_client_gets_its_alert_and_the_log_has_the_reason,
+    changed_lists_authorities_and_ticket_keys_are_noticed,
+    a_list_that_expires_is_warned_of_at_each_load_and_in_time,
+    an_expired_list_is_used_if_allowed,
+    the_end_of_each_list_is_a_metric,
+    the_metric_of_a_list_that_is_no_longer_used_is_nan,
+    the_json_access_log_has_the_subject_of_the_client,
+);
 
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -48,18 +82,48 @@ impl Authority {
         }
     }
 
-    /// A client with a certificate of this subject and serial number.
-    fn client(&self, name: &str, serial: u64) -> Arc<ClientConfig> {
+    /// An authority that this one certifies.
+    fn below(&self, name: &str) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new([]).expect("parameters");
-        params.serial_number = Some(serial.into());
-        params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.signed_by(&key, &self.issuer).expect("issued").pem();
+        Self {
+            issuer: Issuer::new(params, key),
+            pem,
+        }
+    }
+
+    /// A client with a certificate of this subject and serial number.
+    fn client(&self, name: &str, serial: u64) -> Arc<ClientConfig> {
+        let changed = |params: &mut CertificateParams| {
+            params.serial_number = Some(serial.into());
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            params.distinguished_name.push(DnType::CommonName, name);
+        };
+        self.client_by(&config(b"h2"), changed, &[])
+    }
+
+    /// The same for a client of this configuration, which also sends the certificates of authorities.
+    fn client_by(
+        &self,
+        client: &ClientConfig,
+        change: impl FnOnce(&mut CertificateParams),
+        more: &[&Self],
+    ) -> Arc<ClientConfig> {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new([]).expect("parameters");
+        change(&mut params);
         let issued = params.signed_by(&key, &self.issuer).expect("issued");
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let key = aws_lc_rs::sign::any_supported_type(&key).expect("a key");
-        let certified = CertifiedKey::new(vec![issued.der().clone()], key);
-        let mut client = (*config(b"h2")).clone();
+        let more = more.iter().map(|authority| {
+            CertificateDer::from_pem_slice(authority.pem.as_bytes()).expect("PEM")
+        });
+        let chain = iter::once(issued.der().clone()).chain(more).collect();
+        let certified = CertifiedKey::new(chain, key);
+        let mut client = client.clone();
         client.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
         Arc::new(client)
     }
@@ -91,14 +155,16 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The files of a server with client certificates.
 struct Setup {
+    tls: String,
     dir: tempfile::TempDir,
     files: Files,
 }
 
 impl Setup {
-    fn new(authority: &Authority, list: &str) -> Self {
+    fn new(tls: &str, authority: &Authority, list: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let setup = Self {
+            tls: tls.to_owned(),
             files: Files::of(dir.path(), &certificate("localhost")),
             dir,
         };
@@ -119,7 +185,7 @@ impl Setup {
 
     fn args(&self, more: &[&str]) -> Vec<String> {
         let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
-        let mut args = vec!["--tls".to_owned(), "rustls".to_owned()];
+        let mut args = vec!["--tls".to_owned(), self.tls.clone()];
         args.extend(self.files.args().map(str::to_owned));
         for (flag, name) in [("--client-ca", "ca.pem"), ("--client-crl", "clients.crl")] {
             args.extend([flag.to_owned(), text(&self.path(name))]);
@@ -156,10 +222,58 @@ fn visit(addr: SocketAddr, client: &Arc<ClientConfig>) -> Result<bool, String> {
     })
 }
 
-#[test]
-fn changed_lists_authorities_and_ticket_keys_are_noticed() {
+fn each_client_gets_its_alert_and_the_log_has_the_reason(tls: &str) {
+    let (root, stranger) = (Authority::new("clients"), Authority::new("strangers"));
+    let between = root.below("between");
+    let lists = [root.list(&[8], DAY), between.list(&[], DAY)];
+    let setup = Setup::new(tls, &root, &lists.concat());
+    let server = setup.start(&[]);
+    let expired = |params: &mut CertificateParams| params.not_after = date_time_ymd(2020, 1, 1);
+    let not_yet = |params: &mut CertificateParams| params.not_before = date_time_ymd(4000, 1, 1);
+    let revoked = |params: &mut CertificateParams| params.serial_number = Some(8.into());
+    let for_servers = |params: &mut CertificateParams| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    };
+    for version in [&TLS12, &TLS13] {
+        let none = config_of(&[version], b"h2");
+        let of = |by: &Authority, change: &dyn Fn(&mut CertificateParams), more: &[&Authority]| {
+            by.client_by(&none, |params| change(params), more)
+        };
+        visit(server.addr(), &of(&root, &|_| {}, &[])).expect("served");
+        visit(server.addr(), &of(&between, &|_| {}, &[&between])).expect("served");
+        let other = of(&stranger, &|_| {}, &[]);
+        let incomplete = of(&between, &|_| {}, &[]);
+        let [expired, not_yet] = [of(&root, &expired, &[]), of(&root, &not_yet, &[])];
+        let [revoked, usage] = [of(&root, &revoked, &[]), of(&root, &for_servers, &[])];
+        // The words of rustls, and those of OpenSSL.
+        for (client, alert, words) in [
+            (&none, "CertificateRequired", ["sent no", "no usable"]),
+            (&other, "UnknownCA", ["UnknownIssuer", "unable to get"]),
+            (&incomplete, "UnknownCA", ["UnknownIssuer", "unable to get"]),
+            (&expired, "CertificateExpired", ["expired", "has expired"]),
+            (
+                &not_yet,
+                "CertificateExpired",
+                ["not valid", "not yet valid"],
+            ),
+            (&revoked, "CertificateRevoked", ["Revoked", "revoked"]),
+            (&usage, "UnsupportedCertificate", ["usage", "purpose"]),
+        ] {
+            let known = server.log().len();
+            let error = visit(server.addr(), client).expect_err("refused");
+            assert!(error.contains(alert), "{error}, not {alert}");
+            let word = words[usize::from(tls == "openssl")];
+            wait_for(
+                || server.log()[known..].contains(word),
+                || format!("{word}: {}", server.log()),
+            );
+        }
+    }
+}
+
+fn changed_lists_authorities_and_ticket_keys_are_noticed(tls: &str) {
     let (authority, other) = (Authority::new("clients"), Authority::new("others"));
-    let setup = Setup::new(&authority, &authority.list(&[], DAY));
+    let setup = Setup::new(tls, &authority, &authority.list(&[], DAY));
     setup.write("ticket.keys", &"a1b2".repeat(16));
     let keys = setup.path("ticket.keys");
     let keys = ["--ticket-keys", keys.to_str().expect("UTF-8")];
@@ -189,10 +303,9 @@ fn changed_lists_authorities_and_ticket_keys_are_noticed() {
     wait_for(|| visit(server.addr(), &third).is_ok(), || server.log());
 }
 
-#[test]
-fn a_list_that_expires_is_warned_of_at_each_load_and_in_time() {
+fn a_list_that_expires_is_warned_of_at_each_load_and_in_time(tls: &str) {
     let authority = Authority::new("clients");
-    let setup = Setup::new(&authority, &authority.list(&[], 6 * DAY));
+    let setup = Setup::new(tls, &authority, &authority.list(&[], 6 * DAY));
     let file = setup.path("clients.crl").display().to_string();
     let server = setup.start(&[]);
     server.wait_for_log("a revocation list expires soon");
@@ -223,11 +336,10 @@ fn a_list_that_expires_is_warned_of_at_each_load_and_in_time() {
     wait_for(|| visit(server.addr(), &client).is_err(), || server.log());
 }
 
-#[test]
-fn an_expired_list_is_used_if_allowed() {
+fn an_expired_list_is_used_if_allowed(tls: &str) {
     let authority = Authority::new("clients");
     let expired = authority.list(&[8], Duration::ZERO);
-    let setup = Setup::new(&authority, &expired);
+    let setup = Setup::new(tls, &authority, &expired);
     let clients = [authority.client("good", 7), authority.client("bad", 8)];
     for (more, good_is_served, warning) in [
         (&[][..], false, "so clients of its authority are refused"),
@@ -269,11 +381,10 @@ fn metrics(server: &Running) -> String {
     text
 }
 
-#[test]
-fn the_end_of_each_list_is_a_metric() {
+fn the_end_of_each_list_is_a_metric(tls: &str) {
     let (authority, other) = (Authority::new("clients"), Authority::new("others"));
     let lists = [authority.list(&[], 3 * DAY), other.list(&[], 9 * DAY)];
-    let setup = Setup::new(&authority, &lists.concat());
+    let setup = Setup::new(tls, &authority, &lists.concat());
     let server = setup.start(&["--admin", "0"]);
     let text = metrics(&server);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -293,10 +404,9 @@ fn the_end_of_each_list_is_a_metric() {
 }
 
 /// A reload can read a configuration without it.
-#[test]
-fn the_metric_of_a_list_that_is_no_longer_used_is_nan() {
+fn the_metric_of_a_list_that_is_no_longer_used_is_nan(tls: &str) {
     let authority = Authority::new("clients");
-    let setup = Setup::new(&authority, &authority.list(&[], 3 * DAY));
+    let setup = Setup::new(tls, &authority, &authority.list(&[], 3 * DAY));
     let (cert, key, ca) = (&setup.files.cert, &setup.files.key, setup.path("ca.pem"));
     let without = format!("cert = [{cert:?}]\nkey = [{key:?}]\nclient-ca = {ca:?}\n");
     let list = setup.path("clients.crl");
@@ -306,7 +416,7 @@ fn the_metric_of_a_list_that_is_no_longer_used_is_nan() {
     );
     let config = setup.path("corelane.toml");
     let config = config.to_str().expect("UTF-8");
-    let args = ["--tls", "rustls", "--admin", "0", "--config", config];
+    let args = ["--tls", tls, "--admin", "0", "--config", config];
     let server = Running::start(setup.dir.path(), &args);
     let value = || {
         let text = metrics(&server);
@@ -320,10 +430,9 @@ fn the_metric_of_a_list_that_is_no_longer_used_is_nan() {
     wait_for(|| value().is_nan(), || server.log());
 }
 
-#[test]
-fn the_json_access_log_has_the_subject_of_the_client() {
+fn the_json_access_log_has_the_subject_of_the_client(tls: &str) {
     let authority = Authority::new("clients");
-    let setup = Setup::new(&authority, &authority.list(&[], 30 * DAY));
+    let setup = Setup::new(tls, &authority, &authority.list(&[], 30 * DAY));
     let log = setup.path("access.log");
     let path = log.to_str().expect("UTF-8");
     let more = [
@@ -368,11 +477,9 @@ fn the_json_access_log_has_the_subject_of_the_client() {
 #[test]
 fn native_tls_refuses_the_options() {
     let authority = Authority::new("clients");
-    let setup = Setup::new(&authority, &authority.list(&[], DAY));
-    let more = ["--client-crl-expired", "allow", "--tls", "native-tls"];
-    let args = setup.args(&more);
-    // The last --tls would be an error: the first one goes.
-    let output = command(&["check"]).args(&args[2..]).output().expect("runs");
+    let setup = Setup::new("native-tls", &authority, &authority.list(&[], DAY));
+    let args = setup.args(&["--client-crl-expired", "allow"]);
+    let output = command(&["check"]).args(&args).output().expect("runs");
     assert!(!output.status.success());
     let message = String::from_utf8(output.stderr).expect("text");
     assert!(

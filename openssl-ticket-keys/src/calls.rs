@@ -13,9 +13,12 @@ use openssl::{
     x509::{X509CrlRef, X509VerifyResult, store::X509StoreBuilderRef},
 };
 use openssl_sys::{
-    SSL, SSL_CTX, X509_CRL, X509_STORE, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID,
-    X509_V_ERR_CRL_HAS_EXPIRED, X509_V_ERR_CRL_NOT_YET_VALID, X509_V_ERR_UNABLE_TO_GET_CRL,
-    stack_st_SSL_CIPHER,
+    SSL, SSL_CTX, X509_CRL,
+    X509_STORE, X509_V_ERR_CERT_CHAIN_TOO_LONG, X509_V_ERR_CERT_HAS_EXPIRED,
+    X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CRL_HAS_EXPIRED, X509_V_ERR_CRL_NOT_YET_VALID,
+    X509_V_ERR_CRL_SIGNATURE_FAILURE, X509_V_ERR_DIFFERENT_CRL_SCOPE, X509_V_ERR_INVALID_CA,
+    X509_V_ERR_INVALID_EXTENSION, X509_V_ERR_KEYUSAGE_NO_CRL_SIGN, X509_V_ERR_PATH_LENGTH_EXCEEDED,
+    X509_V_ERR_UNABLE_TO_GET_CRL, stack_st_SSL_CIPHER,
 };
 
 unsafe extern "C" {
@@ -91,15 +94,36 @@ pub enum VerifyError {
     CrlNotYetValid,
     /// The revocation list is past its `nextUpdate`.
     CrlExpired,
+    /// The revocation lists of the issuer are for other certificates.
+    CrlScope,
+    /// The issuer did not sign the revocation list.
+    CrlSignature,
+    /// The issuer may not sign revocation lists.
+    CrlIssuer,
+    /// The issuer is not an authority, or may not issue certificates.
+    InvalidCa,
+    /// There are more authorities in the chain than one of them allows.
+    PathTooLong,
+    /// There are more authorities in the chain than the verifier allows.
+    ChainTooLong,
+    /// The certificate contradicts itself.
+    InvalidExtension,
 }
 
 impl VerifyError {
-    const ALL: [(Self, c_int); 5] = [
+    const ALL: [(Self, c_int); 12] = [
         (Self::NoCrl, X509_V_ERR_UNABLE_TO_GET_CRL),
         (Self::NotYetValid, X509_V_ERR_CERT_NOT_YET_VALID),
         (Self::Expired, X509_V_ERR_CERT_HAS_EXPIRED),
         (Self::CrlNotYetValid, X509_V_ERR_CRL_NOT_YET_VALID),
         (Self::CrlExpired, X509_V_ERR_CRL_HAS_EXPIRED),
+        (Self::CrlScope, X509_V_ERR_DIFFERENT_CRL_SCOPE),
+        (Self::CrlSignature, X509_V_ERR_CRL_SIGNATURE_FAILURE),
+        (Self::CrlIssuer, X509_V_ERR_KEYUSAGE_NO_CRL_SIGN),
+        (Self::InvalidCa, X509_V_ERR_INVALID_CA),
+        (Self::PathTooLong, X509_V_ERR_PATH_LENGTH_EXCEEDED),
+        (Self::ChainTooLong, X509_V_ERR_CERT_CHAIN_TOO_LONG),
+        (Self::InvalidExtension, X509_V_ERR_INVALID_EXTENSION),
     ];
 
     /// The error of a result; `None` if it is another one.

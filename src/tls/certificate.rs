@@ -1,6 +1,7 @@
 //! Reads what corelane needs from a certificate: names, validity, key and use.
 
 mod key;
+mod list;
 mod name;
 
 use std::time::{Duration, SystemTime};
@@ -9,15 +10,15 @@ use x509_parser::{
     asn1_rs::{Oid, oid},
     certificate::X509Certificate,
     extensions::GeneralName,
-    oid_registry::{
-        OID_PKCS1_MD5WITHRSAENC, OID_PKCS1_SHA1WITHRSA, OID_X509_EXT_DELTA_CRL_INDICATOR,
-    },
+    oid_registry::{OID_PKCS1_MD5WITHRSAENC, OID_PKCS1_SHA1WITHRSA},
     prelude::FromDer,
-    revocation_list::CertificateRevocationList,
     x509::X509Version,
 };
 
 pub(super) use self::key::private as private_key;
+pub use self::list::RevocationList;
+#[cfg(any(feature = "rustls", feature = "openssl"))]
+pub(super) use self::list::fault as list_fault;
 use super::key_kind::Key;
 use crate::error::Error;
 
@@ -106,53 +107,10 @@ pub(super) fn subject(der: &[u8]) -> Option<String> {
     Some(name::text(certificate.subject()))
 }
 
-/// A revocation list (RFC 5280 section 5): who issued it and until when it is valid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RevocationList {
-    /// The name of the authority, by RFC 4514. At most 256 characters, without control characters.
-    pub issuer: String,
-    /// The time by which the authority issues the next list, `nextUpdate` (RFC 5280 section 5.1.2.5).
-    pub next_update: Option<SystemTime>,
-}
-
-impl RevocationList {
-    pub(super) fn from_der(der: &[u8]) -> Result<Self, Error> {
-        let unreadable = || {
-            Error::config(
-                "the revocation list cannot be parsed: its content is not an X.509 list in DER (RFC \
-                 5280 section 5)",
-            )
-        };
-        let Ok(([], list)) = CertificateRevocationList::from_der(der) else {
-            return Err(unreadable());
-        };
-        Ok(Self {
-            issuer: name::text(list.issuer()),
-            next_update: list.next_update().map(|end| time(end.timestamp())),
-        })
-    }
-}
-
-/// Whether a revocation list is of version 1, which has no extensions.
-#[cfg_attr(
-    not(feature = "rustls"),
-    expect(dead_code, reason = "not every backend refuses them")
-)]
-pub(super) fn is_list_of_version_1(der: &[u8]) -> bool {
-    CertificateRevocationList::from_der(der).is_ok_and(|(_, list)| list.version().is_none())
-}
-
-/// Whether a revocation list has the changes since another one only (RFC 5280 section 5.2.4).
-#[cfg_attr(
-    not(feature = "openssl"),
-    expect(dead_code, reason = "other libraries refuse them")
-)]
-pub(super) fn is_delta_list(der: &[u8]) -> bool {
-    CertificateRevocationList::from_der(der).is_ok_and(|(_, list)| {
-        let mut extensions = list.extensions().iter();
-        extensions.any(|it| it.oid == OID_X509_EXT_DELTA_CRL_INDICATOR)
-    })
+/// Whether a certificate is one of an authority (RFC 5280 section 4.2.1.9).
+#[cfg(feature = "openssl")]
+pub(super) fn is_authority(der: &[u8]) -> bool {
+    X509Certificate::from_der(der).is_ok_and(|(_, certificate)| certificate.is_ca())
 }
 
 fn weak_hash(certificate: &X509Certificate<'_>) -> Option<&'static str> {

@@ -2,6 +2,8 @@
 
 use std::{fmt, path::Path, time::SystemTime};
 
+#[cfg(any(feature = "rustls", feature = "openssl"))]
+use super::certificate::list_fault;
 use super::{
     certificate::{Certificate, RevocationList},
     identity::read,
@@ -13,8 +15,7 @@ use crate::error::Error;
 /// and the authorities that issue them.
 ///
 /// The server refuses a client without the required certificate with the alert
-/// `certificate_required` (116; openssl under TLS 1.2: `handshake_failure`, 40), and a client with an invalid certificate with the alert for the
-/// reason. Under TLS 1.3 the alert arrives after the client has completed its handshake. The
+/// `certificate_required` (116), and a client with an invalid certificate with the alert for the reason. Under TLS 1.3 the alert arrives after the client has completed its handshake. The
 /// certificates of the client are in
 /// [`Negotiated::peer_certificates`](super::Negotiated::peer_certificates).
 ///
@@ -152,6 +153,20 @@ impl ClientAuth {
             text.extend(part);
         }
         text
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::is_config`] about the first list that no backend can use.
+    #[cfg(any(feature = "rustls", feature = "openssl"))]
+    pub(super) fn check_lists(&self) -> Result<(), Error> {
+        let mut lists = self.revocation_lists.iter().zip(&self.list_names);
+        let found = lists.find_map(|(list, name)| Some((name, list_fault(list)?)));
+        found.map_or(Ok(()), |(name, fault)| {
+            Err(Error::config(format!(
+                "{name}: it cannot be used to verify clients: {fault}"
+            )))
+        })
     }
 
     fn pem(authorities: Vec<u8>, name: &str) -> Result<Self, Error> {

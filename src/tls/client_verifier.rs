@@ -9,9 +9,7 @@ use ::rustls::{
     server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
-use super::{
-    certificate::is_list_of_version_1, client_auth::ClientAuth, rustls_identity::in_words,
-};
+use super::{client_auth::ClientAuth, rustls_identity::in_words};
 use crate::error::Error;
 
 /// The verifier of client certificates, and a description of its policy.
@@ -33,6 +31,7 @@ impl ClientPolicy {
                 tickets: Vec::new(),
             });
         };
+        auth.check_lists()?;
         let authorities = auth.authorities.iter().cloned();
         let authorities: Vec<_> = authorities.map(CertificateDer::from).collect();
         let lists = auth.revocation_lists.iter().cloned();
@@ -73,9 +72,9 @@ impl ClientPolicy {
 /// The kind of a session's error. A server checks no certificates but those of clients.
 pub(super) fn error_kind(error: &::rustls::Error) -> ErrorKind {
     match error {
-        ::rustls::Error::NoCertificatesPresented | ::rustls::Error::InvalidCertificate(_) => {
-            ErrorKind::PermissionDenied
-        }
+        ::rustls::Error::NoCertificatesPresented
+        | ::rustls::Error::InvalidCertificate(_)
+        | ::rustls::Error::InvalidCertRevocationList(_) => ErrorKind::PermissionDenied,
         _ => ErrorKind::InvalidData,
     }
 }
@@ -91,10 +90,6 @@ fn refused_list(
         let (roots, provider) = (Arc::clone(roots), Arc::clone(provider));
         let builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
         match builder.with_crls([list.clone()]).build() {
-            // rustls cannot parse them.
-            Err(VerifierBuilderError::InvalidCrl(_)) if is_list_of_version_1(list) => {
-                Some(list_in_words(&Fault::UnsupportedCrlVersion))
-            }
             Err(VerifierBuilderError::InvalidCrl(fault)) => Some(list_in_words(&fault)),
             _ => None,
         }
@@ -111,28 +106,17 @@ fn refused_list(
     )
 }
 
-fn list_in_words(fault: &Fault) -> String {
+/// Faults beside those of [`ClientAuth::check_lists`].
+fn list_in_words(fault: &Fault) -> &'static str {
     match fault {
-        Fault::ParseError => "its content is not a list in DER that has a nextUpdate".into(),
-        Fault::UnsupportedCrlVersion => {
-            "it is version 1, which has no CRL number (RFC 5280 section 5.2): issue it as version 2, \
-             with crl_extensions in the configuration of `openssl ca`"
-                .into()
-        }
-        Fault::UnsupportedDeltaCrl => "it is a delta list: give the complete list".into(),
-        Fault::UnsupportedIndirectCrl => {
-            "it is an indirect list: give the list of each authority".into()
-        }
-        Fault::UnsupportedCriticalExtension => {
-            "it has a critical extension that rustls does not know".into()
-        }
+        Fault::ParseError => "its content is not a list in DER",
         Fault::UnsupportedRevocationReason => {
-            "a revoked certificate has a reason that RFC 5280 section 5.3.1 does not have".into()
+            "a revoked certificate has a reason that RFC 5280 section 5.3.1 does not have"
         }
-        Fault::InvalidCrlNumber => "its CRL number is longer than 20 bytes".into(),
+        Fault::InvalidCrlNumber => "its CRL number is longer than 20 bytes",
         Fault::InvalidRevokedCertSerialNumber => {
-            "the serial number of a revoked certificate is invalid".into()
+            "the serial number of a revoked certificate is invalid"
         }
-        _ => "rustls cannot read it".into(),
+        _ => "rustls cannot read it",
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{incoming::Incoming, session::Wire};
-use crate::buffer::Buffer;
+use crate::{alert::AlertDescription, buffer::Buffer};
 
 /// The stream that the library owns. The session shares it: a failed handshake drops the library's
 /// handle while the alert is still in the queue.
@@ -77,6 +77,20 @@ impl Pipe {
     )]
     pub(super) fn with_first_flight<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         look(&self.0.borrow().first_flight)
+    }
+
+    /// Gives an alert that the library has just sent in the clear another description.
+    #[cfg_attr(
+        not(feature = "openssl"),
+        expect(dead_code, reason = "only client certificates need it")
+    )]
+    pub(super) fn replace_alert(&self, sent: AlertDescription, by: AlertDescription) {
+        let queues = &mut *self.0.borrow_mut();
+        if let Some(last) = queues.outgoing.as_mut_slice().last_chunk_mut()
+            && *last == sent.record()
+        {
+            *last = by.record();
+        }
     }
 
     pub(super) fn pending(&self) -> usize {

@@ -12,7 +12,7 @@ use std::{fmt, sync::Arc};
 
 use openssl_ticket_keys::{
     openssl::ssl::{Ssl, SslContext, SslStream},
-    set_groups, set_session_id_context,
+    set_groups,
 };
 
 use self::{algorithms::Groups, clients::ClientPolicy, policy::BACKEND, stream::OpensslStream};
@@ -103,8 +103,9 @@ impl TlsAcceptor for OpensslAcceptor {
             .and_then(|hello| hello.server_name.clone());
         let mut ssl = Ssl::new(&self.context).map_err(failed)?;
         if let Some(clients) = &self.clients {
-            let id = clients.session_id_context(server_name.as_deref());
-            set_session_id_context(&mut ssl, &id).map_err(failed)?;
+            clients
+                .apply(&mut ssl, server_name.as_deref())
+                .map_err(failed)?;
         }
         if let Some(group) = self.groups.of(client.client_hello) {
             set_groups(&mut ssl, group).map_err(failed)?;

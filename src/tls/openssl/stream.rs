@@ -1,14 +1,18 @@
 //! A connection of OpenSSL.
 
-use std::{io, sync::Arc};
+use std::{ffi::c_int, fmt, io, sync::Arc};
 
 use openssl_ticket_keys::{
     key_exchange_group,
-    openssl::ssl::{Error, ErrorCode, NameType, SslStream, SslVersion},
+    openssl::{
+        self,
+        ssl::{Error, ErrorCode, NameType, SslStream, SslVersion},
+    },
 };
 
-use super::tickets;
+use super::{clients, tickets};
 use crate::{
+    alert::AlertDescription,
     alpn::ProtocolName,
     negotiated::{CipherSuite, Exported, NamedGroup, Negotiated, TlsVersion},
     tls::{certificate::subject, exporter::Exporter, pipe::Pipe, piped_session::PipedStream},
@@ -62,18 +66,66 @@ fn from_openssl(error: Error) -> io::Error {
 
 /// Whether the client's certificate is missing or refused: OpenSSL judges it in one function.
 fn is_client_certificate(error: &Error) -> bool {
-    let errors = error.ssl_error().map_or(&[][..], |stack| stack.errors());
-    let mut functions = errors.iter().filter_map(|it| it.function());
+    let mut functions = errors(error).filter_map(|it| it.function());
     functions.any(|it| it == "tls_process_client_certificate")
+}
+
+/// Whether the client has none.
+fn is_missing_certificate(error: &Error) -> bool {
+    /// SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE of openssl/sslerr.h.
+    const NO_CERTIFICATE: c_int = 199;
+    errors(error).any(|it| it.reason_code() == NO_CERTIFICATE)
+}
+
+fn errors(error: &Error) -> impl Iterator<Item = &openssl::error::Error> {
+    let stack = error.ssl_error().map_or(&[][..], |stack| stack.errors());
+    stack.iter()
+}
+
+/// A client certificate that is missing or refused.
+#[derive(Debug)]
+struct CertificateRefused {
+    why: Option<&'static str>,
+    error: Error,
+}
+
+impl fmt::Display for CertificateRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.why {
+            Some(why) => write!(f, "the client's certificate is refused: {why}"),
+            None => write!(f, "the client has no usable certificate"),
+        }
+    }
+}
+
+impl std::error::Error for CertificateRefused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // The error itself would repeat it.
+        Some(self.error.ssl_error()?)
+    }
 }
 
 impl PipedStream for OpensslStream {
     fn handshake(&mut self) -> io::Result<()> {
-        let result = self.stream.do_handshake();
-        result.map_err(|error| match is_client_certificate(&error) {
-            true => io::Error::new(io::ErrorKind::PermissionDenied, error),
-            false => from_openssl(error),
-        })
+        let Err(error) = self.stream.do_handshake() else {
+            return Ok(());
+        };
+        if !is_client_certificate(&error) {
+            return Err(from_openssl(error));
+        }
+        let ssl = self.stream.ssl();
+        // Under TLS 1.2, OpenSSL sends handshake_failure (40) in place of certificate_required (116), as in
+        // RFC 5246 section 7.4.6. Nothing is encrypted yet.
+        if is_missing_certificate(&error) && ssl.version2() == Some(SslVersion::TLS1_2) {
+            let (sent, by) = (
+                AlertDescription::HandshakeFailure,
+                AlertDescription::CertificateRequired,
+            );
+            self.stream.get_ref().replace_alert(sent, by);
+        }
+        let why = clients::refusal(ssl);
+        let refused = CertificateRefused { why, error };
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, refused))
     }
 
     fn negotiated(&self) -> Negotiated {
