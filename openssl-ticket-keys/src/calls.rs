@@ -13,7 +13,7 @@ use openssl::{
     x509::{X509CrlRef, X509VerifyResult, store::X509StoreBuilderRef},
 };
 use openssl_sys::{
-    SSL, SSL_CTX, X509_CRL,
+    SSL, SSL_CTX, SSL_CTX_remove_session, X509_CRL,
     X509_STORE, X509_V_ERR_CERT_CHAIN_TOO_LONG, X509_V_ERR_CERT_HAS_EXPIRED,
     X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CRL_HAS_EXPIRED, X509_V_ERR_CRL_NOT_YET_VALID,
     X509_V_ERR_CRL_SIGNATURE_FAILURE, X509_V_ERR_DIFFERENT_CRL_SCOPE, X509_V_ERR_INVALID_CA,
@@ -65,6 +65,18 @@ pub fn set_session_id_context(ssl: &mut SslRef, context: &[u8]) -> Result<(), Er
         1 => Ok(()),
         _ => Err(ErrorStack::get()),
     }
+}
+
+/// Removes the connection's session from the cache of its context, so that it does not resume by its
+/// ID: SSL_CTX_remove_session(3).
+pub fn forget_session(ssl: &SslRef) {
+    let Some(session) = ssl.session() else {
+        return;
+    };
+    let context = ssl.ssl_context().as_ptr();
+    // SAFETY: both pointers are valid while `ssl` is borrowed. OpenSSL locks the cache, and does nothing
+    // if the session is not in it.
+    unsafe { SSL_CTX_remove_session(context, session.as_ptr()) };
 }
 
 /// Adds a revocation list to a store: X509_STORE_add_crl(3).

@@ -31,7 +31,7 @@ use openssl::{error::ErrorStack, ssl::SslContextBuilder};
 pub use openssl;
 
 pub use self::{
-    calls::{VerifyError, add_crl, ciphers, set_session_id_context, set_session_lifetime},
+    calls::{VerifyError, add_crl, ciphers, forget_session, set_session_id_context, set_session_lifetime},
     groups::{key_exchange_group, set_groups},
     keys::{NAME_LEN, Opening, TicketKey, TicketKeys},
 };

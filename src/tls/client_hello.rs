@@ -9,6 +9,7 @@ use tls_parser::{
     parse_tls_handshake_client_hello,
 };
 
+use super::dns_name::is_host_name;
 use crate::{
     alpn::ProtocolName,
     negotiated::{CipherSuite, TlsVersion},
@@ -48,7 +49,7 @@ pub(super) enum Fault {
     /// Its lengths are inconsistent, a list is empty that must not be, or an extension occurs twice
     /// (RFC 8446 section 4.2).
     Malformed,
-    /// The server name is not ASCII (RFC 6066 section 3).
+    /// The server name is no host name in ASCII (RFC 6066 section 3).
     ServerName,
 }
 
@@ -123,7 +124,8 @@ fn supported_versions(extension: &[u8]) -> Vec<TlsVersion> {
     }
 }
 
-/// One host name in ASCII (RFC 6066 section 3). `None` if it is an IP address.
+/// One host name (RFC 6066 section 3). `None` if it is an IP address. Backends accept others differently,
+/// and logs contain it.
 fn server_name(data: &[u8]) -> Result<Option<String>, Fault> {
     let Ok((rest, TlsExtension::SNI(names))) = parse_tls_extension_sni_content(data) else {
         return Err(Fault::Malformed);
@@ -137,12 +139,14 @@ fn server_name(data: &[u8]) -> Result<Option<String>, Fault> {
         return Err(Fault::Malformed);
     }
     let name = str::from_utf8(name).map_err(|_| Fault::ServerName)?;
-    if !name.is_ascii() {
-        return Err(Fault::ServerName);
-    }
     let address = name.trim_start_matches('[').trim_end_matches(']');
-    let is_address = address.parse::<IpAddr>().is_ok();
-    Ok((!is_address).then(|| name.to_owned()))
+    if address.parse::<IpAddr>().is_ok() {
+        return Ok(None);
+    }
+    match is_host_name(name) {
+        true => Ok(Some(name.to_owned())),
+        false => Err(Fault::ServerName),
+    }
 }
 
 /// At least one name, none of them empty (RFC 7301 section 3.1).

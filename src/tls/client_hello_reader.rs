@@ -65,7 +65,7 @@ impl ClientHelloReader {
                         }
                         Err(Fault::ServerName) => Err(Error::refused(
                             AlertDescription::IllegalParameter,
-                            "the server name in the ClientHello is not ASCII",
+                            "the server name in the ClientHello is no host name in ASCII",
                         )),
                     };
                 }

@@ -31,11 +31,7 @@ impl DnsName {
                 "the server name {text:?} is not ASCII: use its form in DNS, xn--..."
             )));
         }
-        let label = |label: &str| {
-            let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-            (1..=63).contains(&label.len()) && label.chars().all(allowed)
-        };
-        if name.len() > MAX_NAME || !host.split('.').all(label) {
+        if name.len() > MAX_NAME || !host.split('.').all(is_label) {
             return Err(Error::config(format!(
                 "{text:?} is not a server name: use a host name, whose whole first label may be `*`"
             )));
@@ -45,6 +41,17 @@ impl DnsName {
             false => Self::Exact(host.to_owned()),
         })
     }
+}
+
+/// Whether this is a host name in ASCII (RFC 1123 section 2.1), or one with `_`, which some servers have.
+pub(super) fn is_host_name(text: &str) -> bool {
+    let name = normal(text);
+    name.len() <= MAX_NAME && name.split('.').all(is_label)
+}
+
+fn is_label(label: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    (1..=63).contains(&label.len()) && label.chars().all(allowed)
 }
 
 /// The form in which names are compared: lower case (RFC 4343), without a final dot.

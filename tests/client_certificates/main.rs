@@ -2,6 +2,7 @@
 
 mod authority;
 mod chains;
+mod large;
 mod lists;
 mod old;
 mod rows;
@@ -21,6 +22,7 @@ use rustls::{AlertDescription, pki_types::CertificateDer};
 use self::{
     authority::{Authority, LIST_OF_VERSION_1, config},
     chains::{each_certificate_gets_its_answer, each_chain_gets_its_answer},
+    large::{oversized_chains_are_refused, sessions_with_large_chains_do_not_resume},
     lists::each_revocation_list_gets_its_answer,
     server::{alert, make, serve},
 };
@@ -42,6 +44,8 @@ for_each_tls_backend!(
     each_certificate_gets_its_answer,
     each_chain_gets_its_answer,
     each_revocation_list_gets_its_answer,
+    sessions_with_large_chains_do_not_resume,
+    oversized_chains_are_refused,
 );
 
 const VERSIONS: [Tls; 2] = [Tls::V1_2, Tls::V1_3];

@@ -27,6 +27,7 @@ for_each_tls_backend!(
     all_sessions_resume_after_a_restart,
     all_sessions_resume_on_two_hosts_through_a_rotation,
     tampered_ticket_causes_full_handshake,
+    garbage_tickets_cause_full_handshakes,
 );
 
 const SESSIONS: usize = 100;
@@ -206,4 +207,33 @@ fn tampered_ticket_causes_full_handshake(backend: Backend) {
             assert!(!resumed, "byte {at} of {ticket:?}");
         }
     }
+}
+
+/// Tickets of any length, which are cut off, longer, of a known key, or of none.
+fn garbage_tickets_cause_full_handshakes(backend: Backend) {
+    let server = serve(backend.acceptor());
+    for &way in ways(backend).iter().filter(|way| **way != Resume::ById) {
+        let (_, session) = openssl_client::visit(server.addr, way, None);
+        let ticket = &session[openssl_client::ticket(&session)];
+        // The lengths of the parts of a ticket: name, IV or nonce, time, tag.
+        let mut garbage: Vec<_> = [1, 8, 12, 15, 16, 17, 28, 31, 32, 33, 48, 63, 64, 65, 80]
+            .into_iter()
+            .chain([ticket.len() - 16, ticket.len() - 1])
+            .map(|length| ticket[..length.min(ticket.len() - 1)].to_vec())
+            .collect();
+        for length in [1, 16, 64, 1_000, 12_000] {
+            garbage.push([ticket, &vec![0; length]].concat());
+            garbage.push(vec![length as u8; length]);
+            // The name of a key, then nothing that it has sealed.
+            garbage.push([&ticket[..16], &vec![0xff; length]].concat());
+        }
+        for ticket in garbage {
+            let session = openssl_client::with_ticket(&session, &ticket);
+            let (resumed, _) = openssl_client::visit(server.addr, way, Some(&session));
+            assert!(!resumed, "{way:?}, {} bytes", ticket.len());
+        }
+        // The client still has what the server gave it.
+        assert!(openssl_client::visit(server.addr, way, Some(&session)).0);
+    }
+    assert!(server.counters().iter().all(|it| it.handshakes_failed == 0));
 }

@@ -82,6 +82,31 @@ pub fn ticket(session: &[u8]) -> Range<usize> {
     inner(session, inner(session, at).start)
 }
 
+/// The session with other bytes as its ticket.
+pub fn with_ticket(session: &[u8], ticket: &[u8]) -> Vec<u8> {
+    const SEQUENCE: u8 = 0x30;
+    const TICKET: u8 = 0xaa;
+    const OCTET_STRING: u8 = 4;
+    let all = inner(session, 0);
+    let mut content = Vec::new();
+    let mut at = all.start;
+    while at < all.end {
+        let end = inner(session, at).end;
+        match session[at] {
+            TICKET => content.extend(value(TICKET, &value(OCTET_STRING, ticket))),
+            _ => content.extend(&session[at..end]),
+        }
+        at = end;
+    }
+    value(SEQUENCE, &content)
+}
+
+/// A DER value.
+fn value(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).expect("short").to_be_bytes();
+    [&[tag, 0x82], &length[..], content].concat()
+}
+
 /// The content of the DER value at `at`.
 fn inner(der: &[u8], at: usize) -> Range<usize> {
     let (length, start) = match der[at + 1] {

@@ -286,8 +286,20 @@ fn malformed_extensions_are_decode_errors() {
 }
 
 #[test]
-fn server_names_beyond_ascii_are_illegal_parameters() {
-    for name in [&b"\xc3\xa4.test"[..], b"a.test\x80", b"\xff"] {
+fn other_server_names_than_host_names_are_illegal_parameters() {
+    let long = [b'a'; 64];
+    for name in [
+        &b"\xc3\xa4.test"[..],
+        b"a.test\x80",
+        b"\xff",
+        b"a\0.test",
+        b"a.test\0",
+        b"\x1b[31ma.test",
+        b"a b.test",
+        b"a..test",
+        b".",
+        &long,
+    ] {
         let hello = hello(&[sni(&[(0, name)])]);
         assert_refused("SNI", &hello, AlertDescription::IllegalParameter);
     }

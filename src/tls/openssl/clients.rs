@@ -144,6 +144,11 @@ fn kept() -> Result<Index<Ssl, Kept>, ErrorStack> {
     Ok(*INDEX.get_or_init(|| new))
 }
 
+/// Whether [`ClientPolicy::apply`] prepared the connection, and its client is asked for a certificate.
+pub(super) fn is_asked(ssl: &SslRef) -> bool {
+    kept().is_ok_and(|index| ssl.ex_data(index).is_some())
+}
+
 /// Why the client's certificate was refused.
 pub(super) fn refusal(ssl: &SslRef) -> Option<&'static str> {
     ssl.ex_data(kept().ok()?)?.get().copied()

@@ -108,6 +108,10 @@ impl std::error::Error for CertificateRefused {
 impl PipedStream for OpensslStream {
     fn handshake(&mut self) -> io::Result<()> {
         let Err(error) = self.stream.do_handshake() else {
+            let ssl = self.stream.ssl();
+            if clients::is_asked(ssl) {
+                tickets::limit_cache(ssl);
+            }
             return Ok(());
         };
         if !is_client_certificate(&error) {

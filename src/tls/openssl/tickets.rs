@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use openssl_ticket_keys::{
-    NAME_LEN, Opening, TicketKey,
+    NAME_LEN, Opening, TicketKey, forget_session,
     openssl::{
         error::ErrorStack,
         ex_data::Index,
@@ -20,8 +20,8 @@ use crate::{
     tls::tickets::{KeysNow, TicketKeys, is_current, now},
 };
 
-/// The largest chain of a client whose session gets a ticket, bytes: the ticket contains it, and would
-/// make the client's next ClientHello larger than the server reads.
+/// The largest chain of a client whose session resumes, bytes: a ticket that contains it would make the
+/// client's next ClientHello larger than the server reads, and the cache would need much memory.
 const MAX_CHAIN: usize = 8 * 1024;
 
 /// Keys that are derived from the configured ones. Their name has two parts: the public name of the
@@ -107,8 +107,7 @@ impl openssl_ticket_keys::TicketKeys for Tickets {
             let begun = ssl.ex_data(opened_ticket().ok()?)?.begun;
             return self.key_to_seal(begun, now);
         }
-        let size: usize = full_chain(ssl).iter().map(Vec::len).sum();
-        (size <= MAX_CHAIN).then(|| self.key_to_seal(now, now))?
+        (!has_large_chain(ssl)).then(|| self.key_to_seal(now, now))?
     }
 
     fn open(&self, ssl: &mut SslRef, name: &[u8; NAME_LEN]) -> Option<Opening> {
@@ -160,6 +159,17 @@ pub(super) fn chain(ssl: &SslRef) -> Vec<Vec<u8>> {
         chain.extend(ticket.issuers.iter().cloned());
     }
     chain
+}
+
+fn has_large_chain(ssl: &SslRef) -> bool {
+    full_chain(ssl).iter().map(Vec::len).sum::<usize>() > MAX_CHAIN
+}
+
+/// Keeps a session with a large chain out of the cache, after a full handshake.
+pub(super) fn limit_cache(ssl: &SslRef) {
+    if !ssl.session_reused() && has_large_chain(ssl) {
+        forget_session(ssl);
+    }
 }
 
 /// The chain of a full handshake.

@@ -70,6 +70,10 @@ pub(super) fn left(now: u64, lifetime: Duration) -> Duration {
     lifetime.saturating_sub(Duration::from_secs(now.saturating_sub(begun)))
 }
 
+/// The largest state of a session, bytes. Client certificates make it large, and would also make the
+/// client's next ClientHello larger than the server reads.
+pub(super) const MAX_STATE: usize = 8 * 1024;
+
 /// Sessions of clients that resume without tickets, in memory, with the same lifetime.
 pub(crate) struct SessionCache {
     sessions: Arc<ServerSessionMemoryCache>,
@@ -87,7 +91,7 @@ impl SessionCache {
 
 impl StoresServerSessions for SessionCache {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        self.sessions.put(key, stamped(&value, now()))
+        value.len() <= MAX_STATE && self.sessions.put(key, stamped(&value, now()))
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {

@@ -41,10 +41,6 @@ pub(crate) fn ticketer(
 /// AES-256-GCM, the time of the full handshake (8) and rustls' state, then the tag (16).
 const NAME_LEN: usize = 16;
 
-/// The largest state that is sealed, bytes. It contains the certificates of the client. A larger
-/// ticket would make the client's next ClientHello larger than the server reads.
-const MAX_STATE: usize = 8 * 1024;
-
 struct Ticketer {
     keys: TicketKeys,
     policy: Vec<u8>,
@@ -81,7 +77,7 @@ impl Ticketer {
     }
 
     fn seal(&self, state: &[u8], now: u64) -> Option<Vec<u8>> {
-        if state.len() > MAX_STATE {
+        if state.len() > session_age::MAX_STATE {
             return None;
         }
         let sealers = self.sealers(now)?;
@@ -301,7 +297,7 @@ mod tests {
     fn nonces_differ_and_a_large_state_is_not_sealed() {
         let ticketer = ticketer(&[A], b"");
         assert_ne!(seal(&ticketer, 1000), seal(&ticketer, 1000));
-        let large = vec![0; MAX_STATE + 1];
+        let large = vec![0; session_age::MAX_STATE + 1];
         assert!(ticketer.seal(&large[1..], 1000).is_some());
         assert!(ticketer.seal(&large, 1000).is_none());
     }
