@@ -28,6 +28,7 @@ EXPLAINED = {
     "cert_chain_of_trust": SELF_SIGNED,
     "cert_revocation": SELF_SIGNED,
     "DNS_CAArecord": "localhost has none",
+    "security_headers": "HTTP/1.1 gets 505 in plain text; the fields of responses are the application's",
 }
 EXPLAINED_OF = {
     "rustls": {"cipher_order": ORDER},

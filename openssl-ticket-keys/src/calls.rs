@@ -154,3 +154,71 @@ impl VerifyError {
         unsafe { X509VerifyResult::from_raw(number) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read, os::unix::net::UnixStream, thread};
+
+    use openssl::ssl::{
+        Ssl, SslContext, SslMethod, SslOptions, SslSession, SslSessionCacheMode, SslVersion,
+    };
+
+    use super::*;
+    use crate::tests::context;
+
+    /// A connection under TLS 1.2, without tickets. Returns whether the session resumed, and the session.
+    fn visit(server: &SslContext, with: Option<&SslSession>, forget: bool) -> (bool, SslSession) {
+        let (ours, theirs) = UnixStream::pair().expect("sockets");
+        let ssl = Ssl::new(server).expect("a session");
+        let serve = thread::spawn(move || {
+            let mut tls = ssl.accept(theirs).expect("a handshake");
+            if forget {
+                forget_session(tls.ssl());
+                // It is no longer in the cache.
+                forget_session(tls.ssl());
+            }
+            // OpenSSL forgets a session without it, on either side.
+            let _ = tls.shutdown();
+            let _ = tls.read(&mut [0]);
+        });
+        let mut client = SslContext::builder(SslMethod::tls_client()).expect("a context");
+        let version = Some(SslVersion::TLS1_2);
+        client.set_max_proto_version(version).expect("set");
+        client.set_options(SslOptions::NO_TICKET);
+        let mut ssl = Ssl::new(&client.build()).expect("a session");
+        if let Some(session) = with {
+            // SAFETY: a context with the same settings made the session.
+            unsafe { ssl.set_session(session) }.expect("set");
+        }
+        let mut tls = ssl.connect(ours).expect("a handshake");
+        let resumed = tls.ssl().session_reused();
+        let session = tls.ssl().session().expect("a session").to_owned();
+        tls.shutdown().expect("sent");
+        drop(tls);
+        serve.join().expect("no panic");
+        (resumed, session)
+    }
+
+    #[test]
+    fn a_forgotten_session_does_not_resume() {
+        let server = context(|context| {
+            context.set_options(SslOptions::NO_TICKET);
+            context.set_session_cache_mode(SslSessionCacheMode::SERVER);
+        });
+        let (resumed, kept) = visit(&server, None, false);
+        assert!(!resumed);
+        assert!(visit(&server, Some(&kept), false).0);
+        // Another connection may use the session meanwhile.
+        assert!(visit(&server, Some(&kept), true).0);
+        assert!(!visit(&server, Some(&kept), false).0);
+    }
+
+    #[test]
+    fn every_verify_error_has_its_number() {
+        for (error, number) in VerifyError::ALL {
+            assert_eq!(VerifyError::of(error.result()), Some(error));
+            assert_eq!(error.result().as_raw(), number);
+        }
+        assert_eq!(VerifyError::of(X509VerifyResult::OK), None);
+    }
+}

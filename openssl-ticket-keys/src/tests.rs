@@ -88,7 +88,7 @@ impl TicketKeys for Shared {
     }
 }
 
-fn context(change: impl FnOnce(&mut SslContextBuilder)) -> SslContext {
+pub(crate) fn context(change: impl FnOnce(&mut SslContextBuilder)) -> SslContext {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("a curve");
     let key = PKey::from_ec_key(EcKey::generate(&group).expect("a key")).expect("a key");
     let mut certificate = X509::builder().expect("a builder");
