@@ -5,7 +5,8 @@
     ci/alpn.py          with the clients that are installed
     ci/alpn.py --all    with all clients; a missing one is an error (`ci/setup clients` installs them)
 
-Exits with 1 where an answer is not the expected one, or where the backends differ on the same offer.
+Exits with 1 where an answer is not the expected one, or where the backends or the prober's clients
+differ on the same offer.
 """
 
 import json
@@ -241,8 +242,10 @@ def external(clients):
 
 # The rules that must hold, by policy.
 REFUSED = ["http/1.1=alert:120", "x-unknown=alert:120"]
+# rustls has neither version.
+OLD = ["h2 (TLS 1.0)=alert:70", "h2 (TLS 1.1)=alert:70"]
 RULES = {
-    "reject": ["h2", "h2,http/1.1=h2", "http/1.1,h2=h2", *REFUSED, "none=alert:120"],
+    "reject": ["h2", "h2,http/1.1=h2", "http/1.1,h2=h2", *REFUSED, *OLD, "none=alert:120"],
     "allow": ["h2", *REFUSED, "none=h2"],
 }
 
@@ -289,7 +292,7 @@ def probed(backend, driver, policy, port):
         elif got == "negotiated":
             served = outcome["http2"] and outcome["http2"]["status"] == 200
             got = f"{outcome['alpn_protocol'] or 'no ALPN'}{'' if served else ', not served'}"
-        if offer["tls_version"] == "TLS 1.3" and "1.3" not in VERSIONS[backend]:
+        if offer["tls_version"] and offer["tls_version"][4:] not in VERSIONS[backend]:
             wanted = ["alert 70"]
         elif offer["malformed"]:
             wanted = ["alert 47", "alert 50", "alert 120"]
@@ -315,6 +318,17 @@ def differences(rows):
     return {key: by for key, by in answers.items() if len(by) > 1}
 
 
+def differences_of_clients(rows):
+    """Offers that a server answers differently to two of the prober's TLS clients. The raw client makes
+    other offers."""
+    answers = {}
+    for row in rows:
+        if row.client.startswith(f"{PROBER}, ") and not row.offer.startswith("malformed"):
+            key = (row.server, row.driver, row.policy, row.offer)
+            answers.setdefault(key, {}).setdefault((row.answer, row.tls), set()).add(row.client)
+    return {key: by for key, by in answers.items() if len(by) > 1}
+
+
 def main():
     os.environ.pop("SSLKEYLOGFILE", None)
     missing = [name for name, *_ in EXTERNAL if not installed(name)]
@@ -327,7 +341,7 @@ def main():
     for row in [head, *rows]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     surprises = [row for row in rows if row.verdict != "ok"]
-    differing = differences(rows)
+    differing = {**differences(rows), **differences_of_clients(rows)}
     for row in surprises:
         print(f"SURPRISE: {' | '.join(row)}", file=sys.stderr)
     for key, by in differing.items():

@@ -24,15 +24,18 @@ WRONG = """    if !offered.is_some_and(|names| names.contains(&ProtocolName::H2)
     }
 """
 
-# What ci/alpn.py must report. rustls itself refuses what native-tls then falls back on.
+# What ci/alpn.py must report. rustls and openssl themselves refuse what native-tls then falls back on.
 NOTICED = [
     r"tests/alpn \| .* failed",
     r"SURPRISE: rustls \| .* corelane alpn, rustls \| .* none \| no ALPN",
+    r"SURPRISE: openssl \| .* corelane alpn, openssl \| .* none \| no ALPN",
     r"SURPRISE: rustls \| .* curl \| .* none ",
     r"SURPRISE: native-tls \| .* corelane alpn, native-tls \| .* x-unknown \| no ALPN",
+    r"SURPRISE: native-tls \| .* corelane alpn, openssl \| .* x-unknown \| no ALPN",
     r"SURPRISE: native-tls \| .* openssl s_client \| .* http/1.1 ",
     r"SURPRISE: native-tls \| .* corelane alpn \| .* exit status 1",
     r"DIFFERENT: reject \| corelane alpn, rustls \| .* http/1.1",
+    r"DIFFERENT: reject \| corelane alpn, openssl \| .* http/1.1",
 ]
 
 

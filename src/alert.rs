@@ -16,6 +16,8 @@ pub enum AlertDescription {
     IllegalParameter = 47,
     /// A message that cannot be parsed.
     DecodeError = 50,
+    /// The server has no version of TLS that the client has.
+    ProtocolVersion = 70,
     /// A fault of the server.
     InternalError = 80,
     /// The server does not serve this server name (RFC 6066 section 3).

@@ -1,6 +1,11 @@
 //! `corelane alpn` on our own server: its output in each format, and its exit status.
 
-#![cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
+#![cfg(any(
+    feature = "aws-lc-rs",
+    feature = "ring",
+    feature = "openssl",
+    feature = "native-tls"
+))]
 
 mod support;
 
@@ -222,13 +227,28 @@ fn an_untrusted_certificate_falls_short_with_advice() {
 
 /// native-tls asks for no client certificate.
 #[test]
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl"))]
 fn a_required_client_certificate_falls_short_with_advice() {
+    for (backend, compiled_in) in [
+        ("rustls", cfg!(any(feature = "aws-lc-rs", feature = "ring"))),
+        ("openssl", cfg!(feature = "openssl")),
+    ] {
+        if compiled_in {
+            required_client_certificate(backend);
+        }
+    }
+}
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "openssl"))]
+fn required_client_certificate(backend: &str) {
     let dir = tempfile::tempdir().expect("a directory");
     let client = support::certificates::certificate("client");
     let files = support::certificates::Files::of(dir.path(), &client);
     let [cert, key] = [&files.cert, &files.key].map(|file| file.to_str().expect("UTF-8"));
-    let served = Served::start("asks", &["--tls", "rustls", "--client-ca", cert]);
+    let served = Served::start(
+        &format!("asks-{backend}"),
+        &["--tls", backend, "--client-ca", cert],
+    );
     let note = "The server requires a client certificate (alert 116 certificate_required)";
     served
         .asked(&[])
@@ -293,11 +313,15 @@ fn connects_over_ipv6() {
 #[test]
 fn client_limits_the_rows() {
     let served = Served::start("client", &[]);
-    let client = match cfg!(feature = "rustls") {
-        true => "rustls",
-        false => "native-tls",
-    };
-    for client in [client, "raw"] {
+    for (client, compiled_in) in [
+        ("rustls", cfg!(feature = "rustls")),
+        ("openssl", cfg!(feature = "openssl")),
+        ("native-tls", cfg!(feature = "native-tls")),
+        ("raw", true),
+    ] {
+        if !compiled_in {
+            continue;
+        }
         let args = ["--client", client, "--format", "json"];
         let report = valid(&served.asked(&args).ends_with(0).out);
         let rows = report["rows"].as_array().expect("rows");

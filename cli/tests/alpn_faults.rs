@@ -85,7 +85,7 @@ fn a_port_without_tls_is_unreachable() {
 
 /// Without rules, a server with which no client completes a handshake falls short.
 #[test]
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg(any(feature = "rustls", feature = "openssl", feature = "native-tls"))]
 fn a_server_that_refuses_every_offer_falls_short() {
     for (alert, note) in [
         (120, "is `h2` or `http/1.1` configured?"),
@@ -218,6 +218,7 @@ fn mistakes_get_advice() {
 fn a_missing_client_is_named_with_its_feature() {
     for (client, compiled_in) in [
         ("rustls", cfg!(feature = "rustls")),
+        ("openssl", cfg!(feature = "openssl")),
         ("native-tls", cfg!(feature = "native-tls")),
     ] {
         if !compiled_in {

@@ -1,21 +1,35 @@
-//! The command's own server as the prober sees it: the ALPN rule, row by row, on each backend.
+//! The command's own server as the prober sees it: the ALPN rule, row by row, on each backend and by
+//! each client.
 
-#![cfg(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls"))]
+#![cfg(any(
+    feature = "aws-lc-rs",
+    feature = "ring",
+    feature = "openssl",
+    feature = "native-tls"
+))]
 
 mod support;
 
 use std::panic::catch_unwind;
 
-use corelane::{ProtocolName, tls::TlsVersion};
-use corelane_probe::{
-    Client, Expectation, Http2, Offer, Outcome, ProbeOptions, Report, Trust, Verdict, assert_alpn,
-    probe_blocking,
+use corelane::{
+    ProtocolName,
+    tls::{NamedGroup, TlsVersion},
 };
-use support::Corelane;
+use corelane_probe::{
+    Client, ClientCertificate, Expectation, Http2, Offer, Outcome, ProbeOptions, Report, Row,
+    Trust, Verdict, assert_alpn, probe_blocking,
+};
+use rcgen::{CertificateParams, DnType};
+use support::{
+    Corelane,
+    certificates::{Certificate, Files, made},
+};
 
 struct Backend {
     name: &'static str,
     tls_1_3: bool,
+    client_certificates: bool,
 }
 
 const BACKENDS: &[Backend] = &[
@@ -23,16 +37,19 @@ const BACKENDS: &[Backend] = &[
     Backend {
         name: "rustls",
         tls_1_3: true,
+        client_certificates: true,
     },
     #[cfg(feature = "openssl")]
     Backend {
         name: "openssl",
         tls_1_3: true,
+        client_certificates: true,
     },
     #[cfg(feature = "native-tls")]
     Backend {
         name: "native-tls",
         tls_1_3: false,
+        client_certificates: false,
     },
 ];
 
@@ -43,10 +60,24 @@ fn start(backend: &Backend, args: &[&str]) -> Corelane {
 
 /// Makes the default offers.
 fn report(server: &Corelane) -> Report {
-    let options = ProbeOptions::default().trust(Trust::Any);
-    let report = probe_blocking(server.addr(), "localhost", &options).expect("a report");
+    report_with(server, &options())
+}
+
+fn report_with(server: &Corelane, options: &ProbeOptions) -> Report {
+    let report = probe_blocking(server.addr(), "localhost", options).expect("a report");
     println!("{report}");
     report
+}
+
+fn options() -> ProbeOptions {
+    ProbeOptions::default().trust(Trust::Any)
+}
+
+/// The clients on TLS libraries.
+fn libraries() -> Vec<Client> {
+    let mut clients = Client::compiled_in();
+    clients.retain(|client| *client != Client::Raw);
+    clients
 }
 
 fn holds(report: &Report, rule: &str) -> bool {
@@ -57,10 +88,7 @@ fn holds(report: &Report, rule: &str) -> bool {
 #[test]
 fn every_row_is_as_specified() {
     let offers = Offer::defaults();
-    let libraries = [Client::Rustls, Client::NativeTls].map(|client| {
-        let compiled_in = Client::compiled_in().contains(&client);
-        compiled_in.then_some(client)
-    });
+    let libraries = libraries();
     for backend in BACKENDS {
         let server = start(backend, &[]);
         let report = report(&server);
@@ -71,7 +99,7 @@ fn every_row_is_as_specified() {
         for offer in &offers {
             match offer.as_malformed() {
                 Some(_) => wanted.push((Client::Raw, offer)),
-                None => wanted.extend(libraries.into_iter().flatten().map(|it| (it, offer))),
+                None => wanted.extend(libraries.iter().map(|it| (*it, offer))),
             }
         }
         assert_eq!(made, wanted);
@@ -85,6 +113,7 @@ fn every_row_is_as_specified() {
                     alpn_protocol,
                     tls_version,
                     cipher_suite,
+                    key_exchange_group,
                     http2,
                     ..
                 } => {
@@ -98,6 +127,7 @@ fn every_row_is_as_specified() {
                     assert_eq!(*tls_version, Some(offer.version().unwrap_or(best)));
                     let suite = cipher_suite.expect("a cipher suite");
                     assert!(suite.name().is_some(), "{suite}");
+                    assert!(key_exchange_group.is_some());
                 }
                 Outcome::Alert(120) => assert!(!h2 && offer.as_malformed().is_none()),
                 Outcome::Alert(50) => assert!(offer.as_malformed().is_some()),
@@ -130,13 +160,128 @@ fn the_rows_of_all_backends_are_equal() {
             })
             .collect()
     };
-    let expected = report(&start(first, &[]));
+    let options = options_with_more_offers();
+    let expected = report_with(&start(first, &[]), &options);
     for backend in others {
         let tls_1_3 = first.tls_1_3 && backend.tls_1_3;
-        let got = report(&start(backend, &[]));
+        let got = report_with(&start(backend, &[]), &options);
         let (got, expected) = (comparable(&got, tls_1_3), comparable(&expected, tls_1_3));
         assert_eq!(got, expected, "{}", backend.name);
         assert!(!got.is_empty());
+    }
+}
+
+/// Offers beyond the defaults, and the clients that may be unable to make them, each by its library.
+fn more_offers() -> [(Offer, &'static [Client]); 5] {
+    let h2 = || Offer::new([ProtocolName::H2]);
+    let not_text = ProtocolName::from_static(b"\xff\xfe");
+    // rustls has no version below TLS 1.2. native-tls cannot lower OpenSSL's security level, under which
+    // newer releases have none either.
+    let old: &[Client] = &[Client::Rustls, Client::NativeTls];
+    // native-tls takes names that are UTF-8 only.
+    let bytes: &[Client] = &[Client::NativeTls];
+    [
+        (h2().only(TlsVersion(0x0301)), old),
+        (h2().only(TlsVersion(0x0302)), old),
+        (Offer::new([not_text.clone()]), bytes),
+        (Offer::new([not_text, ProtocolName::H2]), bytes),
+        (Offer::none().only(TlsVersion::TLS_1_2), &[]),
+    ]
+}
+
+fn options_with_more_offers() -> ProbeOptions {
+    let mut options = options();
+    options.offers.extend(more_offers().map(|(offer, _)| offer));
+    options
+}
+
+/// Everything about each offer is the same by each client: what was chosen, the version, the cipher
+/// suite, the group and HTTP/2's answer, or the alert; and the verdict.
+fn assert_clients_agree(report: &Report, case: &str) {
+    let clients = libraries();
+    let defaults = Offer::defaults();
+    let defaults = defaults.iter().filter(|it| it.as_malformed().is_none());
+    let more = more_offers();
+    let offers = defaults.map(|offer| (offer, &[][..]));
+    for (offer, unable) in offers.chain(more.iter().map(|(offer, unable)| (offer, *unable))) {
+        let rows = report
+            .rows
+            .iter()
+            .filter(|row| row.offer == *offer && !matches!(row.outcome, Outcome::Unsupported(_)));
+        let rows: Vec<_> = rows.collect();
+        for client in clients.iter().filter(|client| !unable.contains(client)) {
+            let made = rows.iter().any(|row| row.client == *client);
+            assert!(made, "{case}: {offer} by {client}");
+        }
+        for row in &rows {
+            let case = format!("{case}: {offer} by {}", row.client);
+            assert_eq!(comparable(row), comparable(rows[0]), "{case}");
+            assert_eq!(row.verdict, rows[0].verdict, "{case}");
+        }
+    }
+}
+
+/// OpenSSL offers X25519MLKEM768 first from version 3.5 on, rustls after X25519. Servers follow the client.
+fn comparable(row: &Row) -> Outcome {
+    let mut outcome = row.outcome.clone();
+    if let Outcome::Negotiated {
+        key_exchange_group: Some(group),
+        ..
+    } = &mut outcome
+        && *group == NamedGroup::X25519MLKEM768
+    {
+        *group = NamedGroup::X25519;
+    }
+    outcome
+}
+
+#[test]
+fn the_rows_of_all_clients_are_equal() {
+    let options = options_with_more_offers();
+    for backend in BACKENDS {
+        let settings: &[&[&str]] = match backend.tls_1_3 {
+            true => &[&[], &["--alpn-missing", "allow"], &["--min-tls", "1.3"]],
+            false => &[&[], &["--alpn-missing", "allow"]],
+        };
+        for args in settings {
+            let report = report_with(&start(backend, args), &options);
+            assert!(report.is_reachable());
+            assert_clients_agree(&report, &format!("{} {args:?}", backend.name));
+        }
+    }
+}
+
+/// A certificate that trusts itself, with this name as its subject.
+fn client_certificate(name: &str) -> Certificate {
+    let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+    params.distinguished_name.push(DnType::CommonName, name);
+    made(&params)
+}
+
+/// Under TLS 1.3 the server refuses the certificate after the client has completed the handshake.
+#[test]
+fn the_rows_of_all_clients_are_equal_where_a_client_certificate_is_required() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (trusted, other) = (client_certificate("trusted"), client_certificate("other"));
+    let files = Files::of(dir.path(), &trusted);
+    let authority = files.cert.to_str().expect("UTF-8");
+    let options = options_with_more_offers();
+    let with = |it: &Certificate| ClientCertificate::new(&*it.pem, &*it.key);
+    for backend in BACKENDS.iter().filter(|it| it.client_certificates) {
+        let server = start(backend, &["--client-ca", authority]);
+        for (given, alert) in [
+            (None, Some(116)),
+            (Some(&trusted), None),
+            (Some(&other), Some(48)),
+        ] {
+            let mut options = options.clone();
+            options.client_certificate = given.map(with);
+            let report = report_with(&server, &options);
+            let case = format!("{}, alert {alert:?}", backend.name);
+            assert_clients_agree(&report, &case);
+            assert_eq!(report.client_certificate_alert, alert, "{case}");
+            assert_eq!(holds(&report, "h2"), alert.is_none(), "{case}");
+        }
     }
 }
 

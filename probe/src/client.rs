@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Client {
     /// rustls, with the cargo feature `rustls`.
     Rustls,
+    /// OpenSSL under the system's policy, with the cargo feature `openssl`.
+    Openssl,
     /// native-tls, with the cargo feature `native-tls`.
     NativeTls,
     /// A client that sends malformed ClientHellos and ends with the server's first answer.
@@ -17,10 +19,11 @@ pub enum Client {
 impl Client {
     /// The clients that are compiled in, in the order in which they make their offers.
     pub fn compiled_in() -> Vec<Self> {
-        [Self::Rustls, Self::NativeTls, Self::Raw]
+        [Self::Rustls, Self::Openssl, Self::NativeTls, Self::Raw]
             .into_iter()
             .filter(|client| match client {
                 Self::Rustls => cfg!(feature = "rustls"),
+                Self::Openssl => cfg!(feature = "openssl"),
                 Self::NativeTls => cfg!(feature = "native-tls"),
                 Self::Raw => true,
             })
@@ -32,6 +35,7 @@ impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rustls => "rustls",
+            Self::Openssl => "openssl",
             Self::NativeTls => "native-tls",
             Self::Raw => "raw",
         })

@@ -24,10 +24,19 @@ cfg_if::cfg_if! {
     }
 }
 
+cfg_if::cfg_if! {
+    if #[cfg(feature = "openssl")] {
+        const OPENSSL: Make = Some(|options| Ok(Box::new(super::openssl::Openssl::new(options)?)));
+    } else {
+        const OPENSSL: Make = None;
+    }
+}
+
 /// The client, ready to make offers.
 pub(crate) fn client(client: Client, options: &ProbeOptions) -> Made {
     let make: Make = match client {
         Client::Rustls => RUSTLS,
+        Client::Openssl => OPENSSL,
         Client::NativeTls => NATIVE_TLS,
         Client::Raw => Some(|_| Ok(Box::new(raw::Raw))),
     };

@@ -19,7 +19,9 @@ use super::{
 /// - `malformed`: every malformed offer, or one of them as [`Malformed`] is displayed,
 ///   `malformed: empty list`.
 ///
-/// ` (TLS 1.2)` or ` (TLS 1.3)` after OFFER means the offer under that version only. Without it the
+/// ` (TLS 1.2)` after OFFER, or another version from 1.0 to 1.3, means the offer under that version only.
+/// A client that cannot offer the version is left out; [`Client::Openssl`](crate::Client::Openssl) has all
+/// four unless the system's policy turns one off. Without a version the
 /// rule is about the offer that leaves the version to the server.
 ///
 /// ANSWER is

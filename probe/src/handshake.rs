@@ -1,8 +1,8 @@
 //! One connection of a TLS library. What the library does not report is read from the wire.
 //!
-//! The streams of monoio-rustls and monoio-native-tls have two hazards. Both end in a panic, "buffer
-//! mut expected" in monoio-io-wrapper's `safe_io.rs`, as a stream's buffers are moved out while a
-//! read or a write is pending:
+//! The streams of monoio-rustls and monoio-native-tls have two hazards, which the one of the client
+//! openssl lacks. Both end in a panic, "buffer mut expected" in monoio-io-wrapper's `safe_io.rs`, as a
+//! stream's buffers are moved out while a read or a write is pending:
 //!
 //! - A stream works in one direction at a time: a write has to complete before a read begins, and the
 //!   other way round. h2 does both at once, so it never gets the stream: see [`super::http2`].
@@ -15,10 +15,7 @@ use corelane::{
     ProtocolName,
     tls::{CipherSuite, TlsVersion},
 };
-use monoio::{
-    io::{AsyncReadRent, AsyncWriteRent},
-    time::timeout_at,
-};
+use monoio::time::timeout_at;
 
 use super::{
     alerts::{self, NamedAlert},
@@ -30,6 +27,7 @@ use super::{
     peer_text::one_line,
     recorder::{End, Recorder, Recording},
     server_hello::ServerHello,
+    stream::Stream,
     wire::{self, Said},
 };
 
@@ -49,6 +47,20 @@ pub(crate) enum Failed {
     Unknown(String),
 }
 
+#[cfg(test)]
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Alert(alert) => write!(f, "alert {}", NamedAlert(*alert)),
+            Self::Untrusted(why) => write!(f, "untrusted: {why}"),
+            Self::Rejected(why) => write!(f, "rejected: {why}"),
+            Self::Incompatible(why) => write!(f, "incompatible: {why}"),
+            Self::Closed => f.write_str("closed"),
+            Self::Unknown(why) => write!(f, "unknown: {why}"),
+        }
+    }
+}
+
 /// The server chose a protocol that was not offered, in the same words for every client.
 pub(crate) const NOT_OFFERED: &str = "chose a protocol that was not offered (RFC 7301 section 3.1)";
 
@@ -65,7 +77,7 @@ pub(crate) async fn run<S, F>(
     failed: fn(&io::Error) -> Failed,
 ) -> Outcome
 where
-    S: AsyncReadRent + AsyncWriteRent,
+    S: Stream,
     F: Future<Output = Result<(S, Option<Vec<u8>>), Failed>>,
 {
     let (begun, patience) = (Instant::now(), &target.patience);
@@ -92,7 +104,15 @@ where
     };
     patience.answered_after(begun.elapsed());
     let alpn_protocol = protocol.and_then(|name| ProtocolName::new(name).ok());
+    // Older releases of OpenSSL take any name.
+    if let Some(name) = &alpn_protocol
+        && !offer.protocols().contains(name)
+    {
+        close(&mut stream, deadline).await;
+        return failed_outcome(Failed::Rejected(NOT_OFFERED.into()), offer, &recording);
+    }
     let (tls_version, cipher_suite) = agreed(&recording);
+    let key_exchange_group = recording.look(wire::key_exchange_group);
     let wait = match &alpn_protocol {
         Some(name) if *name == ProtocolName::H2 => Wait::Http2,
         _ => Wait::Unpromised,
@@ -146,6 +166,7 @@ where
         alpn_protocol,
         tls_version,
         cipher_suite,
+        key_exchange_group,
         http2,
     }
 }
@@ -153,17 +174,17 @@ where
 /// Closes the connection, and under TLS 1.3 reads until the server has closed it too or has sent data
 /// or an alert: only then has it accepted the client's part of the handshake. Its tickets do not show
 /// that, as a server may send them before. A server that sends nothing has not refused.
-async fn confirm<S: AsyncReadRent + AsyncWriteRent>(stream: &mut S, read: bool) -> io::Result<()> {
+async fn confirm(stream: &mut impl Stream, read: bool) -> io::Result<()> {
     let _ = stream.shutdown().await;
     if read {
-        stream.read(vec![0; 1024]).await.0?;
+        stream.read(1024).await?;
     }
     Ok(())
 }
 
 /// Sends close_notify, so that the server logs no error. Never call it after a cancelled call: see
 /// above.
-async fn close<S: AsyncWriteRent>(stream: &mut S, deadline: Instant) {
+async fn close(stream: &mut impl Stream, deadline: Instant) {
     let _ = timeout_at(deadline.into(), stream.shutdown()).await;
 }
 
@@ -198,7 +219,7 @@ fn failed_outcome(failed: Failed, offer: &Offer, recording: &Recording) -> Outco
         (Failed::Alert(alert), _) => Outcome::Alert(alert),
         (Failed::Untrusted(why), _) => Outcome::Untrusted(one_line(&why)),
         (Failed::Rejected(_) | Failed::Incompatible(_), Said::Hello(hello, _))
-            if hello.version < TlsVersion::TLS_1_2 =>
+            if hello.version < TlsVersion::TLS_1_2 && offer.version() != Some(hello.version) =>
         {
             Outcome::below_tls_1_2(hello.version)
         }

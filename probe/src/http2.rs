@@ -15,13 +15,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     outcome::Http2,
     peer_text::{one_line, shortened},
     server_name::ServerName,
+    stream::Stream,
     wire::first_line,
 };
 
@@ -125,14 +125,11 @@ fn describe(error: &h2::Error) -> String {
 
 /// Exchanges SETTINGS and sends a GET for `/`. It fails if the stream fails, unless the server closes
 /// the connection after it has sent something.
-pub(crate) async fn get<S>(
-    stream: &mut S,
+pub(crate) async fn get(
+    stream: &mut impl Stream,
     name: &ServerName,
     received: &mut Received,
-) -> io::Result<Http2>
-where
-    S: AsyncReadRent + AsyncWriteRent,
-{
+) -> io::Result<Http2> {
     let queues = Queues::default();
     let (mut requests, connection) = h2::client::Builder::new()
         .enable_push(false)
@@ -160,15 +157,14 @@ where
         }
         let outgoing = queues.take_outgoing();
         // A server that does not read may still have sent something: a failed write is no end.
-        if !outgoing.is_empty() && stream.write_all(outgoing).await.0.is_ok() {
-            let _ = stream.flush().await;
+        if !outgoing.is_empty() {
+            let _ = stream.write(outgoing).await;
         }
-        let (read, bytes) = stream.read(Vec::with_capacity(MAX_READ)).await;
-        match read {
-            Ok(1..) => {}
+        let bytes = match stream.read(MAX_READ).await {
+            Ok(bytes) if !bytes.is_empty() => bytes,
             Err(error) if received.is_empty() || !is_close(&error) => return Err(error),
             _ => return Ok(received.conclude(CLOSED)),
-        }
+        };
         received.bytes.extend_from_slice(&bytes);
         if received.settings {
             queues.put_incoming(&bytes);

@@ -89,6 +89,7 @@ impl Server {
                 tls_version,
                 cipher_suite,
                 http2,
+                ..
             } => judge_choice(offer, chosen, *tls_version, *cipher_suite, http2.as_ref()),
             Outcome::Negotiated {
                 alpn_protocol: None,

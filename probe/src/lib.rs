@@ -38,9 +38,9 @@
 //!
 //! # Cargo features
 //!
-//! The features `rustls` and `native-tls` compile in the clients of these names. rustls needs a
-//! crypto provider, `aws-lc-rs` or `ring`; `native-tls-vendored` builds an OpenSSL of its own. The
-//! default is `aws-lc-rs`. [`Client::Raw`], which makes malformed offers, needs no feature.
+//! The features `rustls`, `openssl` and `native-tls` compile in the clients of these names. rustls needs
+//! a crypto provider, `aws-lc-rs` or `ring`; `openssl-vendored` and `native-tls-vendored` build an OpenSSL
+//! of their own. The default is `aws-lc-rs`. [`Client::Raw`], which makes malformed offers, needs no feature.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -54,10 +54,13 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 // The raw client alone needs less of what the clients share.
-#![cfg_attr(not(any(feature = "rustls", feature = "native-tls")), allow(dead_code))]
+#![cfg_attr(
+    not(any(feature = "rustls", feature = "openssl", feature = "native-tls")),
+    allow(dead_code)
+)]
 
 // The way of a run: `run` makes each `offer` by each client (`client`, `compiled`, `connect`; `rustls`,
-// `native_tls` and `raw` implement it), `outcome` and `report` hold the answers, `judge` gives the
+// `openssl`, `native_tls` and `raw` implement it), `outcome` and `report` hold the answers, `judge` gives the
 // verdicts, `checked` applies the rules (`expectation`, `rule_text`), `formats` writes the result.
 mod alerts;
 mod assert;
@@ -90,18 +93,31 @@ mod wait;
 mod wire;
 
 cfg_if::cfg_if! {
-    if #[cfg(any(feature = "rustls", feature = "native-tls"))] {
+    if #[cfg(any(feature = "rustls", feature = "openssl", feature = "native-tls"))] {
         #[cfg(any(test, fuzzing))]
         pub mod fuzzing;
         mod handshake;
         mod http2;
         mod peer_text;
+        mod stream;
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(any(feature = "openssl", feature = "native-tls"))] {
+        mod openssl_reasons;
     }
 }
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "rustls")] {
         mod rustls;
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(feature = "openssl")] {
+        mod openssl;
     }
 }
 

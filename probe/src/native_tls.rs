@@ -1,15 +1,16 @@
 //! The client native-tls, on monoio-native-tls.
 
-use std::io;
+use std::io::{self, Read, Write};
 
-use ::native_tls::{Certificate, Identity, Protocol, TlsConnector};
+use ::native_tls::{Certificate, HandshakeError, Identity, Protocol, TlsConnector};
 use corelane::tls::TlsVersion;
 
 use super::{
     connect::{OfferClient, PendingOutcome, Target},
     error::Error,
-    handshake::{self, Failed, NOT_OFFERED, UNSOLICITED},
+    handshake::{self, Failed},
     offer::Offer,
+    openssl_reasons::{self, Reason},
     options::{ClientCertificate, ProbeOptions, Trust},
     recorder::Recorder,
 };
@@ -100,7 +101,7 @@ fn identity(certificate: &ClientCertificate) -> Result<Identity, Error> {
     let Some(begin) = begin else {
         return Err(Error::config(
             "native-tls takes the key of the client certificate in PKCS#8 only (BEGIN PRIVATE KEY): \
-             convert it by `openssl pkcs8 -topk8 -nodes`, or choose the client rustls",
+             convert it by `openssl pkcs8 -topk8 -nodes`, or choose the client rustls or openssl",
         ));
     };
     Identity::from_pkcs8(&certificate.chain, &key[begin..]).map_err(|error| {
@@ -122,7 +123,12 @@ impl OfferClient for NativeTls {
         if offer.as_malformed().is_some() {
             return Err("native-tls makes well-formed offers only".into());
         }
-        let connector = monoio_native_tls::TlsConnector::from(self.connector(offer)?);
+        let connector = self.connector(offer)?;
+        if let Some(version) = offer.version().filter(|it| *it < TlsVersion::TLS_1_2) {
+            check(&connector, &target.name.host())
+                .map_err(|why| format!("native-tls cannot offer {version}: {why}"))?;
+        }
+        let connector = monoio_native_tls::TlsConnector::from(connector);
         Ok(Box::pin(async move {
             let name = target.name.host();
             let handshake = |socket: Recorder| async move {
@@ -132,6 +138,37 @@ impl OfferClient for NativeTls {
             };
             handshake::run(target, offer, handshake, failed_io).await
         }))
+    }
+}
+
+/// Checks that the library makes a ClientHello. Its policy may forbid the only version that is offered.
+fn check(connector: &TlsConnector, name: &str) -> Result<(), String> {
+    match connector.connect(name, Silent) {
+        Err(HandshakeError::Failure(error)) => {
+            let error = error.to_string();
+            Err(openssl_reasons::text(&reasons(&error), None))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A server that does not answer.
+#[derive(Debug)]
+struct Silent;
+
+impl Read for Silent {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Silent {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -150,104 +187,33 @@ fn failed_io(error: &io::Error) -> Failed {
 /// texts. With another library the prober reads an alert from the wire, unless TLS 1.3 has
 /// encrypted it.
 fn classify(message: &str) -> Failed {
-    let reasons = reasons(message);
-    let names = |known: &[&str]| known.iter().any(|known| reasons.contains(known));
     if let Some(alert) = alert(message) {
         return Failed::Alert(alert);
     }
-    if names(&["unexpected EOF", "unexpected eof while reading"]) {
-        return Failed::Closed;
+    let reasons = reasons(message);
+    if !reasons.is_empty() {
+        let found = message.rsplit_once(" (");
+        let found = found.and_then(|(_, found)| found.strip_suffix(')'));
+        return openssl_reasons::classify(&reasons, found);
     }
-    if names(&["certificate verify failed"]) {
-        return match names(&UNSUPPORTED) {
-            true => Failed::Incompatible(reasons),
-            false => Failed::Untrusted(reasons),
-        };
-    }
-    if names(&["excessive message size"]) {
-        return Failed::Incompatible(
-            "OpenSSL reads 100 KiB of certificates and less of other handshake messages, and one is \
-             longer"
-                .into(),
-        );
-    }
-    // OpenSSL gives the same reason for a malformed extension. Below TLS 1.3, where it can be read on the
-    // wire, the two are told apart.
-    if message.contains("tls_parse_stoc_alpn:bad extension") {
-        return Failed::Rejected(NOT_OFFERED.into());
-    }
-    if names(&["unsolicited extension"]) {
-        return Failed::Rejected(UNSOLICITED.into());
-    }
-    if names(&FAULTS) {
-        return Failed::Rejected(reasons);
-    }
-    match message.starts_with("error:") {
-        true => Failed::Incompatible(reasons),
-        false => Failed::Unknown(reasons),
+    match message {
+        "unexpected EOF" => Failed::Closed,
+        other => Failed::Unknown(other.into()),
     }
 }
 
-/// OpenSSL's reasons for not verifying a certificate that are its own limits: its security level, and
-/// what it does not implement. That does not make it a certificate that must not be trusted.
-const UNSUPPORTED: [&str; 12] = [
-    "CA certificate key too weak",
-    "CA signature digest algorithm too weak",
-    "Cannot find certificate signature algorithm",
-    "EE certificate key too weak",
-    "certificate chain too long",
-    "name constraints minimum and maximum not supported",
-    "unable to decode issuer public key",
-    "unhandled critical extension",
-    "unsupported extension feature",
-    "unsupported name constraint type",
-    "unsupported or invalid name constraint syntax",
-    "unsupported or invalid name syntax",
-];
-
-/// OpenSSL's reasons that mean a wrong server. With any other reason another client might succeed.
-const FAULTS: [&str; 21] = [
-    "bad change cipher spec",
-    "bad data",
-    "bad ecpoint",
-    "bad extension",
-    "bad handshake length",
-    "bad key share",
-    "bad length",
-    "bad packet",
-    "bad record type",
-    "bad signature",
-    "ccs received early",
-    "data length too long",
-    "decode error",
-    "decryption failed or bad record mac",
-    "encrypted length too long",
-    "length mismatch",
-    "length too short",
-    "packet length too long",
-    "record length mismatch",
-    "unexpected message",
-    "unexpected record",
-];
-
-/// The reasons in OpenSSL's `error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE:DATA`, each once, and the
-/// fault of a certificate, which native-tls appends in brackets.
-fn reasons(message: &str) -> String {
-    let mut reasons: Vec<&str> = Vec::new();
-    for error in message.split("error:").skip(1) {
-        let reason = error.split(':').nth(3).unwrap_or(error).trim();
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
-        }
-    }
-    if reasons.is_empty() {
-        return message.into();
-    }
-    let found = message.rsplit_once(" (").filter(|_| message.ends_with(')'));
-    match found {
-        Some((_, found)) => format!("{} ({found}", reasons.join(", ")),
-        None => reasons.join(", "),
-    }
+/// OpenSSL's errors, each `error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE:DATA`. native-tls appends the
+/// fault of a certificate in brackets.
+fn reasons(message: &str) -> Vec<Reason<'_>> {
+    let errors = message.split("error:").skip(1);
+    errors
+        .map(|error| {
+            let mut fields = error.split(':').skip(2);
+            let function = fields.next().unwrap_or_default();
+            let text = fields.next().unwrap_or(error).trim();
+            Reason { function, text }
+        })
+        .collect()
 }
 
 /// The alert that OpenSSL received: it ends the text with "SSL alert number 120".
@@ -278,15 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn classifies_openssls_errors() {
-        let said = |message: &str| match classify(message) {
-            Failed::Alert(alert) => format!("alert {alert}"),
-            Failed::Untrusted(why) => format!("untrusted: {why}"),
-            Failed::Rejected(why) => format!("rejected: {why}"),
-            Failed::Incompatible(why) => format!("incompatible: {why}"),
-            Failed::Closed => "closed".into(),
-            Failed::Unknown(why) => format!("unknown: {why}"),
-        };
+    fn reads_the_reasons_from_openssls_text() {
         for (message, wanted) in [
             (
                 "error:0A000086:SSL routines:tls_post_process_server_certificate:certificate \
@@ -298,26 +256,9 @@ mod tests {
                 "rejected: chose a protocol that was not offered (RFC 7301 section 3.1)",
             ),
             (
-                "error:0A00006E:SSL routines:tls_parse_stoc_renegotiate:bad extension:../ssl/x.c:1:",
-                "rejected: bad extension",
-            ),
-            (
-                "error:0A0000D9:SSL routines:tls_collect_extensions:unsolicited extension:../x.c:1:",
-                "rejected: sent an extension that was not requested (RFC 8446 section 4.2)",
-            ),
-            (
-                "error:0A00018A:SSL routines:tls_process_ske_dhe:dh key too small:../ssl/x.c:1:",
-                "incompatible: dh key too small",
-            ),
-            (
-                "error:0A000098:SSL routines:read_state_machine:excessive message size:../ssl/x.c:1:",
-                "incompatible: OpenSSL reads 100 KiB of certificates and less of other handshake \
-                 messages, and one is longer",
-            ),
-            (
-                "error:0A000086:SSL routines:tls_post_process_server_certificate:certificate \
-                 verify failed:../ssl/statem/statem_clnt.c:1889: (EE certificate key too weak)",
-                "incompatible: certificate verify failed (EE certificate key too weak)",
+                "error:0A00018A:SSL routines:tls_process_ske_dhe:dh key too small:../ssl/x.c:1:, \
+                 error:0A00018B:SSL routines::other:../ssl/x.c:1:",
+                "incompatible: dh key too small, other",
             ),
             (
                 "error:0A000126:SSL routines::unexpected eof while reading:../ssl/x.c:1:",
@@ -326,7 +267,7 @@ mod tests {
             ("unexpected EOF", "closed"),
             ("os error 3", "unknown: os error 3"),
         ] {
-            assert_eq!(said(message), wanted);
+            assert_eq!(classify(message).to_string(), wanted);
         }
     }
 }

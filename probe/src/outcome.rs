@@ -4,7 +4,7 @@ use std::fmt;
 
 use corelane::{
     ProtocolName,
-    tls::{CipherSuite, TlsVersion},
+    tls::{CipherSuite, NamedGroup, TlsVersion},
 };
 
 use super::alerts::NamedAlert;
@@ -22,6 +22,8 @@ pub enum Outcome {
         tls_version: Option<TlsVersion>,
         /// The cipher suite.
         cipher_suite: Option<CipherSuite>,
+        /// The group of the key exchange; `None` if it had none, as with RSA's.
+        key_exchange_group: Option<NamedGroup>,
         /// How the server answered HTTP/2. The prober speaks HTTP/2 where `h2` was negotiated, and
         /// where no protocol was offered and none was chosen: some servers accept HTTP/2 with prior
         /// knowledge there (RFC 9113 section 3.3).
@@ -95,7 +97,7 @@ impl Outcome {
     }
 }
 
-/// `h2, TLS 1.3, TLS_AES_128_GCM_SHA256, GET 200`, `alert 120 no_application_protocol`, `closed`.
+/// `h2, TLS 1.3, TLS_AES_128_GCM_SHA256, x25519, GET 200`, `alert 120 no_application_protocol`, `closed`.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -103,6 +105,7 @@ impl fmt::Display for Outcome {
                 alpn_protocol,
                 tls_version,
                 cipher_suite,
+                key_exchange_group,
                 http2,
             } => {
                 match alpn_protocol {
@@ -114,6 +117,9 @@ impl fmt::Display for Outcome {
                 }
                 if let Some(suite) = cipher_suite {
                     write!(f, ", {suite}")?;
+                }
+                if let Some(group) = key_exchange_group {
+                    write!(f, ", {group}")?;
                 }
                 match (http2, alpn_protocol) {
                     (Some(Http2::Served(status)), Some(_)) => write!(f, ", GET {status}"),

@@ -81,6 +81,7 @@ async fn ask(target: &Target, malformed: Malformed, versions: Versions, begun: I
             alpn_protocol: hello.alpn_protocol,
             tls_version: Some(hello.version),
             cipher_suite: Some(hello.cipher_suite),
+            key_exchange_group: wire::key_exchange_group(received),
             http2: None,
         },
         Said::Hello(_, Behind::Sealed { .. }) => Outcome::Encrypted,

@@ -122,14 +122,15 @@ impl Report {
             Outcome::Untrusted(why) => Some(&**why),
             _ => None,
         })?;
-        // In the words of rustls and of OpenSSL.
-        let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+        // In the words of rustls and of OpenSSL, whose releases differ in upper and lower case.
+        let lower = why.to_ascii_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
         let fault = if says(&["expired", "not valid yet", "not yet valid"]) {
             CertificateFault::Dates
         } else if says(&[
             "not valid for name",
             "hostname mismatch",
-            "IP address mismatch",
+            "ip address mismatch",
         ]) {
             CertificateFault::Name
         } else {

@@ -59,11 +59,13 @@ fn split_version(text: &str) -> Result<(&str, Option<TlsVersion>), String> {
     };
     let plain: String = version.split_whitespace().collect();
     let version = match &*plain.to_ascii_lowercase() {
+        "tls1.0" => TlsVersion(0x0301),
+        "tls1.1" => TlsVersion(0x0302),
         "tls1.2" => TlsVersion::TLS_1_2,
         "tls1.3" => TlsVersion::TLS_1_3,
         _ => {
             return Err(format!(
-                "has the unknown version ({version}): use (TLS 1.2) or (TLS 1.3)"
+                "has the unknown version ({version}): use (TLS 1.0), (TLS 1.1), (TLS 1.2) or (TLS 1.3)"
             ));
         }
     };

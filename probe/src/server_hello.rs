@@ -3,13 +3,15 @@
 
 use corelane::{
     ProtocolName,
-    tls::{CipherSuite, TlsVersion},
+    tls::{CipherSuite, NamedGroup, TlsVersion},
 };
 use tls_parser::{TlsMessageHandshake, parse_tls_handshake_msg_server_hello};
 
 pub(crate) struct ServerHello {
     pub(crate) version: TlsVersion,
     pub(crate) cipher_suite: CipherSuite,
+    /// TLS 1.3 only: below, the ServerKeyExchange has it.
+    pub(crate) key_exchange_group: Option<NamedGroup>,
     /// Below TLS 1.3 only: TLS 1.3 has it in the EncryptedExtensions.
     pub(crate) alpn_protocol: Option<ProtocolName>,
     /// The ALPN extension is not a list of exactly one name (RFC 7301 section 3.1).
@@ -22,6 +24,7 @@ const SERVER_HELLO: u8 = 2;
 
 const ALPN: u16 = 16;
 const SUPPORTED_VERSIONS: u16 = 43;
+const KEY_SHARE: u16 = 51;
 
 /// The `random` of a HelloRetryRequest: the SHA-256 of "HelloRetryRequest" (RFC 8446 section 4.1.3).
 const RETRY: [u8; 32] = [
@@ -42,6 +45,7 @@ pub(crate) fn parse(messages: &[u8]) -> Option<ServerHello> {
     };
     let mut version = TlsVersion(hello.version.0);
     let (mut alpn_protocol, mut has_malformed_alpn) = (None, false);
+    let mut key_exchange_group = None;
     let mut extensions = hello.ext.unwrap_or_default();
     // One by one: a malformed extension must not hide the next.
     while let [a, b, c, d, behind @ ..] = extensions {
@@ -51,6 +55,10 @@ pub(crate) fn parse(messages: &[u8]) -> Option<ServerHello> {
             // TLS 1.3 has its version here (RFC 8446 section 4.2.1).
             (SUPPORTED_VERSIONS, [high, low]) => {
                 version = TlsVersion(u16::from_be_bytes([*high, *low]));
+            }
+            // A HelloRetryRequest has the group alone (RFC 8446 section 4.2.8).
+            (KEY_SHARE, [high, low, ..]) => {
+                key_exchange_group = Some(NamedGroup(u16::from_be_bytes([*high, *low])));
             }
             (ALPN, body) => {
                 alpn_protocol = first_name(body);
@@ -65,6 +73,7 @@ pub(crate) fn parse(messages: &[u8]) -> Option<ServerHello> {
     Some(ServerHello {
         version,
         cipher_suite: CipherSuite(hello.cipher.0),
+        key_exchange_group,
         alpn_protocol,
         has_malformed_alpn,
         is_retry: hello.random == RETRY,

@@ -1,7 +1,7 @@
 //! Reads a server's first records (RFC 8446 section 5.1) for what TLS libraries do not report.
 
-use corelane::tls::TlsVersion;
-use tls_parser::parse_tls_record_header;
+use corelane::tls::{NamedGroup, TlsVersion};
+use tls_parser::{TlsCipherKx, TlsCipherSuite, parse_tls_record_header};
 
 use super::{
     alerts,
@@ -18,8 +18,12 @@ const RECORD_HEADER: usize = 5;
 const FATAL: u8 = 2;
 const CLOSE_NOTIFY: u8 = 0;
 
+const SERVER_KEY_EXCHANGE: u8 = 12;
 const CERTIFICATE_REQUEST: u8 = 13;
 const SERVER_HELLO_DONE: u8 = 14;
+
+/// The curve type of a ServerKeyExchange that names a group (RFC 8422 section 5.4).
+const NAMED_CURVE: u8 = 3;
 
 /// The length of an alert without padding that TLS 1.3 has encrypted, bytes: the alert's two, the
 /// content type and a tag. No handshake message is as short (RFC 8446 section 5.2).
@@ -95,7 +99,7 @@ pub(crate) fn read(received: &[u8]) -> Said {
         return Said::Nothing;
     };
     let behind = match sealed {
-        _ if has_message(&handshake, SERVER_HELLO_DONE) => Behind::Flight,
+        _ if message(&handshake, SERVER_HELLO_DONE).is_some() => Behind::Flight,
         0 => Behind::Open,
         1..=LONGEST_ALERT => Behind::Sealed { like_an_alert },
         _ => Behind::Flight,
@@ -114,20 +118,42 @@ fn fatal(alert: &[u8]) -> Option<u8> {
     }
 }
 
-/// Whether these handshake messages have one of this kind.
-fn has_message(mut messages: &[u8], wanted: u8) -> bool {
+/// The first of these handshake messages that is of this kind, as much of it as there is.
+fn message(mut messages: &[u8], wanted: u8) -> Option<&[u8]> {
     while let [kind, a, b, c, behind @ ..] = messages {
-        if *kind == wanted {
-            return true;
-        }
         let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        if *kind == wanted {
+            return Some(&behind[..length.min(behind.len())]);
+        }
         messages = behind.get(length..).unwrap_or_default();
     }
-    false
+    None
 }
 
 /// Whether the server has asked for a client certificate. Under TLS 1.3 that is encrypted.
 pub(crate) fn asks_for_certificate(received: &[u8]) -> bool {
+    message(&in_the_clear(received), CERTIFICATE_REQUEST).is_some()
+}
+
+/// The group of the key exchange: TLS 1.3 has it in the ServerHello, and below it the suites with ECDHE
+/// have it in the ServerKeyExchange.
+pub(crate) fn key_exchange_group(received: &[u8]) -> Option<NamedGroup> {
+    let handshake = in_the_clear(received);
+    let hello = server_hello::parse(&handshake)?;
+    if hello.version >= TlsVersion::TLS_1_3 {
+        return hello.key_exchange_group;
+    }
+    let suite = TlsCipherSuite::from_id(hello.cipher_suite.0)?;
+    match message(&handshake, SERVER_KEY_EXCHANGE)? {
+        [NAMED_CURVE, high, low, ..] if suite.kx == TlsCipherKx::Ecdhe => {
+            Some(NamedGroup(u16::from_be_bytes([*high, *low])))
+        }
+        _ => None,
+    }
+}
+
+/// The handshake messages that are not encrypted.
+fn in_the_clear(received: &[u8]) -> Vec<u8> {
     let mut handshake = Vec::new();
     for (kind, body) in Records::of(received) {
         match kind {
@@ -137,7 +163,7 @@ pub(crate) fn asks_for_certificate(received: &[u8]) -> bool {
             _ => {}
         }
     }
-    has_message(&handshake, CERTIFICATE_REQUEST)
+    handshake
 }
 
 /// Whether the received bytes decide the outcome of a ClientHello.
@@ -207,10 +233,16 @@ mod tests {
             TlsVersion::TLS_1_3 => b"\0\x2b\0\x02\x03\x04",
             _ => b"\0\x10\0\x05\0\x03\x02h2",
         };
+        hello_with(0x1301, extension)
+    }
+
+    fn hello_with(suite: u16, extensions: &[u8]) -> Vec<u8> {
         let mut message = vec![3, 3];
         message.extend([7; 32]);
-        message.extend([0, 0x13, 0x01, 0, 0, extension.len() as u8]);
-        message.extend(extension);
+        message.push(0);
+        message.extend(suite.to_be_bytes());
+        message.extend([0, 0, extensions.len() as u8]);
+        message.extend(extensions);
         let mut record = vec![22, 3, 3, 0, message.len() as u8 + 4];
         record.extend([2, 0, 0, message.len() as u8]);
         record.extend(message);
@@ -278,6 +310,34 @@ mod tests {
         assert!(asks(&[&hello, &request, &DONE]));
         assert!(!asks(&[&hello, &DONE]));
         assert!(!asks(&[&hello, &DONE, &CCS, &request]));
+    }
+
+    #[test]
+    fn finds_the_group_of_the_key_exchange() {
+        let group = |flight: &[&[u8]]| key_exchange_group(&flight.concat());
+        let share = b"\0\x2b\0\x02\x03\x04\0\x33\0\x06\0\x1d\0\x02ab";
+        let retry = b"\0\x2b\0\x02\x03\x04\0\x33\0\x02\0\x18";
+        assert_eq!(
+            group(&[&hello_with(0x1301, share)]),
+            Some(NamedGroup::X25519)
+        );
+        assert_eq!(
+            group(&[&hello_with(0x1301, retry)]),
+            Some(NamedGroup::SECP384R1)
+        );
+        assert_eq!(group(&[&hello(TlsVersion::TLS_1_3)]), None);
+        // ECDHE_RSA, DHE_RSA, RSA. Diffie-Hellman's parameters may begin with the same bytes.
+        let exchange = [22, 3, 3, 0, 8, 12, 0, 0, 4, NAMED_CURVE, 0, 0x17, 0];
+        for (suite, wanted) in [
+            (0xc02f, Some(NamedGroup::SECP256R1)),
+            (0x009e, None),
+            (0x009c, None),
+        ] {
+            let hello = hello_with(suite, b"");
+            assert_eq!(group(&[&hello, &exchange, &DONE]), wanted);
+            assert_eq!(group(&[&hello, &DONE]), None);
+            assert_eq!(group(&[&hello, &CCS, &exchange]), None);
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::{
     TicketKeys, TlsConfig,
     accepted_keys::AcceptedKeys,
     certificate::subject,
+    client_hello::ClientHello,
     client_verifier::error_kind,
     exporter::{self, Exporter},
     incoming::Incoming,
@@ -24,6 +25,7 @@ use super::{
     tickets::SessionAge,
 };
 use crate::{
+    alert::AlertDescription,
     alpn::ProtocolName,
     error::Error,
     negotiated::{CipherSuite, Exported, NamedGroup, Negotiated, TlsVersion},
@@ -123,6 +125,10 @@ impl TlsAcceptor for RustlsAcceptor {
 
     fn start(&self, client: &Client<'_>) -> Result<Start, Error> {
         let hello = client.client_hello;
+        if hello.is_some_and(is_below_tls_1_2) {
+            let message = "the client has no version of TLS from 1.2 on";
+            return Err(Error::refused(AlertDescription::ProtocolVersion, message));
+        }
         let config = Arc::clone(self.configs.of(hello));
         let mut connection = ServerConnection::new(config)
             .map_err(|error| Error::handshake("rustls could not start a session", error))?;
@@ -139,6 +145,18 @@ impl TlsAcceptor for RustlsAcceptor {
             closing: false,
         }))
     }
+}
+
+/// Whether the client has older versions of TLS only: it has to get the alert `protocol_version` (RFC 5246
+/// appendix E.1). rustls looks for signature_algorithms first, which such a client does not send, and
+/// answers `handshake_failure`.
+fn is_below_tls_1_2(hello: &ClientHello) -> bool {
+    // `legacy_version` is behind the message's header (RFC 8446 section 4.1.2).
+    let legacy_version = match hello.message.get(4..6) {
+        Some(&[major, minor]) => u16::from_be_bytes([major, minor]),
+        _ => return false,
+    };
+    hello.supported_versions.is_empty() && legacy_version < TlsVersion::TLS_1_2.0
 }
 
 struct RustlsSession {

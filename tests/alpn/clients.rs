@@ -125,13 +125,20 @@ fn rustls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
 }
 
 fn openssl(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
+    let version = match tls {
+        Tls::V1_2 => SslVersion::TLS1_2,
+        Tls::V1_3 | Tls::Any => SslVersion::TLS1_3,
+    };
+    openssl_with(addr, version, alpn)
+}
+
+pub fn openssl_with(addr: SocketAddr, version: SslVersion, alpn: &[&[u8]]) -> Outcome {
     // A connector would read the system's certificates each time.
     let mut context = SslContext::builder(SslMethod::tls_client()).expect("a client");
     context.set_verify(SslVerifyMode::NONE);
-    let version = Some(match tls {
-        Tls::V1_2 => SslVersion::TLS1_2,
-        Tls::V1_3 | Tls::Any => SslVersion::TLS1_3,
-    });
+    // Versions below TLS 1.2 need it.
+    context.set_security_level(0);
+    let version = Some(version);
     context.set_min_proto_version(version).expect("a version");
     context.set_max_proto_version(version).expect("a version");
     if !alpn.is_empty() {

@@ -13,12 +13,14 @@ use corelane_test_support::{
     client::{Tls, never, rustls_config, server_name},
     for_each_tls_backend,
 };
+use openssl::ssl::SslVersion;
 
 for_each_tls_backend!(
     alpn_matrix_on_io_uring,
     alpn_matrix_on_epoll,
     client_hello_in_single_bytes_is_read,
     client_hello_in_two_records_is_read,
+    clients_below_tls_1_2_get_protocol_version,
 );
 
 /// The offer of a client.
@@ -156,6 +158,19 @@ fn client_hello_in_two_records_is_read(backend: Backend) {
             write(&record);
         }
     });
+}
+
+/// RFC 5246 appendix E.1. Without a common protocol ALPN comes first.
+fn clients_below_tls_1_2_get_protocol_version(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
+        for version in [SslVersion::TLS1, SslVersion::TLS1_1] {
+            for (name, alert) in [(&b"h2"[..], 70), (b"http/1.1", 120)] {
+                let got = clients::openssl_with(server.addr, version, &[name]);
+                assert_eq!(got, Outcome::Alert(Some(alert)));
+            }
+        }
+    }
 }
 
 /// Completes a handshake whose ClientHello `send_hello` sends.

@@ -247,6 +247,22 @@ const PROBE: &[Layer] = &[
         ],
     },
     Layer {
+        path: "openssl/",
+        modules: &[
+            "openssl::*",
+            "handshake",
+            "openssl_reasons",
+            "recorder",
+            "stream",
+        ],
+        crates: &["openssl"],
+    },
+    Layer {
+        path: "openssl.rs",
+        modules: &["*"],
+        crates: &["openssl", "openssl_probe", "corelane::tls::TlsVersion"],
+    },
+    Layer {
         path: "native_tls.rs",
         modules: &["*"],
         crates: &[
@@ -273,6 +289,7 @@ const PROBE: &[Layer] = &[
             "corelane::ProtocolName",
             "corelane::TlsVersion",
             "corelane::tls::CipherSuite",
+            "corelane::tls::NamedGroup",
             "corelane::tls::TlsVersion",
         ],
     },

@@ -7,9 +7,10 @@ use corelane_probe::{AddressFamily, Client, Endpoint, Expectation};
 
 /// Offers ALPN to a server, any server, and judges what it chooses.
 ///
-/// Each client that is compiled in makes every offer that it can make: rustls, native-tls, and a raw
-/// client that makes malformed offers. Where the server chooses h2, the client also speaks it. A run
-/// makes some 23 connections and sends GET / on many of them. STARTTLS is not supported.
+/// Each client that is compiled in makes every offer that it can make: rustls, openssl, native-tls, and
+/// a raw client that makes malformed offers. Where the server chooses h2, the client also speaks it. A
+/// run makes nine connections by each TLS client and five by the raw one, and sends GET / on many of
+/// them. STARTTLS is not supported.
 ///
 /// Exit status: 0 if every rule given by --expect holds or, without rules, if no answer violates RFC
 /// 7301 or RFC 9113 and every TLS client completes a handshake; 1 if a rule does not hold or, without
@@ -24,7 +25,8 @@ pub(crate) struct AlpnArgs {
     /// A rule that has to hold, OFFER=ANSWER, for instance h2=h2 or http/1.1=alert:120; repeatable.
     ///
     /// OFFER is protocols (h2,http/1.1), none (no ALPN) or malformed; " (TLS 1.2)" or " (TLS 1.3)"
-    /// after it limits it to that version. ANSWER is the protocol of the offer that the server has
+    /// after it limits it to that version, and so do " (TLS 1.0)" and " (TLS 1.1)", which openssl alone
+    /// offers on most systems. ANSWER is the protocol of the offer that the server has
     /// to choose (h2 has to be served, too); none; alert (any alert), alert:120 or
     /// alert:no_application_protocol (this alert); or close. A protocol alone, h2, is short for
     /// h2=h2.
@@ -125,6 +127,7 @@ pub(crate) enum Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ClientArg {
     Rustls,
+    Openssl,
     NativeTls,
     /// A client that makes malformed offers.
     Raw,
@@ -134,6 +137,7 @@ impl From<ClientArg> for Client {
     fn from(arg: ClientArg) -> Self {
         match arg {
             ClientArg::Rustls => Self::Rustls,
+            ClientArg::Openssl => Self::Openssl,
             ClientArg::NativeTls => Self::NativeTls,
             ClientArg::Raw => Self::Raw,
         }

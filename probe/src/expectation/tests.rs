@@ -24,6 +24,7 @@ fn chose(name: Option<&str>, http2: Option<Http2>) -> Outcome {
         alpn_protocol: name.map(|name| ProtocolName::new(name).expect("a name")),
         tls_version: None,
         cipher_suite: None,
+        key_exchange_group: None,
         http2,
     }
 }
@@ -92,6 +93,8 @@ fn parses_offers() {
         ("h2 (TLS 1.2)", h2().only(TlsVersion::TLS_1_2)),
         ("h2(TLS1.2)=h2", h2().only(TlsVersion::TLS_1_2)),
         ("h2 (tls 1.3)=alert", h2().only(TlsVersion::TLS_1_3)),
+        ("h2 (TLS 1.1)=alert:70", h2().only(TlsVersion(0x0302))),
+        ("h2 (TLS 1.0)=alert:70", h2().only(TlsVersion(0x0301))),
         (
             "malformed: empty list=alert:50",
             Offer::malformed(Malformed::EmptyList),
@@ -122,6 +125,7 @@ fn a_parsed_rule_is_displayed_unchanged() {
         "malformed=alert",
         "malformed: lying length=alert:50",
         "h2 (TLS 1.2)=alert:70",
+        "h2 (TLS 1.0)=alert:70",
     ] {
         assert_eq!(rule(text).to_string(), text);
         assert_eq!(rule(&rule(text).to_string()), rule(text));
@@ -205,7 +209,7 @@ fn an_invalid_rule_gets_the_syntax() {
         "h2,,http/1.1=h2",
         "a b=alert",
         "(h2=alert",
-        "h2 (TLS 1.1)",
+        "h2 (SSL 3.0)",
         "malformed (TLS 1.2)=alert",
         "malformed=h2",
         "malformed: something=alert",

@@ -64,6 +64,7 @@ enum JsonOutcome {
         alpn_protocol: Option<String>,
         tls_version: Option<String>,
         cipher_suite: Option<String>,
+        key_exchange_group: Option<String>,
         http2: Option<JsonHttp2>,
     },
     Alert {
@@ -193,11 +194,13 @@ impl From<&Outcome> for JsonOutcome {
                 alpn_protocol,
                 tls_version,
                 cipher_suite,
+                key_exchange_group,
                 http2,
             } => Self::Negotiated {
                 alpn_protocol: text(alpn_protocol),
                 tls_version: text(tls_version),
                 cipher_suite: text(cipher_suite),
+                key_exchange_group: text(key_exchange_group),
                 http2: http2.as_ref().map(JsonHttp2::from),
             },
             Outcome::Alert(number) => Self::Alert {
@@ -319,6 +322,7 @@ mod tests {
                 alpn_protocol: Some("h2".into()),
                 tls_version: None,
                 cipher_suite: None,
+                key_exchange_group: Some("x25519".into()),
                 http2: Some(JsonHttp2::from(&http2)),
             });
             let value = value.expect("JSON");

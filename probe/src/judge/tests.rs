@@ -25,6 +25,7 @@ fn under(version: TlsVersion, name: Option<&str>, http2: Option<Http2>) -> Outco
         alpn_protocol: name.map(|name| ProtocolName::new(name).expect("a name")),
         tls_version: Some(version),
         cipher_suite: None,
+        key_exchange_group: None,
         http2,
     }
 }
@@ -278,6 +279,7 @@ fn h2_with_a_prohibited_cipher_suite_violates() {
         alpn_protocol: Some(ProtocolName::H2),
         tls_version: Some(TlsVersion::TLS_1_2),
         cipher_suite: Some(CipherSuite(suite)),
+        key_exchange_group: None,
         http2: Some(Http2::Served(200)),
     };
     // RSA key exchange; CBC; no authentication; static Diffie-Hellman.

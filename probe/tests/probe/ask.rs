@@ -4,8 +4,16 @@ use std::{net::SocketAddr, time::Duration};
 
 use corelane::ProtocolName;
 use corelane_probe::{
-    Expectation, Http2, Outcome, ProbeOptions, Report, Row, Trust, Verdict, probe_blocking,
+    Client, Expectation, Http2, Outcome, ProbeOptions, Report, Row, Trust, Verdict, probe_blocking,
 };
+
+/// The clients on TLS libraries.
+pub fn libraries() -> Vec<Client> {
+    let mut clients = Client::compiled_in();
+    clients.retain(|client| *client != Client::Raw);
+    assert!(clients.len() >= 2);
+    clients
+}
 
 pub fn options(trust: Trust) -> ProbeOptions {
     let mut options = ProbeOptions::default();

@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 
-use corelane_probe::{Client, Outcome, Trust, Verdict, probe_blocking};
+use corelane::ProtocolName;
+use corelane_probe::{Client, Offer, Outcome, Trust, Verdict, probe_blocking};
 use openssl::ssl::{AlpnError, select_next_proto};
 use rustls::version::TLS13;
 
 use crate::{
-    ask::{assert_violates, h2_rows, holds, options, report, rows},
+    ask::{assert_violates, h2_rows, holds, libraries, options, report, rows},
     certificate::CERTIFICATE,
     server::{self, TestServer},
 };
@@ -54,7 +55,7 @@ fn choosing_a_protocol_that_was_not_offered_violates() {
     assert!(holds(&report, "http/1.1"));
 }
 
-/// Both clients call it the same, under each version.
+/// All clients call it the same, under each version.
 #[test]
 fn a_protocol_that_was_not_offered_has_the_same_words_by_each_client() {
     let server = TestServer::tls(Some(server::always_http_1_1), server::http_1_1);
@@ -68,7 +69,7 @@ fn a_protocol_that_was_not_offered_has_the_same_words_by_each_client() {
             "chose http/1.1, which was not offered (RFC 7301 section 3.1)",
         ),
     ] {
-        assert_eq!(rows(&report, offer).count(), 2);
+        assert_eq!(rows(&report, offer).count(), libraries().len());
         for row in rows(&report, offer) {
             assert_eq!(row.outcome, Outcome::Invalid(words.into()), "{report}");
         }
@@ -114,10 +115,10 @@ fn a_wrong_extension_has_the_same_words_by_each_client() {
         });
         let mut options = options(Trust::Any);
         options.offers.retain(|it| it.to_string() == offer);
-        options.clients = vec![Client::Rustls, Client::NativeTls];
+        options.clients = libraries();
         let report = probe_blocking(server.addr, "localhost", &options).expect("a report");
         println!("{report}");
-        assert_eq!(report.rows.len(), 2);
+        assert_eq!(report.rows.len(), libraries().len());
         for row in &report.rows {
             assert_eq!(row.outcome, Outcome::Invalid(words.into()), "{report}");
             assert!(matches!(row.verdict, Verdict::Violates(_)));
@@ -164,7 +165,7 @@ fn a_server_that_knows_another_protocol_only_does_not_ignore_alpn() {
         "{note}"
     );
     // One more offer by each client, and short in the table.
-    let last: Vec<_> = report.rows.iter().rev().take(2).collect();
+    let last: Vec<_> = report.rows.iter().rev().take(libraries().len()).collect();
     for row in &last {
         assert!(row.offer.protocols().len() > 30, "{report}");
         assert_eq!(row.verdict, Verdict::Conforms);
@@ -209,5 +210,22 @@ fn tls_libraries_read_an_encrypted_alert() {
         "h2 (TLS 1.2)=alert:70",
     ] {
         assert!(holds(&report, rule), "{rule}");
+    }
+}
+
+/// Names are bytes (RFC 7301 section 3.1); native-tls takes UTF-8 only.
+#[test]
+fn a_name_that_is_not_text_is_offered() {
+    let name = ProtocolName::from_static(b"\xff\xfe");
+    let server = only(b"\x02\xff\xfe");
+    let options = options(Trust::Any).offers([Offer::new([name.clone()])]);
+    let report = probe_blocking(server.addr, "localhost", &options).expect("a report");
+    let clients: Vec<_> = report.rows.iter().map(|row| row.client).collect();
+    assert_eq!(clients, [Client::Rustls, Client::Openssl]);
+    for row in &report.rows {
+        let Outcome::Negotiated { alpn_protocol, .. } = &row.outcome else {
+            panic!("{report}");
+        };
+        assert_eq!(*alpn_protocol, Some(name.clone()));
     }
 }

@@ -7,12 +7,15 @@ use corelane_probe::{
     Verdict, probe_blocking,
 };
 use openssl::{
+    pkey::PKey,
+    rsa::Rsa,
     ssl::{Ssl, SslStream, SslVerifyMode, SslVersion},
+    symm::Cipher,
     x509::X509,
 };
 
 use crate::{
-    ask::{h2_rows, holds, http2, options, report, rows},
+    ask::{h2_rows, holds, http2, libraries, options, report, rows},
     certificate::CERTIFICATE,
     server::{self, Choose, Stream, TestServer},
 };
@@ -67,8 +70,7 @@ fn a_server_that_requires_client_certificates_falls_short() {
         assert!(holds(&report, "x-unknown=alert:120"));
         assert!(!holds(&report, "http/1.1"));
         assert_eq!(report.client_certificate_alert, Some(alert));
-        let clients = [Client::Rustls, Client::NativeTls];
-        assert_eq!(report.without_handshake(), clients);
+        assert_eq!(report.without_handshake(), libraries());
         let note = report.note().expect("a note");
         assert!(note.contains("requires a client certificate"), "{note}");
         assert!(note.contains("--client-cert"), "{note}");
@@ -85,6 +87,8 @@ fn a_refusal_behind_the_servers_settings_counts() {
     acceptor.set_max_proto_version(None).expect("a version");
     acceptor.set_alpn_select_callback(server::h2_or_alert);
     acceptor.set_verify(REQUIRED);
+    // OpenSSL 3.5 would send a HelloRetryRequest to a client without a share of X25519MLKEM768.
+    acceptor.set_groups_list("X25519").expect("a group");
     let context = acceptor.build().into_context();
     let server = TestServer::start(move |socket| {
         let ssl = Ssl::new(&context).expect("a session");
@@ -115,7 +119,7 @@ fn a_client_certificate_is_sent_if_the_server_asks_for_it() {
         let served: Vec<_> = h2_rows(&report)
             .filter(|row| row.outcome != Outcome::Alert(70))
             .collect();
-        assert!(served.len() >= 10);
+        assert!(served.len() >= 5 * libraries().len());
         for row in served {
             assert_eq!(*http2(row), Http2::Served(200), "{report}");
         }
@@ -179,13 +183,88 @@ fn a_server_that_does_not_answer_a_close_has_accepted() {
     );
 }
 
+/// SEC 1 and PKCS#1; native-tls takes PKCS#8 only.
+#[test]
+fn keys_of_older_forms_are_taken() {
+    let ec = PKey::private_key_from_pem(CERTIFICATE.key.as_bytes()).expect("PEM");
+    let ec = ec
+        .ec_key()
+        .expect("ECDSA")
+        .private_key_to_pem()
+        .expect("PEM");
+    let rsa = Rsa::generate(2048).expect("a key");
+    let made = rcgen::KeyPair::from_der_and_sign_algo(
+        &rustls::pki_types::PrivatePkcs1KeyDer::from(rsa.private_key_to_der().expect("DER")).into(),
+        &rcgen::PKCS_RSA_SHA256,
+    );
+    let params = rcgen::CertificateParams::new(["client".to_owned()]).expect("a name");
+    let with_rsa = params
+        .self_signed(&made.expect("RSA"))
+        .expect("a certificate");
+    let rsa = rsa.private_key_to_pem().expect("PEM");
+    let server = asking(
+        SslVersion::TLS1_3,
+        server::h2_or_alert,
+        SslVerifyMode::PEER,
+        server::h2,
+    );
+    for (chain, key, form, served) in [
+        (&*CERTIFICATE.pem, ec, "BEGIN EC PRIVATE KEY", true),
+        // A certificate that the server does not know.
+        (&*with_rsa.pem(), rsa, "BEGIN RSA PRIVATE KEY", false),
+    ] {
+        assert!(String::from_utf8_lossy(&key).contains(form));
+        for client in libraries() {
+            let mut options =
+                options(Trust::Any).client_certificate(ClientCertificate::new(chain, &*key));
+            options.clients = vec![client];
+            options.offers.truncate(1);
+            let report = probe_blocking(server.addr, "localhost", &options);
+            if client == Client::NativeTls {
+                let error = report.expect_err("PKCS#8 only").to_string();
+                assert!(
+                    error.contains("PKCS#8") && error.contains("openssl"),
+                    "{error}"
+                );
+                continue;
+            }
+            let report = report.expect("a report");
+            match served {
+                true => assert!(holds(&report, "h2"), "{report}"),
+                false => assert_eq!(report.rows[0].outcome, Outcome::Alert(48), "{report}"),
+            }
+        }
+    }
+}
+
+/// A key with a password would be asked for at the terminal.
+#[test]
+fn an_encrypted_key_is_an_error() {
+    let key = PKey::private_key_from_pem(CERTIFICATE.key.as_bytes()).expect("PEM");
+    let key = key
+        .private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"secret")
+        .expect("encrypted");
+    for client in libraries() {
+        let certificate = ClientCertificate::new(&*CERTIFICATE.pem, &*key);
+        let mut options = options(Trust::Any).client_certificate(certificate);
+        options.clients = vec![client];
+        let error = probe_blocking(([127, 0, 0, 1], 1).into(), "localhost", &options);
+        let error = error.expect_err("a password");
+        assert!(error.is_config());
+        assert!(
+            error.to_string().contains("key of the client certificate"),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn an_invalid_client_certificate_is_an_error_without_its_key() {
     let other = rcgen::KeyPair::generate().expect("a key").serialize_pem();
     let secret = "MIGHAgEAMBMGByqGSM49AgEG!not-base64!";
     let broken = format!("-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----\n");
     let one_line = format!("-----BEGIN PRIVATE KEY-----{secret}");
-    for client in [Client::Rustls, Client::NativeTls] {
+    for client in libraries() {
         for (chain, key, what) in [
             (&*CERTIFICATE.pem, &*other, "cannot be used"),
             (

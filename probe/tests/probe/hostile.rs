@@ -24,7 +24,10 @@ use openssl::{
 use rustls::version::{TLS12, TLS13};
 
 use crate::{
-    ask::{assert_violates, h2_rows, hasty_report, http2, malformed_rows, options, report, rows},
+    ask::{
+        assert_violates, h2_rows, hasty_report, http2, libraries, malformed_rows, options, report,
+        rows,
+    },
     server::{self, TestServer},
 };
 
@@ -35,7 +38,7 @@ fn asked_for_h2(server: &TestServer, timeout: Duration) -> Report {
     options.timeout = timeout;
     let report = probe_blocking(server.addr, "localhost", &options).expect("a report");
     println!("{report}");
-    assert_eq!(report.rows.len(), 2);
+    assert_eq!(report.rows.len(), libraries().len());
     report
 }
 
@@ -111,7 +114,7 @@ fn names_in_a_certificate_are_escaped() {
         assert!(why.len() < 400);
     }
     let table = report.to_string();
-    assert_eq!(table.lines().count(), 5, "{table}");
+    assert_eq!(table.lines().count(), 3 + libraries().len(), "{table}");
     assert!(!table.contains(['\x1b', '\x07']));
 }
 

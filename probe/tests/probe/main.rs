@@ -1,6 +1,7 @@
 //! The prober against servers that behave and servers that misbehave on purpose.
 #![cfg(all(
     feature = "rustls",
+    feature = "openssl",
     feature = "native-tls",
     any(feature = "aws-lc-rs", feature = "ring")
 ))]
@@ -12,6 +13,7 @@ mod server;
 mod absent;
 mod choice;
 mod client_certificate;
+mod groups;
 mod hostile;
 mod http2;
 mod limits;
@@ -19,3 +21,4 @@ mod malformed;
 mod silent;
 mod trust;
 mod usage;
+mod versions;

@@ -10,7 +10,7 @@ use std::{
 use corelane_probe::{Http2, ProbeOptions, Report, Trust, Verdict, probe_blocking};
 
 use crate::{
-    ask::{h2_rows, holds, http2, options, rows},
+    ask::{h2_rows, holds, http2, libraries, options, rows},
     server::{self, Stream, TestServer},
 };
 
@@ -30,16 +30,16 @@ fn timed(server: &TestServer) -> (Report, Duration) {
     (report, took)
 }
 
-/// The first h2 row had the whole time, the eleven others little of it.
+/// The first h2 row had the whole time, the others little of it.
 fn assert_waited_once(report: &Report, took: Duration) {
     let times: Vec<_> = h2_rows(report).map(|row| row.time).collect();
-    assert_eq!(times.len(), 12);
+    assert_eq!(times.len(), 6 * libraries().len());
     assert!(times[0] > TIMEOUT / 2, "{times:?}");
     assert!(
         times[1..].iter().all(|time| *time < TIMEOUT / 2),
         "{times:?}"
     );
-    // Each in full would take twelve times as long.
+    // Each in full would take at least twelve times as long.
     assert!(took < TIMEOUT * 5, "{took:?}");
 }
 

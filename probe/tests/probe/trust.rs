@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use corelane_probe::{Offer, Outcome, Trust, Verdict, probe_blocking};
+use corelane_probe::{Client, Offer, Outcome, Trust, Verdict, probe_blocking};
 use rustls::version::{TLS12, TLS13};
 
 use crate::{
-    ask::{holds, options},
+    ask::{holds, libraries, options},
     certificate::CERTIFICATE,
     server::{self, TestServer},
 };
@@ -36,7 +36,7 @@ fn checks_issuer_and_name(server: &TestServer) {
     }
     for (name, trust) in [("localhost", Trust::System), ("other.example", own)] {
         let report = ask(name, trust);
-        assert!(report.is_reachable() && report.rows.len() == 2);
+        assert!(report.is_reachable() && report.rows.len() == libraries().len());
         for row in &report.rows {
             assert!(matches!(row.outcome, Outcome::Untrusted(_)), "{report}");
             assert_eq!(row.verdict, Verdict::NotJudged);
@@ -45,7 +45,7 @@ fn checks_issuer_and_name(server: &TestServer) {
     assert!(holds(&ask("other.example", Trust::Any), "h2"));
 }
 
-/// `openssl req -x509` marks its certificates as a CA by default. Both clients accept that alike.
+/// `openssl req -x509` marks its certificates as a CA by default. All clients accept that alike.
 #[test]
 fn a_given_certificate_that_is_marked_as_a_ca_is_trusted() {
     let made = |until: i32| {
@@ -77,6 +77,43 @@ fn a_given_certificate_that_is_marked_as_a_ca_is_trusted() {
             assert_eq!(untrusted, !trusted, "{report}");
         }
         assert_eq!(holds(&report, "h2"), trusted, "{report}");
+    }
+}
+
+/// A given certificate that another authority has issued, which the server does not send. native-tls has
+/// no option for it.
+#[test]
+fn a_given_certificate_that_another_has_issued_is_trusted() {
+    let params = |name: &str| {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        let attribute = rcgen::DnType::CommonName;
+        params.distinguished_name.push(attribute, name);
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params
+    };
+    let key = || rcgen::KeyPair::generate().expect("a key");
+    let root = rcgen::Issuer::new(params("root"), key());
+    let between = (params("between"), key());
+    let given = between.0.signed_by(&between.1, &root).expect("signed");
+    let between = rcgen::Issuer::new(between.0, between.1);
+    let (leaf, own) = (["localhost".to_owned()], key());
+    let leaf = rcgen::CertificateParams::new(leaf).expect("a name");
+    let leaf = leaf.signed_by(&own, &between).expect("signed");
+    let mut acceptor = server::builder(&leaf.pem(), &own.serialize_pem());
+    acceptor.set_alpn_select_callback(server::h2_or_alert);
+    let acceptor = acceptor.build();
+    let server = TestServer::start(move |socket| {
+        let accepted = acceptor.accept(socket);
+        drop(accepted.map(|mut stream| server::h2(&mut stream)));
+    });
+    let mut options = options(Trust::Pem(given.pem().into()));
+    options.offers = vec![Offer::defaults().remove(0)];
+    let report = probe_blocking(server.addr, "localhost", &options).expect("a report");
+    println!("{report}");
+    for row in &report.rows {
+        let trusted = matches!(row.outcome, Outcome::Negotiated { .. });
+        assert_eq!(trusted, row.client != Client::NativeTls, "{report}");
     }
 }
 

@@ -9,7 +9,7 @@ use corelane::{ProtocolName, tls::TlsVersion};
 use corelane_probe::{Client, Offer, Outcome, Trust, Verdict, assert_alpn, probe, probe_blocking};
 
 use crate::{
-    ask::{holds, options},
+    ask::{holds, libraries, options},
     server::{self, TestServer},
 };
 
@@ -25,7 +25,7 @@ fn invalid_names_and_certificates_are_errors() {
             Trust::Pem(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec()),
         ),
     ] {
-        for client in [Client::Rustls, Client::NativeTls] {
+        for client in libraries() {
             let mut options = options(trust.clone());
             options.clients = vec![client];
             let error = probe_blocking(addr, name, &options).expect_err(name);
