@@ -14,7 +14,7 @@ use crate::{
     introduction, limits,
     reload::{Reloading, Watch},
     routes::Routes,
-    takeover,
+    takeover, tls,
     verbosity::Verbosity,
 };
 
@@ -158,24 +158,27 @@ pub(crate) fn check(args: Args, text: &str) -> Result<(), Box<dyn Error>> {
         certificates: args.certificates.check_only(),
         ..args
     };
-    validate(&args).map_err(|error| locate(&*error, &args))?;
-    std::io::stdout().write_all(text.as_bytes())?;
+    let tls = validate(&args).map_err(|error| locate(&*error, &args))?;
+    if !text.is_empty() {
+        let text = format!("{text}\n# TLS: {}\n", tls.text);
+        std::io::stdout().write_all(text.as_bytes())?;
+    }
     Ok(())
 }
 
 /// Finds what would make the start fail.
-fn validate(args: &Args) -> Result<(), Box<dyn Error>> {
+fn validate(args: &Args) -> Result<tls::Description, Box<dyn Error>> {
     addresses::check(args)?;
     let addrs = match &args.listen[..] {
         [] => addresses::default_addrs(),
         named => named.to_vec(),
     };
-    let builder = configure(args)?.builder;
+    let Configured { builder, tls, .. } = configure(args)?;
     let builder = Inherited::default().listen(builder, addrs)?;
     builder.check().map_err(|error| explain(&error, args))?;
     args.access_log.check()?;
     if let Some(path) = &args.restart.pid_file {
         PidFile::check(path)?;
     }
-    Ok(())
+    Ok(tls)
 }

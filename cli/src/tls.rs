@@ -121,8 +121,7 @@ fn rustls(args: &Args) -> Result<Tls, Error> {
 
 #[cfg(feature = "openssl")]
 fn openssl(args: &Args) -> Result<Tls, Error> {
-    let library = openssl::version::version();
-    let backend = format!("openssl ({library}), {}", versions(args));
+    let backend = format!("openssl ({}), {}", openssl_library(), versions(args));
     over_tls(args, &backend, true, |config| {
         Ok(Arc::new(corelane::tls::OpensslAcceptor::new(config)?))
     })
@@ -163,11 +162,21 @@ fn native_tls(args: &Args) -> Result<Tls, Error> {
             return Err(Error::unsupported("native-tls", option, why));
         }
     }
-    let library = openssl::version::version();
-    let backend = format!("native-tls ({library}), TLS 1.2");
+    let backend = format!("native-tls ({}), TLS 1.2", openssl_library());
     over_tls(args, &backend, false, |config| {
         Ok(Arc::new(corelane::tls::NativeTlsAcceptor::new(config)?))
     })
+}
+
+/// The OpenSSL of both backends. Only the backend openssl tells whether FIPS restricts it.
+#[cfg(feature = "openssl")]
+fn openssl_library() -> impl std::fmt::Display {
+    corelane::tls::OpensslLibrary::in_use()
+}
+
+#[cfg(all(feature = "native-tls", not(feature = "openssl")))]
+fn openssl_library() -> impl std::fmt::Display {
+    openssl::version::version()
 }
 
 fn cleartext(args: &Args) -> Result<Tls, Error> {

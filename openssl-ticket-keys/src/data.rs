@@ -70,10 +70,15 @@ unsafe extern "C" fn seal(ssl: *mut SSL, _argument: *mut c_void) -> c_int {
     let work = || {
         // SAFETY: OpenSSL gave the connection for this call, as for the callback of the keys.
         let ssl = unsafe { SslRef::from_ptr_mut(ssl) };
-        // A session that resumes has its data already. It may be in use by other connections.
-        let Some(keys) = keys_of(ssl).filter(|_| !ssl.session_reused()) else {
+        let Some(keys) = keys_of(ssl) else {
             return true;
         };
+        #[cfg(not(openssl_3))]
+        without_ticket(ssl, &keys);
+        // A session that resumes has its data already. It may be in use by other connections.
+        if ssl.session_reused() {
+            return true;
+        }
         let data = keys.data(ssl);
         let Some(session) = ssl.session().filter(|_| !data.is_empty()) else {
             return true;
@@ -85,6 +90,24 @@ unsafe extern "C" fn seal(ssl: *mut SSL, _argument: *mut c_void) -> c_int {
     };
     // A panic must not reach C. The handshake fails.
     c_int::from(catch_unwind(AssertUnwindSafe(work)).unwrap_or(false))
+}
+
+/// If there is no key, OpenSSL 1.1.1 sends a message that TLS 1.3 does not allow, and the client ends the
+/// connection. With this option the ticket is the name of a session in the server's cache.
+#[cfg(not(openssl_3))]
+fn without_ticket(ssl: &mut SslRef, keys: &crate::callback::Keys) {
+    use std::ffi::c_ulong;
+
+    unsafe extern "C" {
+        fn SSL_set_options(ssl: *mut SSL, options: c_ulong) -> c_ulong;
+    }
+
+    let is_tls_1_3 = ssl.version2() == Some(openssl::ssl::SslVersion::TLS1_3);
+    if is_tls_1_3 && keys.seal(ssl).is_none() {
+        // SAFETY: the pointer is valid while `ssl` is borrowed, and the declaration is that of
+        // openssl/ssl.h of OpenSSL 1.1.1.
+        unsafe { SSL_set_options(ssl.as_ptr(), openssl_sys::SSL_OP_NO_TICKET) };
+    }
 }
 
 /// # Safety

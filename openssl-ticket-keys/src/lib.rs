@@ -12,6 +12,7 @@
 mod callback;
 mod calls;
 mod data;
+mod fips;
 mod groups;
 // The older interface also exists in OpenSSL 3, so that the tests run it.
 #[cfg(any(not(openssl_3), test))]
@@ -31,7 +32,10 @@ use openssl::{error::ErrorStack, ssl::SslContextBuilder};
 pub use openssl;
 
 pub use self::{
-    calls::{VerifyError, add_crl, ciphers, forget_session, set_session_id_context, set_session_lifetime},
+    calls::{
+        VerifyError, add_crl, ciphers, forget_session, set_session_id_context, set_session_lifetime,
+    },
+    fips::fips_provider,
     groups::{key_exchange_group, set_groups},
     keys::{NAME_LEN, Opening, TicketKey, TicketKeys},
 };

@@ -59,6 +59,20 @@ impl Identity {
         Error::config("the private key cannot be used: its content is damaged")
     }
 
+    /// The error about a key that is none to this OpenSSL, although the backend accepts its kind.
+    #[cfg_attr(
+        not(any(feature = "native-tls", feature = "openssl")),
+        expect(dead_code, reason = "there is no backend on OpenSSL")
+    )]
+    pub(super) fn unknown_key(&self) -> Error {
+        let key = self.certificate().map(|it| it.key.to_string());
+        let key = key.unwrap_or_else(|_| "of an unknown kind".into());
+        Error::config(format!(
+            "the key is {key}, which this OpenSSL does not have: its FIPS provider or the system's vendor has \
+             left it out; use ECDSA on P-256, or RSA of 2048 to 4096 bits"
+        ))
+    }
+
     /// Names the files in an error about their contents.
     pub(super) fn locate(&self, error: Error) -> Error {
         match (&self.file, &self.key_file) {

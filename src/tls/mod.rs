@@ -71,6 +71,18 @@ cfg_if::cfg_if! {
 }
 
 cfg_if::cfg_if! {
+    if #[cfg(any(
+        feature = "openssl",
+        all(
+            feature = "native-tls",
+            not(any(target_os = "windows", target_vendor = "apple"))
+        )
+    ))] {
+        mod self_handshake;
+    }
+}
+
+cfg_if::cfg_if! {
     if #[cfg(feature = "native-tls")] {
         mod native_identity;
         mod native_tls;
@@ -85,7 +97,7 @@ cfg_if::cfg_if! {
     if #[cfg(feature = "openssl")] {
         mod openssl;
         #[cfg_attr(docsrs, doc(cfg(feature = "openssl")))]
-        pub use self::openssl::OpensslAcceptor;
+        pub use self::openssl::{OpensslAcceptor, OpensslLibrary};
     }
 }
 

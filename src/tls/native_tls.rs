@@ -9,6 +9,8 @@ use ::native_tls::{HandshakeError, MidHandshakeTlsStream, Protocol, TlsStream};
 
 use super::{
     TlsConfig,
+    client_hello::ClientHello,
+    identity::Identity,
     native_identity::{BACKEND, in_words, native_identity},
     pipe::Pipe,
     piped_session::{PipedSession, PipedStream},
@@ -20,6 +22,14 @@ use crate::{
     error::Error,
     negotiated::{Negotiated, TlsVersion},
 };
+
+cfg_if::cfg_if! {
+    if #[cfg(not(any(target_os = "windows", target_vendor = "apple")))] {
+        use openssl::ssl::SslVersion;
+
+        use super::self_handshake::{complete, is_provable};
+    }
+}
 
 /// TLS by the system's library through native-tls. Its servers speak TLS 1.2 only.
 #[derive(Clone)]
@@ -38,7 +48,8 @@ impl NativeTlsAcceptor {
     /// When the configuration asks for something that native-tls does not support
     /// ([`Error::is_unsupported`]): TLS 1.3 as a minimum, no session resumption, ticket keys, client
     /// certificates, an OCSP response, a key log, cipher suites, groups or exporters. When the certificate or
-    /// the key cannot be used ([`Error::is_config`]).
+    /// the key cannot be used, or the system's policy for OpenSSL leaves no way to serve it
+    /// ([`Error::is_config`]).
     pub fn new(config: &TlsConfig) -> Result<Self, Error> {
         if config.min_version > TlsVersion::TLS_1_2 {
             return Err(Error::unsupported(
@@ -121,10 +132,40 @@ impl NativeTlsAcceptor {
             .accept_alpn(&names)
             .build()
             .map_err(|error| unusable(in_words(error)))?;
-        Ok(Self {
+        let acceptor = Self {
             acceptor,
             alpn_protocols: Some(config.alpn_protocols.clone()),
-        })
+        };
+        prove(acceptor.session(None), &config.identity).map_err(unusable)?;
+        Ok(acceptor)
+    }
+
+    fn session(&self, hello: Option<&ClientHello>) -> PipedSession<NativeTlsStream> {
+        let pipe = Pipe::keeping_first_flight();
+        let stream = NativeTlsStream {
+            state: State::Start(self.acceptor.clone()),
+            pipe: pipe.clone(),
+            server_name: hello.and_then(|hello| hello.server_name.clone()),
+            session_id: hello.map_or_else(Vec::new, |hello| hello.session_id.clone()),
+        };
+        PipedSession::new(stream, pipe)
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(any(target_os = "windows", target_vendor = "apple"))] {
+        /// There is no client to prove it with.
+        fn prove(_session: PipedSession<NativeTlsStream>, _identity: &Identity) -> Result<(), Error> {
+            Ok(())
+        }
+    } else {
+        /// Proves a new acceptor by a handshake.
+        fn prove(session: PipedSession<NativeTlsStream>, identity: &Identity) -> Result<(), Error> {
+            if !is_provable(identity)? {
+                return Ok(());
+            }
+            complete(BACKEND, Box::new(session), SslVersion::TLS1_2)
+        }
     }
 }
 
@@ -157,15 +198,7 @@ impl TlsAcceptor for NativeTlsAcceptor {
     }
 
     fn start(&self, client: &Client<'_>) -> Result<Start, Error> {
-        let hello = client.client_hello;
-        let pipe = Pipe::keeping_first_flight();
-        let stream = NativeTlsStream {
-            state: State::Start(self.acceptor.clone()),
-            pipe: pipe.clone(),
-            server_name: hello.and_then(|hello| hello.server_name.clone()),
-            session_id: hello.map_or_else(Vec::new, |hello| hello.session_id.clone()),
-        };
-        Ok(PipedSession::new(stream, pipe).into())
+        Ok(self.session(client.client_hello).into())
     }
 }
 

@@ -33,16 +33,19 @@ cfg_if::cfg_if! {
             certificate.to_der().map_err(|error| unreadable(&error))
         }
 
-        /// Of the reasons that OpenSSL gives, two happen.
         fn unreadable(error: &ErrorStack) -> Error {
-            let is_wrong = |error: &OneError| error.reason() == Some("mac verify failure");
-            Error::config(match error.errors().iter().any(is_wrong) {
-                true => "the PKCS#12 file cannot be opened: the password is wrong",
-                false => {
-                    "the PKCS#12 file cannot be opened: check the password; if it is right, the file \
-                     is encrypted with an old algorithm: write it again with `openssl pkcs12 -legacy \
-                     -in FILE -nodes -out PEM` and `openssl pkcs12 -export -in PEM -out NEW`"
-                }
+            let has = |reason: &str| error.errors().iter().any(|it: &OneError| it.reason() == Some(reason));
+            // Without the algorithm OpenSSL cannot verify the MAC either.
+            Error::config(if has("unsupported") {
+                "the PKCS#12 file cannot be opened: this OpenSSL lacks an algorithm that the file is encrypted \
+                 or authenticated with, because it is old or FIPS forbids it; convert the file to PEM \
+                 with `openssl pkcs12 -legacy -in FILE -nodes -out PEM`, on a host without FIPS mode"
+            } else if has("mac verify failure") {
+                "the PKCS#12 file cannot be opened: the password is wrong"
+            } else {
+                "the PKCS#12 file cannot be opened: check the password; if it is right, the file \
+                 is encrypted with an old algorithm: write it again with `openssl pkcs12 -legacy \
+                 -in FILE -nodes -out PEM` and `openssl pkcs12 -export -in PEM -out NEW`"
             })
         }
     } else {

@@ -27,10 +27,16 @@ pub(super) fn refusal(text: &str) -> Option<Error> {
             "{level} the hash that the certificate is signed with: have it issued again with SHA-256"
         )));
     }
+    if text.contains("dh key too small") {
+        return Some(Error::config(format!(
+            "{level} the Diffie-Hellman parameters of 2048 bits that native-tls sets: level 3 needs 3072 \
+             bits; use the backend openssl, or level 2"
+        )));
+    }
     if text.contains("key too small") {
         return Some(Error::config(format!(
-            "{level} a key of the chain as too small: level 2 needs RSA of 2048 bits, level 3 of 3072; \
-             ECDSA on P-256 passes both"
+            "{level} a key of the chain as too small: level 2 needs RSA of 2048 bits, level 3 RSA of 3072 \
+             bits or ECDSA on P-256, level 4 RSA of 7680 bits or ECDSA on P-384"
         )));
     }
     None

@@ -162,6 +162,7 @@ const EXAMPLES: [(&str, &str, &[&str], &[&str]); 12] = [
     ("backend-tests", "src/lib.rs", &["openssl::ssl::Ssl", "native_tls::TlsAcceptor", "corelane_probe::Report", "clap::Parser"], &["corelane::Error", "rustls::ClientConfig"]),
     ("bench", "src/main.rs", &["corelane_probe::Report", "corelane_ops::Signals", "monoio::spawn"], &["h2::Reason"]),
     ("bench/peers", "src/bin/hyper.rs", &["corelane_ops::Signals", "monoio::spawn"], &["bench_peers::Args", "hyper::body"]),
+    ("examples/rustls-openssl", "src/main.rs", &["corelane_ops::Signals", "monoio::spawn"], &["rustls_openssl::default_provider"]),
     ("fuzz", "src/lib.rs", &["corelane_ops::Signals", "corelane_cli::Args"], &["corelane::fuzzing", "corelane_probe::Report"]),
     ("tests/frames", "src/lib.rs", &["corelane::Server", "h2::Reason"], &["bytes::Bytes"]),
     ("tests/support", "src/lib.rs", &["corelane_ops::Signals", "corelane_bench::Shape"], &["corelane::Server"]),

@@ -93,6 +93,11 @@ const LAYERS: &[Layer] = &[
         crates: &["openssl", "openssl_ticket_keys::openssl"],
     },
     Layer {
+        path: "tls/self_handshake.rs",
+        modules: &["tls::*"],
+        crates: &["openssl", "openssl_ticket_keys::openssl"],
+    },
+    Layer {
         path: "tls/pkcs8.rs",
         modules: &["tls::*"],
         crates: &["openssl"],
@@ -350,6 +355,12 @@ pub const PACKAGES: &[Package] = &[
         folder: "bench/peers",
         may_use: &["bench_peers", "corelane"],
         never: &["h2", "monoio"],
+        layers: &[],
+    },
+    Package {
+        folder: "examples/rustls-openssl",
+        may_use: &["corelane"],
+        never: &["clap", "h2", "monoio"],
         layers: &[],
     },
     Package {

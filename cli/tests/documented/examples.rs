@@ -68,11 +68,16 @@ fn blocks_of_yaml_are_valid() {
         let example = yaml(&block.text()).remove(0);
         let inputs = example.pointer("/0/with").and_then(Value::as_object);
         if let Some(inputs) = inputs {
-            let action = yaml(&read(".github/actions/alpn/action.yml")).remove(0);
+            let uses = example.pointer("/0/uses").and_then(Value::as_str);
+            let (_, action) = uses
+                .and_then(|it| it.split_once("/.github/"))
+                .expect("ours");
+            let file = format!(".github/{}/action.yml", action.trim_end_matches("@main"));
+            let action = yaml(&read(&file)).remove(0);
             for input in inputs.keys() {
                 assert!(
                     action["inputs"].get(input).is_some(),
-                    "the action has no input {input}"
+                    "{file} has no input {input}"
                 );
             }
         } else {
@@ -87,7 +92,7 @@ fn blocks_of_yaml_are_valid() {
         }
         checked += 1;
     }
-    assert_eq!(checked, 2);
+    assert_eq!(checked, 3);
 }
 
 #[test]

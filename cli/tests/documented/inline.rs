@@ -14,6 +14,7 @@ const OF_OTHERS: &[(&str, &str)] = &[
     ("--no-default-features", "cargo"),
     ("--workspace", "cargo"),
     ("-p", "cargo"),
+    ("--allow", "ci/only-openssl"),
     ("--build-arg", "docker"),
     ("--security-opt", "docker"),
     ("--ulimit", "docker"),

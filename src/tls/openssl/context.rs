@@ -3,7 +3,10 @@
 use openssl_ticket_keys::{
     openssl::{
         error::ErrorStack,
-        ssl::{AlpnError, SslContext, SslContextBuilder, SslMode, SslOptions, SslSessionCacheMode},
+        ssl::{
+            AlpnError, SslContext, SslContextBuilder, SslMode, SslOptions, SslSessionCacheMode,
+            SslVersion,
+        },
     },
     set_session_lifetime, set_ticket_keys,
 };
@@ -13,6 +16,7 @@ use super::{
     clients::{self, ClientPolicy},
     identity,
     policy::{self, BACKEND},
+    proof,
     stream::tls_version,
     tickets::Tickets,
 };
@@ -26,10 +30,11 @@ use crate::{
 /// need no memory here.
 const SESSION_CACHE: i32 = 4096;
 
+/// Also returns the lowest version that the context accepts.
 pub(super) fn build(
     config: &TlsConfig,
     client_policy: &ClientPolicy,
-) -> Result<(SslContext, Groups), Error> {
+) -> Result<(SslContext, Groups, Option<SslVersion>), Error> {
     let mut context = policy::context(config.min_version)?;
     // The idle connection has no buffer. A write may be repeated from another buffer, and the chain is
     // sent as it was given.
@@ -53,16 +58,21 @@ pub(super) fn build(
     if config.key_log
         && let Some(log) = KeyLog::open()?
     {
-        context.set_keylog_callback(move |_, line| log.write_line(line));
+        context.set_keylog_callback(move |ssl, line| {
+            if !proof::is_proof(ssl) {
+                log.write_line(line);
+            }
+        });
     }
     algorithms::set(&mut context, config)?;
     change(&mut context, config)?;
     // Last: nothing tells whether a change replaced it.
     choose_alpn(&mut context, config.alpn_protocols.clone());
     let groups = Groups::new(&mut context, &config.groups);
+    let lowest = context.min_proto_version();
     let context = context.build();
     match context.max_early_data() {
-        0 => Ok((context, groups)),
+        0 => Ok((context, groups, lowest)),
         size => Err(Error::unsupported(
             BACKEND,
             &format!("early data (max_early_data is {size})"),

@@ -31,6 +31,9 @@ pub(super) fn set(context: &mut SslContextBuilder, identity: &Identity) -> Resul
             let chain: Vec<_> = chain.map_err(|error| {
                 Error::config("OpenSSL cannot read the certificate").with(error)
             })?;
+            if chain.first().is_some_and(|leaf| leaf.public_key().is_err()) {
+                return Err(identity.unknown_key());
+            }
             // OpenSSL's reasons say nothing to a user.
             let key = PKey::private_key_from_der(key.der.expose())
                 .map_err(|_| Identity::damaged_key())?;

@@ -4,14 +4,19 @@ mod algorithms;
 mod clients;
 mod context;
 mod identity;
+mod library;
 mod policy;
+mod proof;
 mod stream;
 mod tickets;
 
 use std::{fmt, sync::Arc};
 
 use openssl_ticket_keys::{
-    openssl::ssl::{Ssl, SslContext, SslStream},
+    openssl::{
+        error::ErrorStack,
+        ssl::{Ssl, SslContext, SslStream},
+    },
     set_groups,
 };
 
@@ -21,9 +26,11 @@ use super::{
     exporter::{self, Exporter},
     pipe::Pipe,
     piped_session::PipedSession,
-    session::{Client, Start, TlsAcceptor},
+    session::{Client, Start, TlsAcceptor, TlsSession},
 };
 use crate::{alpn::ProtocolName, error::Error};
+
+pub use self::library::OpensslLibrary;
 
 /// TLS by the system's OpenSSL, versions 1.2 and 1.3.
 #[derive(Clone)]
@@ -50,18 +57,51 @@ impl OpensslAcceptor {
     ///
     /// When the configuration asks for something that OpenSSL does not support
     /// ([`Error::is_unsupported`]). When the certificate, the key or the client authorities cannot be
-    /// used, or the policy forbids the minimum version ([`Error::is_config`]).
+    /// used, or the policy forbids the minimum version ([`Error::is_config`]). When a handshake with a client in
+    /// memory fails, because the policy or a FIPS provider leaves no cipher suite, no group or no
+    /// signature algorithm for the certificate ([`Error::is_config`]).
     pub fn new(config: &TlsConfig) -> Result<Self, Error> {
         let clients = ClientPolicy::new(config.client_auth.as_ref());
         let exporters = exporter::checked(&config.exporters)?;
-        let (context, groups) = context::build(config, &clients)?;
-        Ok(Self {
+        let (context, groups, lowest) = context::build(config, &clients)?;
+        let acceptor = Self {
             context,
             alpn_protocols: Some(config.alpn_protocols.clone()),
             clients: Some(clients),
             groups,
             exporters,
-        })
+        };
+        let session = || -> Result<Box<dyn TlsSession>, ErrorStack> {
+            let mut ssl = acceptor.ssl(&Client::default())?;
+            proof::prepare(&mut ssl)?;
+            Ok(Box::new(acceptor.session(ssl, None)?))
+        };
+        proof::prove(config, lowest, session).map_err(|error| config.identity.locate(error))?;
+        Ok(acceptor)
+    }
+
+    fn ssl(&self, client: &Client<'_>) -> Result<Ssl, ErrorStack> {
+        let mut ssl = Ssl::new(&self.context)?;
+        if let Some(clients) = &self.clients {
+            let server_name = client.client_hello.and_then(|it| it.server_name.as_deref());
+            clients.apply(&mut ssl, server_name)?;
+        }
+        if let Some(group) = self.groups.of(client.client_hello) {
+            set_groups(&mut ssl, group)?;
+        }
+        ssl.set_accept_state();
+        Ok(ssl)
+    }
+
+    fn session(
+        &self,
+        ssl: Ssl,
+        server_name: Option<String>,
+    ) -> Result<PipedSession<OpensslStream>, ErrorStack> {
+        let pipe = Pipe::default();
+        let stream = SslStream::new(ssl, pipe.clone())?;
+        let stream = OpensslStream::new(stream, server_name, Arc::clone(&self.exporters));
+        Ok(PipedSession::new(stream, pipe))
     }
 }
 
@@ -101,19 +141,7 @@ impl TlsAcceptor for OpensslAcceptor {
         let server_name = client
             .client_hello
             .and_then(|hello| hello.server_name.clone());
-        let mut ssl = Ssl::new(&self.context).map_err(failed)?;
-        if let Some(clients) = &self.clients {
-            clients
-                .apply(&mut ssl, server_name.as_deref())
-                .map_err(failed)?;
-        }
-        if let Some(group) = self.groups.of(client.client_hello) {
-            set_groups(&mut ssl, group).map_err(failed)?;
-        }
-        ssl.set_accept_state();
-        let pipe = Pipe::default();
-        let stream = SslStream::new(ssl, pipe.clone()).map_err(failed)?;
-        let stream = OpensslStream::new(stream, server_name, Arc::clone(&self.exporters));
-        Ok(PipedSession::new(stream, pipe).into())
+        let ssl = self.ssl(client).map_err(failed)?;
+        Ok(self.session(ssl, server_name).map_err(failed)?.into())
     }
 }

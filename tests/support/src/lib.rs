@@ -5,6 +5,8 @@ pub mod backends;
 pub mod certs;
 pub mod client;
 pub mod ocsp;
+pub mod openssl_conf;
+pub mod openssl_peer;
 pub mod pattern;
 pub mod peer;
 pub mod raw_tls;
