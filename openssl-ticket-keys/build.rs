@@ -1,4 +1,4 @@
-//! Tells the code which of OpenSSL's two interfaces for ticket keys there is.
+//! Tells the code which of OpenSSL's interfaces there is.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -73,6 +73,13 @@ impl Error {
         }
     }
 
+    /// Sets the [`source`](StdError::source). For implementors of
+    /// [`TlsAcceptor`](crate::tls::TlsAcceptor), to keep the TLS library's own error.
+    #[must_use]
+    pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.with(source)
+    }
+
     pub(crate) fn with(mut self, source: impl Into<BoxError>) -> Self {
         self.inner.source = Some(source.into());
         self

@@ -2,7 +2,7 @@
 //! system's policy is in policy.rs.
 #![cfg(feature = "openssl")]
 
-use std::{net::TcpStream, sync::Arc};
+use std::sync::Arc;
 
 use corelane::{
     Driver,
@@ -11,17 +11,16 @@ use corelane::{
 use corelane_test_support::{
     TestServer,
     backends::OPENSSL,
-    certs::{CERTIFICATE, identity},
-    client::{DEADLINE, Tls},
+    certs::CERTIFICATE,
+    client::Tls,
     openssl_peer::{ec, handshake, identity_of, rsa, rsa_pss},
     visit::{register, returning, visit},
 };
 use openssl::{
-    asn1::Asn1Time,
-    hash::MessageDigest,
     nid::Nid,
-    pkey::{PKey, Private},
-    ssl::{AlpnError, Ssl, SslContext, SslMethod, SslVerifyMode, SslVersion, select_next_proto},
+    pkey::PKey,
+    ssl::{AlpnError, SslContext, SslMethod, SslVersion, select_next_proto},
+    x509::X509,
 };
 
 fn serve(acceptor: impl TlsAcceptor) -> TestServer {

@@ -212,16 +212,6 @@ fn clients_that_cannot_connect_by_tls_1_2_are_warned_of() {
         let lines = policy("CipherString = ECDHE-RSA-AES128-GCM-SHA256");
         return openssl_conf::run(NAME, "ECDSA", &lines, |_| ());
     }
-    let logged = |config: &TlsConfig| {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
-        tracing::subscriber::with_default(subscriber.finish(), || {
-            OpensslAcceptor::new(config).expect("an acceptor");
-        });
-        let text = log.0.lock().expect("whole");
-        String::from_utf8_lossy(&text).into_owned()
-    };
     let config = TlsConfig::new(identity());
     let text = logged(&config);
     assert!(text.contains(WARNING), "{text}");
@@ -230,6 +220,31 @@ fn clients_that_cannot_connect_by_tls_1_2_are_warned_of() {
     assert!(!text.contains(WARNING), "{text}");
     let text = logged(&TlsConfig::new(identity_of(&rsa(2048))));
     assert!(!text.contains(WARNING), "{text}");
+}
+
+/// It may expect more of clients than the one of the handshake has.
+#[test]
+fn a_failed_handshake_after_a_change_of_the_user_is_a_warning() {
+    const WARNING: &str = "a client cannot connect after TlsConfig::openssl";
+    let change = |signatures: &'static str| {
+        TlsConfig::new(identity()).openssl(move |context| context.set_sigalgs_list(signatures))
+    };
+    let text = logged(&change("RSA+SHA256"));
+    assert!(text.contains(WARNING), "{text}");
+    let text = logged(&change("ECDSA+SHA256"));
+    assert!(!text.contains("cannot connect"), "{text}");
+}
+
+/// What the making of an acceptor logs.
+fn logged(config: &TlsConfig) -> String {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    tracing::subscriber::with_default(subscriber.finish(), || {
+        OpensslAcceptor::new(config).expect("an acceptor");
+    });
+    let text = log.0.lock().expect("whole");
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[derive(Clone, Default)]

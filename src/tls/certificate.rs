@@ -97,12 +97,11 @@ impl Certificate {
     }
 }
 
-/// The subject of a certificate as text by RFC 4514, bounded; empty if it has none.
-#[cfg_attr(
-    not(any(feature = "rustls", feature = "openssl")),
-    expect(dead_code, reason = "not every backend can ask for certificates")
-)]
-pub(super) fn subject(der: &[u8]) -> Option<String> {
+/// The subject of a certificate as
+/// [`Negotiated::peer_subject`](super::Negotiated#structfield.peer_subject) has it: empty if the
+/// certificate has none, `None` if it cannot be parsed. For implementors of
+/// [`TlsAcceptor`](super::TlsAcceptor).
+pub fn subject(der: &[u8]) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     Some(name::text(certificate.subject()))
 }

@@ -118,6 +118,17 @@ impl ClientAuth {
         &self.lists
     }
 
+    /// Whether a client needs a certificate; `false` after [`optional`](Self::optional).
+    pub fn is_required(&self) -> bool {
+        self.required
+    }
+
+    /// The certificates of the authorities, DER. All of them are trusted, also those that another
+    /// authority has issued.
+    pub fn authorities(&self) -> &[Vec<u8>] {
+        &self.authorities
+    }
+
     /// When the first of the revocation lists expires (`nextUpdate`, RFC 5280 section 5.1.2.5). From
     /// then on the server refuses all clients of its authority, unless
     /// [`allow_expired_crls`](Self::allow_expired_crls) says otherwise. `None` if no list has a

@@ -85,10 +85,6 @@ impl Exporter {
 }
 
 /// Checks what the libraries would refuse in each session, or would not refuse.
-#[cfg_attr(
-    not(any(feature = "rustls", feature = "openssl")),
-    expect(dead_code, reason = "only these backends can export")
-)]
 pub(super) fn checked(exporters: &[Exporter]) -> Result<Arc<[Exporter]>, Error> {
     for (at, exporter) in exporters.iter().enumerate() {
         exporter.check()?;
@@ -103,7 +99,6 @@ pub(super) fn checked(exporters: &[Exporter]) -> Result<Arc<[Exporter]>, Error> 
 }
 
 #[cfg(test)]
-#[cfg(any(feature = "rustls", feature = "openssl"))]
 mod tests {
     use super::*;
 

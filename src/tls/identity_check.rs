@@ -72,17 +72,4 @@ impl Identity {
              left it out; use ECDSA on P-256, or RSA of 2048 to 4096 bits"
         ))
     }
-
-    /// Names the files in an error about their contents.
-    pub(super) fn locate(&self, error: Error) -> Error {
-        match (&self.file, &self.key_file) {
-            (Some(file), Some(key)) => error.at(&format!(
-                "certificate {}, key {}",
-                file.display(),
-                key.display()
-            )),
-            (Some(file), None) => error.at(&format!("certificate {}", file.display())),
-            (None, _) => error,
-        }
-    }
 }

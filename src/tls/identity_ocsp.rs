@@ -16,14 +16,15 @@ impl Identity {
     /// not support it.
     ///
     /// The response is about this certificate if the serial number, the issuer's name and, where the
-    /// chain has the issuer, the issuer's key are the same. Its signature is not verified: clients do so.
+    /// chain has the issuer, the issuer's key are the same. A build without the features aws-lc-rs, ring,
+    /// openssl and native-tls, for a backend of another crate, compares the serial number only. The
+    /// signature is not verified: clients do so.
     ///
     /// # Errors
     ///
     /// [`Error::is_config`] if the response cannot be parsed, is about another certificate, or does not
     /// say that the certificate is good: it is revoked, or the responder does not know it.
-    /// [`Error::is_unsupported`] if this build has no hash function to compare issuers by, or cannot read
-    /// PKCS#12.
+    /// [`Error::is_unsupported`] if this build cannot read PKCS#12.
     pub fn with_ocsp_response(mut self, response: impl AsRef<[u8]>) -> Result<Self, Error> {
         let der = pem::ocsp_response(response.as_ref(), "the OCSP response");
         let read = der.and_then(|der| OcspResponse::from_der(der, &self.chain()?));

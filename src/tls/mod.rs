@@ -4,7 +4,7 @@
 //! A backend is a value of [`TlsAcceptor`]. [`TlsConfig`] builds the ones that the enabled features
 //! provide, `RustlsAcceptor`, `OpensslAcceptor` and `NativeTlsAcceptor`; [`Cleartext`] is none, and
 //! [`ServerNameAcceptor`] combines several by server name. [`TlsSession`] states the contract between
-//! corelane and a TLS library.
+//! corelane and a TLS library; [`PipedSession`] keeps it for a library that owns its stream.
 // Backends are chosen here at compile time; their crypto and formats of keys in `tickets/mod.rs`,
 // `hash.rs`, `pkcs8.rs` and `pkcs12.rs`.
 
@@ -23,23 +23,22 @@ mod identity;
     expect(dead_code, reason = "there is no backend to judge identities for")
 )]
 mod identity_check;
+mod identity_contents;
 mod identity_ocsp;
+mod incoming;
 mod key_kind;
 mod key_log;
 mod ocsp;
 mod pem;
+mod pipe;
+mod piped_session;
 mod pkcs12;
 mod secret;
 mod server_name_acceptor;
 pub(crate) mod session;
 mod tickets;
+mod tls_option;
 mod warnings;
-
-cfg_if::cfg_if! {
-    if #[cfg(any(feature = "rustls", feature = "native-tls", feature = "openssl"))] {
-        mod incoming;
-    }
-}
 
 cfg_if::cfg_if! {
     if #[cfg(any(feature = "rustls", feature = "openssl"))] {
@@ -64,8 +63,6 @@ cfg_if::cfg_if! {
 
 cfg_if::cfg_if! {
     if #[cfg(any(feature = "native-tls", feature = "openssl"))] {
-        mod pipe;
-        mod piped_session;
         mod security_level;
     }
 }
@@ -127,19 +124,23 @@ pub(crate) mod crates {
 }
 
 pub use self::{
-    certificate::RevocationList,
+    certificate::{RevocationList, subject as certificate_subject},
     cleartext::Cleartext,
     client_auth::ClientAuth,
     client_hello::ClientHello,
     exporter::Exporter,
     identity::Identity,
+    identity_contents::IdentityContents,
     key_log::KeyLog,
     ocsp::OcspResponse,
+    pipe::Pipe,
+    piped_session::{PipedSession, PipedStream},
     server_name_acceptor::{ServerNameAcceptor, UnknownName},
     session::{
         Client, MAX_PLAINTEXT, MAX_SEALED, Start, TlsAcceptor, TlsSession, Wire, read_through,
     },
     tickets::TicketKeys,
+    tls_option::TlsOption,
 };
 #[doc(hidden)]
 pub use self::{identity::read_certificates, key_log::check_key_log};

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ::native_tls::{HandshakeError, MidHandshakeTlsStream, Protocol, TlsStream};
+use bytes::BufMut;
 
 use super::{
     TlsConfig,
@@ -15,7 +16,7 @@ use super::{
     pipe::Pipe,
     piped_session::{PipedSession, PipedStream},
     server_hello,
-    session::{Client, Start, TlsAcceptor},
+    session::{Client, Start, TlsAcceptor, read_through},
 };
 use crate::{
     alpn::ProtocolName,
@@ -273,8 +274,9 @@ impl PipedStream for NativeTlsStream {
         }
     }
 
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.open()?.read(buf)
+    fn read(&mut self, buf: &mut dyn BufMut) -> io::Result<usize> {
+        let stream = self.open()?;
+        read_through(buf, |slice| stream.read(slice))
     }
 
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {

@@ -115,12 +115,12 @@ fn names(id: &CertId, chain: &[Certificate]) -> Result<bool, Error> {
             )));
         }
     };
-    if hash.of(&leaf.issuer_der)? != id.issuer_name_hash.as_bytes() {
+    if !hash.is_of(&leaf.issuer_der, id.issuer_name_hash.as_bytes())? {
         return Ok(false);
     }
     let mut found = true;
     for issuer in chain.iter().filter(|it| leaf.is_issued_by(it)) {
-        found = hash.of(&issuer.public_key)? == id.issuer_key_hash.as_bytes();
+        found = hash.is_of(&issuer.public_key, id.issuer_key_hash.as_bytes())?;
         if found {
             break;
         }

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    fmt,
     io::{self, Read, Write},
     rc::Rc,
 };
@@ -9,10 +10,17 @@ use std::{
 use super::{incoming::Incoming, session::Wire};
 use crate::{alert::AlertDescription, buffer::Buffer};
 
-/// The stream that the library owns. The session shares it: a failed handshake drops the library's
-/// handle while the alert is still in the queue.
+/// The stream for a TLS library that owns its stream, for implementors of
+/// [`TlsAcceptor`](super::TlsAcceptor): it joins the library to the [`Wire`] that is lent for one call.
+///
+/// Clones share the same two queues of ciphertext. Give one clone to the library and another one to
+/// [`PipedSession::new`](super::PipedSession::new), which moves the bytes between the queues and the
+/// wire: a library that fails a handshake may drop its clone while the alert is still in the queue.
+///
+/// Reading returns `WouldBlock` while no input is there, and never the end of the stream. Writing takes
+/// all bytes, and flushing does nothing. An idle connection holds no memory for the queues.
 #[derive(Clone, Default)]
-pub(super) struct Pipe(Rc<RefCell<Queues>>);
+pub struct Pipe(Rc<RefCell<Queues>>);
 
 #[derive(Default)]
 struct Queues {
@@ -29,6 +37,13 @@ struct Queues {
 /// How many of the first bytes are kept: more than a ServerHello with every extension that OpenSSL
 /// sends.
 const FIRST_FLIGHT: usize = 512;
+
+/// Without the bytes.
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipe").finish_non_exhaustive()
+    }
+}
 
 impl Read for Pipe {
     /// Never the end of the stream: OpenSSL takes an end without close_notify for an attack and
@@ -62,7 +77,7 @@ impl Pipe {
     /// For libraries that do not tell what they have negotiated.
     #[cfg_attr(
         not(feature = "native-tls"),
-        expect(dead_code, reason = "crate openssl tells all")
+        expect(dead_code, reason = "other libraries tell all")
     )]
     pub(super) fn keeping_first_flight() -> Self {
         let pipe = Self::default();
@@ -73,7 +88,7 @@ impl Pipe {
     /// Passes the first bytes that were sent, which contain the ServerHello, to `look`.
     #[cfg_attr(
         not(feature = "native-tls"),
-        expect(dead_code, reason = "crate openssl tells all")
+        expect(dead_code, reason = "other libraries tell all")
     )]
     pub(super) fn with_first_flight<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         look(&self.0.borrow().first_flight)

@@ -1,32 +1,55 @@
 //! The session of a library that owns its stream, on a pipe to the wire that the caller lends.
 
-use std::io::{self, IoSlice};
+use std::{
+    fmt,
+    io::{self, IoSlice},
+};
 
 use bytes::BufMut;
 
 use super::{
     pipe::Pipe,
-    session::{MAX_PLAINTEXT, MAX_SEALED, TlsSession, Wire, read_through},
+    session::{MAX_PLAINTEXT, MAX_SEALED, TlsSession, Wire},
 };
 use crate::{buffer::Buffer, negotiated::Negotiated};
 
-/// The library's part: a connection over a [`Pipe`].
+/// One connection of a TLS library that owns its stream, a [`Pipe`]. For implementors of
+/// [`TlsAcceptor`](super::TlsAcceptor): [`PipedSession`] makes a [`TlsSession`] of it.
 ///
 /// `WouldBlock` means that the library needs input that is not in the pipe. Any other error is final:
-/// the session drops the stream, and calls nothing on it anymore. It is the peer's fault, in a client
-/// certificate if its kind is `PermissionDenied`.
-pub(super) trait PipedStream {
-    /// Continues the handshake. Nothing below is called before it is complete.
+/// the session drops the stream, and calls nothing on it anymore. The session reports it as the peer's
+/// fault, of the kind [`io::ErrorKind::InvalidData`] with the library's own error inside.
+pub trait PipedStream {
+    /// Continues the handshake. Nothing below is called before it returns `Ok`, and it is not called
+    /// afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As above, and [`io::ErrorKind::PermissionDenied`] if the client's certificate is missing or
+    /// refused.
     fn handshake(&mut self) -> io::Result<()>;
 
+    /// The result of the handshake.
     fn negotiated(&self) -> Negotiated;
 
-    /// `Ok(0)` is the peer's close_notify.
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize>;
+    /// Appends plaintext to `buf`, which has room for some, and returns its length; `Ok(0)` is the peer's
+    /// close_notify. [`read_through`](super::read_through) gives a slice to a library that needs one to
+    /// read into.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    fn read(&mut self, buf: &mut dyn BufMut) -> io::Result<usize>;
 
-    /// Seals at most one record.
+    /// Seals plaintext, from 1 to [`MAX_PLAINTEXT`] bytes, in at most one record, and returns the
+    /// number of bytes taken.
+    ///
+    /// # Errors
+    ///
+    /// As above. After `WouldBlock` the same bytes are given again.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize>;
 
+    /// Writes the alert close_notify into the pipe. Called once at most.
     fn send_close_notify(&mut self);
 }
 
@@ -40,7 +63,61 @@ const MAX_PENDING: usize = 2 * MAX_SEALED;
 /// which are expensive.
 const MAX_WITHOUT_PLAINTEXT: usize = 3 * (MAX_PLAINTEXT + 256);
 
-pub(super) struct PipedSession<S: PipedStream> {
+/// A [`TlsSession`] of a library that owns its stream. For implementors of
+/// [`TlsAcceptor`](super::TlsAcceptor).
+///
+/// It keeps the contract of [`TlsSession`] on top of what the library does with the [`Pipe`]: it keeps
+/// sealed bytes that the wire did not take, bounds them, makes full records of several slices, and
+/// reports a truncation and a failure as the contract says. What is left to the library's part is in
+/// [`PipedStream`]. `backends/boring/` in the repository is a whole backend made this way.
+///
+/// ```
+/// use std::io;
+///
+/// use corelane::{
+///     bytes::BufMut,
+///     tls::{Negotiated, Pipe, PipedSession, PipedStream, TlsSession, read_through},
+/// };
+/// # struct Library(Pipe);
+/// # impl Library {
+/// #     fn accept(&mut self) -> io::Result<()> { Ok(()) }
+/// #     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> { io::Read::read(&mut self.0, buf) }
+/// #     fn write(&mut self, buf: &[u8]) -> io::Result<usize> { io::Write::write(&mut self.0, buf) }
+/// #     fn shutdown(&mut self) {}
+/// # }
+///
+/// struct Stream(Library);
+///
+/// impl PipedStream for Stream {
+///     fn handshake(&mut self) -> io::Result<()> {
+///         self.0.accept()
+///     }
+///
+///     fn negotiated(&self) -> Negotiated {
+///         Negotiated::default()
+///     }
+///
+///     fn read(&mut self, buf: &mut dyn BufMut) -> io::Result<usize> {
+///         read_through(buf, |slice| self.0.read(slice))
+///     }
+///
+///     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+///         self.0.write(buf)
+///     }
+///
+///     fn send_close_notify(&mut self) {
+///         self.0.shutdown();
+///     }
+/// }
+///
+/// fn session() -> Box<dyn TlsSession> {
+///     let pipe = Pipe::default();
+///     let stream = Stream(Library(pipe.clone()));
+///     Box::new(PipedSession::new(stream, pipe))
+/// }
+/// # let _ = session();
+/// ```
+pub struct PipedSession<S: PipedStream> {
     state: State<S>,
     pipe: Pipe,
     /// The input since the last plaintext, bytes.
@@ -57,6 +134,12 @@ enum State<S> {
     Failed,
 }
 
+impl<S: PipedStream> fmt::Debug for PipedSession<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipedSession").finish_non_exhaustive()
+    }
+}
+
 fn invalid(error: impl Into<crate::error::BoxError>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
@@ -66,8 +149,8 @@ fn has_failed() -> io::Error {
 }
 
 impl<S: PipedStream> PipedSession<S> {
-    /// The stream has the library's end of the pipe.
-    pub(super) fn new(stream: S, pipe: Pipe) -> Self {
+    /// The session of `stream`, which has another clone of `pipe`.
+    pub fn new(stream: S, pipe: Pipe) -> Self {
         Self {
             state: State::Handshaking(stream),
             pipe,
@@ -186,7 +269,7 @@ impl<S: PipedStream> TlsSession for PipedSession<S> {
     }
 
     fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize> {
-        let read = read_through(buf, |slice| self.drive(wire, |stream| stream.read(slice)))?;
+        let read = self.drive(wire, |stream| stream.read(buf))?;
         self.without_plaintext = 0;
         Ok(read)
     }
@@ -234,9 +317,63 @@ impl<S: PipedStream> TlsSession for PipedSession<S> {
     }
 
     fn send_close_notify(&mut self) {
-        self.closing = true;
-        if let State::Open(stream) = &mut self.state {
+        // The second call of OpenSSL and BoringSSL reads, and drops what it has read.
+        if let State::Open(stream) = &mut self.state
+            && !std::mem::replace(&mut self.closing, true)
+        {
             stream.send_close_notify();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It must not be called after its close_notify: libraries drop what they read then.
+    struct Once {
+        closed: bool,
+    }
+
+    impl PipedStream for Once {
+        fn handshake(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn negotiated(&self) -> Negotiated {
+            Negotiated::default()
+        }
+
+        fn read(&mut self, _buf: &mut dyn BufMut) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            assert!(!self.closed);
+            Ok(buf.len())
+        }
+
+        fn send_close_notify(&mut self) {
+            assert!(!std::mem::replace(&mut self.closed, true));
+        }
+    }
+
+    #[test]
+    fn close_notify_is_sent_once() {
+        let mut wire = io::Cursor::new(Vec::new());
+        let stream = Once { closed: false };
+        let mut session = PipedSession::new(stream, Pipe::default());
+        // Before the handshake there is nothing to close.
+        session.send_close_notify();
+        session.handshake(&mut wire).expect("at once");
+        assert!(session.write(&mut wire, &[IoSlice::new(b"x")]).is_ok());
+        for _ in 0..2 {
+            session.send_close_notify();
+            let written = session.write(&mut wire, &[IoSlice::new(b"x")]);
+            assert_eq!(
+                written.expect_err("closed").kind(),
+                io::ErrorKind::BrokenPipe
+            );
         }
     }
 }

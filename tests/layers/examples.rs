@@ -152,7 +152,7 @@ fn package(folder: &str) -> &'static Package {
 
 /// Folder, file, forbidden imports, allowed imports.
 #[rustfmt::skip]
-const EXAMPLES: [(&str, &str, &[&str], &[&str]); 12] = [
+const EXAMPLES: [(&str, &str, &[&str], &[&str]); 14] = [
     ("", "src/lib.rs", &["corelane_ops::Signals", "corelane_probe::Report", "clap::Parser"], &["h2::Reason"]),
     ("openssl-ticket-keys", "src/lib.rs", &["corelane::Server", "clap::Parser"], &["openssl::ssl::Ssl"]),
     ("probe", "src/main.rs", &["corelane::Server", "corelane::tls::Identity", "corelane_ops::Signals", "rustls::ClientConfig", "serde::Serialize"],
@@ -160,6 +160,7 @@ const EXAMPLES: [(&str, &str, &[&str], &[&str]); 12] = [
     ("ops", "src/lib.rs", &["corelane_probe::Report", "clap::Parser", "rustls::ServerConfig"], &["corelane::Handle"]),
     ("cli", "src/main.rs", &["corelane_bench::Shape", "h2::Reason"], &["corelane::Server", "corelane_ops::Signals", "corelane_probe::Report"]),
     ("backend-tests", "src/lib.rs", &["openssl::ssl::Ssl", "native_tls::TlsAcceptor", "corelane_probe::Report", "clap::Parser"], &["corelane::Error", "rustls::ClientConfig"]),
+    ("backends/boring", "src/lib.rs", &["corelane_probe::Report", "monoio::spawn", "openssl::ssl::Ssl"], &["boring::ssl::Ssl", "corelane::tls::Pipe"]),
     ("bench", "src/main.rs", &["corelane_probe::Report", "corelane_ops::Signals", "monoio::spawn"], &["h2::Reason"]),
     ("bench/peers", "src/bin/hyper.rs", &["corelane_ops::Signals", "monoio::spawn"], &["bench_peers::Args", "hyper::body"]),
     ("examples/rustls-openssl", "src/main.rs", &["corelane_ops::Signals", "monoio::spawn"], &["rustls_openssl::default_provider"]),

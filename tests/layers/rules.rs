@@ -358,6 +358,12 @@ pub const PACKAGES: &[Package] = &[
         layers: &[],
     },
     Package {
+        folder: "backends/boring",
+        may_use: &["corelane"],
+        never: &["clap", "h2", "monoio", "native_tls", "openssl", "rustls"],
+        layers: &[],
+    },
+    Package {
         folder: "examples/rustls-openssl",
         may_use: &["corelane"],
         never: &["clap", "h2", "monoio"],

@@ -2,6 +2,8 @@
 
 use std::{ffi::c_int, fmt, io, sync::Arc};
 
+use bytes::BufMut;
+
 use openssl_ticket_keys::{
     key_exchange_group,
     openssl::{
@@ -15,7 +17,10 @@ use crate::{
     alert::AlertDescription,
     alpn::ProtocolName,
     negotiated::{CipherSuite, Exported, NamedGroup, Negotiated, TlsVersion},
-    tls::{certificate::subject, exporter::Exporter, pipe::Pipe, piped_session::PipedStream},
+    tls::{
+        certificate::subject, exporter::Exporter, pipe::Pipe, piped_session::PipedStream,
+        session::read_through,
+    },
 };
 
 pub(super) struct OpensslStream {
@@ -159,11 +164,11 @@ impl PipedStream for OpensslStream {
         }
     }
 
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self.stream.ssl_read(buf) {
+    fn read(&mut self, buf: &mut dyn BufMut) -> io::Result<usize> {
+        read_through(buf, |slice| match self.stream.ssl_read(slice) {
             Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(0),
             result => result.map_err(from_openssl),
-        }
+        })
     }
 
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
