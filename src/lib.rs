@@ -135,7 +135,10 @@ pub use self::{
         GrpcTimeoutFuture, Handle, Observer, Reloader, Server, Shutdown, WorkerInfo, WorkerStatus,
         grpc_timeout, listen, serve_connection,
     },
-    service::{HttpService, ServiceFn, WithConnectionInfo, service_fn, with_connection_info},
+    service::{
+        HttpService, ServiceFn, WithConnectionInfo, WithExtension, service_fn,
+        with_connection_info, with_extension,
+    },
 };
 
 #[doc(inline)]

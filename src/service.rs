@@ -1,6 +1,7 @@
 //! The services that the server calls: any `tower_service::Service` over [`Body`].
 
 use std::{
+    fmt,
     future::Future,
     sync::Arc,
     task::{Context, Poll},
@@ -9,7 +10,7 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::{body::Body, error::BoxError};
+use crate::{body::Body, connection_info::ConnectionInfo, error::BoxError};
 
 /// A service that the server can call: a short name for a long bound. Implemented for every
 /// `Service<Request<Body>>` that is `Clone` and whose response has an [`http_body::Body`].
@@ -124,6 +125,67 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for WithConnectionInfo<S>
     fn call(&mut self, mut request: Request<Body>) -> S::Future {
         let connection = Arc::clone(request.body().connection());
         request.extensions_mut().insert(connection);
+        self.service.call(request)
+    }
+}
+
+/// Adds a value that is made of the [`ConnectionInfo`](crate::ConnectionInfo) to the extensions of each
+/// request, for what expects it there.
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use axum::{Router, extract::ConnectInfo, routing::get};
+/// use corelane::with_extension;
+///
+/// async fn who(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
+///     format!("hello, {peer}\n")
+/// }
+///
+/// let router: Router = Router::new().route("/", get(who));
+/// let service = with_extension(router, |connection| ConnectInfo(connection.peer_addr));
+/// # let _: &dyn Fn(corelane::WorkerInfo) -> _ = &|_worker| service.clone();
+/// ```
+pub fn with_extension<S, F, T>(service: S, value: F) -> WithExtension<S, F>
+where
+    F: Fn(&ConnectionInfo) -> T,
+    T: Clone + Send + Sync + 'static,
+{
+    WithExtension { service, value }
+}
+
+/// Made by [`with_extension`].
+#[derive(Clone, Copy)]
+pub struct WithExtension<S, F> {
+    service: S,
+    value: F,
+}
+
+impl<S: fmt::Debug, F> fmt::Debug for WithExtension<S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WithExtension")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, F, T> Service<Request<Body>> for WithExtension<S, F>
+where
+    S: Service<Request<Body>>,
+    F: Fn(&ConnectionInfo) -> T,
+    T: Clone + Send + Sync + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> S::Future {
+        let value = (self.value)(request.body().connection());
+        request.extensions_mut().insert(value);
         self.service.call(request)
     }
 }
