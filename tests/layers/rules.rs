@@ -382,6 +382,13 @@ pub const PACKAGES: &[Package] = &[
         never: &["clap"],
         layers: &[],
     },
+    // Applications know no server.
+    Package {
+        folder: "tests/applications",
+        may_use: &[],
+        never: &["corelane"],
+        layers: &[],
+    },
     // It would clash with the library of a backend under test.
     Package {
         folder: "backend-tests",
