@@ -183,7 +183,6 @@ fn messages_are_compressed(backend: Backend) {
     });
 }
 
-#[expect(clippy::result_large_err, reason = "tonic's interface")]
 fn guard(request: Request<()>) -> Result<Request<()>, Status> {
     match request.metadata().get("token") {
         Some(token) if token == "wrong" => Err(Status::unauthenticated("a wrong token")),
