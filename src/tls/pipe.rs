@@ -48,7 +48,7 @@ impl fmt::Debug for Pipe {
 impl Read for Pipe {
     /// Never the end of the stream: OpenSSL takes an end without close_notify for an attack and
     /// forgets the session, which may resume all the same (RFC 5246 section 7.2.1). The session itself
-    /// reports the end, from [`Pipe::receive`].
+    /// reports the end, from `Pipe::receive`.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let queues = &mut *self.0.borrow_mut();
         if queues.incoming.is_empty() {
