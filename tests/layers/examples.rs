@@ -152,7 +152,7 @@ fn package(folder: &str) -> &'static Package {
 
 /// Folder, file, forbidden imports, allowed imports.
 #[rustfmt::skip]
-const EXAMPLES: [(&str, &str, &[&str], &[&str]); 14] = [
+const EXAMPLES: [(&str, &str, &[&str], &[&str]); 15] = [
     ("", "src/lib.rs", &["corelane_ops::Signals", "corelane_probe::Report", "clap::Parser"], &["h2::Reason"]),
     ("openssl-ticket-keys", "src/lib.rs", &["corelane::Server", "clap::Parser"], &["openssl::ssl::Ssl"]),
     ("probe", "src/main.rs", &["corelane::Server", "corelane::tls::Identity", "corelane_ops::Signals", "rustls::ClientConfig", "serde::Serialize"],
@@ -165,6 +165,7 @@ const EXAMPLES: [(&str, &str, &[&str], &[&str]); 14] = [
     ("bench/peers", "src/bin/hyper.rs", &["corelane_ops::Signals", "monoio::spawn"], &["bench_peers::Args", "hyper::body"]),
     ("examples/rustls-openssl", "src/main.rs", &["corelane_ops::Signals", "monoio::spawn"], &["rustls_openssl::default_provider"]),
     ("fuzz", "src/lib.rs", &["corelane_ops::Signals", "corelane_cli::Args"], &["corelane::fuzzing", "corelane_probe::Report"]),
+    ("tests/applications", "src/lib.rs", &["corelane::Server", "corelane_ops::Signals"], &["axum::Router"]),
     ("tests/frames", "src/lib.rs", &["corelane::Server", "h2::Reason"], &["bytes::Bytes"]),
     ("tests/support", "src/lib.rs", &["corelane_ops::Signals", "corelane_bench::Shape"], &["corelane::Server"]),
     ("", "src/http2/connection.rs", &["corelane_probe::Report", "monoio::spawn", "h2::Reason"], &["http::Method"]),
