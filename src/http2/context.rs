@@ -13,7 +13,7 @@ use crate::{
 
 /// Built once for each connection.
 pub(crate) struct ConnectionContext {
-    pub(crate) info: Arc<ConnectionInfo>,
+    pub(super) info: Arc<ConnectionInfo>,
     pub(super) limits: Limits,
     pub(super) timer: Timer,
     pub(super) clock: Clock,

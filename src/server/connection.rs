@@ -24,7 +24,6 @@ use super::{
     socket::Socket,
 };
 use crate::{
-    config::Http2Config,
     connection_info::ConnectionInfo,
     counters::Counters,
     error::{Chain, Error, Kind},
@@ -124,37 +123,17 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
     ) -> Result<(), Error> {
         tracing::debug!(peer = %peer_addr, worker = self.worker, "connection opened");
         let permit = self.handshakes.start();
-        // Boxed, as `close` is, so that an open connection does not keep its memory.
-        let establish = self.establish(stream, peer_addr, options, &permit);
-        let (mut stream, context) = Box::pin(establish).await?;
-        let peer = context.info.peer_addr;
-        let closing = Closing {
-            stream: &mut stream,
-            goes_on: false,
-        };
-        let result = self
-            .serve_http2(closing.stream, context, options, permit, shutdown)
-            .await;
-        drop(closing);
-        Box::pin(self.close(stream, options.limits.write)).await;
-        let why = result.map_err(|error| self.failed(peer, error))?;
-        tracing::debug!(%peer, ?why, "connection closed");
-        Ok(())
-    }
-
-    /// The steps before HTTP/2.
-    async fn establish(
-        &self,
-        stream: TcpStream,
-        peer_addr: SocketAddr,
-        options: &ConnectionOptions,
-        permit: &HandshakePermit<'_>,
-    ) -> Result<(TlsStream<Socket>, Rc<ConnectionContext>), Error> {
         let (mut socket, local_addr) =
             prepare(stream).map_err(|error| self.failed(peer_addr, error))?;
+
+        // The futures of these steps are boxed so that an open connection does not keep their
+        // memory.
         let mut received = Vec::new();
         let peer = match options.is_proxy(peer_addr) {
-            true => read_client_addr(&mut socket, &mut received, peer_addr, permit).await?,
+            true => {
+                let header = read_client_addr(&mut socket, &mut received, peer_addr, &permit);
+                Box::pin(header).await?
+            }
             false => Peer::direct(peer_addr),
         };
         let handshake = accept_tls(
@@ -163,18 +142,17 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             peer,
             &self.acceptor,
             options.alpn_missing,
-            permit,
+            &permit,
         );
         let Accepted {
             mut stream,
             negotiated,
             backend,
             may_be_http1,
-        } = handshake.await?;
+        } = Box::pin(handshake).await?;
         if may_be_http1 {
             let limit = options.limits.write;
-            let sniff = self.sniff_protocol(stream, &negotiated, peer.addr, permit, limit);
-            // Boxed, because it is larger than the steps that all connections take.
+            let sniff = self.sniff_protocol(stream, &negotiated, peer.addr, &permit, limit);
             stream = Box::pin(sniff).await?;
         }
         let info = ConnectionInfo {
@@ -185,12 +163,18 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             backend,
             negotiated,
         };
-        let (limits, http2) = (&options.limits, &options.http2);
-        stream.set_timer(TIMER, limits.write, limits.min_rate);
-        stream.answer_with_flushes();
-        stream.set_counters(&self.counters);
-        let context = ConnectionContext::new(info, limits, http2, TIMER, &self.counters);
-        Ok((stream, Rc::new(context)))
+        let closing = Closing {
+            stream: &mut stream,
+            goes_on: false,
+        };
+        let result = self
+            .serve_http2(closing.stream, info, options, permit, shutdown)
+            .await;
+        drop(closing);
+        Box::pin(self.close(stream, options.limits.write)).await;
+        let why = result.map_err(|error| self.failed(peer.addr, error))?;
+        tracing::debug!(peer = %peer.addr, ?why, "connection closed");
+        Ok(())
     }
 
     /// Finds out whether a client without ALPN speaks HTTP/2, and counts its handshake. The one of a
@@ -246,17 +230,23 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
     async fn serve_http2(
         &self,
         stream: &mut TlsStream<Socket>,
-        context: Rc<ConnectionContext>,
+        info: ConnectionInfo,
         options: &ConnectionOptions,
         permit: HandshakePermit<'_>,
         shutdown: impl Future<Output = ()> + Unpin,
     ) -> Result<Closed, Error> {
-        // Boxed, so that an open connection does not keep its memory.
-        let preface = Box::pin(exchange_preface(&mut *stream, &options.http2, &permit));
-        let error = match preface.await {
+        let (limits, http2) = (&options.limits, &options.http2);
+        stream.set_timer(TIMER, limits.write, limits.min_rate);
+        stream.answer_with_flushes();
+        stream.set_counters(&self.counters);
+        let context = ConnectionContext::new(info, limits, http2, TIMER, &self.counters);
+        let context = Rc::new(context);
+        let preface = Box::pin(http2::preface(&mut *stream, http2));
+        let preface = permit.run("the HTTP/2 preface", preface).await;
+        let error = match preface.and_then(|preface| preface) {
             Ok(connection) => {
                 drop(permit);
-                return http2::serve(*connection, &self.service, context, shutdown).await;
+                return http2::serve(connection, &self.service, context, shutdown).await;
             }
             Err(error) => error,
         };
@@ -290,16 +280,6 @@ impl Drop for Closing<'_> {
                 .poll_close(&mut Context::from_waker(Waker::noop()));
         }
     }
-}
-
-async fn exchange_preface<'a>(
-    stream: &'a mut TlsStream<Socket>,
-    config: &Http2Config,
-    permit: &HandshakePermit<'_>,
-) -> Result<Box<http2::Connection<&'a mut TlsStream<Socket>>>, Error> {
-    let preface = pin!(http2::preface(stream, config));
-    let preface = permit.run("the HTTP/2 preface", preface).await?;
-    preface.map(Box::new)
 }
 
 fn prepare(stream: TcpStream) -> Result<(Socket, SocketAddr), Error> {

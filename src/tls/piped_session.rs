@@ -10,7 +10,6 @@ use bytes::BufMut;
 use super::{
     pipe::Pipe,
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsSession, Wire},
-    transport::Transport,
 };
 use crate::{buffer::Buffer, negotiated::Negotiated};
 
@@ -118,9 +117,9 @@ const MAX_WITHOUT_PLAINTEXT: usize = 3 * (MAX_PLAINTEXT + 256);
 /// }
 /// # let _ = session();
 /// ```
-pub struct PipedSession<S: PipedStream, T: Transport = Pipe> {
+pub struct PipedSession<S: PipedStream> {
     state: State<S>,
-    transport: T,
+    pipe: Pipe,
     /// The input since the last plaintext, bytes.
     without_plaintext: usize,
     /// Plaintext that was taken and is not sealed yet, at most one record. It gathers several slices,
@@ -135,7 +134,7 @@ enum State<S> {
     Failed,
 }
 
-impl<S: PipedStream, T: Transport> fmt::Debug for PipedSession<S, T> {
+impl<S: PipedStream> fmt::Debug for PipedSession<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PipedSession").finish_non_exhaustive()
     }
@@ -149,12 +148,12 @@ fn has_failed() -> io::Error {
     invalid("the TLS session has failed")
 }
 
-impl<S: PipedStream, T: Transport> PipedSession<S, T> {
+impl<S: PipedStream> PipedSession<S> {
     /// The session of `stream`, which has another clone of `pipe`.
-    pub fn new(stream: S, pipe: T) -> Self {
+    pub fn new(stream: S, pipe: Pipe) -> Self {
         Self {
             state: State::Handshaking(stream),
-            transport: pipe,
+            pipe,
             without_plaintext: 0,
             unsealed: Buffer::default(),
             closing: false,
@@ -169,27 +168,21 @@ impl<S: PipedStream, T: Transport> PipedSession<S, T> {
     }
 
     /// Calls the library, and again while it asks for input that the wire has.
-    fn drive<R>(
+    fn drive<T>(
         &mut self,
         wire: &mut dyn Wire,
-        mut call: impl FnMut(&mut S) -> io::Result<R>,
-    ) -> io::Result<R> {
+        mut call: impl FnMut(&mut S) -> io::Result<T>,
+    ) -> io::Result<T> {
         loop {
-            if self.transport.pending() >= MAX_PENDING {
-                self.transport.send(wire)?;
+            if self.pipe.pending() >= MAX_PENDING {
+                self.pipe.send(wire)?;
             }
-            let State::Open(stream) = &mut self.state else {
-                return Err(has_failed());
-            };
-            match self.transport.call(wire, || call(stream)) {
+            match call(self.open()?) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let received = self.transport.receive(wire);
-                    self.without_plaintext += self.transport.take_received();
-                    // First: a peer that sends little at a time makes every call block.
+                    self.without_plaintext += self.pipe.receive(wire)?;
                     if self.without_plaintext > MAX_WITHOUT_PLAINTEXT {
                         return Err(self.fail("the peer sends records without data"));
                     }
-                    received?;
                 }
                 Err(error) => return Err(self.fail(error)),
                 Ok(value) => return Ok(value),
@@ -206,8 +199,8 @@ impl<S: PipedStream, T: Transport> PipedSession<S, T> {
     /// Seals the plaintext that was taken. The library may take a part of it only: a client can ask
     /// for shorter records (RFC 6066 section 4).
     fn seal(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
-        if self.transport.pending() >= MAX_SEALED {
-            self.transport.send(wire)?;
+        if self.pipe.pending() >= MAX_SEALED {
+            self.pipe.send(wire)?;
         }
         while !self.unsealed.is_empty() {
             let plaintext = std::mem::take(&mut self.unsealed);
@@ -233,7 +226,7 @@ impl<S: PipedStream, T: Transport> PipedSession<S, T> {
 
 /// OpenSSL forgets a session whose connection ends without a close_notify of the server, and the
 /// client may have gone before that is sent.
-impl<S: PipedStream, T: Transport> Drop for PipedSession<S, T> {
+impl<S: PipedStream> Drop for PipedSession<S> {
     fn drop(&mut self) {
         if !self.closing {
             self.send_close_notify();
@@ -241,13 +234,9 @@ impl<S: PipedStream, T: Transport> Drop for PipedSession<S, T> {
     }
 }
 
-impl<S: PipedStream, T: Transport> TlsSession for PipedSession<S, T> {
+impl<S: PipedStream> TlsSession for PipedSession<S> {
     fn handshake(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
         loop {
-            if let State::Handshaking(_) = self.state {
-                // The peer may wait for it.
-                self.transport.send(wire)?;
-            }
             let mut stream = match std::mem::replace(&mut self.state, State::Failed) {
                 State::Handshaking(stream) => stream,
                 State::Open(stream) => {
@@ -256,9 +245,8 @@ impl<S: PipedStream, T: Transport> TlsSession for PipedSession<S, T> {
                 }
                 State::Failed => return Err(has_failed()),
             };
-            match self.transport.call(wire, || stream.handshake()) {
+            match stream.handshake() {
                 Ok(()) => {
-                    self.transport.take_received();
                     self.state = State::Open(stream);
                     return Ok(());
                 }
@@ -268,8 +256,8 @@ impl<S: PipedStream, T: Transport> TlsSession for PipedSession<S, T> {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
                 Err(error) => return Err(invalid(error)),
             }
-            self.transport.send(wire)?;
-            self.transport.receive(wire)?;
+            self.pipe.send(wire)?;
+            self.pipe.receive(wire)?;
         }
     }
 
@@ -282,7 +270,6 @@ impl<S: PipedStream, T: Transport> TlsSession for PipedSession<S, T> {
 
     fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize> {
         let read = self.drive(wire, |stream| stream.read(buf))?;
-        self.transport.take_received();
         self.without_plaintext = 0;
         Ok(read)
     }
@@ -298,7 +285,7 @@ impl<S: PipedStream, T: Transport> TlsSession for PipedSession<S, T> {
         for buf in bufs {
             let mut rest = &buf[..];
             while !rest.is_empty() {
-                if self.transport.pending() >= MAX_SEALED {
+                if self.pipe.pending() >= MAX_SEALED {
                     return self.finish_write(taken, wire);
                 }
                 let n = rest.len().min(MAX_PLAINTEXT - self.unsealed.len());
@@ -322,11 +309,11 @@ impl<S: PipedStream, T: Transport> TlsSession for PipedSession<S, T> {
         if !self.unsealed.is_empty() {
             self.seal(wire)?;
         }
-        self.transport.send(wire)
+        self.pipe.send(wire)
     }
 
     fn wants_flush(&self) -> bool {
-        self.transport.pending() > 0 || !self.unsealed.is_empty()
+        self.pipe.pending() > 0 || !self.unsealed.is_empty()
     }
 
     fn send_close_notify(&mut self) {

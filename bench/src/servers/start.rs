@@ -25,7 +25,7 @@ pub fn start(contender: &Contender, key_type: KeyType, site: &Site) -> anyhow::R
         credentials: site.fixtures.credentials(key_type),
     };
     let command = match contender.server {
-        Server::Corelane(backend) => rust::corelane(&launch, backend)?,
+        Server::Corelane(backend) => rust::corelane(&launch, backend),
         Server::Hyper(backend) => rust::hyper(&launch, backend),
         Server::Axum => rust::axum(&launch),
         Server::Nginx => nginx::command(&launch)?,

@@ -4,7 +4,6 @@ mod algorithms;
 mod clients;
 mod context;
 mod identity;
-mod lent_transport;
 mod library;
 mod policy;
 mod proof;
@@ -18,20 +17,18 @@ use openssl_ticket_keys::{
         error::ErrorStack,
         ssl::{Ssl, SslContext, SslStream},
     },
-    set_groups, set_read_ahead,
+    set_groups,
 };
 
-use self::{
-    algorithms::Groups, clients::ClientPolicy, lent_transport::LentTransport, policy::BACKEND,
-    stream::OpensslStream,
-};
+use self::{algorithms::Groups, clients::ClientPolicy, policy::BACKEND, stream::OpensslStream};
 use super::{
     TlsConfig,
     exporter::{self, Exporter},
+    pipe::Pipe,
     piped_session::PipedSession,
     session::{Client, Start, TlsAcceptor, TlsSession},
 };
-use crate::{alpn::ProtocolName, error::Error, scratch::MAX_RECORD};
+use crate::{alpn::ProtocolName, error::Error};
 
 pub use self::library::OpensslLibrary;
 
@@ -98,14 +95,13 @@ impl OpensslAcceptor {
 
     fn session(
         &self,
-        mut ssl: Ssl,
+        ssl: Ssl,
         server_name: Option<String>,
-    ) -> Result<PipedSession<OpensslStream, LentTransport>, ErrorStack> {
-        set_read_ahead(&mut ssl, MAX_RECORD);
-        let transport = LentTransport::default();
-        let stream = SslStream::new(ssl, transport.clone())?;
+    ) -> Result<PipedSession<OpensslStream>, ErrorStack> {
+        let pipe = Pipe::default();
+        let stream = SslStream::new(ssl, pipe.clone())?;
         let stream = OpensslStream::new(stream, server_name, Arc::clone(&self.exporters));
-        Ok(PipedSession::new(stream, transport))
+        Ok(PipedSession::new(stream, pipe))
     }
 }
 

@@ -10,19 +10,21 @@ use openssl_ticket_keys::{
         self,
         ssl::{Error, ErrorCode, NameType, SslStream, SslVersion},
     },
-    read_into,
 };
 
-use super::{clients, lent_transport::LentTransport, tickets};
+use super::{clients, tickets};
 use crate::{
     alert::AlertDescription,
     alpn::ProtocolName,
     negotiated::{CipherSuite, Exported, NamedGroup, Negotiated, TlsVersion},
-    tls::{certificate::subject, exporter::Exporter, piped_session::PipedStream},
+    tls::{
+        certificate::subject, exporter::Exporter, pipe::Pipe, piped_session::PipedStream,
+        session::read_through,
+    },
 };
 
 pub(super) struct OpensslStream {
-    stream: SslStream<LentTransport>,
+    stream: SslStream<Pipe>,
     /// From the ClientHello. OpenSSL reports the name of a resumed session's full handshake.
     server_name: Option<String>,
     exporters: Arc<[Exporter]>,
@@ -30,7 +32,7 @@ pub(super) struct OpensslStream {
 
 impl OpensslStream {
     pub(super) fn new(
-        stream: SslStream<LentTransport>,
+        stream: SslStream<Pipe>,
         server_name: Option<String>,
         exporters: Arc<[Exporter]>,
     ) -> Self {
@@ -59,7 +61,7 @@ impl OpensslStream {
     }
 }
 
-/// The transport takes all output, so OpenSSL only ever waits for input.
+/// The pipe takes all output, so OpenSSL only ever waits for input.
 fn from_openssl(error: Error) -> io::Error {
     match error.code() {
         ErrorCode::WANT_READ => io::ErrorKind::WouldBlock.into(),
@@ -163,10 +165,10 @@ impl PipedStream for OpensslStream {
     }
 
     fn read(&mut self, buf: &mut dyn BufMut) -> io::Result<usize> {
-        match read_into(&mut self.stream, buf) {
+        read_through(buf, |slice| match self.stream.ssl_read(slice) {
             Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(0),
             result => result.map_err(from_openssl),
-        }
+        })
     }
 
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
@@ -174,7 +176,7 @@ impl PipedStream for OpensslStream {
     }
 
     fn send_close_notify(&mut self) {
-        // The transport takes it without waiting. The result only shows whether the peer has sent its
+        // The pipe takes it without waiting. The result only shows whether the peer has sent its
         // close_notify.
         let _ = self.stream.shutdown();
     }
