@@ -152,13 +152,14 @@ fn package(folder: &str) -> &'static Package {
 
 /// Folder, file, forbidden imports, allowed imports.
 #[rustfmt::skip]
-const EXAMPLES: [(&str, &str, &[&str], &[&str]); 15] = [
+const EXAMPLES: [(&str, &str, &[&str], &[&str]); 16] = [
     ("", "src/lib.rs", &["corelane_ops::Signals", "corelane_probe::Report", "clap::Parser"], &["h2::Reason"]),
     ("openssl-ticket-keys", "src/lib.rs", &["corelane::Server", "clap::Parser"], &["openssl::ssl::Ssl"]),
     ("probe", "src/main.rs", &["corelane::Server", "corelane::tls::Identity", "corelane_ops::Signals", "rustls::ClientConfig", "serde::Serialize"],
         &["corelane::ProtocolName", "corelane::tls::TlsVersion", "monoio::spawn"]),
     ("ops", "src/lib.rs", &["corelane_probe::Report", "clap::Parser", "rustls::ServerConfig"], &["corelane::Handle"]),
-    ("cli", "src/main.rs", &["corelane_bench::Shape", "h2::Reason"], &["corelane::Server", "corelane_ops::Signals", "corelane_probe::Report"]),
+    ("gateway", "src/lib.rs", &["corelane_ops::Signals", "clap::Parser", "h2::Reason"], &["corelane::Body", "hyper::Request"]),
+    ("cli", "src/main.rs", &["corelane_bench::Shape", "h2::Reason"], &["corelane::Server", "corelane_gateway::Proxy", "corelane_ops::Signals", "corelane_probe::Report"]),
     ("backend-tests", "src/lib.rs", &["openssl::ssl::Ssl", "native_tls::TlsAcceptor", "corelane_probe::Report", "clap::Parser"], &["corelane::Error", "rustls::ClientConfig"]),
     ("backends/boring", "src/lib.rs", &["corelane_probe::Report", "monoio::spawn", "openssl::ssl::Ssl"], &["boring::ssl::Ssl", "corelane::tls::Pipe"]),
     ("bench", "src/main.rs", &["corelane_probe::Report", "corelane_ops::Signals", "monoio::spawn"], &["h2::Reason"]),
@@ -178,6 +179,7 @@ fn import_past_a_package_is_found() {
         "corelane",
         "corelane_bench",
         "corelane_cli",
+        "corelane_gateway",
         "corelane_ops",
         "corelane_probe",
     ];

@@ -340,8 +340,19 @@ pub const PACKAGES: &[Package] = &[
         layers: &[],
     },
     Package {
+        folder: "gateway",
+        may_use: &["corelane"],
+        never: &["clap", "h2", "native_tls", "openssl", "rustls"],
+        layers: &[],
+    },
+    Package {
         folder: "cli",
-        may_use: &["corelane", "corelane_ops", "corelane_probe"],
+        may_use: &[
+            "corelane",
+            "corelane_gateway",
+            "corelane_ops",
+            "corelane_probe",
+        ],
         never: &["h2"],
         layers: &[],
     },

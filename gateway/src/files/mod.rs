@@ -1,0 +1,5 @@
+//! Static files.
+
+/// The files of one folder.
+#[derive(Clone, Debug)]
+pub struct Files {}
