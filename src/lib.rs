@@ -132,8 +132,8 @@ pub use self::{
     io::TlsStream,
     server::{
         ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, GrpcTimeout, GrpcTimeoutBody,
-        GrpcTimeoutFuture, Handle, Observer, Reloader, Server, Shutdown, WorkerInfo, WorkerStatus,
-        grpc_timeout, listen, serve_connection,
+        GrpcTimeoutFuture, Handle, Observer, ProtocolStream, Reloader, Server, Shutdown,
+        WorkerInfo, WorkerStatus, grpc_timeout, listen, serve_connection,
     },
     service::{
         HttpService, ServiceFn, WithConnectionInfo, WithExtension, service_fn,

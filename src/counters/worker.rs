@@ -117,7 +117,7 @@ counters! {
     requests_answered,
     /// Requests whose stream or connection ended before their response did.
     requests_abandoned,
-    /// Handlers that panicked; each cost only its own stream.
+    /// Handlers that panicked; each cost only its own stream, or its connection if the protocol has no streams.
     handler_panics,
     /// Handlers and response bodies that failed.
     handler_errors,

@@ -28,7 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::clock;
 use crate::{
-    alpn::AlpnMissing,
+    alpn::{AlpnMissing, AlpnRule},
     body::Body,
     config::{Http2Config, Limits},
     connection_info::ConnectionInfo,
@@ -84,8 +84,8 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
     let serve = {
         let (socket, context) = (socket.clone(), Rc::clone(&context));
         async move {
-            let missing = AlpnMissing::default();
-            let accepted = accept(socket, acceptor, missing).await;
+            let rule = AlpnRule::h2(AlpnMissing::default());
+            let accepted = accept(socket, acceptor, rule).await;
             let Accepted { mut stream, .. } = accepted.map_err(|failed| failed.error)?;
             stream.answer_with_flushes();
             let connection = http2::preface(&mut stream, &http2).await?;

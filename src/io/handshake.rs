@@ -1,6 +1,6 @@
 //! From an accepted socket to an open session: reads the ClientHello, decides ALPN, runs the
-//! handshake, and checks that the session negotiated the decided protocol. Without TLS it only
-//! refuses HTTP/1.x.
+//! handshake, and checks that the session negotiated the decided protocol. Without TLS the first bytes
+//! decide.
 
 use std::{future::poll_fn, io::ErrorKind, net::SocketAddr, pin::Pin};
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     alert::AlertDescription,
-    alpn::{self, AlpnMissing, Decision},
+    alpn::{AlpnMissing, AlpnRule, Decision, Protocol, ProtocolName},
     error::{Error, Kind},
     negotiated::Negotiated,
     tls::{
@@ -30,8 +30,8 @@ pub(crate) struct Accepted<IO> {
     pub(crate) negotiated: Negotiated,
     /// The name of the TLS backend.
     pub(crate) backend: &'static str,
-    /// A client over TLS without ALPN: [`TlsStream::sniff_protocol`] has to follow.
-    pub(crate) may_be_http1: bool,
+    /// `None` for a client over TLS without ALPN: [`TlsStream::sniff_protocol`] has to find it out.
+    pub(crate) protocol: Option<Protocol>,
 }
 
 /// A failed handshake, with the socket so that the caller can still deliver the final bytes.
@@ -43,9 +43,9 @@ pub(crate) struct Failed<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
-    /// Accepts a TLS session on a socket. The rule of ALPN is the same for all backends: `h2` is
-    /// chosen if the client offers it, and without a common protocol the client is sent the alert
-    /// `no_application_protocol` (RFC 7301 section 3.2).
+    /// Accepts a TLS session on a socket, for HTTP/2. The rule of ALPN is the same for all backends:
+    /// `h2` is chosen if the client offers it, and without a common protocol the client is sent the
+    /// alert `no_application_protocol` (RFC 7301 section 3.2).
     ///
     /// It has no time limit: drop the future to give up.
     ///
@@ -57,20 +57,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         acceptor: &dyn TlsAcceptor,
         missing: AlpnMissing,
     ) -> Result<Self, Error> {
+        let rule = AlpnRule::h2(missing);
         let Accepted {
             mut stream,
-            may_be_http1,
+            protocol,
             ..
-        } = match accept(io, acceptor, missing).await {
+        } = match accept(io, acceptor, rule).await {
             Ok(accepted) => accepted,
             Err(mut failed) => {
                 send(&mut failed.io, &failed.final_bytes).await;
                 return Err(failed.error);
             }
         };
-        if may_be_http1 {
-            match stream.sniff_protocol().await {
-                Ok(first_bytes) => stream = stream.unread(first_bytes),
+        if protocol.is_none() {
+            match stream.sniff_protocol(rule).await {
+                Ok((first_bytes, _)) => stream = stream.unread(first_bytes),
                 Err(error) => {
                     let _ = poll_fn(|cx| stream.poll_close(cx)).await;
                     return Err(error);
@@ -83,16 +84,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         Ok(stream)
     }
 
-    /// Reads the first bytes of a client over TLS without ALPN, which may be one of HTTP/1.x: that
-    /// one gets its response here, because the session has to seal it. The caller gives the bytes
-    /// back by [`unread`](Self::unread), and closes the stream after an error.
-    pub(crate) async fn sniff_protocol(&mut self) -> Result<Vec<u8>, Error> {
+    /// Reads the first bytes of a client over TLS without ALPN, which may be one of HTTP/1.x. If that
+    /// is not served, the client gets its response here, because the session has to seal it. The caller
+    /// gives the bytes back by [`unread`](Self::unread), and closes the stream after an error.
+    pub(crate) async fn sniff_protocol(
+        &mut self,
+        rule: AlpnRule<'_>,
+    ) -> Result<(Vec<u8>, Protocol), Error> {
         let (first_bytes, sniff) = sniff(self, Vec::new(), ProtocolSniff::of_cleartext).await?;
-        if sniff == ProtocolSniff::Http1Request {
-            send(self, &protocol_sniff::alpn_required(&first_bytes)).await;
-            return Err(Error::new(Kind::PlainHttp, "the client speaks HTTP/1.x"));
+        match served(sniff, rule) {
+            Some(protocol) => Ok((first_bytes, protocol)),
+            None => {
+                send(self, &protocol_sniff::alpn_required(&first_bytes)).await;
+                Err(Error::new(Kind::PlainHttp, "the client speaks HTTP/1.x"))
+            }
         }
-        Ok(first_bytes)
     }
 }
 
@@ -100,12 +106,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
 pub(crate) async fn accept<IO>(
     io: IO,
     acceptor: &dyn TlsAcceptor,
-    missing: AlpnMissing,
+    rule: AlpnRule<'_>,
 ) -> Result<Accepted<IO>, Failed<IO>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    accept_after(io, Vec::new(), None, acceptor, missing).await
+    accept_after(io, Vec::new(), None, acceptor, rule).await
 }
 
 /// Accepts a TLS session on a socket of which `received` was read already.
@@ -118,17 +124,16 @@ pub(crate) async fn accept_after<IO>(
     received: Vec<u8>,
     peer_addr: Option<SocketAddr>,
     acceptor: &dyn TlsAcceptor,
-    missing: AlpnMissing,
+    rule: AlpnRule<'_>,
 ) -> Result<Accepted<IO>, Failed<IO>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let NewSession {
-        hello,
         received,
-        decision,
+        choice,
         session,
-    } = match start_session(&mut io, received, peer_addr, acceptor, missing).await {
+    } = match start_session(&mut io, received, peer_addr, acceptor, rule).await {
         Ok(started) => started,
         Err(Refused { error, final_bytes }) => {
             return Err(Failed {
@@ -139,14 +144,15 @@ where
         }
     };
     let mut stream = TlsStream::new(io, Replay::new(received), session);
-    let is_tls = hello.is_some();
-    match finish(&mut stream, hello, decision).await {
+    match finish(&mut stream, &choice).await {
         Ok(negotiated) => Ok(Accepted {
             stream,
             negotiated,
             backend: acceptor.backend(),
-            // Without TLS that was found out already.
-            may_be_http1: is_tls && decision == Decision::PriorKnowledge,
+            protocol: match choice {
+                Choice::Tls(decision) => decision.protocol(),
+                Choice::Cleartext(protocol) => Some(protocol),
+            },
         }),
         Err(error) => Err(Failed {
             error,
@@ -158,10 +164,15 @@ where
 
 /// A session that has not sent anything yet, and the bytes to replay to it.
 struct NewSession {
-    hello: Option<ClientHello>,
     received: Vec<u8>,
-    decision: Decision,
+    choice: Choice,
     session: Box<dyn TlsSession>,
+}
+
+/// What the first bytes of a connection tell.
+enum Choice {
+    Tls(Decision),
+    Cleartext(Protocol),
 }
 
 /// The reason why there is no session, and the bytes to send to the client.
@@ -185,28 +196,27 @@ async fn start_session<IO>(
     received: Vec<u8>,
     peer_addr: Option<SocketAddr>,
     acceptor: &dyn TlsAcceptor,
-    missing: AlpnMissing,
+    rule: AlpnRule<'_>,
 ) -> Result<NewSession, Refused>
 where
     IO: AsyncRead + Unpin,
 {
     if !acceptor.expects_client_hello() {
+        let (received, protocol) = read_preface(io, received, rule).await?;
         return Ok(NewSession {
-            hello: None,
-            received: read_preface(io, received).await?,
-            decision: Decision::PriorKnowledge,
+            received,
+            choice: Choice::Cleartext(protocol),
             session: start(acceptor, Client::default().peer_addr(peer_addr)).await?,
         });
     }
     let (hello, received) = read_client_hello(io, received).await?;
-    let decision = alpn::decide(hello.alpn_protocols.as_deref(), missing)?;
+    let decision = rule.decide(hello.alpn_protocols.as_deref())?;
     let session = start(acceptor, Client::new(&hello).peer_addr(peer_addr))
         .await
         .map_err(|error| error.or_alert(AlertDescription::InternalError))?;
     Ok(NewSession {
-        hello: Some(hello),
         received,
-        decision,
+        choice: Choice::Tls(decision),
         session,
     })
 }
@@ -220,14 +230,13 @@ async fn start(
 
 async fn finish<IO: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut TlsStream<IO>,
-    hello: Option<ClientHello>,
-    decision: Decision,
+    choice: &Choice,
 ) -> Result<Negotiated, Error> {
     poll_fn(|cx| stream.poll_handshake(cx))
         .await
         .map_err(handshake_failed)?;
     let negotiated = stream.negotiated();
-    if hello.is_some()
+    if let Choice::Tls(decision) = choice
         && let Err(error) = decision.check(negotiated.alpn_protocol.as_ref())
     {
         let _ = poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await;
@@ -273,19 +282,36 @@ where
     }
 }
 
-/// The first bytes of a connection without TLS. HTTP/2 checks them, unless they are HTTP/1.x.
-async fn read_preface<IO>(io: &mut IO, received: Vec<u8>) -> Result<Vec<u8>, Refused>
+/// The first bytes of a connection without TLS, and what they begin.
+async fn read_preface<IO>(
+    io: &mut IO,
+    received: Vec<u8>,
+    rule: AlpnRule<'_>,
+) -> Result<(Vec<u8>, Protocol), Refused>
 where
     IO: AsyncRead + Unpin,
 {
+    if !rule.serves(&ProtocolName::H2) {
+        return Ok((received, Protocol::Http1));
+    }
     let (first_bytes, sniff) = sniff(io, received, ProtocolSniff::of_cleartext).await?;
-    if sniff == ProtocolSniff::Http1Request {
-        return Err(Refused {
+    match served(sniff, rule) {
+        Some(protocol) => Ok((first_bytes, protocol)),
+        None => Err(Refused {
             final_bytes: protocol_sniff::http2_required(&first_bytes),
             error: Error::new(Kind::PlainHttp, "the client speaks HTTP/1.x"),
-        });
+        }),
     }
-    Ok(first_bytes)
+}
+
+/// The protocol of these first bytes, which HTTP/2 checks itself; `None` if it is not served.
+fn served(sniff: ProtocolSniff, rule: AlpnRule<'_>) -> Option<Protocol> {
+    match sniff {
+        ProtocolSniff::Http1Request => rule
+            .serves(&ProtocolName::HTTP_1_1)
+            .then_some(Protocol::Http1),
+        _ => Some(Protocol::Http2),
+    }
 }
 
 /// Reads until the protocol is known.

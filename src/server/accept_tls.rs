@@ -7,19 +7,19 @@ use super::{
     socket::Socket,
 };
 use crate::{
-    alpn::AlpnMissing,
+    alpn::AlpnRule,
     error::Error,
     io::{self, Accepted, Failed},
 };
 
-/// Accepts a TLS session on a socket of which `received` was read already. If the client may be one
-/// of HTTP/1.x, the caller counts the handshake.
+/// Accepts a TLS session on a socket of which `received` was read already. If the protocol is not known
+/// yet, the caller counts the handshake.
 pub(super) async fn accept_tls(
     socket: Socket,
     received: Vec<u8>,
     peer: Peer,
     acceptor: &AcceptorSource<'_>,
-    alpn_missing: AlpnMissing,
+    rule: AlpnRule<'_>,
     permit: &HandshakePermit<'_>,
 ) -> Result<Accepted<Socket>, Error> {
     let current;
@@ -39,13 +39,13 @@ pub(super) async fn accept_tls(
                 received,
                 Some(peer.addr),
                 acceptor,
-                alpn_missing
+                rule
             )),
         )
         .await;
     let error = match accepted {
         Ok(Ok(accepted)) => {
-            if !accepted.may_be_http1 {
+            if accepted.protocol.is_some() {
                 permit.completed(peer.addr, &accepted.negotiated);
             }
             return Ok(accepted);

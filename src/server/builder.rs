@@ -1,7 +1,9 @@
 //! The options of a server.
 
 use std::{
+    error::Error as StdError,
     fmt,
+    future::Future,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
     num::NonZeroUsize,
     sync::Arc,
@@ -12,17 +14,18 @@ use ipnet::IpNet;
 
 use super::{
     connection_options::ConnectionOptions,
-    current_acceptor::check_acceptor,
     current_options::{ServerOptions, WorkerLimits},
     descriptors,
     listener::{self, ListenerOptions},
+    protocol_stream::ProtocolStream,
     runtime::{self, Driver},
     start::Server,
     tokio_runtime::TokioRuntime,
 };
 use crate::{
-    alpn::AlpnMissing,
+    alpn::{AlpnMissing, ProtocolName},
     config::{BACKLOG, Http2Config, Limits, MAX_CONNECTIONS, MAX_HANDSHAKES},
+    connection_info::ConnectionInfo,
     error::Error,
     tls::TlsAcceptor,
 };
@@ -237,6 +240,87 @@ impl Builder {
         self
     }
 
+    /// Sets the protocols to serve, best first. The first one that a client offers by ALPN is chosen,
+    /// whatever the order of its offer; a client that offers none of them gets the alert
+    /// `no_application_protocol` (120, RFC 7301 section 3.2). Default: `h2` alone.
+    ///
+    /// `h2` and `http/1.1` (feature `http1`) call the same service; any other name needs a handler, see
+    /// [`protocol`](Self::protocol). A client without ALPN gets `http/1.1` if it is in the list, or else
+    /// what [`alpn_missing`](Self::alpn_missing) says. Without TLS the first bytes of a connection tell
+    /// `h2` with prior knowledge from `http/1.1`.
+    ///
+    /// The acceptor chooses by a list of its own,
+    /// [`TlsConfig::alpn_protocols`](crate::tls::TlsConfig#structfield.alpn_protocols): set both to the
+    /// same list. [`bind`](Self::bind) returns an error if it finds that they differ.
+    pub fn protocols(mut self, names: impl IntoIterator<Item = ProtocolName>) -> Self {
+        self.connection_options = self.connection_options.protocols(names);
+        self
+    }
+
+    /// Serves the protocol of this name by a handler, which gets the connection after the TLS handshake
+    /// and runs on its worker. If [`protocols`](Self::protocols) does not list the name, it is added at
+    /// the end.
+    ///
+    /// The limits on connections, handshakes, idle time and writing hold as for HTTP/2, and the counters
+    /// count as for it. The connection ends with the handler's future, in order: what is written is
+    /// sent, then close_notify. An error is logged at level debug and counted as a failed connection; a
+    /// panic ends the connection only. When the server shuts down,
+    /// [`ProtocolStream::server_shutdown`] tells the handler.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "rustls")]
+    /// # fn main() -> Result<(), corelane::Error> {
+    /// # use std::convert::Infallible;
+    /// use std::{io, sync::Arc};
+    ///
+    /// use corelane::{
+    ///     ConnectionInfo, ProtocolName, ProtocolStream, Server,
+    ///     tls::{Identity, RustlsAcceptor, TlsConfig},
+    /// };
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// # use corelane::{Body, service_fn};
+    /// # use http::{Request, Response};
+    /// # async fn hello(_request: Request<Body>) -> Result<Response<String>, Infallible> {
+    /// #     Ok(Response::new("hello\n".into()))
+    /// # }
+    ///
+    /// const UPPER: ProtocolName = ProtocolName::from_static(b"upper/1");
+    ///
+    /// async fn upper(mut stream: ProtocolStream, _client: Arc<ConnectionInfo>) -> io::Result<()> {
+    ///     let mut buf = [0; 1024];
+    ///     loop {
+    ///         let n = stream.read(&mut buf).await?;
+    ///         if n == 0 {
+    ///             return Ok(());
+    ///         }
+    ///         buf[..n].make_ascii_uppercase();
+    ///         stream.write_all(&buf[..n]).await?;
+    ///         stream.flush().await?;
+    ///     }
+    /// }
+    ///
+    /// let identity = Identity::from_pem_files("cert.pem", "key.pem")?;
+    /// let tls = TlsConfig::new(identity).alpn_protocols([ProtocolName::H2, UPPER]);
+    /// Server::builder(RustlsAcceptor::new(&tls)?)
+    ///     .listen("0.0.0.0:8443")
+    ///     .protocol(UPPER, upper)
+    ///     .bind()?
+    ///     .serve(|_worker| service_fn(hello))?
+    ///     .wait()
+    /// # }
+    /// # #[cfg(not(feature = "rustls"))]
+    /// # fn main() {}
+    /// ```
+    pub fn protocol<H, F, E>(mut self, name: ProtocolName, handler: H) -> Self
+    where
+        H: Fn(ProtocolStream, Arc<ConnectionInfo>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.connection_options = self.connection_options.protocol(name, handler);
+        self
+    }
+
     /// Sets how the server treats clients without the ALPN extension. Default [`AlpnMissing::Reject`].
     pub fn alpn_missing(mut self, alpn_missing: AlpnMissing) -> Self {
         self.connection_options.alpn_missing = alpn_missing;
@@ -278,16 +362,16 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::is_config`] if an option is out of range, an address cannot be resolved, there is no
-    /// address to listen on, a CPU is not available to this process, or the acceptor does not choose
-    /// `h2` by ALPN. [`Error::is_unsupported`] if [`Driver::IoUring`] does not work here.
+    /// address to listen on, a CPU is not available to this process, or the acceptor does not
+    /// choose the server's protocols by ALPN. [`Error::is_unsupported`] if [`Driver::IoUring`] does not work here.
     pub fn check(&self) -> Result<(), Error> {
         self.check_options()?;
         runtime::check(self.driver, self.worker_count(&self.cpus()?))
     }
 
     fn check_options(&self) -> Result<(), Error> {
-        check_acceptor(&*self.acceptor)?;
         self.connection_options.validate()?;
+        self.connection_options.check_acceptor(&*self.acceptor)?;
         self.worker_limits()?;
         if self.workers == Some(0) {
             return Err(at_least_one("workers", "leave it out for one per CPU"));
@@ -376,6 +460,7 @@ impl Builder {
     /// [`bind`](Self::bind) that concern it.
     pub(super) fn into_options(self) -> Result<(Arc<dyn TlsAcceptor>, ServerOptions), Error> {
         self.connection_options.validate()?;
+        self.connection_options.check_acceptor(&*self.acceptor)?;
         let options = ServerOptions {
             limits: self.worker_limits()?,
             connection: self.connection_options,

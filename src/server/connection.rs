@@ -3,7 +3,7 @@
 use std::{
     future::{Future, pending, poll_fn},
     net::SocketAddr,
-    panic::catch_unwind,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     rc::Rc,
     sync::Arc,
@@ -11,22 +11,28 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{
+    FutureExt,
+    future::{Either, select},
+};
 use monoio::{net::TcpStream, time::timeout};
 
 use super::{
     accept_tls::accept_tls,
     client_addr::{Peer, read_client_addr},
     connection_options::ConnectionOptions,
-    current_acceptor::{AcceptorSource, check_acceptor},
+    current_acceptor::AcceptorSource,
     handshake_limiter::{HandshakeLimiter, HandshakePermit},
     linger::linger,
+    protocol_stream::{ProtocolStream, Shared},
     runtime::TIMER,
     socket::Socket,
 };
 use crate::{
+    alpn::{Protocol, ProtocolName},
     connection_info::ConnectionInfo,
     counters::Counters,
-    error::{Chain, Error, Kind},
+    error::{Chain, Error, Kind, panic_message},
     http2::{self, Closed, ConnectionContext, WorkerService},
     io::{Accepted, TlsStream},
     negotiated::Negotiated,
@@ -69,8 +75,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`Error::is_config`] if an option is out of range, if the acceptor does not choose `h2` by ALPN, or
-/// if the runtime has no timer (`RuntimeBuilder::enable_timer`). Any other error says why the
+/// [`Error::is_config`] if an option is out of range, if the acceptor does not choose the
+/// protocols of the options by ALPN, or if the runtime has no timer (`RuntimeBuilder::enable_timer`). Any other error says why the
 /// connection did not end cleanly.
 pub async fn serve_connection<S: HttpService>(
     stream: TcpStream,
@@ -85,7 +91,7 @@ pub async fn serve_connection<S: HttpService>(
         ));
     }
     options.validate()?;
-    check_acceptor(acceptor)?;
+    options.check_acceptor(acceptor)?;
     let peer_addr = stream.peer_addr()?;
     // The listeners of a server set it for their connections.
     stream.set_nodelay(true)?;
@@ -141,20 +147,24 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             received,
             peer,
             &self.acceptor,
-            options.alpn_missing,
+            options.alpn_rule(),
             &permit,
         );
         let Accepted {
             mut stream,
             negotiated,
             backend,
-            may_be_http1,
+            protocol,
         } = Box::pin(handshake).await?;
-        if may_be_http1 {
-            let limit = options.limits.write;
-            let sniff = self.sniff_protocol(stream, &negotiated, peer.addr, &permit, limit);
-            stream = Box::pin(sniff).await?;
-        }
+        let protocol = match protocol {
+            Some(protocol) => protocol,
+            None => {
+                let sniff = self.sniff_protocol(stream, &negotiated, peer.addr, &permit, options);
+                let (sniffed, protocol) = Box::pin(sniff).await?;
+                stream = sniffed;
+                protocol
+            }
+        };
         let info = ConnectionInfo {
             peer_addr: peer.addr,
             proxy_addr: peer.proxy_addr,
@@ -163,13 +173,23 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             backend,
             negotiated,
         };
+        stream.set_timer(TIMER, options.limits.write, options.limits.min_rate);
+        stream.set_counters(&self.counters);
+        if let Protocol::Other(name) = &protocol {
+            drop(permit);
+            return Box::pin(self.serve_protocol(name, stream, info, options, shutdown)).await;
+        }
         let closing = Closing {
             stream: &mut stream,
             goes_on: false,
         };
-        let result = self
-            .serve_http2(closing.stream, info, options, permit, shutdown)
-            .await;
+        let result = match protocol {
+            Protocol::Http1 => self.serve_http1(),
+            _ => {
+                let serve = self.serve_http2(closing.stream, info, options, permit, shutdown);
+                serve.await
+            }
+        };
         drop(closing);
         Box::pin(self.close(stream, options.limits.write)).await;
         let why = result.map_err(|error| self.failed(peer.addr, error))?;
@@ -177,23 +197,26 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         Ok(())
     }
 
-    /// Finds out whether a client without ALPN speaks HTTP/2, and counts its handshake. The one of a
-    /// client of HTTP/1.x has failed.
+    /// Finds out what a client without ALPN speaks, and counts its handshake. The one of a client of
+    /// HTTP/1.x has failed if the server does not serve it.
     async fn sniff_protocol(
         &self,
         mut stream: TlsStream<Socket>,
         negotiated: &Negotiated,
         peer: SocketAddr,
         permit: &HandshakePermit<'_>,
-        limit: Duration,
-    ) -> Result<TlsStream<Socket>, Error> {
+        options: &ConnectionOptions,
+    ) -> Result<(TlsStream<Socket>, Protocol), Error> {
         let mut closing = Closing {
             stream: &mut stream,
             goes_on: false,
         };
         let step = "the HTTP/2 preface";
         let sniffed = permit
-            .run(step, pin!(closing.stream.sniff_protocol()))
+            .run(
+                step,
+                pin!(closing.stream.sniff_protocol(options.alpn_rule())),
+            )
             .await;
         let sniffed = sniffed.and_then(|sniffed| sniffed);
         closing.goes_on = sniffed.is_ok();
@@ -203,9 +226,9 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             permit.completed(peer, negotiated);
         }
         match sniffed {
-            Ok(first_bytes) => Ok(stream.unread(first_bytes)),
+            Ok((first_bytes, protocol)) => Ok((stream.unread(first_bytes), protocol)),
             Err(error) => {
-                self.close(stream, limit).await;
+                self.close(stream, options.limits.write).await;
                 Err(match is_http1 {
                     true => permit.failed(peer, error),
                     false => self.failed(peer, error),
@@ -236,9 +259,7 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         shutdown: impl Future<Output = ()> + Unpin,
     ) -> Result<Closed, Error> {
         let (limits, http2) = (&options.limits, &options.http2);
-        stream.set_timer(TIMER, limits.write, limits.min_rate);
         stream.answer_with_flushes();
-        stream.set_counters(&self.counters);
         let context = ConnectionContext::new(info, limits, http2, TIMER, &self.counters);
         let context = Rc::new(context);
         let preface = Box::pin(http2::preface(&mut *stream, http2));
@@ -254,6 +275,53 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             http2::refuse(stream, &error).await;
         }
         Err(error)
+    }
+
+    fn serve_http1(&self) -> Result<Closed, Error> {
+        Err(Error::unsupported(
+            "this build",
+            "the protocol http/1.1",
+            "it lacks the feature http1",
+        ))
+    }
+
+    /// Gives the connection to the handler of its protocol, and closes it when the handler ends.
+    async fn serve_protocol(
+        &self,
+        name: &ProtocolName,
+        stream: TlsStream<Socket>,
+        info: ConnectionInfo,
+        options: &ConnectionOptions,
+        shutdown: impl Future<Output = ()> + Unpin,
+    ) -> Result<(), Error> {
+        let peer = info.peer_addr;
+        let Some(handler) = options.handlers.get(name) else {
+            let error = Error::config(format!("the protocol {name} has no handler"));
+            return Err(self.failed(peer, error));
+        };
+        let stream = ProtocolStream::new(stream, &options.limits);
+        let shared = ClosingProtocol(stream.shared());
+        let run = async { handler(stream, Arc::new(info)).await };
+        let run = pin!(AssertUnwindSafe(run).catch_unwind());
+        let ended = match select(run, shutdown).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right(((), run)) => {
+                shared.0.shut_down();
+                run.await
+            }
+        };
+        let result = ended.unwrap_or_else(|panic| {
+            self.counters.handler_panics.add();
+            let panic = panic_message(&*panic);
+            tracing::error!(protocol = %name, panic, "handler panicked");
+            Err(Error::new(Kind::Io, "the handler of the protocol panicked"))
+        });
+        if let Some(stream) = shared.0.take() {
+            self.close(stream, options.limits.write).await;
+        }
+        result.map_err(|error| self.failed(peer, error))?;
+        tracing::debug!(%peer, protocol = %name, "connection closed");
+        Ok(())
     }
 
     fn failed(&self, peer: SocketAddr, error: Error) -> Error {
@@ -278,6 +346,20 @@ impl Drop for Closing<'_> {
             let _ = self
                 .stream
                 .poll_close(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+}
+
+/// The same for the connection of another protocol.
+struct ClosingProtocol(Rc<Shared>);
+
+impl Drop for ClosingProtocol {
+    fn drop(&mut self) {
+        if let Some(mut stream) = self.0.take() {
+            drop(Closing {
+                stream: &mut stream,
+                goes_on: false,
+            });
         }
     }
 }

@@ -1,13 +1,16 @@
 //! The options of a connection.
 
-use std::net::SocketAddr;
+use std::{error::Error as StdError, future::Future, net::SocketAddr, sync::Arc};
 
 use ipnet::IpNet;
 
+use super::{protocol_handler::ProtocolHandlers, protocol_stream::ProtocolStream};
 use crate::{
-    alpn::AlpnMissing,
+    alpn::{AlpnMissing, AlpnRule, ProtocolName},
     config::{Http2Config, Limits},
+    connection_info::ConnectionInfo,
     error::Error,
+    tls::TlsAcceptor,
 };
 
 /// The options of [`serve_connection`](crate::serve_connection). A server sets them by its
@@ -21,9 +24,12 @@ use crate::{
 ///     .limits(Limits::default().idle(std::time::Duration::from_secs(300)));
 /// # let _ = options;
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionOptions {
+    /// The protocols to serve, best first. The first one that a client offers by ALPN is chosen. Default
+    /// `h2` alone. See [`Builder::protocols`](crate::Builder::protocols).
+    pub protocols: Vec<ProtocolName>,
     /// How the server treats clients without the ALPN extension. Default [`AlpnMissing::Reject`].
     pub alpn_missing: AlpnMissing,
     /// Networks whose connections begin with a header of the PROXY protocol, see
@@ -33,9 +39,46 @@ pub struct ConnectionOptions {
     pub limits: Limits,
     /// HTTP/2 settings.
     pub http2: Http2Config,
+    /// The handlers of protocols other than HTTP.
+    pub(super) handlers: ProtocolHandlers,
+}
+
+impl Default for ConnectionOptions {
+    fn default() -> Self {
+        Self {
+            protocols: vec![ProtocolName::H2],
+            alpn_missing: AlpnMissing::default(),
+            proxy_protocol: Vec::new(),
+            limits: Limits::default(),
+            http2: Http2Config::default(),
+            handlers: ProtocolHandlers::default(),
+        }
+    }
 }
 
 impl ConnectionOptions {
+    /// Sets [`protocols`](Self#structfield.protocols).
+    #[must_use]
+    pub fn protocols(mut self, names: impl IntoIterator<Item = ProtocolName>) -> Self {
+        self.protocols = names.into_iter().collect();
+        self
+    }
+
+    /// Sets the handler of a protocol, see [`Builder::protocol`](crate::Builder::protocol).
+    #[must_use]
+    pub fn protocol<H, F, E>(mut self, name: ProtocolName, handler: H) -> Self
+    where
+        H: Fn(ProtocolStream, Arc<ConnectionInfo>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        if !self.protocols.contains(&name) {
+            self.protocols.push(name.clone());
+        }
+        self.handlers.insert(name, handler);
+        self
+    }
+
     /// Sets [`alpn_missing`](Self#structfield.alpn_missing).
     #[must_use]
     pub fn alpn_missing(mut self, alpn_missing: AlpnMissing) -> Self {
@@ -72,8 +115,79 @@ impl ConnectionOptions {
                  write it as IPv4, for example 10.0.0.0/8"
             )));
         }
+        self.validate_protocols()?;
         self.limits.validate()?;
         self.http2.validate()
+    }
+
+    fn validate_protocols(&self) -> Result<(), Error> {
+        if self.protocols.is_empty() {
+            return Err(Error::config(
+                "the list of protocols is empty: name at least one, for example h2",
+            ));
+        }
+        for (index, name) in self.protocols.iter().enumerate() {
+            if self.protocols[..index].contains(name) {
+                return Err(Error::config(format!(
+                    "the protocol {name} is listed twice"
+                )));
+            }
+            let is_http = [ProtocolName::H2, ProtocolName::HTTP_1_1].contains(name);
+            match self.handlers.get(name) {
+                Some(_) if is_http => {
+                    return Err(Error::config(format!(
+                        "the protocol {name} is served by the service: it can have no other handler"
+                    )));
+                }
+                None if !is_http => {
+                    return Err(Error::config(format!(
+                        "the protocol {name} has no handler: set one by Builder::protocol"
+                    )));
+                }
+                _ => {}
+            }
+            if *name == ProtocolName::HTTP_1_1 && !cfg!(feature = "http1") {
+                return Err(Error::unsupported(
+                    "this build",
+                    "the protocol http/1.1",
+                    "build corelane with the feature http1",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses an acceptor that would negotiate another protocol than these options, or none, or that is
+    /// configured for something that a server does not support.
+    pub(super) fn check_acceptor(&self, acceptor: &dyn TlsAcceptor) -> Result<(), Error> {
+        acceptor.check()?;
+        let (backend, protocols) = (acceptor.backend(), &self.protocols);
+        if !acceptor.expects_client_hello() {
+            let is_unreachable = |name: &&ProtocolName| self.handlers.get(name).is_some();
+            return match protocols.iter().find(is_unreachable) {
+                Some(name) => Err(Error::config(format!(
+                    "no client can choose the protocol {name}: the backend {backend} has no TLS, and so \
+                     no ALPN"
+                ))),
+                None => Ok(()),
+            };
+        }
+        match acceptor.alpn_protocols() {
+            // What follows is never chosen: the server refuses clients that offer nothing of its list.
+            Some(names) if !names.starts_with(protocols) => Err(Error::config(format!(
+                "the {backend} acceptor negotiates {names:?} by ALPN, but the server serves \
+                 {protocols:?}: set TlsConfig::alpn_protocols and Builder::protocols to the same list"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a connection with these options speaks.
+    pub(super) fn alpn_rule(&self) -> AlpnRule<'_> {
+        AlpnRule {
+            protocols: &self.protocols,
+            missing: self.alpn_missing,
+        }
     }
 
     /// Whether connections from this address begin with a PROXY header.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::{alpn::ProtocolName, error::Error, tls::TlsAcceptor};
+use crate::{error::Error, tls::TlsAcceptor};
 
 /// The source of a connection's acceptor.
 pub(super) enum AcceptorSource<'a> {
@@ -28,8 +28,8 @@ impl CurrentAcceptor {
         self.0.load()
     }
 
+    /// The caller has checked the acceptor.
     pub(super) fn replace(&self, acceptor: Arc<dyn TlsAcceptor>) -> Result<(), Error> {
-        check_acceptor(&*acceptor)?;
         let speaks = |tls| if tls { "TLS" } else { "no TLS" };
         let (old, new) = (
             self.load().expects_client_hello(),
@@ -46,23 +46,5 @@ impl CurrentAcceptor {
         }
         self.0.store(Arc::new(acceptor));
         Ok(())
-    }
-}
-
-/// Refuses an acceptor that would negotiate another protocol than HTTP/2, or none, or that is
-/// configured for something that a server does not support.
-pub(super) fn check_acceptor(acceptor: &dyn TlsAcceptor) -> Result<(), Error> {
-    acceptor.check()?;
-    match acceptor.alpn_protocols() {
-        Some(names)
-            if acceptor.expects_client_hello() && names.first() != Some(&ProtocolName::H2) =>
-        {
-            Err(Error::config(format!(
-                "the {} acceptor negotiates {names:?} by ALPN, but only HTTP/2 is served: set \
-                 its protocols to \"h2\"",
-                acceptor.backend()
-            )))
-        }
-        _ => Ok(()),
     }
 }

@@ -28,6 +28,10 @@ impl CurrentOptions {
         Self(ArcSwap::from_pointee(options))
     }
 
+    pub(super) fn load(&self) -> Arc<ServerOptions> {
+        self.0.load_full()
+    }
+
     pub(super) fn replace(&self, options: ServerOptions) {
         self.0.store(Arc::new(options));
     }
@@ -47,7 +51,7 @@ struct Read {
 
 impl WorkerOptions {
     pub(super) fn new(source: Arc<CurrentOptions>) -> Self {
-        let read = RefCell::new(Read::new(source.0.load_full()));
+        let read = RefCell::new(Read::new(source.load()));
         Self { source, read }
     }
 

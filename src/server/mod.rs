@@ -18,6 +18,8 @@ mod listener;
 mod local_shutdown;
 mod log_rate_limiter;
 mod observer;
+mod protocol_handler;
+mod protocol_stream;
 mod reconfigure;
 mod reloader;
 mod ring_runtime;
@@ -40,6 +42,7 @@ pub use self::{
     handle::Handle,
     listener::listen,
     observer::{Observer, WorkerStatus},
+    protocol_stream::ProtocolStream,
     reloader::Reloader,
     runtime::{ActiveDriver, Driver},
     shutdown::Shutdown,

@@ -37,10 +37,11 @@ impl Reloader {
     /// As [`Handle::reload`](crate::Handle::reload).
     pub fn reload(&self, acceptor: impl TlsAcceptor) -> Result<(), Error> {
         let _writing = self.lock();
+        self.options.load().connection.check_acceptor(&acceptor)?;
         self.acceptor.replace(Arc::new(acceptor))
     }
 
-    /// Replaces both, or nothing if the acceptor is refused. The caller has checked `options`.
+    /// Replaces both, or nothing if the acceptor is refused. The caller has checked both.
     pub(super) fn replace(
         &self,
         acceptor: Arc<dyn TlsAcceptor>,
