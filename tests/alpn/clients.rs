@@ -16,12 +16,21 @@ use corelane_test_support::client::{DEADLINE, Tls, rustls_config, server_name};
 /// The outcome of a connection, as the client saw it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The handshake chose this protocol, and the server spoke HTTP/2.
-    Served(Option<Vec<u8>>),
+    /// The handshake chose this protocol by ALPN, and the server spoke this one.
+    Served(Option<Vec<u8>>, Speech),
     /// The handshake failed, with an alert if its number is known.
     Alert(Option<u8>),
     /// Any other outcome, described.
     Other(String),
+}
+
+/// What a server answered to the first bytes of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    Http2,
+    Http1(u16),
+    /// The same bytes.
+    Echo,
 }
 
 /// The part of an outcome that a client can detect.
@@ -44,8 +53,9 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Served(Some(name)) => write!(f, "{}", name.escape_ascii()),
-            Self::Served(None) => f.write_str("no ALPN, HTTP/2 served"),
+            Self::Served(Some(name), _) => write!(f, "{}", name.escape_ascii()),
+            Self::Served(None, Speech::Http2) => f.write_str("no ALPN, HTTP/2 served"),
+            Self::Served(None, speech) => write!(f, "no ALPN, {speech:?}"),
             Self::Alert(Some(number)) => write!(f, "alert {number}"),
             Self::Alert(None) => f.write_str("handshake failed"),
             Self::Other(what) => f.write_str(what),
@@ -56,7 +66,8 @@ impl fmt::Display for Outcome {
 pub struct Client {
     pub name: &'static str,
     pub sees: Seen,
-    pub connect: fn(SocketAddr, Tls, &[&[u8]]) -> Outcome,
+    /// Offers these protocols. Without any it begins with `without_alpn`.
+    pub connect: fn(SocketAddr, Tls, offer: &[&[u8]], without_alpn: &'static [u8]) -> Outcome,
 }
 
 pub const ALL: [Client; 4] = [
@@ -82,15 +93,34 @@ pub const ALL: [Client; 4] = [
     },
 ];
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-const FRAME_HEADER: usize = 9;
+/// The preface of HTTP/2 with an empty SETTINGS.
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+pub const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+const OWN: &[u8] = b"hello, hello";
+/// The bytes of an answer that are read: "HTTP/1.1 200".
+const ANSWER: usize = 12;
 
-/// Whether a frame's header is SETTINGS on stream 0, which a server sends first.
-fn served(frame: &[u8], alpn: Option<Vec<u8>>) -> Outcome {
-    match frame {
-        [_, _, _, 4, 0, 0, 0, 0, 0] => Outcome::Served(alpn),
-        other => Outcome::Other(format!("not SETTINGS but {other:?}")),
+/// The first bytes of a client.
+fn opening(alpn: Option<&[u8]>, without_alpn: &'static [u8]) -> &'static [u8] {
+    match alpn {
+        None => without_alpn,
+        Some(b"h2") => PREFACE,
+        Some(b"http/1.1") => GET,
+        Some(_) => OWN,
     }
+}
+
+fn served(answer: &[u8], alpn: Option<Vec<u8>>) -> Outcome {
+    let text = std::str::from_utf8(answer).unwrap_or_default();
+    let status = text.strip_prefix("HTTP/1.1 ").map(str::parse);
+    let speech = match (answer, status) {
+        // The header of SETTINGS on stream 0, which a server sends first.
+        ([_, _, _, 4, 0, 0, 0, 0, 0, ..], _) => Speech::Http2,
+        (_, Some(Ok(status))) => Speech::Http1(status),
+        (OWN, _) => Speech::Echo,
+        _ => return Outcome::Other(format!("answered {answer:?}")),
+    };
+    Outcome::Served(alpn, speech)
 }
 
 fn other(error: impl fmt::Display) -> Outcome {
@@ -104,7 +134,7 @@ pub fn tcp(addr: SocketAddr) -> TcpStream {
     tcp
 }
 
-fn rustls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
+fn rustls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]], without_alpn: &'static [u8]) -> Outcome {
     let connection = rustls::ClientConnection::new(rustls_config(tls, alpn), server_name());
     let mut stream = rustls::StreamOwned::new(connection.expect("a client"), tcp(addr));
     while stream.conn.is_handshaking() {
@@ -117,22 +147,27 @@ fn rustls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
         }
     }
     let protocol = stream.conn.alpn_protocol().map(<[u8]>::to_vec);
-    let mut frame = [0; FRAME_HEADER];
+    let mut answer = [0; ANSWER];
     let exchanged = stream
-        .write_all(PREFACE)
-        .and_then(|()| stream.read_exact(&mut frame));
-    exchanged.map_or_else(other, |()| served(&frame, protocol))
+        .write_all(opening(protocol.as_deref(), without_alpn))
+        .and_then(|()| stream.read_exact(&mut answer));
+    exchanged.map_or_else(other, |()| served(&answer, protocol))
 }
 
-fn openssl(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
+fn openssl(addr: SocketAddr, tls: Tls, alpn: &[&[u8]], without_alpn: &'static [u8]) -> Outcome {
     let version = match tls {
         Tls::V1_2 => SslVersion::TLS1_2,
         Tls::V1_3 | Tls::Any => SslVersion::TLS1_3,
     };
-    openssl_with(addr, version, alpn)
+    openssl_with(addr, version, alpn, without_alpn)
 }
 
-pub fn openssl_with(addr: SocketAddr, version: SslVersion, alpn: &[&[u8]]) -> Outcome {
+pub fn openssl_with(
+    addr: SocketAddr,
+    version: SslVersion,
+    alpn: &[&[u8]],
+    without_alpn: &'static [u8],
+) -> Outcome {
     // A connector would read the system's certificates each time.
     let mut context = SslContext::builder(SslMethod::tls_client()).expect("a client");
     context.set_verify(SslVerifyMode::NONE);
@@ -153,11 +188,11 @@ pub fn openssl_with(addr: SocketAddr, version: SslVersion, alpn: &[&[u8]]) -> Ou
     match session.connect(tcp(addr)) {
         Ok(mut stream) => {
             let protocol = stream.ssl().selected_alpn_protocol().map(<[u8]>::to_vec);
-            let mut frame = [0; FRAME_HEADER];
+            let mut answer = [0; ANSWER];
             let exchanged = stream
-                .write_all(PREFACE)
-                .and_then(|()| stream.read_exact(&mut frame));
-            exchanged.map_or_else(other, |()| served(&frame, protocol))
+                .write_all(opening(protocol.as_deref(), without_alpn))
+                .and_then(|()| stream.read_exact(&mut answer));
+            exchanged.map_or_else(other, |()| served(&answer, protocol))
         }
         Err(openssl::ssl::HandshakeError::Failure(stream)) => {
             // OpenSSL reports a received alert as reason 1000 plus the alert's number.
@@ -186,23 +221,29 @@ fn monoio<F: Future>(future: F) -> F::Output {
         })
 }
 
-/// These streams support one direction at a time: sends the preface, then reads a frame.
-async fn exchange<S>(mut stream: S, alpn: Option<Vec<u8>>) -> Outcome
+/// These streams support one direction at a time: sends the first bytes, then reads the answer.
+async fn exchange<S>(mut stream: S, alpn: Option<Vec<u8>>, without_alpn: &'static [u8]) -> Outcome
 where
     S: monoio::io::AsyncReadRent + monoio::io::AsyncWriteRent,
 {
-    let (sent, _) = stream.write_all(PREFACE.to_vec()).await;
+    let first = opening(alpn.as_deref(), without_alpn);
+    let (sent, _) = stream.write_all(first.to_vec()).await;
     if let Err(error) = sent {
         return other(error);
     }
     if let Err(error) = stream.flush().await {
         return other(error);
     }
-    let (read, frame) = stream.read_exact(vec![0; FRAME_HEADER]).await;
-    read.map_or_else(other, |_| served(&frame, alpn))
+    let (read, answer) = stream.read_exact(vec![0; ANSWER]).await;
+    read.map_or_else(other, |_| served(&answer, alpn))
 }
 
-fn monoio_rustls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
+fn monoio_rustls(
+    addr: SocketAddr,
+    tls: Tls,
+    alpn: &[&[u8]],
+    without_alpn: &'static [u8],
+) -> Outcome {
     let connector = monoio_rustls::TlsConnector::from(rustls_config(tls, alpn));
     monoio(async {
         let tcp = monoio::net::TcpStream::connect(addr)
@@ -211,7 +252,7 @@ fn monoio_rustls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
         match connector.connect(server_name(), tcp).await {
             Ok(stream) => {
                 let protocol = stream.alpn_protocol();
-                exchange(stream, protocol).await
+                exchange(stream, protocol, without_alpn).await
             }
             Err(_) => Outcome::Alert(None),
         }
@@ -246,7 +287,12 @@ fn native_tls_connector(tls: Tls, alpn: &[&[u8]]) -> native_tls::TlsConnector {
     connector.clone()
 }
 
-fn monoio_native_tls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
+fn monoio_native_tls(
+    addr: SocketAddr,
+    tls: Tls,
+    alpn: &[&[u8]],
+    without_alpn: &'static [u8],
+) -> Outcome {
     let connector = monoio_native_tls::TlsConnector::from(native_tls_connector(tls, alpn));
     monoio(async {
         let tcp = monoio::net::TcpStream::connect(addr)
@@ -255,7 +301,7 @@ fn monoio_native_tls(addr: SocketAddr, tls: Tls, alpn: &[&[u8]]) -> Outcome {
         match connector.connect("localhost", tcp).await {
             Ok(stream) => {
                 let protocol = stream.alpn_protocol();
-                exchange(stream, protocol).await
+                exchange(stream, protocol, without_alpn).await
             }
             Err(_) => Outcome::Alert(None),
         }

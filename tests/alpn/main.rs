@@ -4,16 +4,26 @@
 
 mod clients;
 
-use std::io::{Read, Write};
+use std::{
+    convert::Infallible,
+    io::{self, Read, Write},
+    sync::Arc,
+};
 
-use clients::Outcome;
-use corelane::{AlpnMissing, Driver, service_fn};
+use clients::{GET, Outcome, PREFACE, Speech};
+use corelane::{
+    AlpnMissing, Body, ConnectionInfo, Driver, ProtocolName, ProtocolStream, service_fn,
+    tls::TlsConfig,
+};
 use corelane_test_support::{
     Backend, Drivers, TestServer,
+    certs::identity,
     client::{Tls, never, rustls_config, server_name},
     for_each_tls_backend,
 };
+use http::{Request, Response};
 use openssl::ssl::SslVersion;
+use tokio::io::AsyncWriteExt;
 
 for_each_tls_backend!(
     alpn_matrix_on_io_uring,
@@ -23,16 +33,96 @@ for_each_tls_backend!(
     clients_below_tls_1_2_get_protocol_version,
 );
 
+/// A server with this list of protocols.
+struct Served {
+    name: &'static str,
+    protocols: &'static [&'static [u8]],
+    missing: AlpnMissing,
+}
+
+const OWN: &[u8] = b"x-own";
+
+const fn served(
+    name: &'static str,
+    protocols: &'static [&'static [u8]],
+    missing: AlpnMissing,
+) -> Served {
+    Served {
+        name,
+        protocols,
+        missing,
+    }
+}
+
+/// The first two have the names of the policy, because they serve what is the default.
+const SERVED: &[Served] = &[
+    served("reject", &[b"h2"], AlpnMissing::Reject),
+    served("allow", &[b"h2"], AlpnMissing::Allow),
+    served("h2,x-own", &[b"h2", OWN], AlpnMissing::Reject),
+    served("x-own,h2", &[OWN, b"h2"], AlpnMissing::Allow),
+    #[cfg(feature = "http1")]
+    served("h2,http/1.1", &[b"h2", b"http/1.1"], AlpnMissing::Reject),
+    #[cfg(feature = "http1")]
+    served(
+        "h2,http/1.1, allow",
+        &[b"h2", b"http/1.1"],
+        AlpnMissing::Allow,
+    ),
+    #[cfg(feature = "http1")]
+    served("http/1.1", &[b"http/1.1"], AlpnMissing::Reject),
+];
+
+impl Served {
+    fn serves(&self, protocol: &[u8]) -> bool {
+        self.protocols.contains(&protocol)
+    }
+
+    fn names(&self) -> Vec<ProtocolName> {
+        let names = self.protocols.iter();
+        let names = names.map(|name| ProtocolName::new(*name).expect("a short name"));
+        names.collect()
+    }
+
+    fn start(&self, backend: Backend, driver: Driver) -> TestServer {
+        let config = TlsConfig::new(identity()).alpn_protocols(self.names());
+        TestServer::with(
+            (backend.make)(&config).expect("an acceptor"),
+            driver,
+            |builder| {
+                let builder = builder.protocols(self.names()).alpn_missing(self.missing);
+                match self.serves(OWN) {
+                    true => builder.protocol(ProtocolName::from_static(OWN), echo),
+                    false => builder,
+                }
+            },
+            |_| service_fn(hello),
+        )
+    }
+}
+
+async fn hello(_request: Request<Body>) -> Result<Response<String>, Infallible> {
+    Ok(Response::new("hello\n".into()))
+}
+
+async fn echo(stream: ProtocolStream, _client: Arc<ConnectionInfo>) -> io::Result<()> {
+    let (mut read, mut write) = tokio::io::split(stream);
+    tokio::io::copy(&mut read, &mut write).await?;
+    write.shutdown().await
+}
+
 /// The offer of a client.
 struct Offer {
     name: &'static str,
     protocols: Vec<Vec<u8>>,
+    /// What a client without ALPN sends first.
+    without_alpn: &'static [u8],
 }
 
 fn offers() -> Vec<Offer> {
     let offer = |name, protocols: &[&[u8]]| Offer {
         name,
         protocols: protocols.iter().map(|p| p.to_vec()).collect(),
+        without_alpn: PREFACE,
     };
     let mut many: Vec<Vec<u8>> = (0..39).map(|i| format!("proto-{i}").into_bytes()).collect();
     many.push(b"h2".to_vec());
@@ -44,8 +134,14 @@ fn offers() -> Vec<Offer> {
         offer("h2c", &[b"h2c"]),
         offer("none", &[]),
         Offer {
-            name: "40 protocols, h2 last",
+            without_alpn: GET,
+            ..offer("none, HTTP/1.1", &[])
+        },
+        offer("x-own,h2", &[OWN, b"h2"]),
+        offer("http/1.1,x-own", &[b"http/1.1", OWN]),
+        Offer {
             protocols: many,
+            ..offer("40 protocols, h2 last", &[])
         },
         offer("255-byte name and h2", &[&[b'x'; 255], b"h2"]),
         offer("GREASE and h2", &[b"\x0a\x0a", b"h2", b"\x1a\x1a"]),
@@ -53,18 +149,34 @@ fn offers() -> Vec<Offer> {
 }
 
 /// The rule, written a second time from RFC 7301 section 3.2 and RFC 9113 section 3.2.
-fn expected(backend: Backend, tls: Tls, offer: &Offer, missing: AlpnMissing) -> Outcome {
+fn expected(backend: Backend, tls: Tls, offer: &Offer, server: &Served) -> Outcome {
     const PROTOCOL_VERSION: u8 = 70;
     const NO_APPLICATION_PROTOCOL: u8 = 120;
-    let h2 = offer.protocols.iter().any(|name| name == b"h2");
-    let allowed = offer.protocols.is_empty() && missing == AlpnMissing::Allow;
-    if !h2 && !allowed {
-        return Outcome::Alert(Some(NO_APPLICATION_PROTOCOL));
+    let h2_allowed = server.serves(b"h2") && server.missing == AlpnMissing::Allow;
+    let speech = match (offer.protocols.is_empty(), offer.without_alpn) {
+        (true, PREFACE) if h2_allowed => Some((None, Speech::Http2)),
+        (true, PREFACE) if server.serves(b"http/1.1") => Some((None, Speech::Http1(505))),
+        (true, _) if server.serves(b"http/1.1") => Some((None, Speech::Http1(200))),
+        (true, _) if h2_allowed => Some((None, Speech::Http1(505))),
+        (true, _) => None,
+        (false, _) => {
+            let mut served = server.protocols.iter();
+            let chosen = served.find(|&&name| offer.protocols.iter().any(|other| other == name));
+            chosen.map(|&name| {
+                let speech = match name {
+                    b"h2" => Speech::Http2,
+                    b"http/1.1" => Speech::Http1(200),
+                    _ => Speech::Echo,
+                };
+                (Some(name.to_vec()), speech)
+            })
+        }
+    };
+    match speech {
+        None => Outcome::Alert(Some(NO_APPLICATION_PROTOCOL)),
+        Some(_) if tls == Tls::V1_3 && !backend.tls_1_3 => Outcome::Alert(Some(PROTOCOL_VERSION)),
+        Some((alpn, speech)) => Outcome::Served(alpn, speech),
     }
-    if tls == Tls::V1_3 && !backend.tls_1_3 {
-        return Outcome::Alert(Some(PROTOCOL_VERSION));
-    }
-    Outcome::Served(h2.then(|| b"h2".to_vec()))
 }
 
 fn alpn_matrix_on_io_uring(backend: Backend) {
@@ -79,25 +191,20 @@ fn alpn_matrix_on_epoll(backend: Backend) {
 
 fn alpn_matrix(backend: Backend, driver: Driver) {
     let mut surprises = Vec::new();
-    for missing in [AlpnMissing::Reject, AlpnMissing::Allow] {
-        let server = TestServer::with(
-            backend.acceptor(),
-            driver,
-            |builder| builder.alpn_missing(missing),
-            |_| service_fn(never),
-        );
+    for served in SERVED {
+        let server = served.start(backend, driver);
         let (mut refused, mut completed) = (0, 0);
         for client in clients::ALL {
             for tls in [Tls::V1_2, Tls::V1_3] {
                 for offer in offers() {
-                    let want = expected(backend, tls, &offer, missing);
+                    let want = expected(backend, tls, &offer, served);
                     let protocols: Vec<&[u8]> = offer.protocols.iter().map(|p| &p[..]).collect();
-                    let got = (client.connect)(server.addr, tls, &protocols);
+                    let got = (client.connect)(server.addr, tls, &protocols, offer.without_alpn);
                     let ok = got.matches(&want, client.sees);
                     let row = [
                         backend.name,
                         driver_name(driver),
-                        policy(missing),
+                        served.name,
                         client.name,
                         tls.name(),
                         offer.name,
@@ -111,7 +218,10 @@ fn alpn_matrix(backend: Backend, driver: Driver) {
                     }
                     match want {
                         Outcome::Alert(Some(120)) => refused += 1,
-                        Outcome::Served(_) => completed += 1,
+                        // Such a client without ALPN has failed its handshake if HTTP/1.1 is not served.
+                        Outcome::Served(None, Speech::Http1(505))
+                            if !served.serves(b"http/1.1") => {}
+                        Outcome::Served(..) => completed += 1,
                         _ => {}
                     }
                 }
@@ -129,13 +239,6 @@ fn driver_name(driver: Driver) -> &'static str {
         Driver::IoUring => "io-uring",
         Driver::Epoll => "epoll",
         _ => "auto",
-    }
-}
-
-fn policy(missing: AlpnMissing) -> &'static str {
-    match missing {
-        AlpnMissing::Allow => "allow",
-        _ => "reject",
     }
 }
 
@@ -166,7 +269,7 @@ fn clients_below_tls_1_2_get_protocol_version(backend: Backend) {
         let server = TestServer::start(backend.acceptor(), driver, |_| service_fn(never));
         for version in [SslVersion::TLS1, SslVersion::TLS1_1] {
             for (name, alert) in [(&b"h2"[..], 70), (b"http/1.1", 120)] {
-                let got = clients::openssl_with(server.addr, version, &[name]);
+                let got = clients::openssl_with(server.addr, version, &[name], PREFACE);
                 assert_eq!(got, Outcome::Alert(Some(alert)));
             }
         }
