@@ -50,9 +50,10 @@
 //!
 //! # Protocol
 //!
-//! The server speaks HTTP/2 only. It reads the ClientHello and applies one rule for every backend: if
-//! the client offers `h2` by ALPN, it is chosen; otherwise the handshake ends with the alert
-//! `no_application_protocol` (120). [`AlpnMissing`] decides about clients without ALPN.
+//! The server speaks HTTP/2, and other protocols if [`Builder::protocols`] lists them. It reads the
+//! ClientHello and applies one rule for every backend: the first of its protocols that the client offers
+//! by ALPN is chosen; otherwise the handshake ends with the alert `no_application_protocol` (120).
+//! [`AlpnMissing`] decides about clients without ALPN.
 //! [`tls::Cleartext`] serves HTTP/2 with prior knowledge without TLS.
 //!
 //! # Features

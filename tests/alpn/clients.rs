@@ -63,11 +63,13 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Offers these protocols. Without any it begins with `without_alpn`.
+type Connect = fn(SocketAddr, Tls, offer: &[&[u8]], without_alpn: &'static [u8]) -> Outcome;
+
 pub struct Client {
     pub name: &'static str,
     pub sees: Seen,
-    /// Offers these protocols. Without any it begins with `without_alpn`.
-    pub connect: fn(SocketAddr, Tls, offer: &[&[u8]], without_alpn: &'static [u8]) -> Outcome,
+    pub connect: Connect,
 }
 
 pub const ALL: [Client; 4] = [

@@ -110,7 +110,9 @@ fn backends_are_chosen_in_one_place() {
         }
         // These features have nothing to do with backends.
         let others = ["metrics", "tokio", "http1"].map(|name| format!("feature = \"{name}\""));
-        let text = others.iter().fold(text, |text, other| text.replace(other, ""));
+        let text = others
+            .iter()
+            .fold(text, |text, other| text.replace(other, ""));
         assert!(
             !text.contains("feature ="),
             "{file} depends on a cargo feature"
