@@ -6,30 +6,23 @@ mod support;
 use std::{
     fs,
     io::{Read, Write},
-    iter,
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
-    date_time_ymd,
-};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
 use support::{
     DEADLINE,
     access_log::lines,
+    authority::Authority,
     certificates::{Files, Running, ask, certificate, in_runtime, wait_for},
     command,
     trusting::{config, config_of, connect_by},
 };
 use tokio_rustls::rustls::{
     ClientConfig, HandshakeKind,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
-    sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
 
@@ -63,93 +56,6 @@ on_each_backend!(
     the_metric_of_a_list_that_is_no_longer_used_is_nan,
     the_json_access_log_has_the_subject_of_the_client,
 );
-
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new([]).expect("parameters");
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = params.self_signed(&key).expect("a certificate").pem();
-        Self {
-            issuer: Issuer::new(params, key),
-            pem,
-        }
-    }
-
-    /// An authority that this one certifies.
-    fn below(&self, name: &str) -> Self {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new([]).expect("parameters");
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = params.signed_by(&key, &self.issuer).expect("issued").pem();
-        Self {
-            issuer: Issuer::new(params, key),
-            pem,
-        }
-    }
-
-    /// A client with a certificate of this subject and serial number.
-    fn client(&self, name: &str, serial: u64) -> Arc<ClientConfig> {
-        let changed = |params: &mut CertificateParams| {
-            params.serial_number = Some(serial.into());
-            params.distinguished_name = rcgen::DistinguishedName::new();
-            params.distinguished_name.push(DnType::CommonName, name);
-        };
-        self.client_by(&config(b"h2"), changed, &[])
-    }
-
-    /// The same for a client of this configuration, which also sends the certificates of authorities.
-    fn client_by(
-        &self,
-        client: &ClientConfig,
-        change: impl FnOnce(&mut CertificateParams),
-        more: &[&Self],
-    ) -> Arc<ClientConfig> {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new([]).expect("parameters");
-        change(&mut params);
-        let issued = params.signed_by(&key, &self.issuer).expect("issued");
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let key = aws_lc_rs::sign::any_supported_type(&key).expect("a key");
-        let more = more.iter().map(|authority| {
-            CertificateDer::from_pem_slice(authority.pem.as_bytes()).expect("PEM")
-        });
-        let chain = iter::once(issued.der().clone()).chain(more).collect();
-        let certified = CertifiedKey::new(chain, key);
-        let mut client = client.clone();
-        client.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
-        Arc::new(client)
-    }
-
-    /// A list that ends in `left`, to the second.
-    fn list(&self, serials: &[u64], left: Duration) -> String {
-        let revoked = |&serial: &u64| RevokedCertParams {
-            serial_number: SerialNumber::from(serial),
-            revocation_time: date_time_ymd(2024, 1, 1),
-            reason_code: None,
-            invalidity_date: None,
-        };
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let end = (now.expect("after 1970") + left).as_secs();
-        let list = CertificateRevocationListParams {
-            this_update: date_time_ymd(2020, 1, 1),
-            next_update: date_time_ymd(1970, 1, 1) + Duration::from_secs(end),
-            crl_number: 1.into(),
-            issuing_distribution_point: None,
-            revoked_certs: serials.iter().map(revoked).collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        let list = list.signed_by(&self.issuer).expect("signed");
-        list.pem().expect("PEM")
-    }
-}
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

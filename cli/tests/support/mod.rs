@@ -5,6 +5,7 @@
 pub(crate) mod access_log;
 pub(crate) mod admin;
 pub(crate) mod alpn;
+pub(crate) mod authority;
 pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod http2;
