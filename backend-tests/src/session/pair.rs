@@ -2,6 +2,7 @@ use std::io::{self, ErrorKind, IoSlice};
 
 use bytes::BufMut;
 use corelane::tls::{TlsAcceptor, TlsSession};
+use rustls::HandshakeKind;
 
 use super::{
     peer::{Client, Peer},
@@ -64,6 +65,23 @@ impl Pair {
     pub fn shake_hands(&mut self) {
         self.until_done(|session, wire| session.handshake(wire));
         self.flush();
+    }
+
+    /// Begins the handshake. Then the client's Finished is on the wire, and the session has not read it.
+    ///
+    /// # Panics
+    ///
+    /// If the session does not wait for it.
+    pub fn until_client_finished(&mut self) {
+        let retry = Some(HandshakeKind::FullWithHelloRetryRequest);
+        for _ in 0..2 {
+            assert_eq!(kind(self.handshake()), ErrorKind::WouldBlock);
+            self.flush();
+            // A server may ask for the share of another group (RFC 8446 section 4.1.4).
+            if self.client.connection().handshake_kind() != retry {
+                return;
+            }
+        }
     }
 
     /// Repeats a call while it would block and the two sides make progress.
