@@ -57,9 +57,10 @@ pub fn alert_name(description: u8) -> Option<&'static str> {
     })
 }
 
-/// Whether the alert is about a certificate. Behind a completed handshake it is about the client's.
+/// Whether the alert is about a certificate: 51 means a wrong signature in it or by its key. Behind a
+/// completed handshake it is about the client's.
 pub(crate) fn is_about_certificates(description: u8) -> bool {
-    matches!(description, 41..=46 | 48 | 49 | CERTIFICATE_REQUIRED)
+    matches!(description, 41..=46 | 48 | 49 | 51 | CERTIFICATE_REQUIRED)
 }
 
 /// Whether the alert of a server below TLS 1.3 that has asked for a client certificate may mean that it

@@ -13,6 +13,7 @@ use openssl::{
     symm::Cipher,
     x509::X509,
 };
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer};
 
 use crate::{
     ask::{h2_rows, holds, http2, libraries, options, report, rows},
@@ -27,12 +28,23 @@ fn asking(
     mode: SslVerifyMode,
     serve: impl Fn(&mut dyn Stream) + Send + Sync + 'static,
 ) -> TestServer {
+    trusting(&CERTIFICATE.pem, version, choose, mode, serve)
+}
+
+/// The same for client certificates of this authority.
+fn trusting(
+    authority: &str,
+    version: SslVersion,
+    choose: Choose,
+    mode: SslVerifyMode,
+    serve: impl Fn(&mut dyn Stream) + Send + Sync + 'static,
+) -> TestServer {
     let mut acceptor = server::builder(&CERTIFICATE.pem, &CERTIFICATE.key);
     acceptor
         .set_max_proto_version(Some(version))
         .expect("a version");
     acceptor.set_alpn_select_callback(choose);
-    let trusted = X509::from_pem(CERTIFICATE.pem.as_bytes()).expect("PEM");
+    let trusted = X509::from_pem(authority.as_bytes()).expect("PEM");
     acceptor
         .cert_store_mut()
         .add_cert(trusted)
@@ -139,6 +151,29 @@ fn a_refused_client_certificate_falls_short() {
         let refused = report.client_certificate_alert;
         // OpenSSL says unknown_ca of a self-signed certificate.
         assert_eq!(refused, Some(48), "{report}");
+        let checked = CheckedReport::new(report, Vec::new());
+        assert_eq!(checked.result(), CheckResult::FallsShort);
+    }
+}
+
+/// The alert is `decrypt_error`.
+#[test]
+fn a_client_certificate_with_a_wrong_signature_falls_short() {
+    let key = || rcgen::KeyPair::generate().expect("a key");
+    let mut authority = CertificateParams::new([]).expect("parameters");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let trusted = authority.self_signed(&key()).expect("a certificate").pem();
+    // Of the same name, with another key.
+    let impostor = Issuer::new(authority, key());
+    let mut client = CertificateParams::new([]).expect("parameters");
+    client.distinguished_name.push(DnType::CommonName, "client");
+    let key = key();
+    let chain = client.signed_by(&key, &impostor).expect("issued").pem();
+    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        let choose = server::h2_or_http_1_1;
+        let server = trusting(&trusted, version, choose, REQUIRED, server::h2);
+        let report = with_certificate(&server, &chain, &key.serialize_pem());
+        assert_eq!(report.client_certificate_alert, Some(51), "{report}");
         let checked = CheckedReport::new(report, Vec::new());
         assert_eq!(checked.result(), CheckResult::FallsShort);
     }
