@@ -76,11 +76,7 @@ impl Error {
     /// Sets the [`source`](StdError::source). For implementors of
     /// [`TlsAcceptor`](crate::tls::TlsAcceptor), to keep the TLS library's own error.
     #[must_use]
-    pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.with(source)
-    }
-
-    pub(crate) fn with(mut self, source: impl Into<BoxError>) -> Self {
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.inner.source = Some(source.into());
         self
     }
@@ -108,7 +104,7 @@ impl Error {
 
     /// A handshake that failed. For implementors of [`TlsAcceptor`](crate::tls::TlsAcceptor).
     pub fn handshake(message: impl Into<String>, source: impl Into<BoxError>) -> Self {
-        Self::new(Kind::Handshake, message).with(source)
+        Self::new(Kind::Handshake, message).with_source(source)
     }
 
     /// A handshake that the server refuses with this alert. For implementors of
@@ -244,7 +240,7 @@ impl From<io::Error> for Error {
             ),
             _ => (Kind::Io, "the connection failed"),
         };
-        Self::new(kind, message).with(error)
+        Self::new(kind, message).with_source(error)
     }
 }
 

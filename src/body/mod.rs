@@ -222,7 +222,7 @@ impl http_body::Body for Body {
 
 fn cut_off() -> Error {
     let message = "the client closed the connection before the request body was complete";
-    Error::new(Kind::Io, message).with(io::Error::from(io::ErrorKind::UnexpectedEof))
+    Error::new(Kind::Io, message).with_source(io::Error::from(io::ErrorKind::UnexpectedEof))
 }
 
 impl Drop for Body {

@@ -19,7 +19,7 @@ impl ProtocolError {
     /// other becomes the source.
     pub(crate) fn into_error(self) -> Error {
         if !self.0.is_io() {
-            return Error::new(Kind::Http2, "HTTP/2 error").with(self.0);
+            return Error::new(Kind::Http2, "HTTP/2 error").with_source(self.0);
         }
         match self.0.into_io() {
             Some(error) if ends_inside_frame(&error) => Error::new(

@@ -252,7 +252,7 @@ fn handshake_failed(error: std::io::Error) -> Error {
         ErrorKind::PermissionDenied if of_session => Kind::ClientCertificate,
         _ => Kind::Handshake,
     };
-    Error::new(kind, "the TLS handshake failed").with(error)
+    Error::new(kind, "the TLS handshake failed").with_source(error)
 }
 
 /// The ClientHello, and all bytes that were read.

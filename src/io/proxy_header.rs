@@ -81,7 +81,7 @@ fn version_2(bytes: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, Error>
     if header.is_incomplete() {
         return Ok(None);
     }
-    let header = header.map_err(|error| wrong("version 2").with(error))?;
+    let header = header.map_err(|error| wrong("version 2").with_source(error))?;
     let client = match (header.command, header.protocol, header.addresses) {
         (v2::Command::Proxy, v2::Protocol::Stream, v2::Addresses::IPv4(ip)) => {
             Some(client(ip.source_address.into(), ip.source_port))
@@ -104,7 +104,8 @@ fn version_1(bytes: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, Error>
         };
     };
     let line = &line[..end + 2];
-    let header = v1::Header::try_from(line).map_err(|error| wrong("version 1").with(error))?;
+    let header =
+        v1::Header::try_from(line).map_err(|error| wrong("version 1").with_source(error))?;
     let client = match header.addresses {
         v1::Addresses::Tcp4(ip) => Some(client(ip.source_address.into(), ip.source_port)),
         v1::Addresses::Tcp6(ip) => Some(client(ip.source_address.into(), ip.source_port)),

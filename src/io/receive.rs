@@ -39,7 +39,7 @@ where
         Ok(_) => Ok(()),
         // Health checks of TCP end by a reset, too.
         Err(error) if !begun && error.kind() == io::ErrorKind::ConnectionReset => {
-            Err(nothing_sent().with(error))
+            Err(nothing_sent().with_source(error))
         }
         Err(error) => Err(Error::handshake(
             "the socket failed before the first message",

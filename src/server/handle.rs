@@ -105,7 +105,7 @@ impl Handle {
         }
         let clones = open.iter().map(|listener| listener.try_clone());
         clones.collect::<Result<_, _>>().map_err(|error| {
-            Error::new(Kind::Bind, "cannot duplicate a listening socket").with(error)
+            Error::new(Kind::Bind, "cannot duplicate a listening socket").with_source(error)
         })
     }
 

@@ -140,7 +140,7 @@ pub(super) fn is_on(listener: &TcpListener, addr: SocketAddr) -> bool {
 /// Makes a listener of [`complete`] listen.
 pub(super) fn listen_at_last(listener: &TcpListener, backlog: u32) -> Result<(), Error> {
     let listening = SockRef::from(listener).listen(as_int(backlog));
-    listening.map_err(|error| Error::new(Kind::Bind, "a socket cannot listen").with(error))
+    listening.map_err(|error| Error::new(Kind::Bind, "a socket cannot listen").with_source(error))
 }
 
 fn as_int(backlog: u32) -> i32 {
@@ -155,8 +155,9 @@ pub(super) fn assign(
     completing: &[Arc<TcpListener>],
     workers: usize,
 ) -> Result<Vec<Vec<Arc<TcpListener>>>, Error> {
-    let failed =
-        |error: io::Error| Error::new(Kind::Bind, "a given listener cannot be used").with(error);
+    let failed = |error: io::Error| {
+        Error::new(Kind::Bind, "a given listener cannot be used").with_source(error)
+    };
     let mut groups: Vec<(SocketAddr, Vec<Arc<TcpListener>>)> = Vec::new();
     for listener in &given {
         if !listens(listener) {
@@ -221,7 +222,7 @@ fn explain(addr: SocketAddr, error: io::Error) -> Error {
         }
         _ => String::new(),
     };
-    Error::new(Kind::Bind, format!("cannot listen on {addr}{why}")).with(error)
+    Error::new(Kind::Bind, format!("cannot listen on {addr}{why}")).with_source(error)
 }
 
 cfg_if::cfg_if! {

@@ -69,7 +69,7 @@ impl Runtime {
                 Ok(runtime) => return Ok((Self::IoUring(runtime), None)),
                 Err(Refusal { why, error, .. }) if driver == Driver::IoUring => {
                     let message = format!("io_uring cannot be used: {why}");
-                    return Err(Error::new(Kind::Unsupported, message).with(error));
+                    return Err(Error::new(Kind::Unsupported, message).with_source(error));
                 }
                 Err(refusal) => Some(refusal),
             },
@@ -79,7 +79,7 @@ impl Runtime {
             .build()
             .map(|runtime| (Self::Epoll(runtime), refusal))
             .map_err(|error| {
-                Error::new(Kind::Worker, "the epoll runtime cannot be built").with(error)
+                Error::new(Kind::Worker, "the epoll runtime cannot be built").with_source(error)
             })
     }
 
@@ -148,7 +148,7 @@ pub(super) fn check(driver: Driver, workers: usize) -> Result<(), Error> {
                 drop(runtime);
             });
             spawned.map_err(|error| {
-                Error::new(Kind::Worker, "cannot start a worker's thread").with(error)
+                Error::new(Kind::Worker, "cannot start a worker's thread").with_source(error)
             })?;
         }
         drop(built);

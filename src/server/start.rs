@@ -135,8 +135,8 @@ impl Server {
             match spawned {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
-                    let error =
-                        Error::new(Kind::Worker, "cannot start a worker's thread").with(error);
+                    let error = Error::new(Kind::Worker, "cannot start a worker's thread")
+                        .with_source(error);
                     failure = Some(error);
                     break;
                 }

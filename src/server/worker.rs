@@ -192,7 +192,9 @@ impl<S: HttpService> Worker<S> {
         let listeners = listeners
             .map(|listener| AcceptLoop::new(listener, config.descriptor_bound))
             .collect::<std::io::Result<_>>()
-            .map_err(|error| Error::new(Kind::Worker, "a listener cannot be used").with(error))?;
+            .map_err(|error| {
+                Error::new(Kind::Worker, "a listener cannot be used").with_source(error)
+            })?;
         let service = WorkerService::new(service);
         let options = WorkerOptions::new(config.options);
         let connection_options = options.connection();

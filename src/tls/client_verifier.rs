@@ -63,7 +63,7 @@ impl ClientPolicy {
         let verifier = builder.build().map_err(|error| match error {
             VerifierBuilderError::InvalidCrl(_) => refused_list(auth, &lists, &roots, provider),
             other => Error::config("rustls cannot use this CA bundle for client certificates")
-                .with(other),
+                .with_source(other),
         })?;
         Ok(Self { verifier, tickets })
     }

@@ -47,7 +47,7 @@ cfg_if::cfg_if! {
                     Self::Sha256 => MessageDigest::sha256(),
                 };
                 let computed = hash::hash(algorithm, bytes).map_err(|error| {
-                    Error::config("OpenSSL cannot compute the hash of an OCSP response").with(error)
+                    Error::config("OpenSSL cannot compute the hash of an OCSP response").with_source(error)
                 })?;
                 Ok(&*computed == hash)
             }

@@ -271,7 +271,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
         ));
     }
     read_file(path).map_err(|error| {
-        Error::new(Kind::Config, format!("cannot read {}", path.display())).with(error)
+        Error::new(Kind::Config, format!("cannot read {}", path.display())).with_source(error)
     })
 }
 

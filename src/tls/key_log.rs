@@ -60,7 +60,7 @@ impl KeyLog {
         is_file_or_new(&path)?;
         let file = options()
             .open(&path)
-            .map_err(|error| cannot_open(&path).with(error))?;
+            .map_err(|error| cannot_open(&path).with_source(error))?;
         Ok(Self {
             file,
             path,
@@ -128,7 +128,7 @@ pub fn check_key_log(check: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), 
     let path = path();
     if let Some(path) = &path {
         is_file_or_new(path)?;
-        check(path).map_err(|error| cannot_open(path).with(error))?;
+        check(path).map_err(|error| cannot_open(path).with_source(error))?;
     }
     warn(path.as_deref());
     Ok(())
@@ -158,7 +158,7 @@ fn is_file_or_new(path: &Path) -> Result<(), Error> {
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => {
             let error = io::Error::new(ErrorKind::InvalidInput, "is not a regular file");
-            Err(cannot_open(path).with(error))
+            Err(cannot_open(path).with_source(error))
         }
         _ => Ok(()),
     }

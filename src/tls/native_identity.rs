@@ -22,7 +22,8 @@ pub(super) fn native_identity(identity: &Identity) -> Result<::native_tls::Ident
         }
         Source::Pkcs12 { der, password } => {
             ::native_tls::Identity::from_pkcs12(der.expose(), password.expose()).map_err(|error| {
-                Error::config("the PKCS#12 file cannot be opened: check the password").with(error)
+                Error::config("the PKCS#12 file cannot be opened: check the password")
+                    .with_source(error)
             })
         }
     }
@@ -31,6 +32,6 @@ pub(super) fn native_identity(identity: &Identity) -> Result<::native_tls::Ident
 /// What the system's OpenSSL refuses by its security level is said in words.
 pub(super) fn in_words(error: ::native_tls::Error) -> Error {
     security_level::refusal(&error.to_string()).unwrap_or_else(|| {
-        Error::config("native-tls cannot use this certificate with this key").with(error)
+        Error::config("native-tls cannot use this certificate with this key").with_source(error)
     })
 }

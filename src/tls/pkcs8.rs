@@ -37,7 +37,7 @@ cfg_if::cfg_if! {
         ) -> Result<Secret<Vec<u8>>, Error> {
             let leaf = chain.first().map_or(&[][..], Vec::as_slice);
             let certificate = X509::from_der(leaf)
-                .map_err(|error| Error::config("OpenSSL cannot read the certificate").with(error))?;
+                .map_err(|error| Error::config("OpenSSL cannot read the certificate").with_source(error))?;
             let certificate = certificate.public_key().map_err(|_| identity.unknown_key())?;
             // OpenSSL's reasons say nothing to a user.
             let key = PKey::private_key_from_der(key.der.expose()).map_err(|_| Identity::damaged_key())?;

@@ -213,7 +213,9 @@ impl Parts {
     ) -> Result<Arc<ServerConfig>, Error> {
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&self.versions)
-            .map_err(|error| Error::config("the crypto provider lacks a TLS version").with(error))?
+            .map_err(|error| {
+                Error::config("the crypto provider lacks a TLS version").with_source(error)
+            })?
             .with_client_cert_verifier(Arc::clone(&self.verifier))
             .with_cert_resolver(Arc::clone(&self.resolver));
         let protocols = config.alpn_protocols.iter();

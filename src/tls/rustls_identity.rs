@@ -101,7 +101,7 @@ pub(super) fn certified_key(
     let key = key.map_err(|error| {
         // The providers of this crate say the same about all keys that they refuse.
         match accepted.are_unknown() {
-            true => Error::config("the crypto provider refuses the private key").with(error),
+            true => Error::config("the crypto provider refuses the private key").with_source(error),
             false => Identity::damaged_key(),
         }
     })?;
@@ -114,9 +114,9 @@ pub(super) fn certified_key(
             "rustls cannot read the certificate: {}",
             in_words(&fault)
         ))),
-        Err(error) => {
-            Err(Error::config("rustls cannot use this certificate with this key").with(error))
-        }
+        Err(error) => Err(
+            Error::config("rustls cannot use this certificate with this key").with_source(error),
+        ),
     }
 }
 

@@ -114,8 +114,8 @@ pub(super) fn complete(
     server: Box<dyn TlsSession>,
     highest: SslVersion,
 ) -> Result<(), Error> {
-    let client =
-        client(highest).map_err(|error| Error::config("OpenSSL has no client").with(error))?;
+    let client = client(highest)
+        .map_err(|error| Error::config("OpenSSL has no client").with_source(error))?;
     handshake(server, client).map_err(|error| {
         let text = error.to_string();
         security_level::refusal(&text).unwrap_or_else(|| {
@@ -124,7 +124,7 @@ pub(super) fn complete(
                  (openssl.cnf) or its FIPS provider leaves {}",
                 missing(&text)
             ))
-            .with(error)
+            .with_source(error)
         })
     })
 }

@@ -30,7 +30,7 @@ pub(super) fn set(context: &mut SslContextBuilder, config: &TlsConfig) -> Result
     if config.cipher_suites.is_empty() && config.groups.is_empty() {
         return Ok(());
     }
-    let failed = |error| Error::config("OpenSSL cannot use these algorithms").with(error);
+    let failed = |error| Error::config("OpenSSL cannot use these algorithms").with_source(error);
     let library = Library::new().map_err(failed)?;
     library.available.check(config, &versions(context))?;
     if !config.groups.is_empty() {

@@ -75,7 +75,8 @@ impl ClientPolicy {
 
 pub(super) fn verify(context: &mut SslContextBuilder, auth: &ClientAuth) -> Result<(), Error> {
     let unusable = |error: ErrorStack| {
-        Error::config("openssl cannot use this CA bundle for client certificates").with(error)
+        Error::config("openssl cannot use this CA bundle for client certificates")
+            .with_source(error)
     };
     auth.check_lists()?;
     let mut store = X509StoreBuilder::new().map_err(unusable)?;
@@ -85,7 +86,7 @@ pub(super) fn verify(context: &mut SslContextBuilder, auth: &ClientAuth) -> Resu
                 "{}, certificate {number}: it cannot be used to verify clients",
                 auth.authorities_name
             );
-            Error::config(message).with(error)
+            Error::config(message).with_source(error)
         };
         let authority = X509::from_der(authority).map_err(unusable)?;
         // So that the client can choose its certificate (RFC 8446 section 4.2.4).
@@ -99,7 +100,7 @@ pub(super) fn verify(context: &mut SslContextBuilder, auth: &ClientAuth) -> Resu
     }
     for (list, name) in auth.revocation_lists.iter().zip(&auth.list_names) {
         let unusable = |error: ErrorStack| {
-            Error::config(format!("{name}: it cannot be used to verify clients")).with(error)
+            Error::config(format!("{name}: it cannot be used to verify clients")).with_source(error)
         };
         let list = X509Crl::from_der(list).map_err(unusable)?;
         add_crl(&mut store, &list).map_err(unusable)?;

@@ -48,8 +48,9 @@ pub(super) fn build(
     context.set_options(SslOptions::NO_COMPRESSION | SslOptions::NO_RENEGOTIATION);
     identity::set(&mut context, &config.identity).map_err(|error| config.identity.locate(error))?;
     if let Some(response) = config.identity.ocsp_response() {
-        staple(&mut context, response.clone())
-            .map_err(|error| Error::config("OpenSSL cannot send OCSP responses").with(error))?;
+        staple(&mut context, response.clone()).map_err(|error| {
+            Error::config("OpenSSL cannot send OCSP responses").with_source(error)
+        })?;
     }
     if let Some(auth) = &config.client_auth {
         clients::verify(&mut context, auth)?;
@@ -85,7 +86,8 @@ pub(super) fn build(
 fn change(context: &mut SslContextBuilder, config: &TlsConfig) -> Result<(), Error> {
     let before = context.min_proto_version().and_then(tls_version);
     for change in config.openssl.iter() {
-        change(context).map_err(|error| Error::config("TlsConfig::openssl failed").with(error))?;
+        change(context)
+            .map_err(|error| Error::config("TlsConfig::openssl failed").with_source(error))?;
     }
     // None is before all others: the lowest that OpenSSL has.
     match context.min_proto_version().and_then(tls_version) < before {
@@ -136,7 +138,7 @@ fn resume(
     config: &TlsConfig,
     client_policy: &ClientPolicy,
 ) -> Result<(), Error> {
-    let failed = |error| Error::config("OpenSSL cannot resume sessions").with(error);
+    let failed = |error| Error::config("OpenSSL cannot resume sessions").with_source(error);
     if !config.session_resumption {
         if config.ticket_keys.is_some() {
             return Err(Error::config(

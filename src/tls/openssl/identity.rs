@@ -29,7 +29,7 @@ pub(super) fn set(context: &mut SslContextBuilder, identity: &Identity) -> Resul
         Source::Pem { chain, key } => {
             let chain: Result<_, _> = chain.iter().map(|der| X509::from_der(der)).collect();
             let chain: Vec<_> = chain.map_err(|error| {
-                Error::config("OpenSSL cannot read the certificate").with(error)
+                Error::config("OpenSSL cannot read the certificate").with_source(error)
             })?;
             if chain.first().is_some_and(|leaf| leaf.public_key().is_err()) {
                 return Err(identity.unknown_key());
@@ -60,7 +60,7 @@ pub(super) fn set(context: &mut SslContextBuilder, identity: &Identity) -> Resul
 
 fn unusable(error: ErrorStack) -> Error {
     security_level::refusal(&error.to_string()).unwrap_or_else(|| {
-        Error::config("openssl cannot use this certificate with this key").with(error)
+        Error::config("openssl cannot use this certificate with this key").with_source(error)
     })
 }
 
@@ -68,7 +68,8 @@ fn pkcs12(der: &[u8], password: &str) -> Result<(Vec<X509>, PKey<Private>), Erro
     let parsed = Pkcs12::from_der(der)
         .and_then(|file| file.parse2(password))
         .map_err(|error| {
-            Error::config("the PKCS#12 file cannot be opened: check the password").with(error)
+            Error::config("the PKCS#12 file cannot be opened: check the password")
+                .with_source(error)
         })?;
     let missing = |what: &str| Error::config(format!("the PKCS#12 file contains no {what}"));
     let key = parsed.pkey.ok_or_else(|| missing("private key"))?;

@@ -30,7 +30,8 @@ pub(super) fn context(min_version: TlsVersion) -> Result<SslContextBuilder, Erro
         ));
     }
     let failed = |error| {
-        Error::config("OpenSSL cannot make a context: check its configuration file").with(error)
+        Error::config("OpenSSL cannot make a context: check its configuration file")
+            .with_source(error)
     };
     let mut context = SslContextBuilder::new(SslMethod::tls_server()).map_err(failed)?;
     let lowest = context.min_proto_version();

@@ -34,7 +34,7 @@ pub(super) fn prove(
         return Ok(());
     }
     let handshake = |highest| {
-        let failed = |error| Error::config("OpenSSL cannot start a session").with(error);
+        let failed = |error| Error::config("OpenSSL cannot start a session").with_source(error);
         complete(BACKEND, session().map_err(failed)?, highest)
     };
     let warn = |error: Error, message| {

@@ -57,8 +57,9 @@ impl Tickets {
             derived: RwLock::default(),
         };
         let derived = tickets.derived(now());
-        derived.map_err(|error| Error::config("ticket keys cannot be made").with(error))?;
-        opened_ticket().map_err(|error| Error::config("OpenSSL is out of memory").with(error))?;
+        derived.map_err(|error| Error::config("ticket keys cannot be made").with_source(error))?;
+        opened_ticket()
+            .map_err(|error| Error::config("OpenSSL is out of memory").with_source(error))?;
         Ok(tickets)
     }
 
