@@ -399,7 +399,12 @@ fn ml_dsa_key_is_accepted_or_rejected_by_name(backend: Backend) {
         let params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
         let certificate = params.self_signed(&key).expect("a certificate");
         let config = pem(&certificate.pem(), key.serialize_pem());
-        if backend.name == "rustls" && cfg!(feature = "aws-lc-rs") {
+        let has_it = match backend.name {
+            "rustls" => cfg!(feature = "aws-lc-rs"),
+            "openssl" => openssl::version::number() >= 0x3050_0000,
+            _ => false,
+        };
+        if has_it {
             (backend.make)(&config).expect("an acceptor");
             continue;
         }

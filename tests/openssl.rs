@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use corelane::{
     Driver,
-    tls::{OpensslAcceptor, TlsAcceptor, TlsConfig},
+    tls::{Identity, OpensslAcceptor, TlsAcceptor, TlsConfig},
 };
 use corelane_test_support::{
     TestServer,
@@ -44,6 +44,24 @@ fn every_kind_of_key_is_served() {
             handshake(server.addr, version, |_| Ok(())).expect(name);
         }
     }
+}
+
+/// OpenSSL has ML-DSA since 3.5.
+#[test]
+fn a_key_of_ml_dsa_is_served_under_tls_1_3() {
+    if openssl::version::number() < 0x3050_0000 {
+        println!("NOT TESTED: {} has no ML-DSA", openssl::version::version());
+        return;
+    }
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ML_DSA_65).expect("a key");
+    let params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    let certificate = params.self_signed(&key).expect("a certificate").pem();
+    let identity = Identity::from_pem(certificate, key.serialize_pem()).expect("PEM");
+    let server = serve(OpensslAcceptor::new(&TlsConfig::new(identity)).expect("an acceptor"));
+    handshake(server.addr, SslVersion::TLS1_3, |_| Ok(())).expect("a handshake");
+    // TLS 1.2 has no signatures by such keys: the server sends an alert.
+    let refused = handshake(server.addr, SslVersion::TLS1_2, |_| Ok(()));
+    assert_eq!(refused.err(), Some(true));
 }
 
 fn context(protocols: &'static [u8]) -> SslContext {

@@ -42,6 +42,30 @@ impl AcceptedKeys {
         }
     }
 
+    /// The same from OpenSSL 3.5 on, for a backend with TLS 1.3.
+    #[cfg_attr(
+        not(feature = "openssl"),
+        expect(dead_code, reason = "native-tls has no TLS 1.3")
+    )]
+    pub(super) const fn by_openssl_3_5(backend: &'static str) -> Self {
+        Self {
+            kinds: &[
+                KeyKind::Rsa,
+                KeyKind::RsaPss,
+                KeyKind::EcdsaP256,
+                KeyKind::EcdsaP384,
+                KeyKind::EcdsaP521,
+                KeyKind::EcdsaSecp256k1,
+                KeyKind::EcdsaOther,
+                KeyKind::Ed25519,
+                KeyKind::Ed448,
+                KeyKind::MlDsa,
+            ],
+            words: "RSA of 2048 to 16384 bits, ECDSA on a named curve, Ed25519, Ed448 and ML-DSA",
+            ..Self::by_openssl(backend)
+        }
+    }
+
     /// Whether the library alone knows what it accepts.
     #[cfg_attr(
         not(feature = "rustls"),

@@ -19,12 +19,20 @@ use crate::{
     },
 };
 
+/// The first version with ML-DSA, as OpenSSL_version_num(3) gives it.
+const OPENSSL_3_5: i64 = 0x3050_0000;
+
 /// # Errors
 ///
 /// [`Error::is_config`] if OpenSSL cannot read them, the key belongs to another certificate, or the
 /// system's policy forbids them.
 pub(super) fn set(context: &mut SslContextBuilder, identity: &Identity) -> Result<(), Error> {
-    identity.check(&AcceptedKeys::by_openssl(BACKEND))?;
+    let accepted = if version::number() >= OPENSSL_3_5 {
+        AcceptedKeys::by_openssl_3_5(BACKEND)
+    } else {
+        AcceptedKeys::by_openssl(BACKEND)
+    };
+    identity.check(&accepted)?;
     let (chain, key) = match &identity.source {
         Source::Pem { chain, key } => {
             let chain: Result<_, _> = chain.iter().map(|der| X509::from_der(der)).collect();
