@@ -123,8 +123,13 @@ impl KeyKind {
     }
 
     /// Whether the client can verify the signatures of this key. The backend selects the version of
-    /// TLS later, so this judges all versions that the client offers.
-    pub(super) fn compatibility(self, client: &ClientHello) -> KeyCompatibility {
+    /// TLS later, so this judges all versions that the client offers. `server` are the cipher suites that
+    /// the server has beside this key, if they are known.
+    pub(super) fn compatibility(
+        self,
+        client: &ClientHello,
+        server: Option<&[CipherSuite]>,
+    ) -> KeyCompatibility {
         if self.family() == Family::Other {
             return KeyCompatibility::Yes;
         }
@@ -133,7 +138,7 @@ impl KeyKind {
         let tls_1_2 = offered.is_empty() || offered.contains(&TlsVersion::TLS_1_2);
         match (
             !tls_1_3 || self.verifies_in_tls_1_3(client),
-            !tls_1_2 || self.verifies_in_tls_1_2(client),
+            !tls_1_2 || self.verifies_in_tls_1_2(client, server),
         ) {
             (true, true) => KeyCompatibility::Yes,
             (false, false) => KeyCompatibility::No,
@@ -150,7 +155,7 @@ impl KeyKind {
     }
 
     /// By RFC 5246 section 7.4.1.4.1, RFC 8422 section 5.1 and RFC 8446 section 4.2.3.
-    fn verifies_in_tls_1_2(self, client: &ClientHello) -> bool {
+    fn verifies_in_tls_1_2(self, client: &ClientHello, server: Option<&[CipherSuite]>) -> bool {
         /// rsa_pkcs1_sha256, rsa_pkcs1_sha384, rsa_pkcs1_sha512.
         const RSA_PKCS1: [u16; 3] = [0x0401, 0x0501, 0x0601];
         let offered = &client.signature_algorithms;
@@ -166,6 +171,7 @@ impl KeyKind {
             && client
                 .cipher_suites
                 .iter()
+                .filter(|suite| server.is_none_or(|server| server.contains(suite)))
                 .any(|&suite| self.signs_for(suite))
     }
 
@@ -287,7 +293,7 @@ mod tests {
             (Other, BOTH, all, &[], KeyCompatibility::Yes),
         ] {
             let hello = client(versions, suites, schemes);
-            assert_eq!(key.compatibility(&hello), fit, "{key:?} {hello:?}");
+            assert_eq!(key.compatibility(&hello, None), fit, "{key:?} {hello:?}");
         }
     }
 
@@ -296,20 +302,38 @@ mod tests {
         let mut hello = client(&[], &[ECDSA], &[0x0403]);
         hello.supported_groups = vec![29, 24];
         assert_eq!(
-            KeyKind::EcdsaP256.compatibility(&hello),
+            KeyKind::EcdsaP256.compatibility(&hello, None),
             KeyCompatibility::No
         );
         hello.supported_groups.push(23);
         assert_eq!(
-            KeyKind::EcdsaP256.compatibility(&hello),
+            KeyKind::EcdsaP256.compatibility(&hello, None),
             KeyCompatibility::Yes
         );
         // In TLS 1.3 the groups concern the key exchange only.
         let mut hello = client(&[TlsVersion::TLS_1_3], &[AES_1_3], &[0x0403]);
         hello.supported_groups = vec![29];
         assert_eq!(
-            KeyKind::EcdsaP256.compatibility(&hello),
+            KeyKind::EcdsaP256.compatibility(&hello, None),
             KeyCompatibility::Yes
         );
+    }
+
+    #[test]
+    fn tls_1_2_needs_a_suite_that_client_and_server_have() {
+        use KeyCompatibility::{No, OneVersion, Yes};
+        let both = &[TlsVersion::TLS_1_3, TlsVersion::TLS_1_2][..];
+        for (versions, server, ecdsa, rsa) in [
+            (&[][..], &[ECDSA, RSA][..], Yes, Yes),
+            (&[], &[CHACHA_ECDSA, RSA], No, Yes),
+            (both, &[AES_1_3, CHACHA_ECDSA, RSA], OneVersion, Yes),
+            (&both[..1], &[AES_1_3], Yes, Yes),
+        ] {
+            let hello = client(versions, &[AES_1_3, ECDSA, RSA], &[0x0403, 0x0804]);
+            for (key, fit) in [(KeyKind::EcdsaP256, ecdsa), (KeyKind::Rsa, rsa)] {
+                let got = key.compatibility(&hello, Some(server));
+                assert_eq!(got, fit, "{key:?} {server:?} {hello:?}");
+            }
+        }
     }
 }

@@ -119,6 +119,10 @@ impl TlsAcceptor for RustlsAcceptor {
             .collect()
     }
 
+    fn cipher_suites(&self) -> Option<Vec<CipherSuite>> {
+        Some(self.configs.cipher_suites())
+    }
+
     fn check(&self) -> Result<(), Error> {
         check_early_data(&self.configs.default)
     }

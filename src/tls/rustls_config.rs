@@ -189,6 +189,12 @@ impl Configs {
         Ok(Self { default, by_group })
     }
 
+    /// The cipher suites of all of them.
+    pub(super) fn cipher_suites(&self) -> Vec<CipherSuite> {
+        let suites = &self.default.crypto_provider().cipher_suites;
+        suites.iter().map(number).collect()
+    }
+
     /// The configuration for this client.
     pub(super) fn of(&self, client: Option<&ClientHello>) -> &Arc<ServerConfig> {
         let chosen = client.and_then(|client| preferred(&self.by_group, client, true));

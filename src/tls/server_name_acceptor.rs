@@ -10,7 +10,7 @@ use super::{
     key_kind::{KeyCompatibility, KeyKind},
     session::{Client, Start, TlsAcceptor},
 };
-use crate::{alert::AlertDescription, alpn::ProtocolName, error::Error};
+use crate::{alert::AlertDescription, alpn::ProtocolName, error::Error, negotiated::CipherSuite};
 
 /// Selects the certificate by the server name that the client sends in SNI (RFC 6066 section 3). It
 /// contains several acceptors of one backend, each made from one [`Identity`].
@@ -41,7 +41,8 @@ use crate::{alert::AlertDescription, alpn::ProtocolName, error::Error};
 ///
 /// A name may have one identity with an ECDSA key, one with an EdDSA key and one with an RSA key. The
 /// client gets the first of these whose signatures it can verify: by its signature_algorithms, and
-/// under TLS 1.2 by its cipher suites and supported_groups too.
+/// under TLS 1.2 by its supported_groups and by those of its cipher suites which the acceptor of the
+/// identity has ([`TlsAcceptor::cipher_suites`]) too.
 ///
 /// A request may name another host than the connection it arrives on. If identities differ in their
 /// access rules, for example in [`TlsConfig::client_auth`](super::TlsConfig::client_auth), the
@@ -76,6 +77,8 @@ pub enum UnknownName {
 #[derive(Clone)]
 struct Served {
     acceptor: Arc<dyn TlsAcceptor>,
+    /// `None` if the acceptor cannot tell.
+    cipher_suites: Option<Vec<CipherSuite>>,
     key: KeyKind,
     names: Vec<DnsName>,
     /// Names the identity in errors and logs.
@@ -135,6 +138,7 @@ impl ServerNameAcceptor {
             tracing::warn!(%label, %why, "a name in a certificate is ignored");
         }
         let served = Served {
+            cipher_suites: acceptor.cipher_suites(),
             key: identity.certificate()?.key.kind,
             names,
             acceptor,
@@ -177,7 +181,9 @@ impl ServerNameAcceptor {
         for &index in exact.iter().chain(wildcards) {
             let served = &self.served[index];
             let compatibility = client.map_or(KeyCompatibility::Yes, |client| {
-                served.key.compatibility(client)
+                served
+                    .key
+                    .compatibility(client, served.cipher_suites.as_deref())
             });
             if best.is_none_or(|(so_far, _)| compatibility > so_far) {
                 best = Some((compatibility, served));

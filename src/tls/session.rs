@@ -12,7 +12,10 @@ use std::{
 use bytes::BufMut;
 
 use crate::{
-    alpn::ProtocolName, error::Error, negotiated::Negotiated, scratch::Scratch,
+    alpn::ProtocolName,
+    error::Error,
+    negotiated::{CipherSuite, Negotiated},
+    scratch::Scratch,
     tls::client_hello::ClientHello,
 };
 
@@ -41,6 +44,12 @@ pub trait TlsAcceptor: Send + Sync + 'static {
     /// The ALPN protocols that the backend itself chooses from, best first; `None` if it cannot tell. A
     /// server does not start with an acceptor whose list does not begin with `h2`.
     fn alpn_protocols(&self) -> Option<Vec<ProtocolName>> {
+        None
+    }
+
+    /// The cipher suites that sessions can negotiate; `None` if the backend cannot tell. With several identities,
+    /// [`ServerNameAcceptor`](super::ServerNameAcceptor) chooses one for which the client has such a suite.
+    fn cipher_suites(&self) -> Option<Vec<CipherSuite>> {
         None
     }
 
@@ -279,6 +288,10 @@ impl<A: TlsAcceptor + ?Sized> TlsAcceptor for Arc<A> {
 
     fn alpn_protocols(&self) -> Option<Vec<ProtocolName>> {
         (**self).alpn_protocols()
+    }
+
+    fn cipher_suites(&self) -> Option<Vec<CipherSuite>> {
+        (**self).cipher_suites()
     }
 
     fn check(&self) -> Result<(), Error> {

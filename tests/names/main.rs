@@ -31,6 +31,7 @@ for_each_tls_backend!(
     server_name_selects_certificate,
     unknown_names_are_rejected_if_configured,
     client_gets_key_type_it_supports,
+    client_gets_key_for_which_both_have_a_suite,
     conflicting_identities_are_rejected,
     reload_affects_only_new_handshakes,
     handshake_reports_backend_it_started_with,
@@ -169,6 +170,47 @@ fn client_gets_key_type_it_supports(backend: Backend) {
     // The wildcard's key is the only one for this name, so the client's preference does not matter.
     let got = Client::asking_for(Some("b.test")).connect(server.addr);
     assert_eq!(got, Ok(other.der.clone()));
+}
+
+/// Each key has another suite of TLS 1.2.
+fn client_gets_key_for_which_both_have_a_suite(backend: Backend) {
+    if backend.name == "native-tls" {
+        return; // It has no lists of suites.
+    }
+    let names = ["a.test"];
+    let (ecdsa, rsa) = (certificate(&names), certificate(&names).with_rsa());
+    let acceptor = |identity: &Identity| {
+        let suites = [
+            "TLS_AES_128_GCM_SHA256",
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+            "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+        ];
+        let suites = suites.map(|name| name.parse().expect(name));
+        let config = TlsConfig::new(identity.clone()).cipher_suites(suites);
+        (backend.make)(&config).expect("an acceptor")
+    };
+    let [first, second] = [&ecdsa, &rsa].map(|made| made.identity());
+    let by_name = ServerNameAcceptor::new(&first, acceptor(&first))
+        .and_then(|it| it.add(&second, acceptor(&second)))
+        .expect("an acceptor");
+    let driver = Drivers::all()[0];
+    let server = TestServer::start(Arc::new(by_name), driver, |_| service_fn(never));
+    for (suites, wanted) in [
+        (
+            "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256",
+            &ecdsa,
+        ),
+        (
+            "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384",
+            &rsa,
+        ),
+    ] {
+        let client = || Client::asking_for(Some("a.test")).suites(suites);
+        for client in [client().tls_1_2(), client()] {
+            let got = client.connect(server.addr);
+            assert_eq!(got, Ok(wanted.der.clone()), "{client:?}");
+        }
+    }
 }
 
 fn conflicting_identities_are_rejected(backend: Backend) {

@@ -107,7 +107,7 @@ struct Suite {
 impl Suite {
     fn new(cipher: &SslCipherRef, is_of_tls_1_3: bool) -> Self {
         Self {
-            number: CipherSuite(u16::from_be_bytes(cipher.protocol_id())),
+            number: number(cipher),
             name: cipher.name(),
             is_of_tls_1_3,
             strength: u32::try_from(cipher.bits().secret).unwrap_or_default(),
@@ -165,6 +165,15 @@ impl Library {
             _ => Ok(()),
         }
     }
+}
+
+/// The suites that the context enables.
+pub(super) fn cipher_suites(context: &SslContextBuilder) -> impl Iterator<Item = CipherSuite> {
+    ciphers(context).map(number)
+}
+
+fn number(cipher: &SslCipherRef) -> CipherSuite {
+    CipherSuite(u16::from_be_bytes(cipher.protocol_id()))
 }
 
 /// OpenSSL's name of a group, in all its versions.

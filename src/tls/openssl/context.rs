@@ -1,5 +1,7 @@
 //! Builds OpenSSL's context from the configuration that all backends share.
 
+use std::sync::Arc;
+
 use openssl_ticket_keys::{
     openssl::{
         error::ErrorStack,
@@ -23,6 +25,7 @@ use super::{
 use crate::{
     alpn::ProtocolName,
     error::Error,
+    negotiated::CipherSuite,
     tls::{OcspResponse, TicketKeys, TlsConfig, key_log::KeyLog},
 };
 
@@ -30,11 +33,15 @@ use crate::{
 /// need no memory here.
 const SESSION_CACHE: i32 = 4096;
 
-/// Also returns the lowest version that the context accepts.
-pub(super) fn build(
-    config: &TlsConfig,
-    client_policy: &ClientPolicy,
-) -> Result<(SslContext, Groups, Option<SslVersion>), Error> {
+pub(super) struct Built {
+    pub(super) context: SslContext,
+    pub(super) cipher_suites: Arc<[CipherSuite]>,
+    pub(super) groups: Groups,
+    /// The lowest version that the context accepts.
+    pub(super) lowest: Option<SslVersion>,
+}
+
+pub(super) fn build(config: &TlsConfig, client_policy: &ClientPolicy) -> Result<Built, Error> {
     let mut context = policy::context(config.min_version)?;
     // The idle connection has no buffer. A write may be repeated from another buffer, and the chain is
     // sent as it was given.
@@ -69,11 +76,14 @@ pub(super) fn build(
     change(&mut context, config)?;
     // Last: nothing tells whether a change replaced it.
     choose_alpn(&mut context, config.alpn_protocols.clone());
-    let groups = Groups::new(&mut context, &config.groups);
-    let lowest = context.min_proto_version();
-    let context = context.build();
-    match context.max_early_data() {
-        0 => Ok((context, groups, lowest)),
+    let built = Built {
+        cipher_suites: algorithms::cipher_suites(&context).collect(),
+        groups: Groups::new(&mut context, &config.groups),
+        lowest: context.min_proto_version(),
+        context: context.build(),
+    };
+    match built.context.max_early_data() {
+        0 => Ok(built),
         size => Err(Error::unsupported(
             BACKEND,
             &format!("early data (max_early_data is {size})"),

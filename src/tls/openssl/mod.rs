@@ -28,7 +28,7 @@ use super::{
     piped_session::PipedSession,
     session::{Client, Start, TlsAcceptor, TlsSession},
 };
-use crate::{alpn::ProtocolName, error::Error};
+use crate::{alpn::ProtocolName, error::Error, negotiated::CipherSuite};
 
 pub use self::library::OpensslLibrary;
 
@@ -38,6 +38,8 @@ pub struct OpensslAcceptor {
     context: SslContext,
     /// `None` if the user built the context: OpenSSL has no getter.
     alpn_protocols: Option<Vec<ProtocolName>>,
+    /// `None` if the user built the context.
+    cipher_suites: Option<Arc<[CipherSuite]>>,
     /// `None` if the user built the context: it decides which sessions resume.
     clients: Option<ClientPolicy>,
     groups: Groups,
@@ -63,12 +65,13 @@ impl OpensslAcceptor {
     pub fn new(config: &TlsConfig) -> Result<Self, Error> {
         let clients = ClientPolicy::new(config.client_auth.as_ref());
         let exporters = exporter::checked(&config.exporters)?;
-        let (context, groups, lowest) = context::build(config, &clients)?;
+        let built = context::build(config, &clients)?;
         let acceptor = Self {
-            context,
+            context: built.context,
             alpn_protocols: Some(config.alpn_protocols.clone()),
+            cipher_suites: Some(built.cipher_suites),
             clients: Some(clients),
-            groups,
+            groups: built.groups,
             exporters,
         };
         let session = || -> Result<Box<dyn TlsSession>, ErrorStack> {
@@ -76,7 +79,8 @@ impl OpensslAcceptor {
             proof::prepare(&mut ssl)?;
             Ok(Box::new(acceptor.session(ssl, None)?))
         };
-        proof::prove(config, lowest, session).map_err(|error| config.identity.locate(error))?;
+        proof::prove(config, built.lowest, session)
+            .map_err(|error| config.identity.locate(error))?;
         Ok(acceptor)
     }
 
@@ -112,6 +116,7 @@ impl From<SslContext> for OpensslAcceptor {
         Self {
             context,
             alpn_protocols: None,
+            cipher_suites: None,
             clients: None,
             groups: Groups::default(),
             exporters: Arc::default(),
@@ -134,6 +139,10 @@ impl TlsAcceptor for OpensslAcceptor {
 
     fn alpn_protocols(&self) -> Option<Vec<ProtocolName>> {
         self.alpn_protocols.clone()
+    }
+
+    fn cipher_suites(&self) -> Option<Vec<CipherSuite>> {
+        self.cipher_suites.as_deref().map(<[_]>::to_vec)
     }
 
     fn start(&self, client: &Client<'_>) -> Result<Start, Error> {
