@@ -28,7 +28,7 @@ impl ProtocolHandlers {
             let future = handler(stream, info);
             Box::pin(async move {
                 let failed = |error: E| {
-                    Error::new(Kind::Io, "the handler of the protocol failed").with(error)
+                    Error::new(Kind::Io, "the handler of the protocol failed").with_source(error)
                 };
                 future.await.map_err(failed)
             })
