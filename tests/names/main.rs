@@ -376,7 +376,7 @@ fn failed_reload_keeps_old_acceptor(backend: Backend) {
     let config = TlsConfig::new(identity()).alpn_protocols(vec![ProtocolName::HTTP_1_1]);
     let http_1 = (backend.make)(&config).expect("an acceptor");
     let said = refused(server.handle(), http_1);
-    assert!(said.contains("only HTTP/2 is served"), "{said}");
+    assert!(said.contains("the server serves [\"h2\"]"), "{said}");
     let said = refused(server.handle(), Arc::new(Cleartext));
     assert!(said.contains("no TLS"), "{said}");
     let got = Client::asking_for(Some("localhost")).connect(server.addr);
