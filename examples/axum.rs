@@ -25,7 +25,7 @@ async fn echo(body: Body) -> Body {
 /// `with_connection_info` adds the connection to the extensions of the request.
 async fn who(Extension(connection): Extension<Arc<ConnectionInfo>>) -> String {
     let certificates = connection.negotiated.peer_certificates.len();
-    let peer = connection.peer_addr;
+    let peer = connection.peer();
     format!("you are {peer} and sent {certificates} certificates\n")
 }
 

@@ -13,7 +13,7 @@ use http::{Request, Response};
 
 async fn who(request: Request<Body>) -> Result<Response<String>, Infallible> {
     let connection = request.body().connection();
-    let (client, proxy) = (connection.peer_addr, connection.proxy_addr);
+    let (client, proxy) = (connection.peer(), connection.proxy_addr);
     Ok(Response::new(format!("client {client}, proxy {proxy:?}\n")))
 }
 

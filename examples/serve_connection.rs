@@ -11,7 +11,7 @@ use http::{Request, Response};
 use monoio::{FusionDriver, RuntimeBuilder, net::TcpListener};
 
 async fn hello(request: Request<Body>) -> Result<Response<String>, Infallible> {
-    let peer = request.body().connection().peer_addr;
+    let peer = request.body().connection().peer();
     Ok(Response::new(format!("hello, {peer}\n")))
 }
 

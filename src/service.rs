@@ -96,7 +96,7 @@ where
 /// use corelane::{ConnectionInfo, with_connection_info};
 ///
 /// async fn who(Extension(connection): Extension<Arc<ConnectionInfo>>) -> String {
-///     format!("hello, {}\n", connection.peer_addr)
+///     format!("hello, {}\n", connection.peer())
 /// }
 ///
 /// let router: Router = Router::new().route("/", get(who));
@@ -130,7 +130,7 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for WithConnectionInfo<S>
 }
 
 /// Adds a value that is made of the [`ConnectionInfo`](crate::ConnectionInfo) to the extensions of each
-/// request, for what expects it there.
+/// request, for what expects it there. `None` adds none.
 ///
 /// ```
 /// use std::net::SocketAddr;
@@ -143,12 +143,12 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for WithConnectionInfo<S>
 /// }
 ///
 /// let router: Router = Router::new().route("/", get(who));
-/// let service = with_extension(router, |connection| ConnectInfo(connection.peer_addr));
+/// let service = with_extension(router, |connection| connection.peer_addr.map(ConnectInfo));
 /// # let _: &dyn Fn(corelane::WorkerInfo) -> _ = &|_worker| service.clone();
 /// ```
 pub fn with_extension<S, F, T>(service: S, value: F) -> WithExtension<S, F>
 where
-    F: Fn(&ConnectionInfo) -> T,
+    F: Fn(&ConnectionInfo) -> Option<T>,
     T: Clone + Send + Sync + 'static,
 {
     WithExtension { service, value }
@@ -172,7 +172,7 @@ impl<S: fmt::Debug, F> fmt::Debug for WithExtension<S, F> {
 impl<S, F, T> Service<Request<Body>> for WithExtension<S, F>
 where
     S: Service<Request<Body>>,
-    F: Fn(&ConnectionInfo) -> T,
+    F: Fn(&ConnectionInfo) -> Option<T>,
     T: Clone + Send + Sync + 'static,
 {
     type Response = S::Response;
@@ -184,8 +184,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> S::Future {
-        let value = (self.value)(request.body().connection());
-        request.extensions_mut().insert(value);
+        if let Some(value) = (self.value)(request.body().connection()) {
+            request.extensions_mut().insert(value);
+        }
         self.service.call(request)
     }
 }

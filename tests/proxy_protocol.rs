@@ -48,7 +48,7 @@ fn network(text: &str) -> IpNet {
 }
 
 fn addresses(info: &ConnectionInfo) -> String {
-    format!("{} {:?}", info.peer_addr, info.proxy_addr)
+    format!("{} {:?}", info.peer(), info.proxy_addr)
 }
 
 /// A server whose handlers answer with the addresses of the client and the proxy.

@@ -1,17 +1,13 @@
 //! The command line.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    num::NonZeroUsize,
-    path::PathBuf,
-    str::FromStr,
-};
+use std::{net::IpAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use corelane::{
     AlpnMissing, Driver, IpNet,
     tls::{CipherSuite, NamedGroup},
 };
+use corelane_ops::ListenAddr;
 
 use crate::{
     access_log::AccessLogArgs,
@@ -81,10 +77,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Address and port to listen on, for instance 0.0.0.0:443 or [::]:443; repeatable. Port 0
-    /// means any free port. [default: 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
-    #[arg(long, value_name = "ADDR", value_parser = address)]
-    pub(crate) listen: Vec<SocketAddr>,
+    /// Address and port to listen on, for instance 0.0.0.0:443 or [::]:443, or a Unix socket, for
+    /// instance unix:/run/corelane/http.sock; repeatable. Port 0 means any free port. [default: 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Vec<ListenAddr>,
+
+    /// The mode of the files of Unix sockets, octal: clients need the permission to write.
+    #[arg(long, value_name = "MODE", value_parser = mode, default_value = "660")]
+    pub(crate) unix_mode: Mode,
 
     /// TLS backend: rustls, openssl, native-tls or none. [default: the first that is compiled in]
     #[arg(long, value_name = "BACKEND")]
@@ -132,10 +132,10 @@ pub(crate) struct Args {
     pub(crate) alpn_missing: AlpnMissingArg,
 
     /// Expect a PROXY header (v1 or v2) on connections from this network, for instance 10.0.0.0/8,
-    /// and take the client's address from it; repeatable. Connections from there without a header
-    /// are closed.
-    #[arg(long, value_name = "CIDR", value_parser = network)]
-    pub(crate) proxy_protocol: Vec<IpNet>,
+    /// or on Unix sockets (unix:), and take the client's address from it; repeatable. Connections from
+    /// there without a header are closed.
+    #[arg(long, value_name = "CIDR|unix:", value_parser = proxies)]
+    pub(crate) proxy_protocol: Vec<Proxies>,
 
     /// Log more: -v failed handshakes, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]
@@ -170,16 +170,31 @@ pub(crate) struct Args {
     pub(crate) sources: Sources,
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "expected an address and a port, for instance 0.0.0.0:443 or [::]:443".into())
+/// The mode of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mode(pub(crate) u32);
+
+fn mode(text: &str) -> Result<Mode, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode @ ..=0o777) => Ok(Mode(mode)),
+        _ => Err("expected a mode in octal of at most 777, for instance 660".into()),
+    }
 }
 
-fn network(text: &str) -> Result<IpNet, String> {
+/// Connections that begin with a PROXY header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proxies {
+    Network(IpNet),
+    Unix,
+}
+
+fn proxies(text: &str) -> Result<Proxies, String> {
+    if text == "unix:" {
+        return Ok(Proxies::Unix);
+    }
     let address = |_| text.parse::<IpAddr>().map(IpNet::from);
-    text.parse()
-        .or_else(address)
-        .map_err(|_| "expected a network, for instance 10.0.0.0/8, or an address".into())
+    let network = text.parse().or_else(address).map(Proxies::Network);
+    network.map_err(|_| "expected a network, for instance 10.0.0.0/8, an address or unix:".into())
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,11 @@
 
 use corelane::{Affinity, Builder, Server};
 
-use crate::{args::Args, expiry::Loaded, tls};
+use crate::{
+    args::{Args, Proxies},
+    expiry::Loaded,
+    tls,
+};
 
 /// A server that is configured but has no sockets yet.
 pub(crate) struct Configured {
@@ -18,7 +22,16 @@ pub(crate) fn configure(args: &Args) -> Result<Configured, corelane::Error> {
         .driver(args.driver.into())
         .share_port(args.restart.takeover)
         .alpn_missing(args.alpn_missing.into())
-        .proxy_protocol(args.proxy_protocol.iter().copied());
+        .proxy_protocol(
+            args.proxy_protocol
+                .iter()
+                .filter_map(|proxies| match proxies {
+                    Proxies::Network(network) => Some(*network),
+                    Proxies::Unix => None,
+                }),
+        )
+        .unix_proxy_protocol(args.proxy_protocol.contains(&Proxies::Unix))
+        .unix_mode(args.unix_mode.0);
     Ok(Configured {
         builder: args.limits.set(with_workers(builder, args)),
         tls: tls.description,

@@ -18,6 +18,9 @@ pub(crate) fn text(handle: &Handle, tls: &tls::Description, admin: Option<Socket
     for addr in addrs {
         let _ = writeln!(out, "listening on {scheme}://{addr}");
     }
+    for path in handle.unix_paths() {
+        let _ = writeln!(out, "listening on unix:{}", path.display());
+    }
     let _ = writeln!(out, "TLS: {}", tls.text);
     let workers = handle.workers();
     let _ = writeln!(out, "workers: {}", workers.len());
@@ -31,6 +34,14 @@ pub(crate) fn text(handle: &Handle, tls: &tls::Description, admin: Option<Socket
     }
     if let Some(admin) = admin {
         let _ = writeln!(out, "metrics: http://{admin}/metrics");
+    }
+    if let ([], [path, ..]) = (addrs, handle.unix_paths()) {
+        let _ = writeln!(
+            out,
+            "try: curl {} --unix-socket {} {scheme}://localhost/",
+            tls.curl_options,
+            path.display()
+        );
     }
     if let Some(addr) = addrs.first() {
         let host = match addr.ip() {

@@ -29,6 +29,7 @@ const NEED_A_RESTART: &[&str] = &[
     "pid-file",
     "takeover",
     "tls",
+    "unix-mode",
     "workers",
 ];
 

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,8 +19,9 @@ use signal_hook::{
 };
 
 use crate::{
-    Error,
+    Error, ListenAddr,
     health::{Health, HealthState},
+    inherited::unix_path,
     outcome::{Request, Waiting},
     process::send_signal,
     protocol::{DRAINING, GIVEN, SERVING},
@@ -51,7 +52,7 @@ pub(crate) struct EventLoop {
     pub(crate) program: Program,
     pub(crate) health: Health,
     /// The addresses of the server's sockets that the service manager holds too.
-    pub(crate) given: Vec<SocketAddr>,
+    pub(crate) given: Vec<ListenAddr>,
     /// Further sockets to hand over, by name.
     pub(crate) sockets: Vec<(&'static str, TcpListener)>,
     pub(crate) draining: Draining,
@@ -120,6 +121,14 @@ impl EventLoop {
         }
     }
 
+    /// By this name the new process gets a listening socket.
+    fn name(&self, addr: Option<ListenAddr>) -> &'static str {
+        match addr.is_some_and(|addr| self.given.contains(&addr)) {
+            true => GIVEN,
+            false => SERVING,
+        }
+    }
+
     /// Starts an upgrade on its own thread: meanwhile the loop obeys signals.
     fn start_upgrade(
         &self,
@@ -140,11 +149,16 @@ impl EventLoop {
         let before = self.draining.sockets().map_err(failed)?;
         sockets.extend(before.into_iter().map(|socket| (DRAINING, socket)));
         for listener in self.handle.listeners().map_err(|error| error.to_string())? {
-            let is_given = listener
-                .local_addr()
-                .is_ok_and(|addr| self.given.contains(&addr));
-            let name = if is_given { GIVEN } else { SERVING };
-            sockets.push((name, listener.into()));
+            let addr = listener.local_addr().ok().map(ListenAddr::Tcp);
+            sockets.push((self.name(addr), listener.into()));
+        }
+        for listener in self
+            .handle
+            .unix_listeners()
+            .map_err(|error| error.to_string())?
+        {
+            let addr = unix_path(&listener).map(ListenAddr::Unix);
+            sockets.push((self.name(addr), listener.into()));
         }
         for (name, socket) in &self.sockets {
             let socket = socket.try_clone().map_err(failed)?;

@@ -7,14 +7,18 @@ use std::{
     fmt::{self, Display},
     io::{self, Write},
     net::{SocketAddr, TcpListener},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::{
+        fd::OwnedFd,
+        unix::net::{UnixListener, UnixStream},
+    },
+    path::PathBuf,
 };
 
 use corelane::Builder;
 use listenfd::ListenFd;
 
 use crate::{
-    Error,
+    Error, ListenAddr,
     protocol::{DRAINING, FAILED, GIVEN, READY, REPORT, SERVING},
 };
 
@@ -25,9 +29,10 @@ use crate::{
 #[derive(Default)]
 pub struct Inherited {
     listeners: Vec<(String, TcpListener)>,
+    unix_listeners: Vec<(String, UnixListener)>,
     /// The addresses of the service manager's sockets, once [`listen`](Self::listen) has taken
     /// them.
-    given: Vec<SocketAddr>,
+    given: Vec<ListenAddr>,
     /// Reports to the server that is replaced.
     report: Option<UnixStream>,
     /// Reports of servers that drain.
@@ -51,7 +56,7 @@ impl Inherited {
             if let Err(error) = inherited.take_one(&mut sockets, index, name) {
                 inherited.unusable = Some(format!(
                     "cannot serve on the inherited socket {index} ({name:?}): {error}; it has to be \
-                     a listening TCP socket (in systemd ListenStream= with an address, Accept=no)"
+                     a listening TCP or Unix socket (in systemd ListenStream=, Accept=no)"
                 ));
             }
         }
@@ -67,8 +72,17 @@ impl Inherited {
                 REPORT => self.report = socket,
                 _ => self.draining.extend(socket),
             }
-        } else if let Some(listener) = sockets.take_tcp_listener(index)? {
-            self.listeners.push((name.to_owned(), listener));
+            return Ok(());
+        }
+        match sockets.take_tcp_listener(index) {
+            Ok(listener) => self
+                .listeners
+                .extend(listener.map(|it| (name.to_owned(), it))),
+            Err(error) => {
+                let listener = sockets.take_unix_listener(index).map_err(|_| error)?;
+                let listener = listener.map(|it| (name.to_owned(), it));
+                self.unix_listeners.extend(listener);
+            }
         }
         Ok(())
     }
@@ -80,10 +94,10 @@ impl Inherited {
 
     /// Whether there is no listening socket left to take.
     pub fn is_empty(&self) -> bool {
-        self.listeners.is_empty()
+        self.listeners.is_empty() && self.unix_listeners.is_empty()
     }
 
-    /// Takes the sockets of this name (systemd's `FileDescriptorName=`).
+    /// Takes the TCP sockets of this name (systemd's `FileDescriptorName=`).
     pub fn take_named(&mut self, name: &str) -> Vec<TcpListener> {
         let (taken, rest) = std::mem::take(&mut self.listeners)
             .into_iter()
@@ -102,18 +116,25 @@ impl Inherited {
     ///
     /// # Errors
     ///
-    /// When an inherited socket is not a listening TCP socket.
+    /// When an inherited socket is neither a listening TCP socket nor a Unix socket.
     pub fn listen(
         &mut self,
         mut builder: Builder,
-        addrs: impl IntoIterator<Item = SocketAddr>,
+        addrs_to_listen_on: impl IntoIterator<Item = impl Into<ListenAddr>>,
     ) -> Result<Builder, Error> {
         let mut given = self.take_given()?;
         let local_addrs = given.iter().filter_map(|it| it.local_addr().ok());
-        self.given = local_addrs.collect();
+        self.given = local_addrs.map(ListenAddr::Tcp).collect();
         let mut others = self.take_named(SERVING);
-        let mut addrs: Vec<_> = addrs.into_iter().collect();
-        let all = addrs.is_empty();
+        let (mut addrs, mut paths) = (Vec::new(), Vec::new());
+        for addr in addrs_to_listen_on {
+            match addr.into() {
+                ListenAddr::Tcp(addr) => addrs.push(addr),
+                ListenAddr::Unix(path) => paths.push(path),
+            }
+        }
+        let all = addrs.is_empty() && paths.is_empty();
+        builder = self.listen_unix(builder, paths, all);
         // An address without a port must not take the socket of an address with one.
         addrs.sort_by_key(|addr| addr.port() == 0);
         let mut serve_on = Vec::new();
@@ -151,6 +172,30 @@ impl Inherited {
         Ok(serve_on.into_iter().fold(builder, Builder::listener))
     }
 
+    /// As [`listen`](Self::listen) does for TCP.
+    fn listen_unix(&mut self, mut builder: Builder, paths: Vec<PathBuf>, all: bool) -> Builder {
+        let from_server = self.replaces_server();
+        for (name, socket) in std::mem::take(&mut self.unix_listeners) {
+            let path = unix_path(&socket);
+            if !from_server || name == GIVEN {
+                self.given.extend(path.map(ListenAddr::Unix));
+                builder = builder.unix_listener(socket);
+                continue;
+            }
+            match path.filter(|path| all || paths.contains(path)) {
+                Some(path) => builder = builder.listen_unix(path).unix_listener(socket),
+                None => tracing::info!(
+                    ?socket,
+                    "closing an inherited socket: its address is not configured"
+                ),
+            }
+        }
+        // The service manager removes the files of its sockets itself.
+        let is_given = |path: &PathBuf| self.given.contains(&ListenAddr::Unix(path.clone()));
+        let paths = paths.into_iter().filter(|path| !is_given(path));
+        paths.fold(builder, Builder::listen_unix)
+    }
+
     /// Reports to the server process that this one replaces, if there is one, why this one does not
     /// serve: the old one then goes on. [`Lifecycle::start`](crate::Lifecycle::start) reports its
     /// errors.
@@ -168,7 +213,7 @@ impl Inherited {
     }
 
     /// The addresses of the service manager's sockets.
-    pub(crate) fn given_addrs(&self) -> &[SocketAddr] {
+    pub(crate) fn given_addrs(&self) -> &[ListenAddr] {
         &self.given
     }
 
@@ -207,9 +252,15 @@ impl fmt::Debug for Inherited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inherited")
             .field("listeners", &self.listeners)
+            .field("unix_listeners", &self.unix_listeners)
             .field("replaces_server", &self.replaces_server())
             .finish_non_exhaustive()
     }
+}
+
+/// The path of a Unix socket that has one.
+pub(crate) fn unix_path(socket: &UnixListener) -> Option<PathBuf> {
+    Some(socket.local_addr().ok()?.as_pathname()?.to_path_buf())
 }
 
 fn without_names(named: Vec<(String, TcpListener)>) -> Vec<TcpListener> {

@@ -53,6 +53,7 @@ mod event_loop;
 mod health;
 mod inherited;
 mod lifecycle;
+mod listen_addr;
 mod log_writer;
 mod outcome;
 mod pid_file;
@@ -83,6 +84,7 @@ pub use self::{
     health::{Health, HealthState},
     inherited::Inherited,
     lifecycle::{Lifecycle, Running},
+    listen_addr::ListenAddr,
     pid_file::PidFile,
     reload::{Reload, Reloaded},
     request::{request_reload, request_upgrade},

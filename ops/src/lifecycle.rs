@@ -14,7 +14,7 @@ use signal_hook::{consts::SIGHUP, iterator::Signals};
 #[cfg(feature = "access-log")]
 use crate::access_log::{AccessLog, AccessLogLayer};
 use crate::{
-    Error,
+    Error, ListenAddr,
     event_loop::{EventLoop, catch_signals},
     health::{Health, HealthState},
     inherited::Inherited,
@@ -161,11 +161,11 @@ impl Lifecycle {
     ///
     /// # Errors
     ///
-    /// When an inherited socket is not a listening TCP socket.
+    /// When an inherited socket is neither a listening TCP socket nor a Unix socket.
     pub fn listen(
         &mut self,
         builder: Builder,
-        addrs: impl IntoIterator<Item = SocketAddr>,
+        addrs: impl IntoIterator<Item = impl Into<ListenAddr>>,
     ) -> Result<Builder, Error> {
         self.inherited.listen(builder, addrs)
     }
@@ -236,7 +236,11 @@ impl Lifecycle {
         let announced = start(&mut self).and_then(|handle| match self.announce(&handle) {
             Ok(()) => Ok(handle),
             Err(error) => {
-                handle.shutdown(Duration::ZERO);
+                match self.inherited.replaces_server() {
+                    // The other server accepts from the same sockets.
+                    true => handle.hand_over(Duration::ZERO),
+                    false => handle.shutdown(Duration::ZERO),
+                }
                 Err(error.into())
             }
         });

@@ -52,11 +52,11 @@ use crate::{
 ///
 /// # futures_executor(async {
 /// let mut service = service_fn(async |request: Request<Body>| {
-///     let peer = request.body().connection().peer_addr.ip();
+///     let peer = request.body().connection().peer();
 ///     Ok::<_, Infallible>(Response::new(format!("hello, {peer}")))
 /// });
 /// let response = service.call(Request::new(Body::from("ping"))).await;
-/// assert_eq!(response.expect("infallible").body(), "hello, 127.0.0.1");
+/// assert_eq!(response.expect("infallible").body(), "hello, 127.0.0.1:0");
 /// # });
 /// # fn futures_executor(future: impl Future<Output = ()>) {
 /// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());

@@ -82,6 +82,10 @@ constants! {
     pub(crate) const MAX_PROXY_HEADER: usize = 4 * 1024;
 }
 
+/// The mode of the files of Unix sockets: the server's user and its group may connect. A proxy that runs
+/// as another user joins the group.
+pub const UNIX_MODE: u32 = 0o660;
+
 /// How often a worker shows that it runs: 1 s, one wake-up of an idle worker.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 

@@ -70,9 +70,9 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
     };
     let socket = Socket::default();
     let info = ConnectionInfo {
-        peer_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+        peer_addr: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 1))),
         proxy_addr: None,
-        local_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 2)),
+        local_addr: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 2))),
         worker: 0,
         backend: acceptor.backend(),
         negotiated: Default::default(),

@@ -99,7 +99,7 @@ impl FloodGuard {
             };
             if !std::mem::replace(&mut self.counted, true) {
                 context.counters.connections_held_back.add();
-                tracing::debug!(peer = %context.info.peer_addr, "throttling connection");
+                tracing::debug!(peer = %context.info.peer(), "throttling connection");
             }
             let pause = self.pause.get_or_insert_with(|| (timer.sleep)(wait));
             if pause.as_mut().poll(cx).is_pending() {
@@ -114,7 +114,7 @@ impl FloodGuard {
 /// engine below.
 pub(super) fn report(context: &ConnectionContext, why: &dyn fmt::Display) {
     context.counters.floods.add();
-    tracing::info!(peer = %context.info.peer_addr, %why, "closing connection: ENHANCE_YOUR_CALM");
+    tracing::info!(peer = %context.info.peer(), %why, "closing connection: ENHANCE_YOUR_CALM");
 }
 
 impl fmt::Display for Flood {

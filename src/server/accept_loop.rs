@@ -6,7 +6,6 @@ use std::{
     cell::RefCell,
     future::Future,
     io,
-    net::{SocketAddr, TcpListener, TcpStream},
     os::fd::{AsRawFd, RawFd},
     pin::pin,
     sync::Arc,
@@ -14,10 +13,11 @@ use std::{
 };
 
 use futures_util::future::{Either, select};
-use socket2::SockRef;
 
 use super::{
+    accepted_stream::Accepted,
     descriptors::{self, EMFILE},
+    listening_socket::{ListeningSocket, Readiness},
     log_rate_limiter::LogRateLimiter,
 };
 use crate::counters::Counters;
@@ -37,23 +37,20 @@ const MAX_BACKLOG: usize = 65_535;
 /// lose a connection that the kernel has accepted already. All processes that have a socket open
 /// share its blocking mode, so the mode does not depend on the driver of this worker.
 pub(super) struct AcceptLoop {
-    socket: Arc<TcpListener>,
-    readiness: monoio::net::TcpListener,
+    socket: Arc<ListeningSocket>,
+    readiness: Readiness,
     /// The descriptors of connections stay below it.
     descriptor_bound: RawFd,
     /// An accepted connection whose descriptor is one of the reserve: it waits for a lower one.
-    held_back: RefCell<Option<(TcpStream, SocketAddr)>>,
+    held_back: RefCell<Option<Accepted>>,
 }
 
 impl AcceptLoop {
     /// Must be called inside the runtime of the worker.
-    pub(super) fn new(socket: Arc<TcpListener>, descriptor_bound: RawFd) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        set_nodelay(&socket)?;
-        let readiness = monoio::net::TcpListener::from_std(socket.try_clone()?)?;
+    pub(super) fn new(socket: Arc<ListeningSocket>, descriptor_bound: RawFd) -> io::Result<Self> {
         Ok(Self {
+            readiness: socket.prepare()?,
             socket,
-            readiness,
             descriptor_bound,
             held_back: RefCell::default(),
         })
@@ -64,7 +61,7 @@ impl AcceptLoop {
         &self,
         stop: impl Future<Output = ()>,
         counters: &Counters,
-        mut on_accept: impl FnMut(TcpStream, SocketAddr),
+        mut on_accept: impl FnMut(Accepted),
     ) {
         let mut stop = pin!(stop);
         let failures = LogRateLimiter::default();
@@ -87,8 +84,8 @@ impl AcceptLoop {
             }
         }
         // The kernel no longer has it, so it would be lost.
-        if let Some((stream, peer)) = self.held_back.take() {
-            on_accept(stream, peer);
+        if let Some(accepted) = self.held_back.take() {
+            on_accept(accepted);
         }
         // The kernel releases the dropped wait during the next turn of the ring. Until then the
         // wait keeps the socket open, and the socket takes connections.
@@ -98,14 +95,15 @@ impl AcceptLoop {
     /// Passes the connections to `on_accept` that the kernel has accepted by now. The kernel resets
     /// them when the last handle of the socket is closed. They may use the reserve of descriptors: no
     /// connection comes after them.
-    pub(super) fn accept_backlog(
-        &self,
-        counters: &Counters,
-        mut on_accept: impl FnMut(TcpStream, SocketAddr),
-    ) {
+    pub(super) fn accept_backlog(&self, counters: &Counters, mut on_accept: impl FnMut(Accepted)) {
         if let Err(error) = self.accept(MAX_BACKLOG, RawFd::MAX, counters, &mut on_accept) {
             tracing::warn!(%error, "cannot accept the connections that wait in the backlog");
         }
+    }
+
+    /// Another server accepts from the socket.
+    pub(super) fn hand_over(&self) {
+        self.socket.hand_over();
     }
 
     /// Waits until a connection can be accepted, or the one that was held back can be tried again.
@@ -113,7 +111,7 @@ impl AcceptLoop {
         if self.held_back.borrow().is_some() {
             return Ok(());
         }
-        self.readiness.readable(false).await
+        self.readiness.readable().await
     }
 
     /// Accepts the connections that are ready, `batch` at most, whose descriptors are below `bound`.
@@ -123,18 +121,16 @@ impl AcceptLoop {
         batch: usize,
         bound: RawFd,
         counters: &Counters,
-        on_accept: &mut impl FnMut(TcpStream, SocketAddr),
+        on_accept: &mut impl FnMut(Accepted),
     ) -> io::Result<()> {
-        if let Some((stream, peer)) = self.held_back.take() {
-            // The duplicate has the lowest free number.
-            let lower = stream.try_clone().unwrap_or(stream);
-            self.admit(lower, peer, bound, on_accept)?;
+        if let Some(accepted) = self.held_back.take() {
+            self.admit(accepted.with_lowest_descriptor(), bound, on_accept)?;
         }
         let mut accepted = 0;
         while accepted < batch {
-            let admitted = self.socket.accept().and_then(|(stream, peer)| {
+            let admitted = self.socket.accept().and_then(|connection| {
                 accepted += 1;
-                self.admit(stream, peer, bound, on_accept)
+                self.admit(connection, bound, on_accept)
             });
             match admitted {
                 Ok(()) => {}
@@ -153,24 +149,17 @@ impl AcceptLoop {
     /// Passes the connection on, or holds it back if its descriptor is not below `bound`.
     fn admit(
         &self,
-        stream: TcpStream,
-        peer: SocketAddr,
+        accepted: Accepted,
         bound: RawFd,
-        on_accept: &mut impl FnMut(TcpStream, SocketAddr),
+        on_accept: &mut impl FnMut(Accepted),
     ) -> io::Result<()> {
-        if stream.as_raw_fd() >= bound {
-            self.held_back.replace(Some((stream, peer)));
+        if accepted.as_raw_fd() >= bound {
+            self.held_back.replace(Some(accepted));
             return Err(io::Error::from_raw_os_error(EMFILE));
         }
-        on_accept(stream, peer);
+        on_accept(accepted);
         Ok(())
     }
-}
-
-/// HTTP/2 sends in batches already, which Nagle's algorithm would only delay. Connections inherit the
-/// option from their listener.
-fn set_nodelay(listener: &TcpListener) -> io::Result<()> {
-    SockRef::from(listener).set_tcp_nodelay(true)
 }
 
 /// Whether the error concerns one connection only, so that accepting can continue at once.
@@ -195,7 +184,10 @@ fn advice(error: &io::Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::{
+        net::{TcpListener, TcpStream},
+        time::Instant,
+    };
 
     use super::*;
     use crate::server::runtime::{Driver, Runtime};
@@ -209,12 +201,13 @@ mod tests {
         let (mut runtime, _) = Runtime::new(Driver::default()).expect("a runtime");
         runtime.block_on(async {
             // Every descriptor is one of the reserve.
-            let accept_loop = AcceptLoop::new(Arc::new(listener), 0).expect("adopted");
+            let accept_loop =
+                AcceptLoop::new(Arc::new(ListeningSocket::Tcp(listener)), 0).expect("adopted");
             let counters = Counters::default();
             accept_loop.ready().await.expect("a connection waits");
             for _ in 0..3 {
                 let error = accept_loop
-                    .accept(BATCH, 0, &counters, &mut |_, _| panic!("not held back"))
+                    .accept(BATCH, 0, &counters, &mut |_| panic!("not held back"))
                     .expect_err("held back");
                 assert_eq!(error.raw_os_error(), Some(EMFILE));
             }
@@ -222,20 +215,10 @@ mod tests {
             let started = Instant::now();
             let mut accepted = 0;
             while accepted < 3 && started.elapsed() < Duration::from_secs(60) {
-                accept_loop.accept_backlog(&counters, |_, _| accepted += 1);
+                accept_loop.accept_backlog(&counters, |_| accepted += 1);
             }
             assert_eq!(accepted, 3, "the held back one, and those behind it");
             assert_eq!(counters.read().accept_errors, 1);
         });
-    }
-
-    #[test]
-    fn connections_inherit_nodelay_from_their_listener() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
-        set_nodelay(&listener).expect("TCP");
-        let addr = listener.local_addr().expect("bound");
-        let _client = TcpStream::connect(addr).expect("connects");
-        let (accepted, _) = listener.accept().expect("accepted");
-        assert!(accepted.nodelay().expect("TCP"));
     }
 }

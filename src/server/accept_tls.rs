@@ -35,11 +35,7 @@ pub(super) async fn accept_tls(
         .run(
             step,
             pin!(io::accept_after(
-                socket,
-                received,
-                Some(peer.addr),
-                acceptor,
-                rule
+                socket, received, peer.addr, acceptor, rule
             )),
         )
         .await;

@@ -6,6 +6,8 @@ use std::{
     future::Future,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
     num::NonZeroUsize,
+    os::unix::net::UnixListener,
+    path::PathBuf,
     sync::Arc,
     thread,
 };
@@ -17,14 +19,16 @@ use super::{
     current_options::{ServerOptions, WorkerLimits},
     descriptors,
     listener::{self, ListenerOptions},
+    listening_socket::ListeningSocket,
     protocol_stream::ProtocolStream,
     runtime::{self, Driver},
     start::Server,
     tokio_runtime::TokioRuntime,
+    unix_socket::{self, UnixSocket},
 };
 use crate::{
     alpn::{AlpnMissing, ProtocolName},
-    config::{BACKLOG, Http2Config, Limits, MAX_CONNECTIONS, MAX_HANDSHAKES},
+    config::{BACKLOG, Http2Config, Limits, MAX_CONNECTIONS, MAX_HANDSHAKES, UNIX_MODE},
     connection_info::ConnectionInfo,
     error::Error,
     tls::TlsAcceptor,
@@ -68,13 +72,16 @@ pub struct Builder {
     /// Why an address given to `listen` cannot be used.
     unresolved: Option<String>,
     listeners: Vec<TcpListener>,
+    pub(super) unix_paths: Vec<PathBuf>,
+    pub(super) unix_listeners: Vec<UnixListener>,
+    pub(super) unix_mode: u32,
     workers: Option<usize>,
     affinity: Affinity,
     driver: Driver,
     listener_options: ListenerOptions,
     max_connections: usize,
     max_handshakes: usize,
-    connection_options: ConnectionOptions,
+    pub(super) connection_options: ConnectionOptions,
     tokio: Option<Arc<TokioRuntime>>,
 }
 
@@ -87,6 +94,9 @@ impl Server {
             addrs: Vec::new(),
             unresolved: None,
             listeners: Vec::new(),
+            unix_paths: Vec::new(),
+            unix_listeners: Vec::new(),
+            unix_mode: UNIX_MODE,
             workers: None,
             affinity: Affinity::default(),
             driver: Driver::default(),
@@ -379,10 +389,21 @@ impl Builder {
         if let Some(why) = &self.unresolved {
             return Err(Error::config(why));
         }
-        if self.addrs.is_empty() && self.listeners.is_empty() {
+        let unix = !self.unix_paths.is_empty() || !self.unix_listeners.is_empty();
+        if self.addrs.is_empty() && self.listeners.is_empty() && !unix {
             return Err(Error::config(
-                "no address to listen on: use Builder::listen or Builder::listener",
+                "no address to listen on: use Builder::listen, Builder::listener or \
+                 Builder::listen_unix",
             ));
+        }
+        for path in &self.unix_paths {
+            unix_socket::check_path(path)?;
+        }
+        if self.unix_mode > 0o777 {
+            return Err(Error::config(format!(
+                "Builder::unix_mode is {:o}, it must be at most 777 (octal)",
+                self.unix_mode
+            )));
         }
         let workers = self.worker_count(&self.cpus()?);
         if let Ok(limit) = descriptors::hard_limit() {
@@ -415,12 +436,27 @@ impl Builder {
         let completing = given
             .into_iter()
             .flat_map(|addr| listener::complete(addr, &self.listeners, workers, options));
-        let completing: Vec<_> = completing.map(Arc::new).collect();
+        let completing: Vec<_> = completing
+            .map(|listener| Arc::new(ListeningSocket::Tcp(listener)))
+            .collect();
         let mut listeners = listener::assign(self.listeners, &completing, workers)?;
         for addr in new {
             let bound = listener::bind(addr, workers, options)?;
             for (worker, listener) in listeners.iter_mut().zip(bound) {
-                worker.push(Arc::new(listener));
+                worker.push(Arc::new(ListeningSocket::Tcp(listener)));
+            }
+        }
+        let sockets = unix_socket::open(
+            self.unix_listeners,
+            self.unix_paths,
+            self.unix_mode,
+            options.backlog,
+        )?;
+        let unix_paths = sockets.iter().filter_map(UnixSocket::path).collect();
+        for socket in sockets {
+            let socket = Arc::new(ListeningSocket::Unix(socket));
+            for worker in &mut listeners {
+                worker.push(Arc::clone(&socket));
             }
         }
         let descriptor_bound = descriptors::bound_of_connections(
@@ -430,9 +466,7 @@ impl Builder {
         let mut local_addrs = Vec::new();
         for listener in listeners.iter().flatten() {
             let addr = listener.local_addr()?;
-            if !local_addrs.contains(&addr) {
-                local_addrs.push(addr);
-            }
+            local_addrs.extend(addr.filter(|addr| !local_addrs.contains(addr)));
         }
         let pinned = match self.affinity {
             Affinity::Auto => cpus.len() == workers,
@@ -446,6 +480,7 @@ impl Builder {
             backlog: options.backlog,
             descriptor_bound,
             local_addrs,
+            unix_paths,
             acceptor: self.acceptor,
             driver: self.driver,
             options: ServerOptions {

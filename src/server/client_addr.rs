@@ -8,15 +8,15 @@ use crate::{error::Error, io};
 /// The other end of a connection.
 #[derive(Clone, Copy)]
 pub(super) struct Peer {
-    /// The address of the client.
-    pub(super) addr: SocketAddr,
-    /// The address of the proxy that named the client.
+    /// The address of the client; one of a Unix socket has none.
+    pub(super) addr: Option<SocketAddr>,
+    /// The address of the proxy that named the client, if it has one.
     pub(super) proxy_addr: Option<SocketAddr>,
 }
 
 impl Peer {
     /// A client that is connected without a proxy.
-    pub(super) fn direct(addr: SocketAddr) -> Self {
+    pub(super) fn direct(addr: Option<SocketAddr>) -> Self {
         Self {
             addr,
             proxy_addr: None,
@@ -29,7 +29,7 @@ impl Peer {
 pub(super) async fn read_client_addr(
     socket: &mut Socket,
     received: &mut Vec<u8>,
-    proxy_addr: SocketAddr,
+    proxy_addr: Option<SocketAddr>,
     permit: &HandshakePermit<'_>,
 ) -> Result<Peer, Error> {
     let step = "the PROXY header";
@@ -39,8 +39,8 @@ pub(super) async fn read_client_addr(
     let error = match header {
         Ok(Ok(Some(client_addr))) => {
             return Ok(Peer {
-                addr: client_addr,
-                proxy_addr: Some(proxy_addr),
+                addr: Some(client_addr),
+                proxy_addr,
             });
         }
         // The proxy speaks for itself, in a health check for example.

@@ -15,10 +15,11 @@ use futures_util::{
     FutureExt,
     future::{Either, select},
 };
-use monoio::{net::TcpStream, time::timeout};
+use monoio::time::timeout;
 
 use super::{
     accept_tls::accept_tls,
+    accepted_stream::{AcceptedStream, Stream},
     client_addr::{Peer, read_client_addr},
     connection_options::ConnectionOptions,
     current_acceptor::AcceptorSource,
@@ -30,7 +31,7 @@ use super::{
 };
 use crate::{
     alpn::{Protocol, ProtocolName},
-    connection_info::ConnectionInfo,
+    connection_info::{ConnectionInfo, display_addr},
     counters::Counters,
     error::{Chain, Error, Kind, panic_message},
     http2::{self, Closed, ConnectionContext, WorkerService},
@@ -40,8 +41,8 @@ use crate::{
     tls::TlsAcceptor,
 };
 
-/// Serves one connection that the caller accepted, in the caller's own monoio runtime, and returns when
-/// it has ended.
+/// Serves one connection that the caller accepted, of monoio's `TcpStream` or `UnixStream`, in the
+/// caller's own monoio runtime, and returns when it has ended.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -79,7 +80,7 @@ use crate::{
 /// protocols of the options by ALPN, or if the runtime has no timer (`RuntimeBuilder::enable_timer`). Any other error says why the
 /// connection did not end cleanly.
 pub async fn serve_connection<S: HttpService>(
-    stream: TcpStream,
+    stream: impl Into<AcceptedStream>,
     acceptor: &dyn TlsAcceptor,
     service: S,
     options: &ConnectionOptions,
@@ -92,9 +93,10 @@ pub async fn serve_connection<S: HttpService>(
     }
     options.validate()?;
     options.check_acceptor(acceptor)?;
+    let AcceptedStream(stream) = stream.into();
     let peer_addr = stream.peer_addr()?;
     // The listeners of a server set it for their connections.
-    stream.set_nodelay(true)?;
+    stream.set_nodelay()?;
     let counters = Arc::new(Counters::default());
     let service = WorkerService::new(service);
     let time_limit = options.limits.handshake;
@@ -122,12 +124,13 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
     /// share one permit and its time limit.
     pub(super) async fn handle(
         &self,
-        stream: TcpStream,
-        peer_addr: SocketAddr,
+        stream: Stream,
+        peer_addr: Option<SocketAddr>,
         options: &ConnectionOptions,
         shutdown: impl Future<Output = ()> + Unpin,
     ) -> Result<(), Error> {
-        tracing::debug!(peer = %peer_addr, worker = self.worker, "connection opened");
+        let worker = self.worker;
+        tracing::debug!(peer = %display_addr(peer_addr), worker, "connection opened");
         let permit = self.handshakes.start();
         let (mut socket, local_addr) =
             prepare(stream).map_err(|error| self.failed(peer_addr, error))?;
@@ -193,7 +196,7 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         drop(closing);
         Box::pin(self.close(stream, options.limits.write)).await;
         let why = result.map_err(|error| self.failed(peer.addr, error))?;
-        tracing::debug!(peer = %peer.addr, ?why, "connection closed");
+        tracing::debug!(peer = %display_addr(peer.addr), ?why, "connection closed");
         Ok(())
     }
 
@@ -203,7 +206,7 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         &self,
         mut stream: TlsStream<Socket>,
         negotiated: &Negotiated,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
         permit: &HandshakePermit<'_>,
         options: &ConnectionOptions,
     ) -> Result<(TlsStream<Socket>, Protocol), Error> {
@@ -320,12 +323,14 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             self.close(stream, options.limits.write).await;
         }
         result.map_err(|error| self.failed(peer, error))?;
+        let peer = display_addr(peer);
         tracing::debug!(%peer, protocol = %name, "connection closed");
         Ok(())
     }
 
-    fn failed(&self, peer: SocketAddr, error: Error) -> Error {
+    fn failed(&self, peer: Option<SocketAddr>, error: Error) -> Error {
         self.counters.connections_failed.add();
+        let peer = display_addr(peer);
         tracing::debug!(%peer, why = %Chain(&error), "connection closed");
         error
     }
@@ -364,7 +369,7 @@ impl Drop for ClosingProtocol {
     }
 }
 
-fn prepare(stream: TcpStream) -> Result<(Socket, SocketAddr), Error> {
+fn prepare(stream: Stream) -> Result<(Socket, Option<SocketAddr>), Error> {
     let local_addr = stream.local_addr()?;
     Ok((Socket::new(stream)?, local_addr))
 }

@@ -35,6 +35,8 @@ pub struct ConnectionOptions {
     /// Networks whose connections begin with a header of the PROXY protocol, see
     /// [`Builder::proxy_protocol`](crate::Builder::proxy_protocol). Default: none.
     pub proxy_protocol: Vec<IpNet>,
+    /// Whether connections on Unix sockets begin with a header of the PROXY protocol. Default: false.
+    pub unix_proxy_protocol: bool,
     /// Time limits.
     pub limits: Limits,
     /// HTTP/2 settings.
@@ -49,6 +51,7 @@ impl Default for ConnectionOptions {
             protocols: vec![ProtocolName::H2],
             alpn_missing: AlpnMissing::default(),
             proxy_protocol: Vec::new(),
+            unix_proxy_protocol: false,
             limits: Limits::default(),
             http2: Http2Config::default(),
             handlers: ProtocolHandlers::default(),
@@ -90,6 +93,13 @@ impl ConnectionOptions {
     #[must_use]
     pub fn proxy_protocol(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
         self.proxy_protocol = networks.into_iter().collect();
+        self
+    }
+
+    /// Sets [`unix_proxy_protocol`](Self#structfield.unix_proxy_protocol).
+    #[must_use]
+    pub fn unix_proxy_protocol(mut self, expected: bool) -> Self {
+        self.unix_proxy_protocol = expected;
         self
     }
 
@@ -191,7 +201,10 @@ impl ConnectionOptions {
     }
 
     /// Whether connections from this address begin with a PROXY header.
-    pub(super) fn is_proxy(&self, peer: SocketAddr) -> bool {
+    pub(super) fn is_proxy(&self, peer: Option<SocketAddr>) -> bool {
+        let Some(peer) = peer else {
+            return self.unix_proxy_protocol;
+        };
         // A listener for both families reports IPv4 addresses in IPv6 notation.
         let ip = peer.ip().to_canonical();
         let mut networks = self.proxy_protocol.iter();

@@ -1,14 +1,17 @@
 //! Controls a running server.
 
 use std::{
-    fmt,
+    fmt, io,
     net::{SocketAddr, TcpListener},
+    os::unix::net::UnixListener,
+    path::PathBuf,
     sync::{Arc, Weak},
     thread::JoinHandle,
     time::Duration,
 };
 
 use super::{
+    listening_socket::ListeningSocket,
     observer::{Observer, WorkerStatus},
     reloader::Reloader,
     shutdown::Shutdown,
@@ -52,10 +55,11 @@ use crate::{
 /// ```
 pub struct Handle {
     local_addrs: Vec<SocketAddr>,
+    unix_paths: Vec<PathBuf>,
     reloader: Reloader,
     /// The listeners of all workers, which close them. A shared listener occurs once for each of
     /// its workers.
-    listeners: Vec<Weak<TcpListener>>,
+    listeners: Vec<Weak<ListeningSocket>>,
     shutdown: Shutdown,
     threads: Vec<JoinHandle<()>>,
     end: Arc<WorkersEnd>,
@@ -65,8 +69,9 @@ pub struct Handle {
 impl Handle {
     pub(super) fn new(
         local_addrs: Vec<SocketAddr>,
+        unix_paths: Vec<PathBuf>,
         reloader: Reloader,
-        listeners: Vec<Weak<TcpListener>>,
+        listeners: Vec<Weak<ListeningSocket>>,
         shutdown: Shutdown,
         threads: Vec<JoinHandle<()>>,
         end: Arc<WorkersEnd>,
@@ -74,6 +79,7 @@ impl Handle {
     ) -> Self {
         Self {
             local_addrs,
+            unix_paths,
             reloader,
             listeners,
             shutdown,
@@ -88,7 +94,13 @@ impl Handle {
         &self.local_addrs
     }
 
-    /// Duplicates of the listening sockets, each once, for another server or process to accept from
+    /// The paths of the Unix sockets that the server listens on. A socket in the abstract namespace has
+    /// none.
+    pub fn unix_paths(&self) -> &[PathBuf] {
+        &self.unix_paths
+    }
+
+    /// Duplicates of the listening TCP sockets, each once, for another server or process to accept from
     /// ([`Builder::listener`](crate::Builder::listener)). As long as any process has the socket open,
     /// connections wait in the kernel and none is lost. Sockets that are closed already, as after
     /// [`shutdown`](Self::shutdown), are left out.
@@ -97,16 +109,48 @@ impl Handle {
     ///
     /// [`Error::is_bind`] if the process has too many open files.
     pub fn listeners(&self) -> Result<Vec<TcpListener>, Error> {
-        let mut open: Vec<Arc<TcpListener>> = Vec::new();
+        self.duplicate(|socket| match socket {
+            ListeningSocket::Tcp(listener) => Some(listener.try_clone()),
+            ListeningSocket::Unix(_) => None,
+        })
+    }
+
+    /// What [`listeners`](Self::listeners) is for TCP: duplicates of the listening Unix sockets
+    /// ([`Builder::unix_listener`](crate::Builder::unix_listener)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_bind`] if the process has too many open files.
+    pub fn unix_listeners(&self) -> Result<Vec<UnixListener>, Error> {
+        self.duplicate(|socket| match socket {
+            ListeningSocket::Tcp(_) => None,
+            ListeningSocket::Unix(socket) => Some(socket.listener.try_clone()),
+        })
+    }
+
+    fn duplicate<T>(
+        &self,
+        duplicate: impl Fn(&ListeningSocket) -> Option<io::Result<T>>,
+    ) -> Result<Vec<T>, Error> {
+        let mut open: Vec<Arc<ListeningSocket>> = Vec::new();
         for listener in self.listeners.iter().filter_map(Weak::upgrade) {
             if !open.iter().any(|known| Arc::ptr_eq(known, &listener)) {
                 open.push(listener);
             }
         }
-        let clones = open.iter().map(|listener| listener.try_clone());
+        let clones = open.iter().filter_map(|listener| duplicate(listener));
         clones.collect::<Result<_, _>>().map_err(|error| {
             Error::new(Kind::Bind, "cannot duplicate a listening socket").with_source(error)
         })
+    }
+
+    /// The server has started: it removes the files of its Unix sockets when it ends.
+    pub(super) fn own_files(&self) {
+        for socket in self.listeners.iter().filter_map(Weak::upgrade) {
+            if let ListeningSocket::Unix(socket) = &*socket {
+                socket.own_file();
+            }
+        }
     }
 
     /// The workers with their counters so far.

@@ -17,6 +17,7 @@ use monoio::time::timeout_at;
 
 use super::{linger::linger, log_rate_limiter::LogRateLimiter, socket::Socket};
 use crate::{
+    connection_info::display_addr,
     counters::Counters,
     error::{Chain, Error, Kind},
     negotiated::{NamedGroup, Negotiated, TlsVersion},
@@ -149,7 +150,7 @@ impl HandshakePermit<'_> {
     }
 
     /// Counts and logs a complete TLS handshake.
-    pub(super) fn completed(&self, peer: SocketAddr, negotiated: &Negotiated) {
+    pub(super) fn completed(&self, peer: Option<SocketAddr>, negotiated: &Negotiated) {
         let counters = &self.limiter.counters;
         match negotiated.tls_version {
             Some(TlsVersion::TLS_1_2) => counters.handshakes_tls_1_2.add(),
@@ -169,7 +170,7 @@ impl HandshakePermit<'_> {
             counters.sessions_resumed.add();
         }
         tracing::debug!(
-            %peer,
+            peer = %display_addr(peer),
             version = negotiated.tls_version.map(tracing::field::display),
             cipher_suite = negotiated.cipher_suite.map(tracing::field::display),
             group = negotiated.key_exchange_group.map(tracing::field::display),
@@ -182,7 +183,7 @@ impl HandshakePermit<'_> {
     }
 
     /// Counts and logs a failed handshake, and returns its error.
-    pub(super) fn failed(&self, peer: SocketAddr, error: Error) -> Error {
+    pub(super) fn failed(&self, peer: Option<SocketAddr>, error: Error) -> Error {
         let counters = &self.limiter.counters;
         match error.kind() {
             Kind::AlpnMismatch => counters.alpn_refused.add(),
@@ -200,7 +201,7 @@ impl HandshakePermit<'_> {
         }
         counters.handshakes_failed.add();
         tracing::info!(
-            %peer,
+            peer = %display_addr(peer),
             why = %Chain(&error),
             time = ?self.started.elapsed(),
             "handshake failed"
@@ -226,10 +227,11 @@ impl HandshakePermit<'_> {
 impl HandshakeLimiter {
     /// A proxy without PROXY headers is a configuration error that locks out all of its clients, so
     /// it is logged as a warning.
-    fn warn_of_proxy(&self, peer: SocketAddr, error: &Error) {
+    fn warn_of_proxy(&self, peer: Option<SocketAddr>, error: &Error) {
         if self.limit.get().is_some()
             && let Some(times) = self.missing_proxy_headers.occurred()
         {
+            let peer = display_addr(peer);
             tracing::warn!(%peer, times, why = %Chain(error), "a proxy sent no valid PROXY header");
         }
     }

@@ -10,7 +10,11 @@ use std::{
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
-use super::descriptors::{ADVICE, EMFILE};
+use super::{
+    descriptors::{ADVICE, EMFILE},
+    listening_socket::ListeningSocket,
+    listens::listens,
+};
 use crate::{
     config::TCP_KEEP_ALIVE,
     error::{Error, Kind},
@@ -138,7 +142,10 @@ pub(super) fn is_on(listener: &TcpListener, addr: SocketAddr) -> bool {
 }
 
 /// Makes a listener of [`complete`] listen.
-pub(super) fn listen_at_last(listener: &TcpListener, backlog: u32) -> Result<(), Error> {
+pub(super) fn listen_at_last(listener: &ListeningSocket, backlog: u32) -> Result<(), Error> {
+    let ListeningSocket::Tcp(listener) = listener else {
+        return Ok(());
+    };
     let listening = SockRef::from(listener).listen(as_int(backlog));
     listening.map_err(|error| Error::new(Kind::Bind, "a socket cannot listen").with_source(error))
 }
@@ -152,13 +159,13 @@ fn as_int(backlog: u32) -> i32 {
 /// the queue of a socket without a worker would be lost.
 pub(super) fn assign(
     given: Vec<TcpListener>,
-    completing: &[Arc<TcpListener>],
+    completing: &[Arc<ListeningSocket>],
     workers: usize,
-) -> Result<Vec<Vec<Arc<TcpListener>>>, Error> {
+) -> Result<Vec<Vec<Arc<ListeningSocket>>>, Error> {
     let failed = |error: io::Error| {
         Error::new(Kind::Bind, "a given listener cannot be used").with_source(error)
     };
-    let mut groups: Vec<(SocketAddr, Vec<Arc<TcpListener>>)> = Vec::new();
+    let mut groups: Vec<(Option<SocketAddr>, Vec<Arc<ListeningSocket>>)> = Vec::new();
     for listener in &given {
         if !listens(listener) {
             let addr = listener.local_addr().map_err(failed)?;
@@ -168,7 +175,7 @@ pub(super) fn assign(
             ));
         }
     }
-    let given = given.into_iter().map(Arc::new);
+    let given = given.into_iter().map(ListeningSocket::Tcp).map(Arc::new);
     for listener in given.chain(completing.iter().cloned()) {
         let addr = listener.local_addr().map_err(failed)?;
         match groups.iter_mut().find(|(known, _)| *known == addr) {
@@ -176,26 +183,13 @@ pub(super) fn assign(
             None => groups.push((addr, vec![listener])),
         }
     }
-    let mut assigned: Vec<Vec<Arc<TcpListener>>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut assigned: Vec<Vec<Arc<ListeningSocket>>> = (0..workers).map(|_| Vec::new()).collect();
     for (_, group) in groups {
         for i in 0..workers.max(group.len()) {
             assigned[i % workers].push(Arc::clone(&group[i % group.len()]));
         }
     }
     Ok(assigned)
-}
-
-cfg_if::cfg_if! {
-    if #[cfg(target_os = "linux")] {
-        /// Accepting from a socket that is only bound, or connected as inetd passes it, always fails.
-        fn listens(listener: &TcpListener) -> bool {
-            SockRef::from(listener).is_listener().unwrap_or(true)
-        }
-    } else {
-        fn listens(_listener: &TcpListener) -> bool {
-            true
-        }
-    }
 }
 
 /// Adds the cause, and what to do about it.

@@ -2,7 +2,9 @@
 
 mod accept_loop;
 mod accept_tls;
+mod accepted_stream;
 mod builder;
+mod builder_unix;
 mod client_addr;
 mod connection;
 mod connection_options;
@@ -15,6 +17,8 @@ mod handshake_limiter;
 mod heartbeat;
 mod linger;
 mod listener;
+mod listening_socket;
+mod listens;
 mod local_shutdown;
 mod log_rate_limiter;
 mod observer;
@@ -31,10 +35,12 @@ mod socket;
 mod start;
 mod task_tracker;
 mod tokio_runtime;
+mod unix_socket;
 mod worker;
 mod workers_end;
 
 pub use self::{
+    accepted_stream::AcceptedStream,
     builder::{Affinity, Builder},
     connection::serve_connection,
     connection_options::ConnectionOptions,

@@ -16,16 +16,15 @@ use std::{
 
 use monoio::{
     io::{AsyncReadRent, AsyncWriteRent, Splitable},
-    net::{
-        TcpStream,
-        tcp::{TcpOwnedReadHalf, TcpOwnedWriteHalf},
-    },
+    net::{tcp::TcpOwnedWriteHalf, unix::UnixOwnedWriteHalf},
 };
 use nix::{
     errno::Errno,
     sys::socket::{MsgFlags, Shutdown, recv, send, sendmsg, shutdown},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::accepted_stream::Stream;
 
 /// The receive buffer of the ring, bytes: one request, or one ClientHello as OpenSSL pads it (517,
 /// RFC 7685 section 4). A connection holds the buffer while it waits, so it is small; bytes that do
@@ -56,10 +55,15 @@ pub(super) struct RingSocket {
 }
 
 /// A send that waits. It returns its result, the buffer and the write half.
-type Send = Pin<Box<dyn Future<Output = (io::Result<usize>, Vec<u8>, TcpOwnedWriteHalf)>>>;
+type Send = Pin<Box<dyn Future<Output = (io::Result<usize>, Vec<u8>, WriteHalf)>>>;
+
+enum WriteHalf {
+    Tcp(TcpOwnedWriteHalf),
+    Unix(UnixOwnedWriteHalf),
+}
 
 enum Sending {
-    Idle(TcpOwnedWriteHalf),
+    Idle(WriteHalf),
     Waiting(Send),
     /// Only during `poll_send`, between the two other states.
     Taken,
@@ -77,7 +81,7 @@ struct Slot {
 }
 
 /// Fills the slot, and again each time it is polled with an empty slot.
-async fn receive(mut half: TcpOwnedReadHalf, received: Rc<Received>) {
+async fn receive(mut half: impl AsyncReadRent, received: Rc<Received>) {
     let mut small_reads = SMALL_READS;
     loop {
         let mut bytes = std::mem::take(&mut received.0.borrow_mut().bytes);
@@ -136,13 +140,24 @@ enum Taken {
 }
 
 impl RingSocket {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        let fd = stream.as_raw_fd();
-        let (read, write) = stream.into_split();
+    pub(super) fn new(stream: Stream) -> Self {
         let received = Rc::<Received>::default();
+        let slot = Rc::clone(&received);
+        let (fd, receiving, write): (_, Pin<Box<dyn Future<Output = ()>>>, _) = match stream {
+            Stream::Tcp(stream) => {
+                let fd = stream.as_raw_fd();
+                let (read, write) = stream.into_split();
+                (fd, Box::pin(receive(read, slot)), WriteHalf::Tcp(write))
+            }
+            Stream::Unix(stream) => {
+                let fd = stream.as_raw_fd();
+                let (read, write) = stream.into_split();
+                (fd, Box::pin(receive(read, slot)), WriteHalf::Unix(write))
+            }
+        };
         Self {
             fd,
-            receiving: Box::pin(receive(read, Rc::clone(&received))),
+            receiving,
             received,
             // Clients send right after they have connected.
             may_have_more: true,
@@ -202,9 +217,12 @@ impl RingSocket {
     }
 }
 
-fn wait_and_send(mut half: TcpOwnedWriteHalf, bytes: Vec<u8>) -> Send {
+fn wait_and_send(mut half: WriteHalf, bytes: Vec<u8>) -> Send {
     Box::pin(async move {
-        let (result, bytes) = half.write(bytes).await;
+        let (result, bytes) = match &mut half {
+            WriteHalf::Tcp(half) => half.write(bytes).await,
+            WriteHalf::Unix(half) => half.write(bytes).await,
+        };
         (result, bytes, half)
     })
 }

@@ -9,9 +9,11 @@ use std::{
 
 use monoio::{
     io::IntoPollIo,
-    net::{TcpStream, tcp::stream_poll::TcpStreamPoll},
+    net::{tcp::stream_poll::TcpStreamPoll, unix::stream_poll::UnixStreamPoll},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::accepted_stream::Stream;
 
 cfg_if::cfg_if! {
     if #[cfg(target_os = "linux")] {
@@ -28,15 +30,19 @@ pub(super) enum Socket {
     /// Would also work on io_uring, through monoio's nested epoll, but costs one more system call per
     /// wake-up and one more per read.
     Readiness(TcpStreamPoll),
+    UnixReadiness(UnixStreamPoll),
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
+    pub(super) fn new(stream: Stream) -> io::Result<Self> {
         #[cfg(target_os = "linux")]
         if !monoio::utils::is_legacy() {
             return Ok(Self::Ring(RingSocket::new(stream)));
         }
-        Ok(Self::Readiness(stream.into_poll_io()?))
+        Ok(match stream {
+            Stream::Tcp(stream) => Self::Readiness(stream.into_poll_io()?),
+            Stream::Unix(stream) => Self::UnixReadiness(stream.into_poll_io()?),
+        })
     }
 
     /// Sends a few bytes on a socket on which nothing is queued; `poll_shutdown` has to follow. An
@@ -62,6 +68,7 @@ impl AsyncRead for Socket {
         match self.get_mut() {
             Self::Ring(socket) => Pin::new(socket).poll_read(cx, buf),
             Self::Readiness(socket) => Pin::new(socket).poll_read(cx, buf),
+            Self::UnixReadiness(socket) => Pin::new(socket).poll_read(cx, buf),
         }
     }
 }
@@ -75,6 +82,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Ring(socket) => Pin::new(socket).poll_write(cx, buf),
             Self::Readiness(socket) => Pin::new(socket).poll_write(cx, buf),
+            Self::UnixReadiness(socket) => Pin::new(socket).poll_write(cx, buf),
         }
     }
 
@@ -88,6 +96,8 @@ impl AsyncWrite for Socket {
             // send(2) costs less than sendmsg(2) with one buffer.
             (Self::Readiness(socket), [one]) => Pin::new(socket).poll_write(cx, one),
             (Self::Readiness(socket), _) => Pin::new(socket).poll_write_vectored(cx, bufs),
+            (Self::UnixReadiness(socket), [one]) => Pin::new(socket).poll_write(cx, one),
+            (Self::UnixReadiness(socket), _) => Pin::new(socket).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -99,6 +109,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Ring(socket) => Pin::new(socket).poll_flush(cx),
             Self::Readiness(socket) => Pin::new(socket).poll_flush(cx),
+            Self::UnixReadiness(socket) => Pin::new(socket).poll_flush(cx),
         }
     }
 
@@ -106,6 +117,7 @@ impl AsyncWrite for Socket {
         let ended = match self.get_mut() {
             Self::Ring(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Readiness(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::UnixReadiness(socket) => Pin::new(socket).poll_shutdown(cx),
         };
         match ended {
             // The peer has reset the connection. A read or a write reports that; a shutdown has

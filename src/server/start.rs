@@ -2,9 +2,10 @@
 
 use std::{
     fmt,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     os::fd::RawFd,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::{Arc, mpsc},
     thread,
 };
@@ -17,6 +18,7 @@ use super::{
     handle::Handle,
     heartbeat::Heartbeat,
     listener::listen_at_last,
+    listening_socket::ListeningSocket,
     observer::{ObservedWorker, Observer},
     reloader::Reloader,
     runtime::{Driver, log_refusals},
@@ -56,13 +58,14 @@ use crate::{
 /// ```
 pub struct Server {
     /// The listeners and the CPU of each worker.
-    pub(super) workers: Vec<(Vec<Arc<TcpListener>>, Option<usize>)>,
+    pub(super) workers: Vec<(Vec<Arc<ListeningSocket>>, Option<usize>)>,
     /// Those of the listeners that do not listen yet.
-    pub(super) completing: Vec<Arc<TcpListener>>,
+    pub(super) completing: Vec<Arc<ListeningSocket>>,
     pub(super) backlog: u32,
     /// The descriptors of connections stay below it.
     pub(super) descriptor_bound: RawFd,
     pub(super) local_addrs: Vec<SocketAddr>,
+    pub(super) unix_paths: Vec<PathBuf>,
     pub(super) acceptor: Arc<dyn TlsAcceptor>,
     pub(super) driver: Driver,
     pub(super) options: ServerOptions,
@@ -73,6 +76,12 @@ impl Server {
     /// The addresses that the server listens on, with the ports that the kernel chose.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs
+    }
+
+    /// The paths of the Unix sockets that the server listens on. A socket in the abstract namespace has
+    /// none.
+    pub fn unix_paths(&self) -> &[PathBuf] {
+        &self.unix_paths
     }
 
     /// Starts the workers and returns when all of them accept connections. Each worker calls `factory`
@@ -192,6 +201,7 @@ impl Server {
         let reloader = Reloader::new(acceptor, options);
         let handle = Handle::new(
             self.local_addrs,
+            self.unix_paths,
             reloader,
             sockets,
             stop,
@@ -205,6 +215,7 @@ impl Server {
             let _ = handle.wait();
             return Err(error);
         }
+        handle.own_files();
         Ok(handle)
     }
 }

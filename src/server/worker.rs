@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     future::Future,
-    net::{self, SocketAddr, TcpListener},
+    net::SocketAddr,
     os::fd::RawFd,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -15,16 +15,18 @@ use futures_util::{
     FutureExt,
     future::{Either, select},
 };
-use monoio::{net::TcpStream, task::JoinHandle};
+use monoio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     accept_loop::AcceptLoop,
+    accepted_stream::{Accepted, Stream},
     connection::ConnectionHandler,
     current_acceptor::{AcceptorSource, CurrentAcceptor},
     current_options::{CurrentOptions, WorkerOptions},
     handshake_limiter::HandshakeLimiter,
     heartbeat::Heartbeat,
+    listening_socket::ListeningSocket,
     local_shutdown::LocalShutdown,
     log_rate_limiter::LogRateLimiter,
     ring_runtime::Refusal,
@@ -34,6 +36,7 @@ use super::{
     tokio_runtime::TokioRuntime,
 };
 use crate::{
+    connection_info::display_addr,
     counters::Counters,
     error::{Error, Kind, panic_message},
     http2::WorkerService,
@@ -57,7 +60,7 @@ pub(super) struct WorkerConfig {
     pub(super) index: usize,
     pub(super) cpu: Option<usize>,
     pub(super) driver: Driver,
-    pub(super) listeners: Vec<Arc<TcpListener>>,
+    pub(super) listeners: Vec<Arc<ListeningSocket>>,
     /// The descriptors of connections stay below it.
     pub(super) descriptor_bound: RawFd,
     pub(super) acceptor: Arc<CurrentAcceptor>,
@@ -287,15 +290,16 @@ impl<S: HttpService> Worker<S> {
 
     async fn accept(self: Rc<Self>, listener: AcceptLoop) {
         let counters = &self.handler.counters;
-        let on_accept = |stream, peer| self.on_accept(stream, peer);
+        let on_accept = |accepted| self.on_accept(accepted);
         let drain = self.stop.drain.cancelled();
         listener.accept_until(drain, counters, on_accept).await;
-        if !self.stop.skip_accept_backlog.load(Ordering::Relaxed) {
-            listener.accept_backlog(counters, on_accept);
+        match self.stop.skip_accept_backlog.load(Ordering::Relaxed) {
+            true => listener.hand_over(),
+            false => listener.accept_backlog(counters, on_accept),
         }
     }
 
-    fn on_accept(self: &Rc<Self>, stream: net::TcpStream, peer: SocketAddr) {
+    fn on_accept(self: &Rc<Self>, accepted: Accepted) {
         if self.options.refresh() {
             let (limits, options) = (self.options.limits(), self.options.connection());
             let handshakes = &self.handler.handshakes;
@@ -310,23 +314,18 @@ impl<S: HttpService> Worker<S> {
             }
             return;
         }
-        // On io_uring the socket stays blocking: the ring waits without blocking the thread, and
-        // calls that must not wait say so by a flag.
-        let nonblocking = match monoio::utils::is_legacy() {
-            true => stream.set_nonblocking(true),
-            false => Ok(()),
-        };
-        let stream = nonblocking.and_then(|()| TcpStream::from_std(stream));
-        match stream {
+        let peer = accepted.peer_addr();
+        match accepted.into_stream() {
             Ok(stream) => self.spawn_connection(stream, peer),
             Err(error) => {
                 counters.accept_errors.add();
+                let peer = display_addr(peer);
                 tracing::warn!(%error, %peer, "an accepted connection cannot be used");
             }
         }
     }
 
-    fn spawn_connection(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+    fn spawn_connection(self: &Rc<Self>, stream: Stream, peer: Option<SocketAddr>) {
         self.handler.counters.connections_accepted.add();
         self.connections.task_started();
         let this = Rc::clone(self);
@@ -336,20 +335,22 @@ impl<S: HttpService> Worker<S> {
             let connection = AssertUnwindSafe(this.connection(stream, peer)).catch_unwind();
             if let Err(panic) = connection.await {
                 counters.connection_panics.add();
-                tracing::error!(%peer, panic = panic_message(&*panic), "a connection panicked");
+                let (peer, panic) = (display_addr(peer), panic_message(&*panic));
+                tracing::error!(%peer, panic, "a connection panicked");
             }
             counters.connections_closed.add();
             this.connections.task_ended();
         });
     }
 
-    async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
+    async fn connection(&self, stream: Stream, peer: Option<SocketAddr>) {
         let options = self.options.connection();
         let handle = self
             .handler
             .handle(stream, peer, &options, self.drain.wait());
         if let Either::Right(_) = select(pin!(handle), self.abort.wait()).await {
             self.cut_off.set(self.cut_off.get() + 1);
+            let peer = display_addr(peer);
             tracing::debug!(%peer, "connection dropped: the shutdown deadline has passed");
         }
     }

@@ -24,7 +24,10 @@ impl Format for Entry {
 /// `$remote_addr - - [$time_local] "$request" $status $body_bytes_sent "$http_referer"
 /// "$http_user_agent"`, in UTC.
 fn combined(line: &mut String, entry: &Entry) {
-    let peer = entry.connection.peer_addr.ip();
+    let peer = match entry.connection.peer_addr {
+        Some(addr) => addr.ip().to_string(),
+        None => entry.connection.peer().to_string(),
+    };
     let time = humantime::format_rfc3339_seconds(entry.time).to_string();
     let status = match (entry.status, entry.complete) {
         (Some(status), true) => status.as_u16(),
@@ -118,7 +121,7 @@ fn json(line: &mut String, entry: &Entry) {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let object = Json {
         time: humantime::format_rfc3339_millis(entry.time).to_string(),
-        peer: connection.peer_addr.to_string(),
+        peer: connection.peer().to_string(),
         proxy: connection.proxy_addr.map(|proxy| proxy.to_string()),
         method: entry.method.as_str(),
         authority: entry.uri.authority().map(|authority| authority.as_str()),

@@ -45,7 +45,9 @@ fn files() -> PathBuf {
 fn answers_are_those_of_axum_serve(backend: Backend) {
     for &driver in Drivers::all() {
         let application = application(&files());
-        let service = with_extension(application, |connection| ConnectInfo(connection.peer_addr));
+        let service = with_extension(application, |connection| {
+            connection.peer_addr.map(ConnectInfo)
+        });
         let options = |builder: corelane::Builder| builder.tokio(RUNTIME.handle().clone());
         let server = TestServer::with(backend.acceptor(), driver, options, move |_| {
             service.clone()

@@ -63,9 +63,11 @@ fn with_server(backend: Backend, test: impl AsyncFn(Target)) {
         let routes = Routes::new(InterceptedService::new(Echo, guard))
             .add_service(health_service)
             .add_service(reflection);
-        let service = with_extension(grpc_timeout(routes), |connection| TcpConnectInfo {
-            local_addr: Some(connection.local_addr),
-            remote_addr: Some(connection.peer_addr),
+        let service = with_extension(grpc_timeout(routes), |connection| {
+            Some(TcpConnectInfo {
+                local_addr: connection.local_addr,
+                remote_addr: connection.peer_addr,
+            })
         });
         let options = |builder: corelane::Builder| builder.tokio(RUNTIME.handle().clone());
         let server = TestServer::with(backend.acceptor(), driver, options, move |_| {
