@@ -304,6 +304,23 @@ def grpc(certificate):
     return client
 
 
+def grpc_go(directory):
+    def client(server, backend):
+        trusted = "-" if backend == "none" else directory / "cert.pem"
+        words = [f"127.0.0.1:{server.port}", trusted, full(100_000, 10_000)]
+        said = run(server, directory / "grpc_calls", *words)
+        return "; ".join(said.splitlines())
+
+    return client
+
+
+def build_grpc_go(directory):
+    """Builds the client with Debian's packages of Go, without the network."""
+    build = ["go", "build", "-o", directory / "grpc_calls", CLIENTS / "grpc_calls.go"]
+    env = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode"}
+    subprocess.run(build, env=env, check=True)
+
+
 PAGE = """
 const load = i => i % 2
     ? fetch(`/bytes/${1000 * i + 1000}`).then(answer => answer.arrayBuffer())
@@ -541,7 +558,8 @@ def serve(run, backend, directory, link):
         servers = [(fast, full(200_000, 20_000)), (calls, full(10_000, 1_000))]
         for client in waiting(backend):
             run.meanwhile(fast, backend, [client])
-        run.meanwhile(calls, backend, [("gRPC", grpc(cert))])
+        both = [("gRPC in Go", grpc_go(directory)), ("gRPC in Python", grpc(cert))]
+        run.meanwhile(calls, backend, both)
         if link:
             slow = start("command on slow link", command, link)
             servers.append((slow, full(1_000, 100)))
@@ -562,6 +580,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="corelane-ordinary-") as directory:
         directory = Path(directory)
         credentials(directory)
+        build_grpc_go(directory)
         link = slow_link(full("64mbit", "16mbit"))
         # One backend after the other, except for the clients that only wait.
         serving = [serve(run, backend, directory, link) for backend in BACKENDS]

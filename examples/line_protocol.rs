@@ -25,7 +25,7 @@ async fn lines(stream: ProtocolStream, client: Arc<ConnectionInfo>) -> io::Resul
     let shutdown = stream.server_shutdown();
     let mut shutdown = std::pin::pin!(shutdown);
     let mut stream = BufStream::new(stream);
-    let greeting = format!("hello, {}\n", client.peer_addr);
+    let greeting = format!("hello from worker {}\n", client.worker);
     stream.write_all(greeting.as_bytes()).await?;
     stream.flush().await?;
     let mut line = String::new();

@@ -98,7 +98,7 @@ fn requests_on_a_unix_socket_are_served_as_on_tcp(backend: Backend) {
     for &driver in Drivers::all() {
         let socket = Socket::new();
         let handle = serve(builder(backend, driver, 1).listen_unix(&socket.path));
-        assert_eq!(handle.unix_paths(), [socket.path.clone()]);
+        assert_eq!(handle.unix_paths(), [&*socket.path]);
         assert!(handle.local_addrs().is_empty());
         let mode = fs::metadata(&socket.path)
             .expect("a file")
@@ -253,7 +253,7 @@ fn a_socket_on_which_nobody_listens_is_replaced() {
     let server = on(&socket.path).unix_mode(0o606).bind().expect("replaced");
     let metadata = fs::metadata(&socket.path).expect("a socket");
     assert_eq!(metadata.permissions().mode() & 0o777, 0o606);
-    assert_eq!(server.unix_paths(), [socket.path.clone()]);
+    assert_eq!(server.unix_paths(), [&*socket.path]);
     StdStream::connect(&socket.path).expect("listens");
     drop(server);
     assert!(!socket.path.exists(), "removed, inode {stale} too");

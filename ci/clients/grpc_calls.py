@@ -1,4 +1,4 @@
-"""Makes every kind of gRPC call to the server grpc_echo.
+"""Makes every kind of gRPC call to the server grpc_echo. grpc_calls.go does the same in Go.
 
     grpc_calls.py ADDRESS CERTIFICATE|- MESSAGES SILENCE
 
@@ -78,6 +78,37 @@ with channel:
     to_send.put(None)
     check(f"a bidirectional stream, silent for {silence:.0f} s", [got, *answers], [b"still there"])
     check("its status", answers.code(), grpc.StatusCode.OK)
+
+    begun = time.monotonic()
+    slow = channel.unary_unary("/echo.Echo/Slow")
+    # Later than the deadline that it sends: the answer is the server's.
+    header = (("grpc-timeout", "300m"),)
+    try:
+        sys.exit(f"Slow: {slow(b'', metadata=header, timeout=None)!r}")
+    except grpc.RpcError as error:
+        check("a deadline", error.code(), grpc.StatusCode.DEADLINE_EXCEEDED)
+    elapsed = time.monotonic() - begun
+    check("after 0.3 s", 0.29 < elapsed < 1.5 or elapsed, True)
+    try:
+        sys.exit(f"Slow: {slow(b'', timeout=0.3)!r}")
+    except grpc.RpcError as error:
+        check("a deadline of the client's own", error.code(), grpc.StatusCode.DEADLINE_EXCEEDED)
+
+    metadata = (
+        ("x-grpc-test-echo-initial", "initial"),
+        ("x-grpc-test-echo-trailing-bin", bytes(range(256))),
+    )
+    answer, call = unary.with_call(b"", timeout=LIMIT, metadata=metadata)
+    got = (metadata[0] in call.initial_metadata(), metadata[1] in call.trailing_metadata())
+    check("metadata", got, (True, True))
+
+    health = channel.unary_unary("/grpc.health.v1.Health/Check")
+    check("health: SERVING", health(b"", timeout=LIMIT), b"\x08\x01")
+
+    try:
+        sys.exit(channel.unary_unary("/echo.Echo/None")(b"", timeout=LIMIT))
+    except grpc.RpcError as error:
+        check("an unknown method", error.code(), grpc.StatusCode.UNIMPLEMENTED)
 
     # A caller that cancels: RST_STREAM.
     for _ in range(100):

@@ -1,27 +1,36 @@
 //! A gRPC server for ci/ordinary.py, without a framework: five bytes precede each message, and a trailer
-//! carries the status.
+//! carries the status. `grpc_timeout` enforces the deadlines of clients.
 //!
-//! `cargo run --features native-tls --example grpc_echo -- rustls cert.pem key.pem`, or `native-tls`, or
-//! `none` without the files. It stops at the end of its standard input and prints the counters.
+//! `cargo run --features native-tls,openssl --example grpc_echo -- rustls cert.pem key.pem`, or `openssl`
+//! or `native-tls`, or `none` without the files. It stops at the end of its standard input and prints the counters.
 
-use std::{convert::Infallible, io::Read, sync::Arc};
+use std::{convert::Infallible, io::Read, sync::Arc, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use corelane::{
     Body, Error, Server,
     config::SHUTDOWN_DEADLINE,
-    service_fn,
-    tls::{Cleartext, Identity, NativeTlsAcceptor, RustlsAcceptor, TlsAcceptor, TlsConfig},
+    grpc_timeout, service_fn,
+    tls::{
+        Cleartext, Identity, NativeTlsAcceptor, OpensslAcceptor, RustlsAcceptor, TlsAcceptor,
+        TlsConfig,
+    },
 };
 use futures_util::stream;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+
+/// Metadata that a response repeats, as in the interoperability tests of gRPC.
+const ECHO_INITIAL: &str = "x-grpc-test-echo-initial";
+const ECHO_TRAILING: &str = "x-grpc-test-echo-trailing-bin";
 
 type ResponseBody = UnsyncBoxBody<Bytes, Error>;
 
 async fn answer(request: Request<Body>) -> Result<Response<ResponseBody>, Infallible> {
     let method = request.uri().path().to_owned();
+    let metadata = |name| request.headers().get(name).cloned();
+    let (initial, trailing) = (metadata(ECHO_INITIAL), metadata(ECHO_TRAILING));
     let body = request.into_body();
     let (body, status) = match method.as_str() {
         // Returns messages unchanged, one or many, each as soon as it arrives.
@@ -34,14 +43,25 @@ async fn answer(request: Request<Body>) -> Result<Response<ResponseBody>, Infall
             Ok(wanted) => (repeat(&wanted.to_bytes()), "0"),
             Err(_) => (full(Bytes::new()), "1"),
         },
+        // Answers later than any client here waits.
+        "/echo.Echo/Slow" => {
+            monoio::time::sleep(Duration::from_secs(3)).await;
+            (body.boxed_unsync(), "0")
+        }
+        // SERVING, in protobuf.
+        "/grpc.health.v1.Health/Check" => (full(message(&[0x08, 1])), "0"),
         _ => (full(Bytes::new()), "12"),
     };
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static(status));
+    trailers.extend(trailing.map(|value| (HeaderName::from_static(ECHO_TRAILING), value)));
     let body = body.with_trailers(async { Some(Ok(trailers)) });
     let mut response = Response::new(body.boxed_unsync());
     let grpc = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert("content-type", grpc);
+    if let Some(value) = initial {
+        response.headers_mut().insert(ECHO_INITIAL, value);
+    }
     Ok(response)
 }
 
@@ -102,18 +122,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     let acceptor: Arc<dyn TlsAcceptor> = match args[..] {
         ["rustls", cert, key] => Arc::new(RustlsAcceptor::new(&config(cert, key)?)?),
+        ["openssl", cert, key] => Arc::new(OpensslAcceptor::new(&config(cert, key)?)?),
         ["native-tls", cert, key] => Arc::new(NativeTlsAcceptor::new(&config(cert, key)?)?),
         ["none"] => Arc::new(Cleartext),
         _ => {
             return Err(
-                "usage: grpc_echo rustls|native-tls CERTIFICATE KEY, or grpc_echo none".into(),
+                "usage: grpc_echo rustls|openssl|native-tls CERTIFICATE KEY, or grpc_echo none"
+                    .into(),
             );
         }
     };
     let handle = Server::builder(acceptor)
         .listen("127.0.0.1:0")
         .bind()?
-        .serve(|_worker| service_fn(answer))?;
+        .serve(|_worker| grpc_timeout(service_fn(answer)))?;
     println!("listening on {:?}", handle.local_addrs());
     std::io::stdin().read_to_end(&mut Vec::new())?;
     for worker in handle.workers() {

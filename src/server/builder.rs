@@ -19,7 +19,7 @@ use super::{
     current_options::{ServerOptions, WorkerLimits},
     descriptors,
     listener::{self, ListenerOptions},
-    listening_socket::ListeningSocket,
+    listening_socket::{Addresses, ListeningSocket},
     protocol_stream::ProtocolStream,
     runtime::{self, Driver},
     start::Server,
@@ -479,8 +479,10 @@ impl Builder {
             completing,
             backlog: options.backlog,
             descriptor_bound,
-            local_addrs,
-            unix_paths,
+            addresses: Addresses {
+                tcp: local_addrs,
+                unix: unix_paths,
+            },
             acceptor: self.acceptor,
             driver: self.driver,
             options: ServerOptions {

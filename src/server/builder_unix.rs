@@ -15,7 +15,9 @@ impl Builder {
     /// ([`Handle::hand_over`](crate::Handle::hand_over)).
     ///
     /// Unix sockets have no SO_REUSEPORT: all workers accept from one socket, and the worker that wakes
-    /// up first gets the connection. Many connections spread evenly; a few may be on one worker.
+    /// up first gets the connection. An idle worker is faster than a busy one, but nothing makes the
+    /// shares even: of 200 connections to two workers, one may get twice as many as the other on
+    /// io_uring, and ten times as many on epoll.
     ///
     /// ```
     /// use corelane::{Server, tls::Cleartext};

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    listening_socket::ListeningSocket,
+    listening_socket::{Addresses, ListeningSocket},
     observer::{Observer, WorkerStatus},
     reloader::Reloader,
     shutdown::Shutdown,
@@ -54,8 +54,7 @@ use crate::{
 /// # }
 /// ```
 pub struct Handle {
-    local_addrs: Vec<SocketAddr>,
-    unix_paths: Vec<PathBuf>,
+    addresses: Addresses,
     reloader: Reloader,
     /// The listeners of all workers, which close them. A shared listener occurs once for each of
     /// its workers.
@@ -68,8 +67,7 @@ pub struct Handle {
 
 impl Handle {
     pub(super) fn new(
-        local_addrs: Vec<SocketAddr>,
-        unix_paths: Vec<PathBuf>,
+        addresses: Addresses,
         reloader: Reloader,
         listeners: Vec<Weak<ListeningSocket>>,
         shutdown: Shutdown,
@@ -78,8 +76,7 @@ impl Handle {
         observer: Observer,
     ) -> Self {
         Self {
-            local_addrs,
-            unix_paths,
+            addresses,
             reloader,
             listeners,
             shutdown,
@@ -91,13 +88,13 @@ impl Handle {
 
     /// The addresses that the server listens on.
     pub fn local_addrs(&self) -> &[SocketAddr] {
-        &self.local_addrs
+        &self.addresses.tcp
     }
 
     /// The paths of the Unix sockets that the server listens on. A socket in the abstract namespace has
     /// none.
     pub fn unix_paths(&self) -> &[PathBuf] {
-        &self.unix_paths
+        &self.addresses.unix
     }
 
     /// Duplicates of the listening TCP sockets, each once, for another server or process to accept from
@@ -256,7 +253,7 @@ impl Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("local_addrs", &self.local_addrs)
+            .field("local_addrs", &self.addresses.tcp)
             .field("workers", &self.threads.len())
             .finish_non_exhaustive()
     }

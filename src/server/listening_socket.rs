@@ -3,11 +3,18 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
 };
 
 use socket2::SockRef;
 
 use super::{accepted_stream::Accepted, unix_socket::UnixSocket};
+
+/// What a server listens on, each once.
+pub(super) struct Addresses {
+    pub(super) tcp: Vec<SocketAddr>,
+    pub(super) unix: Vec<PathBuf>,
+}
 
 #[derive(Debug)]
 pub(super) enum ListeningSocket {

@@ -18,7 +18,7 @@ use super::{
     handle::Handle,
     heartbeat::Heartbeat,
     listener::listen_at_last,
-    listening_socket::ListeningSocket,
+    listening_socket::{Addresses, ListeningSocket},
     observer::{ObservedWorker, Observer},
     reloader::Reloader,
     runtime::{Driver, log_refusals},
@@ -64,8 +64,7 @@ pub struct Server {
     pub(super) backlog: u32,
     /// The descriptors of connections stay below it.
     pub(super) descriptor_bound: RawFd,
-    pub(super) local_addrs: Vec<SocketAddr>,
-    pub(super) unix_paths: Vec<PathBuf>,
+    pub(super) addresses: Addresses,
     pub(super) acceptor: Arc<dyn TlsAcceptor>,
     pub(super) driver: Driver,
     pub(super) options: ServerOptions,
@@ -75,13 +74,13 @@ pub struct Server {
 impl Server {
     /// The addresses that the server listens on, with the ports that the kernel chose.
     pub fn local_addrs(&self) -> &[SocketAddr] {
-        &self.local_addrs
+        &self.addresses.tcp
     }
 
     /// The paths of the Unix sockets that the server listens on. A socket in the abstract namespace has
     /// none.
     pub fn unix_paths(&self) -> &[PathBuf] {
-        &self.unix_paths
+        &self.addresses.unix
     }
 
     /// Starts the workers and returns when all of them accept connections. Each worker calls `factory`
@@ -200,8 +199,7 @@ impl Server {
         );
         let reloader = Reloader::new(acceptor, options);
         let handle = Handle::new(
-            self.local_addrs,
-            self.unix_paths,
+            self.addresses,
             reloader,
             sockets,
             stop,
@@ -228,7 +226,7 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("backend", &self.acceptor.backend())
-            .field("local_addrs", &self.local_addrs)
+            .field("local_addrs", &self.addresses.tcp)
             .field("workers", &self.workers.len())
             .finish_non_exhaustive()
     }

@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use clap::{Arg, CommandFactory};
 
+use corelane_ops::ListenAddr;
+
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../../deploy/corelane.toml");
@@ -79,7 +81,10 @@ fn flags_override_the_environment_which_overrides_the_file() {
     let ports = |args: &Args| {
         args.listen
             .iter()
-            .map(|addr| addr.port())
+            .map(|addr| match addr {
+                ListenAddr::Tcp(addr) => addr.port(),
+                ListenAddr::Unix(path) => panic!("{path:?}"),
+            })
             .collect::<Vec<_>>()
     };
 

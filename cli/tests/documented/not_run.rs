@@ -12,6 +12,8 @@ const CLUSTER: &str = "needs a cluster";
 const QUICKSTART: &str = "ci/quickstart runs it";
 const TESTS: &str = "runs all tests, and this one is among them";
 
+const UNIX_SOCKET: &str = "cli/tests/unix_socket.rs runs it, in a directory of its own";
+
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo run --release", QUICKSTART),
     ("curl -k https://localhost:8443/", QUICKSTART),
@@ -25,6 +27,14 @@ const NOT_RUN: &[(&str, &str)] = &[
         "a release build and half an hour of load",
     ),
     ("bench/instructions --against main", "builds two trees"),
+    (
+        "corelane --tls none --listen unix:/run/corelane/http.sock",
+        UNIX_SOCKET,
+    ),
+    (
+        "curl --unix-socket /run/corelane/http.sock --http2-prior-knowledge http://localhost/",
+        UNIX_SOCKET,
+    ),
     (
         "install -o corelane -m 0400 \"$RENEWED_LINEAGE/privkey.pem\" /etc/corelane/key.pem",
         ROOT,
