@@ -11,7 +11,8 @@ use corelane::{
     tls::{Identity, RustlsAcceptor, TlsConfig},
 };
 use corelane_ops::{
-    AccessLog, AccessLogFormat, Admin, EventLog, Inherited, Lifecycle, Reload, tower_layer::Layer,
+    AccessLog, AccessLogFormat, Admin, EventLog, Inherited, Lifecycle, ListenAddr, Reload,
+    tower_layer::Layer,
 };
 use http::{Request, Response};
 
@@ -43,7 +44,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let log = lifecycle.access_log(log)?;
 
         let builder = Server::builder(acceptor(&dir)?);
-        let server = lifecycle.listen(builder, [addr.parse()?])?.bind()?;
+        let server = lifecycle
+            .listen(builder, [addr.parse::<ListenAddr>()?])?
+            .bind()?;
         let handle = server.serve(move |_worker| log.layer(service_fn(hello)))?;
 
         let reloader = handle.reloader();
