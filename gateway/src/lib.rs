@@ -2,14 +2,17 @@
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
+mod body;
 mod files;
 mod proxy;
 
 pub use self::{
+    body::ResponseBody,
     files::Files,
-    proxy::{Proxy, Upstream},
+    proxy::{Proxy, ProxyOptions, Upstream, WorkerProxy},
 };
-
-/// The body of every response of this crate.
-pub type ResponseBody = http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, corelane::Error>;

@@ -1,0 +1,106 @@
+//! Why a request is answered by the proxy itself.
+
+use std::{error::Error as StdError, fmt, io, rc::Rc};
+
+use corelane::Chain;
+use http::{HeaderValue, Method, Response, StatusCode, header::CONTENT_TYPE};
+
+use super::upstream::Upstream;
+use crate::body::ResponseBody;
+
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// What the client sent cannot be forwarded.
+    Request(StatusCode, &'static str),
+    /// The client's stream failed while its body was sent.
+    RequestBody(hyper::Error),
+    /// All upstreams have failed lately.
+    AllDown,
+    /// No connection; [`TimedOut`](io::ErrorKind::TimedOut): the connect timeout is over.
+    Connect(Rc<io::Error>),
+    /// The connection failed before the head of the response.
+    NoResponse(hyper::Error),
+    /// The head of the response is larger than is allowed.
+    HeadTooLarge,
+    ResponseTimeout,
+    /// A response that must not be forwarded.
+    Malformed(&'static str),
+}
+
+impl Failure {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Request(status, _) => *status,
+            Self::RequestBody(_) => StatusCode::BAD_REQUEST,
+            Self::AllDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connect(error) if error.kind() == io::ErrorKind::TimedOut => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
+            Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Connect(_) | Self::NoResponse(_) | Self::HeadTooLarge | Self::Malformed(_) => {
+                StatusCode::BAD_GATEWAY
+            }
+        }
+    }
+
+    /// Whether the upstream is to blame, rather than the client or this request.
+    pub(super) fn counts(&self) -> bool {
+        !matches!(
+            self,
+            Self::Request(..) | Self::RequestBody(_) | Self::AllDown
+        )
+    }
+
+    pub(super) fn log(&self, upstream: Option<&Upstream>, method: &Method) {
+        let status = self.status().as_u16();
+        let upstream = upstream.map(tracing::field::display);
+        let error = Chain(self);
+        match self {
+            Self::Request(..) | Self::RequestBody(_) => {
+                tracing::debug!(%error, %method, status, upstream, "request not forwarded");
+            }
+            _ => tracing::warn!(%error, %method, status, upstream, "no response from the upstream"),
+        }
+    }
+
+    /// The answer to the client: it tells nothing about the upstream.
+    pub(super) fn response(&self) -> Response<ResponseBody> {
+        let status = self.status();
+        let reason = status.canonical_reason().unwrap_or_default();
+        let text = match self {
+            Self::Request(_, why) => format!("{} {reason}: {why}\n", status.as_u16()),
+            _ => format!("{} {reason}\n", status.as_u16()),
+        };
+        let mut response = Response::new(ResponseBody::full(text));
+        *response.status_mut() = status;
+        response.headers_mut().insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        response
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Request(_, why) | Self::Malformed(why) => why,
+            Self::RequestBody(_) => "the client's request body failed",
+            Self::AllDown => "all upstreams have failed lately",
+            Self::Connect(_) => "cannot connect",
+            Self::NoResponse(_) => "the connection failed before the head of the response",
+            Self::HeadTooLarge => "the head of the response is too large",
+            Self::ResponseTimeout => "the upstream did not answer within the response timeout",
+        })
+    }
+}
+
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Connect(error) => Some(&**error),
+            Self::RequestBody(error) | Self::NoResponse(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Tells the upstream who the client is: `forwarded` (RFC 7239) and `x-forwarded-*`.
+
+use std::{fmt::Write as _, net::IpAddr};
+
+use bytes::Bytes;
+use corelane::{ConnectionInfo, IpNet};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{Entry, FORWARDED},
+};
+
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Whether a field tells who the client is. From a peer that is not trusted, it is removed.
+pub(super) fn is_claim(name: &str) -> bool {
+    name == "forwarded" || name == "x-real-ip" || name.starts_with("x-forwarded-")
+}
+
+pub(super) fn is_trusted(connection: &ConnectionInfo, trusted: &[IpNet]) -> bool {
+    let peer = peer(connection);
+    trusted.iter().any(|net| net.contains(&peer))
+}
+
+/// Adds the fields. From a trusted peer there may be some already: its lists are extended and its
+/// other values are kept. If it sends a list in one of the two forms only, the other form is not
+/// added, because there the proxy would look like the client.
+pub(super) fn add(
+    headers: &mut HeaderMap,
+    connection: &ConnectionInfo,
+    authority: &HeaderValue,
+    trusted: bool,
+) {
+    let peer = peer(connection);
+    let proto = match connection.backend {
+        "none" => "http",
+        _ => "https",
+    };
+    let has_forwarded = trusted && headers.contains_key(FORWARDED);
+    let has_x_forwarded = trusted && headers.contains_key(X_FORWARDED_FOR);
+    if has_x_forwarded || !has_forwarded {
+        extend(headers, X_FORWARDED_FOR, peer.to_string());
+        for (name, value) in [
+            (X_FORWARDED_PROTO, &HeaderValue::from_static(proto)),
+            (X_FORWARDED_HOST, authority),
+        ] {
+            if let Entry::Vacant(vacant) = headers.entry(name) {
+                vacant.insert(value.clone());
+            }
+        }
+    }
+    if has_forwarded || !has_x_forwarded {
+        extend(headers, FORWARDED, element(peer, authority, proto));
+    }
+}
+
+/// One forwarded-element of RFC 7239 section 4.
+fn element(peer: IpAddr, authority: &HeaderValue, proto: &str) -> String {
+    let mut element = String::with_capacity(64 + authority.len());
+    // Writing to a string does not fail.
+    let _ = match peer {
+        IpAddr::V4(ip) => write!(element, "for={ip}"),
+        // Section 6: the colons and brackets need quotes.
+        IpAddr::V6(ip) => write!(element, "for=\"[{ip}]\""),
+    };
+    // The authority of a URI has no character that ends a quoted-string; section 4 asks for quotes
+    // around a colon.
+    if let Ok(host) = authority.to_str() {
+        element.push_str(";host=\"");
+        element.push_str(host);
+        element.push('"');
+    }
+    element.push_str(";proto=");
+    element.push_str(proto);
+    element
+}
+
+/// Appends to the list that the field is, in one field line.
+fn extend(headers: &mut HeaderMap, name: HeaderName, item: String) {
+    let list = match headers.entry(&name) {
+        Entry::Vacant(_) => item,
+        Entry::Occupied(occupied) => {
+            let mut list = Vec::with_capacity(64);
+            for value in occupied.iter() {
+                list.extend_from_slice(value.as_bytes());
+                list.extend_from_slice(b", ");
+            }
+            list.extend_from_slice(item.as_bytes());
+            if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(list)) {
+                headers.insert(name, value);
+            }
+            return;
+        }
+    };
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(list)) {
+        headers.insert(name, value);
+    }
+}
+
+/// Without the form that IPv4 addresses have on a socket of IPv6.
+fn peer(connection: &ConnectionInfo) -> IpAddr {
+    connection.peer_addr.ip().to_canonical()
+}

@@ -1,0 +1,4 @@
+//! The reverse proxy, in front of upstreams that are written by hand.
+
+mod basics;
+mod upstream;
