@@ -1,4 +1,8 @@
 //! The reverse proxy, in front of upstreams that are written by hand.
 
 mod basics;
+mod fields;
+mod responses;
+mod retries;
+mod smuggling;
 mod upstream;

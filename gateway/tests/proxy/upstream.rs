@@ -19,6 +19,7 @@ use corelane_test_support::{
     deadline,
 };
 use http::{HeaderValue, Request, header::CONTENT_LENGTH};
+use socket2::SockRef;
 
 /// An upstream, and what it has seen.
 pub struct Raw {
@@ -89,6 +90,13 @@ impl Connection {
         Ok(head)
     }
 
+    /// One line with its end.
+    pub fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        Ok(line)
+    }
+
     pub fn body(&mut self, length: usize) -> io::Result<Vec<u8>> {
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body)?;
@@ -97,6 +105,12 @@ impl Connection {
 
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes.as_ref())
+    }
+
+    /// Resets the connection.
+    pub fn reset(&mut self) -> io::Result<()> {
+        let socket = SockRef::from(self.stream.get_ref());
+        socket.set_linger(Some(Duration::ZERO))
     }
 
     /// Waits until the proxy closes the connection; an error if it sends more, or resets it.
