@@ -5,4 +5,5 @@ mod fields;
 mod responses;
 mod retries;
 mod smuggling;
+mod streams;
 mod upstream;

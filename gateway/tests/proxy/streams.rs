@@ -1,0 +1,513 @@
+//! Bodies and trailers in both directions, back-pressure, and what happens when one side goes away.
+
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    io::Read,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use corelane::{Body, Driver, service_fn};
+use corelane_gateway::{ProxyOptions, Upstream};
+use corelane_test_support::{
+    Backend, H2Client, TestServer,
+    backends::NONE,
+    client::{get, post, receive, send},
+    deadline,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+
+use tokio::sync::Notify;
+
+use crate::upstream::{Raw, ask, everywhere, on_both_drivers, proxy, upload};
+
+/// An upstream of HTTP/2: it sends each request's body and trailers back as they come.
+fn echo(driver: Driver) -> TestServer {
+    TestServer::start(NONE.acceptor(), driver, |_worker| {
+        service_fn(async |request: Request<Body>| {
+            let mut response = Response::builder();
+            for name in ["te", "x-forwarded-for", "content-length", ":authority"] {
+                if let Some(value) = request.headers().get(name) {
+                    response = response.header(format!("saw-{name}"), value);
+                }
+            }
+            let authority = request.uri().authority().map_or("", |it| it.as_str());
+            let response = response.header("saw-authority", authority);
+            Ok::<_, Infallible>(response.body(request.into_body()).expect("a response"))
+        })
+    })
+}
+
+fn http2(server: &TestServer) -> Upstream {
+    format!("http2://{}", server.addr)
+        .parse()
+        .expect("an upstream")
+}
+
+/// What gRPC needs: HTTP/2 to the upstream, `te`, and trailers in both directions.
+#[test]
+fn trailers_pass_both_ways_over_http2() {
+    everywhere(|backend, driver| {
+        let upstream = echo(driver);
+        let server = proxy(
+            backend,
+            driver,
+            vec![http2(&upstream)],
+            ProxyOptions::default(),
+        );
+        for _ in 0..2 {
+            let mut request = post("/", "ping");
+            let te = HeaderValue::from_static("trailers");
+            request.headers_mut().insert("te", te);
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", HeaderValue::from_static("0"));
+            let answer = deadline(async {
+                let client = H2Client::connect(backend, server.addr).await;
+                let sent = trailers.clone();
+                client
+                    .run(|requests| async move { send(&requests, request, Some(sent)).await })
+                    .await
+            });
+            let answer = answer.expect("an answer");
+            assert_eq!(answer.body, b"ping");
+            assert_eq!(answer.trailers, Some(trailers));
+            assert_eq!(answer.head.headers["saw-te"], "trailers");
+            assert_eq!(answer.head.headers["saw-authority"], "localhost");
+            assert_eq!(answer.head.headers["saw-x-forwarded-for"], "127.0.0.1");
+        }
+    });
+}
+
+/// RFC 9110 section 6.5: HTTP/1.1 has trailers in chunked bodies.
+#[test]
+fn trailers_pass_both_ways_over_http1() {
+    everywhere(|backend, driver| {
+        let upstream = Raw::start(|connection| {
+            let head = connection.head()?;
+            assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
+            let mut body = String::new();
+            while !body.ends_with("\r\n\r\n") {
+                body.push_str(&connection.line()?);
+            }
+            (connection.tell)(body);
+            connection.write(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
+                 4\r\npong\r\n0\r\nX-Sum: 2\r\nContent-Length: 9\r\n\r\n",
+            )
+        });
+        let server = proxy(
+            backend,
+            driver,
+            vec![upstream.http()],
+            ProxyOptions::default(),
+        );
+        let mut request = post("/", "ping");
+        let names = HeaderValue::from_static("x-sum, transfer-encoding");
+        request.headers_mut().insert("trailer", names);
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", HeaderValue::from_static("1"));
+        let answer = deadline(async {
+            let client = H2Client::connect(backend, server.addr).await;
+            client
+                .run(|requests| async move { send(&requests, request, Some(trailers)).await })
+                .await
+        });
+        let answer = answer.expect("an answer");
+        assert_eq!(upstream.next(), "4\r\nping\r\n0\r\nx-sum: 1\r\n\r\n");
+        assert_eq!(answer.body, b"pong");
+        let trailers = answer.trailers.expect("trailers");
+        assert_eq!(trailers.len(), 1);
+        assert_eq!(trailers["x-sum"], "2");
+    });
+}
+
+/// What the upstream tells next, while the client's connection goes on.
+async fn told(upstream: &Raw) -> String {
+    loop {
+        match upstream.seen.try_recv() {
+            Ok(seen) => return seen,
+            Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+}
+
+/// Sends data until the stream has no window for 300 ms, and returns how much it sent.
+async fn flood(stream: &mut h2::SendStream<Bytes>) -> usize {
+    const MOST: usize = 64 << 20;
+    let mut sent = 0;
+    while sent < MOST {
+        stream.reserve_capacity(16 * 1024);
+        let capacity = poll_fn(|cx| stream.poll_capacity(cx));
+        let Ok(capacity) = tokio::time::timeout(Duration::from_millis(300), capacity).await else {
+            break;
+        };
+        let capacity = capacity.expect("a stream").expect("capacity");
+        let piece = Bytes::from(vec![0; capacity]);
+        stream.send_data(piece, false).expect("sent");
+        sent += capacity;
+    }
+    assert!(sent < MOST, "the upload is not held back");
+    sent
+}
+
+/// An upstream that does not read holds the client back, and it holds nothing for long: the kernel's
+/// buffers and a few hundred KiB.
+#[test]
+fn upload_is_held_back_by_the_upstream() {
+    on_both_drivers(|driver| {
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
+        let upstream = Raw::start(move |connection| {
+            connection.head()?;
+            let _ = wait.lock().expect("once").recv();
+            let mut all = Vec::new();
+            let begun = connection.stream.read_to_end(&mut all);
+            (connection.tell)(format!("{:?}", begun.is_ok()));
+            Ok(())
+        });
+        let server = proxy(NONE, driver, vec![upstream.http()], ProxyOptions::default());
+        deadline(async {
+            let client = H2Client::connect(NONE, server.addr).await;
+            client
+                .run(|requests| async move {
+                    let mut requests = requests.ready().await.expect("ready");
+                    let request = Request::post("http://localhost/").body(());
+                    let (response, mut stream) = requests
+                        .send_request(request.expect("a request"), false)
+                        .expect("sent");
+                    let sent = flood(&mut stream).await;
+                    assert!(sent > 0);
+                    stream.send_reset(h2::Reason::CANCEL);
+                    drop(response);
+                    go.send(()).expect("the upstream waits");
+                    // Lets the connection send the reset.
+                    tokio::time::timeout(Duration::from_millis(50), std::future::pending::<()>())
+                        .await
+                        .ok();
+                })
+                .await;
+        });
+        // The proxy closes the connection of a request that was cancelled.
+        assert!(["true", "false"].contains(&upstream.next().as_str()));
+    });
+}
+
+/// A client that does not read holds the upstream back.
+#[test]
+fn download_is_held_back_by_the_client() {
+    on_both_drivers(|driver| {
+        let upstream = Raw::start(|connection| {
+            connection.head()?;
+            connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+            let stream = connection.stream.get_mut();
+            stream.set_write_timeout(Some(Duration::from_millis(500)))?;
+            let chunk = [b"10000\r\n", &[b'x'; 0x10000][..], b"\r\n"].concat();
+            let mut sent = 0;
+            while sent < 256 << 20 {
+                use std::io::Write;
+                if stream.write_all(&chunk).is_err() {
+                    break;
+                }
+                sent += chunk.len();
+            }
+            (connection.tell)(sent.to_string());
+            let _ = connection.closed();
+            (connection.tell)("closed".into());
+            Ok(())
+        });
+        let server = proxy(NONE, driver, vec![upstream.http()], ProxyOptions::default());
+        let sent: usize = deadline(async {
+            let client = H2Client::connect(NONE, server.addr).await;
+            client
+                .run(|requests| async {
+                    let mut requests = requests.ready().await.expect("ready");
+                    let request = Request::get("http://localhost/").body(());
+                    let (response, _) = requests
+                        .send_request(request.expect("a request"), true)
+                        .expect("sent");
+                    let response = response.await.expect("a response");
+                    let sent = told(&upstream).await;
+                    drop(response);
+                    assert_eq!(told(&upstream).await, "closed");
+                    sent
+                })
+                .await
+        })
+        .parse()
+        .expect("a number");
+        assert!(sent < 64 << 20, "the upstream sent {sent} bytes");
+    });
+}
+
+/// A request that the client cancels ends on the upstream too, before and after the response's head.
+#[test]
+fn cancelled_request_closes_the_upstreams_connection() {
+    on_both_drivers(|driver| {
+        for answers in [false, true] {
+            let upstream = Raw::start(move |connection| {
+                connection.head()?;
+                if answers {
+                    connection.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart")?;
+                }
+                (connection.tell)("asked".into());
+                let _ = connection.closed();
+                (connection.tell)("closed".into());
+                Ok(())
+            });
+            let server = proxy(NONE, driver, vec![upstream.http()], ProxyOptions::default());
+            deadline(async {
+                let client = H2Client::connect(NONE, server.addr).await;
+                client
+                    .run(|requests| async {
+                        let mut requests = requests.ready().await.expect("ready");
+                        let request = Request::get("http://localhost/").body(());
+                        let (response, _) = requests
+                            .send_request(request.expect("a request"), true)
+                            .expect("sent");
+                        if answers {
+                            let body = response.await.expect("a response").into_body();
+                            assert_eq!(told(&upstream).await, "asked");
+                            drop(body);
+                        } else {
+                            assert_eq!(told(&upstream).await, "asked");
+                            drop(response);
+                        }
+                        assert_eq!(told(&upstream).await, "closed");
+                    })
+                    .await;
+            });
+        }
+    });
+}
+
+/// RFC 9112 section 9.3: a response before the end of the request. The client has its answer, and the
+/// connection is not used again.
+#[test]
+fn early_response_ends_the_upload() {
+    on_both_drivers(|driver| {
+        let upstream = Raw::start(|connection| {
+            connection.head()?;
+            connection.write("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")?;
+            let mut rest = Vec::new();
+            let _ = connection.stream.read_to_end(&mut rest);
+            (connection.tell)(connection.number.to_string());
+            Ok(())
+        });
+        let server = proxy(NONE, driver, vec![upstream.http()], ProxyOptions::default());
+        deadline(async {
+            let client = H2Client::connect(NONE, server.addr).await;
+            client
+                .run(|requests| async move {
+                    for _ in 0..2 {
+                        let mut requests = requests.clone().ready().await.expect("ready");
+                        let request = Request::post("http://localhost/").body(());
+                        let (response, mut stream) = requests
+                            .send_request(request.expect("a request"), false)
+                            .expect("sent");
+                        stream.send_data("some".into(), false).expect("sent");
+                        let (head, mut body) = response.await.expect("a response").into_parts();
+                        assert_eq!(head.status, 413);
+                        let data = body.data().await.expect("data").expect("a body");
+                        assert!(b"big".starts_with(&data), "{data:?}");
+                        stream.send_data("more".into(), true).expect("sent");
+                    }
+                })
+                .await;
+        });
+        let mut numbers = [upstream.next(), upstream.next()];
+        numbers.sort();
+        assert_eq!(numbers, ["0", "1"]);
+    });
+}
+
+/// RFC 9110 section 10.1.1: the proxy answers `expect` when it takes the body.
+#[test]
+fn expectation_is_met_by_the_proxy() {
+    on_both_drivers(|driver| {
+        let upstream = Raw::start(|connection| {
+            let head = connection.head()?;
+            assert!(!head.contains("expect"), "{head}");
+            let body = connection.body(4)?;
+            (connection.tell)(String::from_utf8_lossy(&body).into_owned());
+            connection.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        });
+        let server = proxy(NONE, driver, vec![upstream.http()], ProxyOptions::default());
+        let mut request = upload("/", "ping");
+        let expect = HeaderValue::from_static("100-continue");
+        request.headers_mut().insert("expect", expect);
+        let answer = ask(NONE, &server, request).expect("an answer");
+        assert_eq!(answer.head.status, 200);
+        assert_eq!(upstream.next(), "ping");
+    });
+}
+
+/// The time limit is the upstream's: a client that thinks for longer between two messages is not cut
+/// off, neither before the head of the response nor after it.
+#[test]
+fn time_in_which_the_client_sends_nothing_does_not_count() {
+    on_both_drivers(|driver| {
+        let echo = echo(driver);
+        let raw = Raw::start(|connection| {
+            connection.head()?;
+            let mut chunk = connection.line()?;
+            chunk.push_str(&connection.line()?);
+            while chunk != "0\r\n\r\n" {
+                chunk = connection.line()?;
+                chunk.push_str(&connection.line()?);
+            }
+            connection.write("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nonetwo..")
+        });
+        let mut options = ProxyOptions::default();
+        options.response_timeout = Duration::from_millis(200);
+        let think = || tokio::time::sleep(Duration::from_millis(300));
+        let ask = async |upstream| {
+            let server = proxy(NONE, driver, vec![upstream], options.clone());
+            let client = H2Client::connect(NONE, server.addr).await;
+            let answer = client.run(|requests| async move {
+                let mut requests = requests.ready().await.expect("ready");
+                let request = Request::post("http://localhost/").body(());
+                let (response, mut stream) = requests
+                    .send_request(request.expect("a request"), false)
+                    .expect("sent");
+                let upload = async {
+                    for (message, end) in [("one", false), ("two", false), ("..", true)] {
+                        stream.send_data(message.into(), end).expect("sent");
+                        think().await;
+                    }
+                };
+                tokio::join!(receive(response), upload).0
+            });
+            assert_eq!(answer.await.expect("an answer").body, b"onetwo..");
+        };
+        deadline(async { tokio::join!(ask(http2(&echo)), ask(raw.http())) });
+    });
+}
+
+/// A stream that the upstream resets, and an upstream that goes away, over HTTP/2.
+#[test]
+fn reset_stream_of_an_http2_upstream_is_reset_for_the_client() {
+    on_both_drivers(|driver| {
+        let fail = Arc::new(Notify::new());
+        let failing = Arc::clone(&fail);
+        let upstream = TestServer::start(NONE.acceptor(), driver, move |_worker| {
+            let fail = Arc::clone(&failing);
+            service_fn(move |request: Request<Body>| {
+                let fail = Arc::clone(&fail);
+                async move {
+                    match request.uri().path() {
+                        "/before" => Err("failed"),
+                        "/after" => Ok(Response::new(Part::until(fail))),
+                        _ => Ok(Response::new(Part::empty())),
+                    }
+                }
+            })
+        });
+        let server = proxy(
+            NONE,
+            driver,
+            vec![http2(&upstream)],
+            ProxyOptions::default(),
+        );
+        let answer = ask(NONE, &server, get("/before")).expect("an answer");
+        assert_eq!(answer.head.status, 502);
+        deadline(async {
+            let client = H2Client::connect(NONE, server.addr).await;
+            client
+                .run(|requests| async move {
+                    let mut requests = requests.ready().await.expect("ready");
+                    let request = Request::get("http://localhost/after").body(());
+                    let (response, _) = requests
+                        .send_request(request.expect("a request"), true)
+                        .expect("sent");
+                    let mut body = response.await.expect("a head").into_body();
+                    let data = body.data().await.expect("data").expect("a part");
+                    assert_eq!(data, "part");
+                    fail.notify_one();
+                    let end = body.data().await.expect("not the end");
+                    assert!(end.expect_err("a reset").is_reset());
+                })
+                .await;
+        });
+        let answer = ask(NONE, &server, get("/")).expect("an answer");
+        assert_eq!(answer.head.status, 200);
+        upstream.stop(Duration::ZERO);
+        let answer = ask(NONE, &server, get("/")).expect("an answer");
+        assert_eq!(answer.head.status, 502);
+    });
+}
+
+/// A body that fails when it is told to; or an empty one.
+struct Part {
+    data: Option<Bytes>,
+    failure: Option<Pin<Box<dyn Future<Output = ()>>>>,
+}
+
+impl Part {
+    fn until(fail: Arc<Notify>) -> Self {
+        Self {
+            data: Some("part".into()),
+            failure: Some(Box::pin(async move { fail.notified().await })),
+        }
+    }
+
+    fn empty() -> Self {
+        Self {
+            data: None,
+            failure: None,
+        }
+    }
+}
+
+impl http_body::Body for Part {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, &'static str>>> {
+        if let Some(data) = self.data.take() {
+            return Poll::Ready(Some(Ok(http_body::Frame::data(data))));
+        }
+        match &mut self.failure {
+            None => Poll::Ready(None),
+            Some(failure) => failure.as_mut().poll(cx).map(|()| Some(Err("failed"))),
+        }
+    }
+}
+
+/// More requests at once than one connection takes, and bodies of many sizes.
+#[test]
+fn many_requests_share_the_connections_of_http2() {
+    everywhere(|backend: Backend, driver| {
+        let upstream = echo(driver);
+        let server = proxy(
+            backend,
+            driver,
+            vec![http2(&upstream)],
+            ProxyOptions::default(),
+        );
+        deadline(async {
+            let client = H2Client::connect(backend, server.addr).await;
+            client
+                .run(|requests| async move {
+                    let asks = (0..150_usize).map(|i| {
+                        let requests = requests.clone();
+                        async move {
+                            let body = vec![i as u8; i * 500];
+                            let mut request = post("/", body.clone());
+                            *request.method_mut() = Method::PUT;
+                            let answer = send(&requests, request, None).await;
+                            assert_eq!(answer.expect("an answer").body, body);
+                        }
+                    });
+                    futures_util::future::join_all(asks).await;
+                })
+                .await;
+        });
+    });
+}
