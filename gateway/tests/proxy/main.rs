@@ -1,6 +1,7 @@
 //! The reverse proxy, in front of upstreams that are written by hand.
 
 mod basics;
+mod chunkings;
 mod fields;
 mod responses;
 mod retries;

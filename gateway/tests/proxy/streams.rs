@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 use crate::upstream::{Raw, ask, everywhere, on_both_drivers, proxy, upload};
 
 /// An upstream of HTTP/2: it sends each request's body and trailers back as they come.
-fn echo(driver: Driver) -> TestServer {
+pub fn echo(driver: Driver) -> TestServer {
     TestServer::start(NONE.acceptor(), driver, |_worker| {
         service_fn(async |request: Request<Body>| {
             let mut response = Response::builder();
@@ -42,7 +42,7 @@ fn echo(driver: Driver) -> TestServer {
     })
 }
 
-fn http2(server: &TestServer) -> Upstream {
+pub fn http2(server: &TestServer) -> Upstream {
     format!("http2://{}", server.addr)
         .parse()
         .expect("an upstream")
