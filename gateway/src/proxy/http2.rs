@@ -4,11 +4,12 @@ use std::{
     cell::{Cell, RefCell},
     future::{Future as _, poll_fn},
     pin::pin,
-    rc::Rc,
+    rc::{Rc, Weak},
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use corelane::monoio;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use hyper::{body::Incoming, client::conn::http2};
@@ -36,25 +37,42 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// The largest list of fields that is accepted in a response, bytes.
 const HEADER_LIST: u32 = 64 * 1024;
 
+/// How often the connections that were idle for too long are closed, at most.
+const SWEEP: Duration = Duration::from_secs(10);
+
 /// The connections of a worker to one upstream.
-#[derive(Default)]
-pub(super) struct Connections(RefCell<Vec<Rc<Connection>>>);
+pub(super) struct Connections {
+    open: Rc<RefCell<Vec<Rc<Connection>>>>,
+    idle_time: Duration,
+}
 
 struct Connection {
     requests: http2::SendRequest<RequestBody>,
     streams: Cell<usize>,
+    last_used: Cell<Instant>,
 }
 
 impl Connection {
     fn has_room(&self) -> bool {
         self.streams.get() < MOST_STREAMS
     }
+
+    fn is_idle_for(&self, time: Duration) -> bool {
+        self.streams.get() == 0 && self.last_used.get().elapsed() >= time
+    }
 }
 
 impl Connections {
+    pub(super) fn new(idle_time: Duration) -> Self {
+        Self {
+            open: Rc::default(),
+            idle_time,
+        }
+    }
+
     /// Takes a place on a connection that has room.
     pub(super) fn take(&self) -> Option<Stream> {
-        let mut connections = self.0.borrow_mut();
+        let mut connections = self.open.borrow_mut();
         connections.retain(|connection| !connection.requests.is_closed());
         let connection = connections
             .iter()
@@ -73,11 +91,31 @@ impl Connections {
             .await?;
         // Its errors reach the requests and the bodies.
         spawn(connection.map(drop));
-        self.0.borrow_mut().push(Rc::new(Connection {
+        let mut open = self.open.borrow_mut();
+        if open.is_empty() {
+            spawn(sweep(Rc::downgrade(&self.open), self.idle_time));
+        }
+        open.push(Rc::new(Connection {
             requests,
             streams: Cell::new(0),
+            last_used: Cell::new(Instant::now()),
         }));
         Ok(())
+    }
+}
+
+/// Closes what is idle for too long, until no connection is open.
+async fn sweep(open: Weak<RefCell<Vec<Rc<Connection>>>>, idle_time: Duration) {
+    loop {
+        monoio::time::sleep(idle_time.min(SWEEP)).await;
+        let Some(open) = open.upgrade() else {
+            return;
+        };
+        let mut open = open.borrow_mut();
+        open.retain(|it| !it.requests.is_closed() && !it.is_idle_for(idle_time));
+        if open.is_empty() {
+            return;
+        }
     }
 }
 
@@ -112,5 +150,6 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.0.streams.set(self.0.streams.get() - 1);
+        self.0.last_used.set(Instant::now());
     }
 }

@@ -84,7 +84,7 @@ impl WorkerProxy {
                     options.max_idle_connections,
                     options.idle_timeout,
                 )),
-                http2: http2::Connections::default(),
+                http2: http2::Connections::new(options.idle_timeout),
                 connecting: SingleFlight::new(),
             })
         });
