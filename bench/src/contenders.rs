@@ -3,12 +3,20 @@
 use crate::{
     fixtures::Resource,
     server::{Backend, Server},
-    shapes::{Load, Shape},
+    shapes::{Load, Service, Shape},
     terms::{Group, KeyExchange, KeyType, Terms},
 };
 
 /// The values of `--peer`.
-pub const PEERS: [&str; 5] = ["hyper", "axum-server", "nginx", "h2o", "nghttpd"];
+pub const PEERS: [&str; 7] = [
+    "hyper",
+    "axum-server",
+    "nginx",
+    "h2o",
+    "nghttpd",
+    "haproxy",
+    "caddy",
+];
 
 /// A server in a group, with a number of workers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,7 +74,12 @@ pub fn of(
     shape: &Shape,
     selection: &Selection,
 ) -> (Vec<Contender>, Vec<(Contender, &'static str)>) {
-    let one = all(selection.quick).into_iter().filter(|(server, _)| {
+    let all = match shape.service {
+        Service::Own => all(selection.quick),
+        Service::Files => gateways(&[Server::Nginx, Server::H2o, Server::Caddy]),
+        Service::Proxy => gateways(&[Server::Nginx, Server::H2o, Server::Haproxy, Server::Caddy]),
+    };
+    let one = all.into_iter().filter(|(server, _)| {
         let corelane = matches!(server, Server::Corelane(_));
         corelane
             || selection.peers.is_empty()
@@ -97,6 +110,13 @@ pub fn of(
         .filter(|it| it.reason_to_leave_out(shape).is_none())
         .collect();
     (measured, left_out)
+}
+
+/// corelane's command and these peers.
+fn gateways(peers: &[Server]) -> Vec<(Server, Group)> {
+    let corelane = Server::Corelane(Backend::Rustls);
+    let servers = std::iter::once(corelane).chain(peers.iter().copied());
+    servers.map(|server| (server, Group::Tls13)).collect()
 }
 
 fn all(quick: bool) -> Vec<(Server, Group)> {

@@ -27,10 +27,11 @@ enum Against {
 }
 
 const HYPER_RUSTLS: Against = Against::Peer(Server::Hyper(Backend::Rustls));
+const NGINX: Against = Against::Peer(Server::Nginx);
 const HYPER_NATIVE: Against = Against::Peer(Server::Hyper(Backend::NativeTls));
 
 #[rustfmt::skip]
-const GOALS: [Goal; 24] = [
+const GOALS: [Goal; 27] = [
     goal(Group::Tls13, "tiny-x32", HYPER_RUSTLS, 0.70),
     goal(Group::Tls13, "tiny-x32", Against::Peer(Server::Nghttpd), 0.85),
     goal(Group::Tls13, "tiny-x32", Against::Peer(Server::Nginx), 0.25),
@@ -44,6 +45,9 @@ const GOALS: [Goal; 24] = [
     goal(Group::Tls13, "resumed", Against::BestPeer, 0.90),
     goal(Group::Tls13, "idle", Against::Itself, 16.0),
     goal(Group::Tls13, "workers-2", Against::OneWorker, 1.05),
+    goal(Group::Tls13, "static-16k", NGINX, 0.70),
+    goal(Group::Tls13, "proxy-tiny", NGINX, 0.80),
+    goal(Group::Tls13, "proxy-1m", NGINX, 1.00),
     goal(Group::Tls12, "tiny-x32", HYPER_NATIVE, 0.65),
     goal(Group::Tls12, "tiny-x1-64", HYPER_NATIVE, 0.90),
     goal(Group::Tls12, "tiny-x1-500", HYPER_NATIVE, 0.90),

@@ -27,6 +27,17 @@ impl Builds {
         }
     }
 
+    /// Builds corelane's command, as it is released.
+    pub fn make_command(&self) -> anyhow::Result<()> {
+        let mut cargo = cargo_build(root(), &command_target());
+        succeed(cargo.args(["--package", "corelane-cli"]))
+    }
+
+    /// corelane's command.
+    pub fn command(&self) -> PathBuf {
+        command_target().join("release/corelane")
+    }
+
     /// Installs the peers from packages and builds those written in Rust.
     pub fn make(&self) -> anyhow::Result<()> {
         eprintln!("running bench/setup and building the servers in Rust");
@@ -58,6 +69,10 @@ impl Builds {
 /// One target directory for each allocator, so that `--no-build` never uses the wrong build.
 fn target_of(allocator: Allocator) -> PathBuf {
     root().join("target/bench-peers").join(allocator.name())
+}
+
+fn command_target() -> PathBuf {
+    root().join("target/bench-command")
 }
 
 fn cargo_build(peers: &Path, target: &Path) -> Command {

@@ -43,6 +43,7 @@ use crate::{
     measure::Rounds,
     progress::Progress,
     run::Run,
+    shapes::Service,
     site::Site,
 };
 
@@ -76,6 +77,9 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     let builds = install::Builds::new(args.allocator, args.driver);
     if !args.no_build {
         builds.make()?;
+        if args.shapes().iter().any(|it| it.service != Service::Own) {
+            builds.make_command()?;
+        }
     }
     let site = Site {
         fixtures: fixtures::Fixtures::make()?,
@@ -83,6 +87,7 @@ fn run(args: &Args) -> anyhow::Result<bool> {
         builds,
         plan: args.plan(),
         limits_lifted: true,
+        upstream: Default::default(),
     };
     let machine = machine::describe(&site)?;
     site.cores.keep_to_client()?;

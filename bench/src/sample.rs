@@ -33,7 +33,12 @@ pub struct Subject<'a> {
 
 impl Subject<'_> {
     pub fn start(&self) -> anyhow::Result<Running> {
-        servers::start(&self.contender, self.shape.key_type, self.site)
+        servers::start(
+            &self.contender,
+            self.shape.key_type,
+            self.shape.service,
+            self.site,
+        )
     }
 
     pub fn target(&self, running: &Running) -> Target {

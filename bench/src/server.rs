@@ -16,6 +16,8 @@ pub enum Server {
     Nginx,
     H2o,
     Nghttpd,
+    Haproxy,
+    Caddy,
 }
 
 impl Backend {
@@ -57,6 +59,8 @@ impl Server {
             Self::Nginx => "nginx",
             Self::H2o => "h2o",
             Self::Nghttpd => "nghttpd",
+            Self::Haproxy => "haproxy",
+            Self::Caddy => "caddy",
         }
     }
 

@@ -8,6 +8,19 @@ pub struct Shape {
     pub what: &'static str,
     pub load: Load,
     pub key_type: KeyType,
+    pub service: Service,
+}
+
+/// What the servers do with a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Service {
+    /// Answer it themselves: corelane, hyper and axum from memory, the other servers from files that
+    /// they keep open.
+    Own,
+    /// Answer it from a file. corelane is the command, with `--root`.
+    Files,
+    /// Forward it to the same upstream. corelane is the command, with `--upstream`.
+    Proxy,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +62,11 @@ const fn shape(name: &'static str, what: &'static str, load: Load) -> Shape {
         what,
         load,
         key_type: KeyType::P256,
+        service: Service::Own,
     }
 }
 
-pub static SHAPES: [Shape; 13] = [
+pub static SHAPES: [Shape; 16] = [
     shape(
         "tiny-x32",
         "13 bytes, 10 connections, 32 streams each",
@@ -130,6 +144,30 @@ pub static SHAPES: [Shape; 13] = [
         "13 bytes, 64 connections, at half of the highest rate of the slowest server of the group",
         Load::Latency(requests(Resource::Tiny, 20_000, 64, 1)),
     ),
+    Shape {
+        service: Service::Files,
+        ..shape(
+            "static-16k",
+            "a file of 16 KiB, 10 connections, 8 streams each; corelane is the command",
+            Load::Requests(requests(Resource::K16, 15_000, 10, 8)),
+        )
+    },
+    Shape {
+        service: Service::Proxy,
+        ..shape(
+            "proxy-tiny",
+            "13 bytes from an upstream, 10 connections, 32 streams each; corelane is the command",
+            Load::Requests(requests(Resource::Tiny, 20_000, 10, 32)),
+        )
+    },
+    Shape {
+        service: Service::Proxy,
+        ..shape(
+            "proxy-1m",
+            "1 MiB from an upstream, 10 connections, 4 streams each; corelane is the command",
+            Load::Requests(requests(Resource::M1, 400, 10, 4)),
+        )
+    },
 ];
 
 impl Shape {

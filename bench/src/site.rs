@@ -1,6 +1,8 @@
 //! The state that all measurements of a run share.
 
-use crate::{cores::Cores, fixtures::Fixtures, install::Builds, options::Plan};
+use std::sync::OnceLock;
+
+use crate::{cores::Cores, fixtures::Fixtures, install::Builds, options::Plan, servers::Running};
 
 #[derive(Debug)]
 pub struct Site {
@@ -11,4 +13,6 @@ pub struct Site {
     /// Raises those limits of the servers that would end a run of requests. Not under attack: there
     /// they are part of the defence.
     pub limits_lifted: bool,
+    /// The server behind the proxies, once one is measured.
+    pub upstream: OnceLock<Running>,
 }

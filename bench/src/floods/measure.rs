@@ -15,6 +15,7 @@ use crate::{
     interrupt,
     server::{Backend, Server},
     servers::{self, Running},
+    shapes::Service,
     site::Site,
     statistics::Spread,
     terms::KeyType,
@@ -101,7 +102,7 @@ impl Lane<'_> {
     }
 
     fn prepare(&mut self) -> anyhow::Result<()> {
-        let running = servers::start(&self.contender, KeyType::P256, self.site)?;
+        let running = servers::start(&self.contender, KeyType::P256, Service::Own, self.site)?;
         check(&self.target(&running), Resource::Tiny)?;
         self.running = Some(running);
         Ok(())

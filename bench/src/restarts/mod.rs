@@ -88,6 +88,7 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
             quick: false,
         },
         limits_lifted: false,
+        upstream: Default::default(),
     };
     let machine = machine::describe(&site)?;
     let mut cells = Vec::new();

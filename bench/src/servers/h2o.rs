@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use super::launch::{Launch, is_root};
-use crate::terms::Group;
+use crate::{shapes::Service, terms::Group};
 
 /// h2o 2.2 has no option for the highest TLS version. OpenSSL's configuration has one.
 const NO_TLS13: &str = "openssl_conf = start
@@ -27,6 +27,17 @@ http2-idle-timeout: 86400"
         }
         false => "",
     };
+    let service = match launch.service {
+        Service::Proxy => format!(
+            "proxy.reverse.url: http://{}/
+        proxy.preserve-host: ON
+        proxy.timeout.keepalive: 60000",
+            launch.upstream()?
+        ),
+        Service::Own | Service::Files => {
+            format!("file.dir: {}", launch.site.fixtures.bodies().display())
+        }
+    };
     let text = format!(
         r##"{user}
 num-threads: {workers}
@@ -48,14 +59,13 @@ hosts:
             [200, {{"content-type" => "application/octet-stream"}}, ["#{{env["CONTENT_LENGTH"]}}\n"]]
           end
       /:
-        file.dir: {bodies}
+        {service}
 "##,
         workers = launch.workers,
         host = launch.addr.ip(),
         port = launch.addr.port(),
         certificate = launch.credentials.certificate.display(),
         key = launch.credentials.key.display(),
-        bodies = launch.site.fixtures.bodies().display(),
     );
     let file = launch.write("h2o.conf", &text)?;
     let mut command = launch.pinned("h2o");

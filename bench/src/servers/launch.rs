@@ -8,7 +8,9 @@ use std::{
     process::Command,
 };
 
-use crate::{cores, fixtures::Credentials, site::Site, terms::Group};
+use anyhow::Context;
+
+use crate::{cores, fixtures::Credentials, shapes::Service, site::Site, terms::Group};
 
 pub struct Launch<'a> {
     pub site: &'a Site,
@@ -17,12 +19,20 @@ pub struct Launch<'a> {
     pub addr: SocketAddr,
     pub group: Group,
     pub workers: usize,
+    pub service: Service,
+    /// The server behind a proxy.
+    pub upstream: Option<SocketAddr>,
     pub credentials: Credentials,
 }
 
 impl Launch<'_> {
     pub fn pinned(&self, program: impl AsRef<OsStr>) -> Command {
         cores::pinned(&self.site.cores.of_workers(self.workers), program)
+    }
+
+    /// The address of the server behind a proxy.
+    pub fn upstream(&self) -> anyhow::Result<SocketAddr> {
+        self.upstream.context("a proxy has an upstream")
     }
 
     /// Writes a configuration file.

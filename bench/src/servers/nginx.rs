@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::launch::{Launch, is_root};
-use crate::terms::Group;
+use crate::{shapes::Service, terms::Group};
 
 pub fn command(launch: &Launch) -> anyhow::Result<Command> {
     let scratch = launch.scratch.display();
@@ -23,6 +23,30 @@ pub fn command(launch: &Launch) -> anyhow::Result<Command> {
     http2_max_concurrent_streams 200;"
         }
         false => "",
+    };
+    let (upstream, service) = match launch.service {
+        Service::Proxy => (
+            format!(
+                "upstream app {{ server {}; keepalive 400; keepalive_requests 1000000000; }}",
+                launch.upstream()?
+            ),
+            // The fields that corelane sends.
+            r#"location / {
+            proxy_pass http://app;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Forwarded-Host $host;
+            proxy_set_header Forwarded "for=$remote_addr;host=$host;proto=$scheme";
+        }"#
+            .into(),
+        ),
+        Service::Own | Service::Files => {
+            let bodies = launch.site.fixtures.bodies();
+            (String::new(), format!("root {};", bodies.display()))
+        }
     };
     let text = format!(
         "daemon off;
@@ -49,9 +73,10 @@ http {{
     ssl_certificate_key {key};
     ssl_protocols {version};
     ssl_session_cache shared:tls:16m;
+    {upstream}
     server {{
         listen {addr} ssl http2;
-        root {bodies};
+        {service}
     }}
 }}
 ",
@@ -59,7 +84,6 @@ http {{
         certificate = launch.credentials.certificate.display(),
         key = launch.credentials.key.display(),
         addr = launch.addr,
-        bodies = launch.site.fixtures.bodies().display(),
     );
     let file = launch.write("nginx.conf", &text)?;
     let mut command = launch.pinned("nginx");

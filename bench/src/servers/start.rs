@@ -7,11 +7,18 @@ use std::{
 
 use anyhow::Context;
 
-use super::{h2o, launch::Launch, nghttpd, nginx, running::Running, rust};
-use crate::{contenders::Contender, server::Server, site::Site, terms::KeyType};
+use super::{
+    caddy, command, h2o, haproxy, launch::Launch, nghttpd, nginx, running::Running, rust, upstream,
+};
+use crate::{contenders::Contender, server::Server, shapes::Service, site::Site, terms::KeyType};
 
 /// Returns when the server accepts connections.
-pub fn start(contender: &Contender, key_type: KeyType, site: &Site) -> anyhow::Result<Running> {
+pub fn start(
+    contender: &Contender,
+    key_type: KeyType,
+    service: Service,
+    site: &Site,
+) -> anyhow::Result<Running> {
     let scratch = site.fixtures.scratch()?;
     // Bound until the server starts, so that the kernel gives the port to no other process.
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
@@ -22,15 +29,23 @@ pub fn start(contender: &Contender, key_type: KeyType, site: &Site) -> anyhow::R
         addr,
         group: contender.group,
         workers: contender.workers,
+        service,
+        upstream: match service {
+            Service::Proxy => Some(upstream::running(site)?),
+            Service::Own | Service::Files => None,
+        },
         credentials: site.fixtures.credentials(key_type),
     };
     let command = match contender.server {
-        Server::Corelane(backend) => rust::corelane(&launch, backend),
+        Server::Corelane(backend) if service == Service::Own => rust::corelane(&launch, backend),
+        Server::Corelane(backend) => command::command(&launch, backend)?,
         Server::Hyper(backend) => rust::hyper(&launch, backend),
         Server::Axum => rust::axum(&launch),
         Server::Nginx => nginx::command(&launch)?,
         Server::H2o => h2o::command(&launch)?,
         Server::Nghttpd => nghttpd::command(&launch),
+        Server::Haproxy => haproxy::command(&launch)?,
+        Server::Caddy => caddy::command(&launch)?,
     };
     drop(port);
     Running::spawn(command, addr, scratch, Duration::from_secs(15))
