@@ -1,6 +1,9 @@
 //! Tells the upstream who the client is: `forwarded` (RFC 7239) and `x-forwarded-*`.
 
-use std::{fmt::Write as _, net::IpAddr};
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use bytes::Bytes;
 use corelane::{ConnectionInfo, IpNet};
@@ -9,9 +12,9 @@ use http::{
     header::{Entry, FORWARDED},
 };
 
-pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Whether a field tells who the client is. From a peer that is not trusted, it is removed.
 pub(super) fn is_claim(name: &str) -> bool {
@@ -98,7 +101,50 @@ fn extend(headers: &mut HeaderMap, name: HeaderName, item: String) {
     }
 }
 
-/// Without the form that IPv4 addresses have on a socket of IPv6.
+/// The client's address, without the form that IPv4 addresses have on a socket of IPv6. A client on a
+/// Unix socket is on this host.
 fn peer(connection: &ConnectionInfo) -> IpAddr {
-    connection.peer_addr.ip().to_canonical()
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let addr = connection.peer_addr;
+    addr.map_or(here, |addr| addr.ip().to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn added(peer: Option<&str>) -> HeaderMap {
+        let mut connection = ConnectionInfo::default();
+        connection.peer_addr = peer.map(|peer| peer.parse().expect("an address"));
+        let mut headers = HeaderMap::new();
+        let authority = HeaderValue::from_static("app.example:8443");
+        add(&mut headers, &connection, &authority, false);
+        headers
+    }
+
+    /// RFC 7239 section 6.
+    #[test]
+    fn addresses_have_the_form_of_their_field() {
+        for (peer, list, node) in [
+            (Some("192.0.2.1:5"), "192.0.2.1", "192.0.2.1"),
+            (Some("[::ffff:192.0.2.1]:5"), "192.0.2.1", "192.0.2.1"),
+            (Some("[2001:db8::1]:5"), "2001:db8::1", "\"[2001:db8::1]\""),
+            (None, "127.0.0.1", "127.0.0.1"),
+        ] {
+            let headers = added(peer);
+            assert_eq!(headers[X_FORWARDED_FOR], list);
+            let forwarded = format!("for={node};host=\"app.example:8443\";proto=http");
+            assert_eq!(headers[FORWARDED], forwarded);
+        }
+    }
+
+    #[test]
+    fn unix_socket_is_trusted_as_this_host() {
+        let mut connection = ConnectionInfo::default();
+        connection.peer_addr = None;
+        let nets = ["127.0.0.0/8", "10.0.0.0/8"].map(|net| [net.parse().expect("a network")]);
+        assert!(is_trusted(&connection, &nets[0]));
+        assert!(!is_trusted(&connection, &nets[1]));
+        assert!(!is_trusted(&connection, &[]));
+    }
 }

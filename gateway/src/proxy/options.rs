@@ -30,7 +30,7 @@ pub struct ProxyOptions {
     pub preserve_host: bool,
     /// The networks of proxies in front of this one. If a request comes from one of them, its
     /// `forwarded` and `x-forwarded-*` are kept and extended; from any other peer they are replaced.
-    /// Default: none.
+    /// A peer on a Unix socket counts as 127.0.0.1. Default: none.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether fields with an underscore in their name are forwarded. Applications that see names as
     /// CGI variables (RFC 3875 section 4.1.18) cannot tell `x_forwarded_for` from `x-forwarded-for`.
