@@ -18,6 +18,7 @@ use crate::{
     configuration::Sources,
     limits::LimitArgs,
     restart::{ReloadArgs, RestartArgs, UpgradeArgs},
+    routes::RouteArgs,
     status::StatusArgs,
     tickets::TicketArgs,
 };
@@ -140,6 +141,9 @@ pub(crate) struct Args {
     /// Log more: -v failed handshakes, -vv every connection.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    #[command(flatten)]
+    pub(crate) routes: RouteArgs,
 
     #[command(flatten)]
     pub(crate) admin: AdminArgs,

@@ -5,6 +5,7 @@ use corelane::{Affinity, Builder, Server};
 use crate::{
     args::{Args, Proxies},
     expiry::Loaded,
+    routes::Table,
     tls,
 };
 
@@ -13,10 +14,12 @@ pub(crate) struct Configured {
     pub(crate) builder: Builder,
     pub(crate) tls: tls::Description,
     pub(crate) loaded: Loaded,
+    pub(crate) routes: Table,
 }
 
 /// Reads the files.
 pub(crate) fn configure(args: &Args) -> Result<Configured, corelane::Error> {
+    let routes = Table::new(&args.routes)?;
     let tls = tls::choose(args)?;
     let builder = Server::builder(tls.acceptor)
         .driver(args.driver.into())
@@ -36,6 +39,7 @@ pub(crate) fn configure(args: &Args) -> Result<Configured, corelane::Error> {
         builder: args.limits.set(with_workers(builder, args)),
         tls: tls.description,
         loaded: tls.loaded,
+        routes,
     })
 }
 

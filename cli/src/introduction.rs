@@ -11,7 +11,12 @@ use corelane::Handle;
 
 use crate::tls;
 
-pub(crate) fn text(handle: &Handle, tls: &tls::Description, admin: Option<SocketAddr>) -> String {
+pub(crate) fn text(
+    handle: &Handle,
+    tls: &tls::Description,
+    served: &str,
+    admin: Option<SocketAddr>,
+) -> String {
     let mut out = String::new();
     let addrs = handle.local_addrs();
     let scheme = tls.scheme;
@@ -32,6 +37,7 @@ pub(crate) fn text(handle: &Handle, tls: &tls::Description, admin: Option<Socket
         };
         let _ = writeln!(out, "  {}: {}, {cpu}", info.index, info.driver);
     }
+    out.push_str(served);
     if let Some(admin) = admin {
         let _ = writeln!(out, "metrics: http://{admin}/metrics");
     }

@@ -12,6 +12,7 @@ use crate::{
     configure::configure,
     expiry::Expiry,
     limits,
+    routes::CurrentTable,
     verbosity::Verbosity,
 };
 
@@ -56,6 +57,7 @@ pub(crate) struct Reloading {
     pub(crate) values: Values,
     pub(crate) verbosity: Verbosity,
     pub(crate) expiry: Expiry,
+    pub(crate) table: CurrentTable,
     pub(crate) reloader: Reloader,
     pub(crate) timing: Timing,
 }
@@ -92,6 +94,7 @@ impl Reloading {
         let watch = Watch::new(&args);
         let configured = configure(&args).and_then(|configured| {
             self.reloader.reconfigure(configured.builder)?;
+            self.table.replace(configured.routes);
             Ok((configured.tls, configured.loaded))
         });
         // An option that is left may be the reason.
@@ -136,19 +139,25 @@ mod tests {
     /// Beside these, all limits: they are under their own heading.
     const RELOADED: &[&str] = &[
         "alpn-missing",
+        "cache-control",
         "cert",
         "ciphers",
         "client-auth",
         "client-ca",
         "client-crl",
         "client-crl-expired",
+        "demo",
         "groups",
+        "hidden-files",
         "key",
         "key-log",
         "min-tls",
         "ocsp",
         "proxy-protocol",
         "reload-certs",
+        "root",
+        "route",
+        "spa",
         "ticket-keys",
         "ticket-lifetime",
         "unknown-name",

@@ -13,7 +13,7 @@ use crate::{
     expiry::Expiry,
     introduction, limits,
     reload::{Reloading, Watch},
-    routes::Routes,
+    routes::{CurrentTable, Routes},
     takeover, tls,
     verbosity::Verbosity,
 };
@@ -69,7 +69,10 @@ fn start(
         builder,
         tls,
         loaded,
+        routes: table,
     } = configure(args)?;
+    let served = table.introduction();
+    let table = CurrentTable::new(table);
     let addrs = match &args.listen[..] {
         [] if lifecycle.inherited().is_empty() => addresses::default_addrs(),
         named => named.to_vec(),
@@ -85,8 +88,8 @@ fn start(
     }
     let source = args.status.source();
     let routes = {
-        let (health, source) = (lifecycle.health(), source.clone());
-        move || Routes::new(health.clone(), source.clone())
+        let (health, source, table) = (lifecycle.health(), source.clone(), table.clone());
+        move || Routes::new(health.clone(), source.clone(), table.clone())
     };
     // An error after this point cuts connections off.
     let handle = match log {
@@ -102,11 +105,12 @@ fn start(
         values,
         verbosity,
         expiry,
+        table,
         reloader: handle.reloader(),
         timing: lifecycle.timing(),
     };
     lifecycle.on_reload(reloading.with(watch));
-    let introduction = introduction::text(&handle, &tls, admin);
+    let introduction = introduction::text(&handle, &tls, &served, admin);
     Ok((handle, introduction))
 }
 

@@ -63,7 +63,7 @@ fn json_lines_mark_incomplete_responses() {
             .expect("sent");
         response.await.expect("a response");
 
-        let endless = get("/bytes/1000000000000", b"x");
+        let endless = get("/bytes/1000000000", b"x");
         let (response, mut stream) = requests.send_request(endless, true).expect("sent");
         let mut body = response.await.expect("a response").into_body();
         body.data().await.expect("some").expect("of it");

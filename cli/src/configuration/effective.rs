@@ -111,6 +111,10 @@ fn value(arg: &Arg, matches: &ArgMatches) -> Option<String> {
 
 fn literal(kind: Kind, raw: &OsStr) -> String {
     let text = raw.to_string_lossy();
+    // The value of a table is the table, in one line.
+    if kind == Kind::Either && text.starts_with('{') {
+        return text.into_owned();
+    }
     match text.parse::<i64>() {
         Ok(number) if kind != Kind::Text => number.to_string(),
         _ => toml::Value::String(text.into_owned()).to_string(),

@@ -1,4 +1,4 @@
-//! Options in a file: TOML whose keys are the flags' long names.
+//! Options in a file: TOML whose keys are the flags' long names, and tables `[[route]]`.
 
 use std::{ffi::OsString, path::Path};
 
@@ -11,6 +11,7 @@ use super::{
     secret,
     setting::{self, CONFIG, Kind, Setting, Shape, Source, expected},
     stop::Stop,
+    tables,
 };
 
 /// Reads the settings, or returns all mistakes.
@@ -36,6 +37,18 @@ pub(super) fn parse(server: &Command, name: &str, text: &str) -> Result<Vec<Sett
     })?;
     let (mut settings, mut mistakes) = (Vec::new(), Vec::new());
     for (key, value) in table.get_ref() {
+        if let Some(tables) = tables::of(key.get_ref(), value.get_ref()) {
+            for table in tables {
+                let source = |at| Source::File(name.into(), line(at));
+                match tables::read(table, source) {
+                    Ok(setting) => settings.push((line(table.span().start), setting)),
+                    Err((at, mistake)) => {
+                        mistakes.push((line(at), format!("{name}:{}: {mistake}", line(at))));
+                    }
+                }
+            }
+            continue;
+        }
         let line = line(key.span().start);
         let key = key.get_ref();
         let setting = secret::check_toml(value.get_ref())
@@ -66,7 +79,7 @@ fn known<'a>(server: &'a Command, key: &str, value: &DeValue<'_>) -> Result<&'a 
     }
     if value.is_table() {
         return Err(format!(
-            "unknown table [{key}]: the file has no tables, all keys are at the top level"
+            "unknown table [{key}]: the only tables are [[route]], all other keys are at the top level"
         ));
     }
     /// The least similarity for a suggestion, the same as clap's.

@@ -17,6 +17,7 @@ mod secret;
 mod setting;
 mod sources;
 mod stop;
+mod tables;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,8 @@ pub(super) const CONFIG: &str = "config";
 pub(super) struct Setting {
     /// The long name of the flag.
     pub(super) key: String,
+    /// What messages about it begin with: the key, or the key and what tells tables apart.
+    pub(super) name: String,
     pub(super) source: Source,
     value: Value,
 }
@@ -50,30 +52,38 @@ impl fmt::Display for Setting {
 }
 
 impl Setting {
-    pub(super) fn typed(key: &str) -> Self {
+    fn new(key: &str, source: Source, value: Value) -> Self {
         Self {
             key: key.into(),
-            source: Source::Flag(key.into()),
-            value: Value::Typed,
+            name: key.into(),
+            source,
+            value,
         }
     }
 
+    /// One of several tables of this key.
+    pub(super) fn of_table(key: &str, name: String, source: Source, value: OsString) -> Self {
+        let value = Value::Values(vec![value]);
+        Self {
+            name,
+            ..Self::new(key, source, value)
+        }
+    }
+
+    pub(super) fn typed(key: &str) -> Self {
+        Self::new(key, Source::Flag(key.into()), Value::Typed)
+    }
+
     pub(super) fn switch(key: &str, source: Source, on: bool) -> Self {
-        let value = Value::Switch(on);
-        let key = key.into();
-        Self { key, source, value }
+        Self::new(key, source, Value::Switch(on))
     }
 
     pub(super) fn count(key: &str, source: Source, count: u8) -> Self {
-        let value = Value::Count(count);
-        let key = key.into();
-        Self { key, source, value }
+        Self::new(key, source, Value::Count(count))
     }
 
     pub(super) fn of_values(key: &str, source: Source, values: Vec<OsString>) -> Self {
-        let value = Value::Values(values);
-        let key = key.into();
-        Self { key, source, value }
+        Self::new(key, source, Value::Values(values))
     }
 
     /// The same setting as flags. None for a switch that is off: clap would treat the flag as present,
@@ -96,12 +106,12 @@ impl Setting {
         }
     }
 
-    /// Whether the text names the flag.
+    /// Whether the text names the flag, or the table.
     pub(super) fn is_named_in(&self, text: &str) -> bool {
-        let flag = format!("--{}", self.key);
+        let flag = format!("--{}", self.name);
         text.match_indices(&flag).any(|(at, _)| {
             let behind = text[at + flag.len()..].chars().next();
-            !behind.is_some_and(|c| c == '-' || c.is_alphanumeric())
+            !behind.is_some_and(|c| matches!(c, '-' | '/') || c.is_alphanumeric())
         })
     }
 

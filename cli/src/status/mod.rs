@@ -8,7 +8,8 @@ use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use clap::Args;
-use corelane::{Body, Error};
+use corelane::Body;
+use corelane_gateway::ResponseBody;
 use futures_util::{StreamExt, stream};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
@@ -18,12 +19,10 @@ use http::{
     },
 };
 use http_body::Frame;
-use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::StreamBody;
 
 use self::feed::Feed;
 pub(crate) use self::snapshot::Source;
-
-type ResponseBody = UnsyncBoxBody<Bytes, Error>;
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
@@ -56,6 +55,12 @@ impl Status {
         Self(source.map(|source| Rc::new(Feed::new(source))))
     }
 
+    /// Whether this is the path of the page, where `/` is another's, or of its parts or its events.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        let is_part = matches!(path, "/status" | "/status.css" | "/status.js" | "/events");
+        self.0.is_some() && is_part
+    }
+
     /// The response to a request for the page, its parts or its events. `None` for other requests.
     pub(crate) fn respond(&self, request: &Request<Body>) -> Option<Response<ResponseBody>> {
         let feed = self.0.as_ref()?;
@@ -64,17 +69,23 @@ impl Status {
         }
         match request.uri().path() {
             "/" if wants_html(request.headers()) => {
-                let page = page::render(request.body().connection(), &feed.snapshot()?);
-                let mut page = part("text/html; charset=utf-8", page);
+                let mut page = page(feed, request)?;
                 page.headers_mut().insert(VARY, ACCEPT.into());
                 Some(page)
             }
+            "/status" => page(feed, request),
             "/status.css" => Some(part("text/css", include_str!("status.css"))),
             "/status.js" => Some(part("text/javascript", include_str!("status.js"))),
             "/events" => Some(events(feed)),
             _ => None,
         }
     }
+}
+
+/// `None`: the server has not started yet.
+fn page(feed: &Feed, request: &Request<Body>) -> Option<Response<ResponseBody>> {
+    let page = page::render(request.body().connection(), &feed.snapshot()?);
+    Some(part("text/html; charset=utf-8", page))
 }
 
 /// Browsers name `text/html` when they load a page; curl and similar clients do not.
@@ -100,12 +111,11 @@ fn events(feed: &Rc<Feed>) -> Response<ResponseBody> {
         Some((Ok(Frame::data(event)), receiver))
     });
     let body = StreamBody::new(events.take(EVENTS));
-    response("text/event-stream", body.boxed_unsync())
+    response("text/event-stream", ResponseBody::new(body))
 }
 
 fn part(content_type: &'static str, body: impl Into<Bytes>) -> Response<ResponseBody> {
-    let body = Full::new(body.into()).map_err(|never| match never {});
-    response(content_type, body.boxed_unsync())
+    response(content_type, ResponseBody::full(body))
 }
 
 fn response(content_type: &'static str, body: ResponseBody) -> Response<ResponseBody> {

@@ -96,6 +96,18 @@ fn blocks_of_yaml_are_valid() {
 }
 
 #[test]
+fn the_command_accepts_blocks_of_its_configuration() {
+    let place = Place::new();
+    let ours = |block: &Block| block.text().contains("[[route]]");
+    let blocks: Vec<_> = blocks("toml").into_iter().filter(ours).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let output = place.check(&block.text());
+        assert!(output.status.success(), "{}: {output:?}", block.place);
+    }
+}
+
+#[test]
 fn blocks_of_dependencies_name_existing_crates_and_features() {
     let mut checked = 0;
     for block in blocks("toml") {

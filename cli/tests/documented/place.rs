@@ -23,7 +23,16 @@ const CONFIGURATION: &str =
     "# The configuration of a host.\n\nidle-timeout = 20\nlisten = [\"127.0.0.1:0\"]\n";
 
 /// Directories of the system that stand in documents. The commands get those of the place.
-const SYSTEM: &[&str] = &["/etc/", "/run/"];
+const SYSTEM: &[&str] = &["/etc/", "/run/", "/srv/"];
+
+/// Folders that documented servers serve.
+const SERVED: &[&str] = &[
+    "srv/www",
+    "srv/docs",
+    "srv/assets",
+    "srv/app",
+    "srv/downloads",
+];
 
 /// The files that documented commands name, a program `corelane`, and a server.
 pub(crate) struct Place {
@@ -37,7 +46,8 @@ impl Place {
             directory: tempfile::tempdir().expect("a directory"),
             server: None,
         };
-        for folder in ["bin", "usr/local/bin", "etc", "run/corelane"] {
+        let folders = ["bin", "usr/local/bin", "etc", "run/corelane"];
+        for folder in folders.iter().chain(SERVED) {
             fs::create_dir_all(place.path(folder)).expect("a directory");
         }
         symlink(env!("CARGO_BIN_EXE_corelane"), place.program()).expect("a link");
@@ -139,11 +149,22 @@ impl Place {
         fs::set_permissions(self.path(name), private).expect("set");
     }
 
+    /// Whether the server would start with this configuration.
+    pub(crate) fn check(&self, configuration: &str) -> Output {
+        self.write("shown.toml", &self.moved(configuration));
+        self.run("corelane check --quiet --config shown.toml")
+    }
+
     /// `line` with the place's directories instead of the system's.
     fn moved(&self, line: &str) -> String {
         let root = self.directory.path().display().to_string();
         SYSTEM.iter().fold(line.to_owned(), |line, folder| {
-            line.replace(&format!(" {folder}"), &format!(" {root}{folder}"))
+            [" ", "=", "\""].iter().fold(line, |line, before| {
+                line.replace(
+                    &format!("{before}{folder}"),
+                    &format!("{before}{root}{folder}"),
+                )
+            })
         })
     }
 

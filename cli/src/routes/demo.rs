@@ -1,65 +1,60 @@
-//! The routes of the command.
+//! The demonstration: what a newcomer sees, and paths to test clients with.
 
 use std::{
-    convert::Infallible,
     fmt::Write,
     pin::Pin,
-    rc::Rc,
-    sync::{Arc, LazyLock},
+    sync::LazyLock,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use corelane::{Body, ConnectionInfo, Error};
+use corelane_gateway::ResponseBody;
 use corelane_ops::Health;
-use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Frame, SizeHint};
-use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use http_body_util::BodyExt;
 
-use crate::{
-    digest::Sha256,
-    negotiated::negotiated,
-    status::{Source, Status},
-};
+use super::text::text;
+use crate::{digest::Sha256, negotiated::negotiated, status::Status};
 
-type ResponseBody = UnsyncBoxBody<Bytes, Error>;
-
-/// The routes of one worker.
-#[derive(Clone)]
-pub(crate) struct Routes(Rc<State>);
-
-struct State {
+pub(super) struct Demo {
     health: Health,
     status: Status,
 }
 
-impl Routes {
-    /// Call it on the worker's thread.
-    pub(crate) fn new(health: Health, source: Option<Arc<Source>>) -> Self {
-        let status = Status::new(source);
-        Self(Rc::new(State { health, status }))
+/// The longest response of /bytes/N: 1 GiB, more than a measurement needs, so that one request does not
+/// keep a server busy for days.
+const MAX_BYTES: u64 = 1 << 30;
+
+impl Demo {
+    pub(super) fn new(health: Health, status: Status) -> Self {
+        Self { health, status }
     }
 
-    pub(crate) async fn respond(
-        self,
-        request: Request<Body>,
-    ) -> Result<Response<ResponseBody>, Infallible> {
-        let state = &*self.0;
-        if let Some(response) = state.status.respond(&request) {
-            return Ok(response);
+    /// Whether the path is one of the demonstration's that are served beside routes.
+    pub(super) fn has(&self, path: &str) -> bool {
+        matches!(path, "/echo" | "/drain") || path.starts_with("/bytes/") || self.status.has(path)
+    }
+
+    pub(super) async fn respond(&self, request: Request<Body>) -> Response<ResponseBody> {
+        if let Some(response) = self.status.respond(&request) {
+            return response;
         }
         let path = request.uri().path().to_owned();
-        Ok(match path.as_str() {
+        match path.as_str() {
             "/" => text(StatusCode::OK, page(request.body().connection())),
             "/echo" => echo(request),
             "/drain" => drain(request.into_body()).await,
             _ => match path.strip_prefix("/bytes/").map(str::parse) {
-                Some(Ok(length)) => Response::new(Repeated { left: length }.boxed_unsync()),
-                Some(Err(_)) => text(
+                Some(Ok(length)) if length <= MAX_BYTES => {
+                    Response::new(ResponseBody::new(Repeated { left: length }))
+                }
+                Some(_) => text(
                     StatusCode::BAD_REQUEST,
-                    "/bytes/N needs a number of bytes\n".into(),
+                    format!("/bytes/N needs a number of bytes, {MAX_BYTES} at most\n"),
                 ),
-                None => match state.health.response(&path) {
+                None => match self.health.response(&path) {
                     Some((status, words)) => text(status, words.into_owned()),
                     None => text(
                         StatusCode::NOT_FOUND,
@@ -68,17 +63,8 @@ impl Routes {
                     ),
                 },
             },
-        })
+        }
     }
-}
-
-fn text(status: StatusCode, text: String) -> Response<ResponseBody> {
-    let body = Full::new(Bytes::from(text)).map_err(|never| match never {});
-    let mut response = Response::new(body.boxed_unsync());
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, plain);
-    response
 }
 
 /// The result of this client's handshake, one value per line.
@@ -94,7 +80,7 @@ fn page(connection: &ConnectionInfo) -> String {
 /// Sends the request's body and trailers back as they arrive.
 fn echo(request: Request<Body>) -> Response<ResponseBody> {
     let content_type = request.headers().get(CONTENT_TYPE).cloned();
-    let mut response = Response::new(request.into_body().boxed_unsync());
+    let mut response = Response::new(ResponseBody::new(request.into_body()));
     if let Some(content_type) = content_type {
         response.headers_mut().insert(CONTENT_TYPE, content_type);
     }

@@ -1,0 +1,12 @@
+//! Responses in plain text.
+
+use corelane_gateway::ResponseBody;
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+
+pub(super) fn text(status: StatusCode, text: String) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::full(text));
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
