@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{net::IpAddr, num::NonZeroUsize, path::PathBuf, str::FromStr};
+use std::{num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use corelane::{
@@ -17,6 +17,7 @@ use crate::{
     client_certificates::ClientCertificateArgs,
     configuration::Sources,
     limits::LimitArgs,
+    network::network,
     restart::{ReloadArgs, RestartArgs, UpgradeArgs},
     routes::RouteArgs,
     status::StatusArgs,
@@ -196,9 +197,9 @@ fn proxies(text: &str) -> Result<Proxies, String> {
     if text == "unix:" {
         return Ok(Proxies::Unix);
     }
-    let address = |_| text.parse::<IpAddr>().map(IpNet::from);
-    let network = text.parse().or_else(address).map(Proxies::Network);
-    network.map_err(|_| "expected a network, for instance 10.0.0.0/8, an address or unix:".into())
+    network(text)
+        .map(Proxies::Network)
+        .map_err(|_| "expected a network, for instance 10.0.0.0/8, an address or unix:".into())
 }
 
 #[derive(Clone, Copy, Debug)]

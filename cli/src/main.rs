@@ -21,6 +21,7 @@ mod expiry;
 mod introduction;
 mod limits;
 mod negotiated;
+mod network;
 mod reload;
 mod restart;
 mod routes;

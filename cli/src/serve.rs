@@ -13,7 +13,7 @@ use crate::{
     expiry::Expiry,
     introduction, limits,
     reload::{Reloading, Watch},
-    routes::{CurrentTable, Routes},
+    routes::{AllCounts, CurrentTable, Routes, RoutesConfig},
     takeover, tls,
     verbosity::Verbosity,
 };
@@ -52,10 +52,13 @@ fn start(
     }
     addresses::check(args)?;
     let expiry = Expiry::start()?;
+    let counts = AllCounts::default();
     let admin = match args.admin.admin() {
         Some(admin) => {
-            let expiry = expiry.clone();
-            let admin = admin.record(move || expiry.record());
+            let (expiry, counts) = (expiry.clone(), counts.clone());
+            let admin = admin
+                .record(move || expiry.record())
+                .record(move || counts.record());
             let opened = lifecycle.admin(admin);
             Some(opened.map_err(|error| {
                 let advice = takeover::admin_advice(&error, args.restart.takeover);
@@ -87,10 +90,13 @@ fn start(
         lifecycle.pid_file(path)?;
     }
     let source = args.status.source();
-    let routes = {
-        let (health, source, table) = (lifecycle.health(), source.clone(), table.clone());
-        move || Routes::new(health.clone(), source.clone(), table.clone())
+    let config = RoutesConfig {
+        health: lifecycle.health(),
+        source: source.clone(),
+        table: table.clone(),
+        counts,
     };
+    let routes = move || Routes::new(config.clone());
     // An error after this point cuts connections off.
     let handle = match log {
         None => serve_routes(server, routes)?,

@@ -1,11 +1,14 @@
-//! What the command serves: files by path prefix, or the demonstration.
+//! What the command serves: files and upstreams by path prefix, or the demonstration.
 
 mod args;
+mod counts;
+mod current;
 mod demo;
 mod prefix;
 mod spec;
 mod table;
 mod text;
+mod worker;
 
 use std::{cell::RefCell, convert::Infallible, rc::Rc, sync::Arc};
 
@@ -15,11 +18,15 @@ use corelane_ops::Health;
 use http::{Request, Response, StatusCode};
 
 pub(crate) use self::{
-    args::RouteArgs,
-    spec::RouteSpec,
-    table::{CurrentTable, Table},
+    args::RouteArgs, counts::AllCounts, current::CurrentTable, spec::RouteSpec, table::Table,
 };
-use self::{demo::Demo, prefix::normalize, table::Service, text::text};
+use self::{
+    counts::RouteCounts,
+    demo::Demo,
+    prefix::normalize,
+    text::text,
+    worker::{WorkerCounts, WorkerTable},
+};
 use crate::status::{Source, Status};
 
 /// The routes of one worker.
@@ -29,16 +36,34 @@ pub(crate) struct Routes(Rc<Worker>);
 struct Worker {
     demo: Demo,
     current: CurrentTable,
-    table: RefCell<(Arc<Table>, usize)>,
+    /// The table, and its version.
+    table: RefCell<(Rc<WorkerTable>, usize)>,
+    counts: Rc<WorkerCounts>,
+    demo_counts: Arc<RouteCounts>,
+    none_counts: Arc<RouteCounts>,
+}
+
+/// What all workers need.
+#[derive(Clone)]
+pub(crate) struct RoutesConfig {
+    pub(crate) health: Health,
+    pub(crate) source: Option<Arc<Source>>,
+    pub(crate) table: CurrentTable,
+    pub(crate) counts: AllCounts,
 }
 
 impl Routes {
     /// Call it on the worker's thread.
-    pub(crate) fn new(health: Health, source: Option<Arc<Source>>, current: CurrentTable) -> Self {
+    pub(crate) fn new(config: RoutesConfig) -> Self {
+        let counts = WorkerCounts::new(config.counts);
+        let (table, version) = config.table.load();
         Self(Rc::new(Worker {
-            demo: Demo::new(health, Status::new(source)),
-            table: RefCell::new(current.load()),
-            current,
+            demo: Demo::new(config.health, Status::new(config.source)),
+            table: RefCell::new((Rc::new(WorkerTable::new(&table, &counts)), version)),
+            current: config.table,
+            demo_counts: counts.of("demo"),
+            none_counts: counts.of("none"),
+            counts,
         }))
     }
 
@@ -48,34 +73,41 @@ impl Routes {
     ) -> Result<Response<ResponseBody>, Infallible> {
         let worker = &*self.0;
         let table = worker.table();
-        if table.is_demo() {
-            return Ok(worker.demo.respond(request).await);
-        }
-        let Some(path) = normalize(request.uri().path()) else {
-            let message = "the path has segments . or ..\n";
-            return Ok(text(StatusCode::BAD_REQUEST, message.into()));
+        let path = normalize(request.uri().path());
+        let is_demo = |path: &str| table.is_demo() || (table.demo && worker.demo.has(path));
+        let (response, counts) = match path {
+            None => {
+                let message = "the path has segments . or ..\n".into();
+                (text(StatusCode::BAD_REQUEST, message), &worker.none_counts)
+            }
+            Some(path) if is_demo(&path) => {
+                drop(path);
+                (worker.demo.respond(request).await, &worker.demo_counts)
+            }
+            Some(path) => match table.find(&path) {
+                Some(route) => {
+                    drop(path);
+                    (route.respond(request).await, &route.counts)
+                }
+                None => {
+                    let message = "no route has this path\n".into();
+                    (text(StatusCode::NOT_FOUND, message), &worker.none_counts)
+                }
+            },
         };
-        if table.demo && worker.demo.has(&path) {
-            return Ok(worker.demo.respond(request).await);
-        }
-        let route = table
-            .routes
-            .iter()
-            .find(|route| route.prefix.contains(&path));
-        Ok(match route.map(|route| &route.service) {
-            Some(Service::Files(files)) => files.respond(request).await,
-            None => text(StatusCode::NOT_FOUND, "no route has this path\n".into()),
-        })
+        counts.count(response.status());
+        Ok(response)
     }
 }
 
 impl Worker {
     /// The table now: a reload may have replaced it.
-    fn table(&self) -> Arc<Table> {
+    fn table(&self) -> Rc<WorkerTable> {
         let mut table = self.table.borrow_mut();
         if table.1 != self.current.version() {
-            *table = self.current.load();
+            let (new, version) = self.current.load();
+            *table = (Rc::new(WorkerTable::new(&new, &self.counts)), version);
         }
-        Arc::clone(&table.0)
+        Rc::clone(&table.0)
     }
 }

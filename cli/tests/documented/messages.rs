@@ -23,7 +23,7 @@ fn sources() -> String {
         }
     }
     let mut text = String::new();
-    for folder in ["src", "ops/src", "cli/src", "probe/src"] {
+    for folder in ["src", "gateway/src", "ops/src", "cli/src", "probe/src"] {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         read_into(&root.join(folder), &mut text);
     }

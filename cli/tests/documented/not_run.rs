@@ -68,7 +68,14 @@ const NOT_RUN: &[(&str, &str)] = &[
         "docker build -f deploy/Dockerfile -t corelane-openssl:0.1.0 --build-arg TLS=openssl .",
         DOCKER,
     ),
-    ("docker run -p 8443:8443 corelane:0.1.0", DOCKER),
+    (
+        "docker run -p 8443:8443 corelane:0.1.0 --upstream http://192.0.2.7:3000",
+        DOCKER,
+    ),
+    (
+        "docker run -p 8443:8443 -v \"$PWD:/srv/www:ro\" corelane:0.1.0 --root /srv/www",
+        DOCKER,
+    ),
     (
         "kubectl create secret tls corelane --cert cert.pem --key key.pem",
         CLUSTER,

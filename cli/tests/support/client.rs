@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason, client::SendRequest};
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 
 use super::{DEADLINE, trusting};
 
@@ -52,6 +52,65 @@ pub(crate) async fn get(
         received.extend_from_slice(&data.expect("lost"));
     }
     Ok((head.status, received))
+}
+
+/// A response, and its body up to where it ends or is reset.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    pub(crate) reset: Option<Reason>,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> &str {
+        assert_eq!(self.reset, None);
+        str::from_utf8(&self.body).expect("text")
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("", |value| value.to_str().expect("text"))
+    }
+}
+
+/// Sends a request without a body.
+pub(crate) async fn ask(
+    requests: &SendRequest<Bytes>,
+    method: &str,
+    path: &str,
+    headers: &[(&'static str, &str)],
+) -> Answer {
+    let mut requests = requests.clone().ready().await.expect("lost");
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("http://localhost{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(()).expect("a request");
+    let (response, _) = requests.send_request(request, true).expect("lost");
+    let (head, mut body) = response.await.expect("lost").into_parts();
+    let (mut received, mut reset) = (Vec::new(), None);
+    while let Some(data) = body.data().await {
+        match data {
+            Ok(data) => {
+                let _ = body.flow_control().release_capacity(data.len());
+                received.extend_from_slice(&data);
+            }
+            Err(error) => {
+                reset = Some(error.reason().expect("a reset"));
+                break;
+            }
+        }
+    }
+    Answer {
+        status: head.status,
+        headers: head.headers,
+        body: received,
+        reset,
+    }
 }
 
 pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {

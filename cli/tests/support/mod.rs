@@ -13,6 +13,7 @@ pub(crate) mod http2;
 pub(crate) mod ocsp;
 pub(crate) mod program_dir;
 pub(crate) mod trusting;
+pub(crate) mod upstream;
 pub(crate) mod yaml;
 
 use std::{

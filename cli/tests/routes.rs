@@ -1,0 +1,415 @@
+//! What the command serves: files and upstreams by path prefix.
+
+mod support;
+
+use std::{fs, path::Path, time::Instant};
+
+use http::StatusCode;
+use tempfile::TempDir;
+
+use support::{
+    Corelane, DEADLINE,
+    access_log::lines,
+    admin::{admin, metrics, sum},
+    client::{Answer, ask, connect, run},
+    command, refusal,
+    upstream::Upstream,
+};
+
+const BACKENDS: &[&str] = &[
+    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+    "rustls",
+    #[cfg(feature = "openssl")]
+    "openssl",
+    #[cfg(feature = "native-tls")]
+    "native-tls",
+    "none",
+];
+
+const DRIVERS: &[&str] = &["io-uring", "epoll"];
+
+/// A folder `www` with a page, and files beside it.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().expect("a folder"));
+        place.write("www/index.html", "home");
+        place.write("docs/a.txt", "a document");
+        place
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.0.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+}
+
+fn start(args: &[&str]) -> Corelane {
+    let always = ["--listen", "127.0.0.1:0", "--workers", "1"];
+    Corelane::start(&[&always[..], args].concat())
+}
+
+fn start_cleartext(args: &[&str]) -> Corelane {
+    start(&[&["--tls", "none"][..], args].concat())
+}
+
+fn get(server: &Corelane, backend: &str, path: &str) -> Answer {
+    run(async {
+        let requests = connect(server.addr(), backend).await;
+        ask(&requests, "GET", path, &[]).await
+    })
+}
+
+fn status(server: &Corelane, path: &str) -> u16 {
+    get(server, "none", path).status.as_u16()
+}
+
+#[test]
+fn files_and_upstreams_on_every_backend_and_driver() {
+    let place = Place::new();
+    let upstream = Upstream::start("application");
+    let (www, api) = (place.path("www"), format!("/api={}", upstream.url()));
+    for backend in BACKENDS {
+        for driver in DRIVERS {
+            let args = ["--root", &www, "--route", &api];
+            let rest = ["--tls", backend, "--driver", driver];
+            let server = start(&[&args[..], &rest].concat());
+            server.assert_printed(&format!("serving /: files of {www}"));
+            server.assert_printed(&format!("serving /api: {}", upstream.url()));
+
+            assert_eq!(get(&server, backend, "/").text(), "home");
+            let answer = get(&server, backend, "/api/a?b=c");
+            let text = answer.text();
+            assert!(
+                text.starts_with("application\nGET /api/a?b=c HTTP/1.1\n"),
+                "{text}"
+            );
+            let scheme = if *backend == "none" { "http" } else { "https" };
+            for line in [
+                "host: localhost",
+                "x-forwarded-for: 127.0.0.1",
+                &format!("x-forwarded-proto: {scheme}"),
+            ] {
+                assert!(text.lines().any(|it| it == line), "no {line:?} in\n{text}");
+            }
+            for (path, status) in [
+                ("/api", 200),
+                ("/apis", 404),
+                // The upstream might resolve it.
+                ("/api/../secret", 400),
+                ("/api/%2e%2e/secret", 400),
+                ("/api/..%2fsecret", 400),
+                // Of the demonstration.
+                ("/bytes/1", 404),
+                ("/echo", 404),
+                ("/healthz", 404),
+                ("/status", 404),
+            ] {
+                let answer = get(&server, backend, path);
+                assert_eq!(answer.status.as_u16(), status, "{path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn upstreams_take_turns() {
+    let upstreams = [Upstream::start("one"), Upstream::start("two")];
+    let urls = upstreams.each_ref().map(Upstream::url);
+    let server = start_cleartext(&["--upstream", &urls[0], "--upstream", &urls[1]]);
+    let mut names = [(); 4].map(|()| {
+        let answer = get(&server, "none", "/");
+        answer.text().lines().next().expect("a name").to_owned()
+    });
+    names.sort();
+    assert_eq!(names, ["one", "one", "two", "two"]);
+}
+
+#[test]
+fn an_upstream_that_is_down_is_a_bad_gateway() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    drop(listener);
+    let server = start_cleartext(&["--upstream", &url]);
+    assert_eq!(status(&server, "/"), 502);
+}
+
+#[test]
+fn tables_of_the_configuration_file() {
+    let place = Place::new();
+    let upstream = Upstream::start("application");
+    place.write(
+        "corelane.toml",
+        &format!(
+            "root = {www:?}\ncache-control = \"no-cache\"\n\n\
+             [[route]]\nprefix = \"/docs/\"\nroot = {docs:?}\ncache-control = \"max-age=9\"\n\n\
+             [[route]]\nprefix = \"/api\"\nupstream = [{url:?}]\nstrip-prefix = true\nrewrite-host = true\n",
+            www = place.path("www"),
+            docs = place.path("docs"),
+            url = upstream.url(),
+        ),
+    );
+    let file = place.path("corelane.toml");
+    let server = start_cleartext(&["--config", &file]);
+    let home = get(&server, "none", "/");
+    assert_eq!(
+        (home.text(), home.header("cache-control")),
+        ("home", "no-cache")
+    );
+    let document = get(&server, "none", "/docs/a.txt");
+    assert_eq!(document.text(), "a document");
+    assert_eq!(document.header("cache-control"), "max-age=9");
+    let text = get(&server, "none", "/api/b?c").text().to_owned();
+    assert!(
+        text.starts_with("application\nGET /b?c HTTP/1.1\n"),
+        "{text}"
+    );
+    let host = upstream.url().replace("http://", "host: ");
+    assert!(text.lines().any(|line| line == host), "{text}");
+
+    // What `check` prints is a configuration of the same routes.
+    let check = |file: &str| {
+        let output = command(&["check", "--tls", "none", "--config", file]).output();
+        let output = output.expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let printed = check(&file);
+    let routes = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("route = "));
+        let line = line.expect("a line").split("  # ").next();
+        line.expect("a value").to_owned()
+    };
+    place.write("printed.toml", &printed);
+    let again = check(&place.path("printed.toml"));
+    assert_eq!(routes(&again), routes(&printed));
+    assert!(
+        routes(&printed).contains("strip-prefix = true"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn mistakes_name_their_line() {
+    let place = Place::new();
+    let docs = place.path("docs");
+    for (lines, line, message) in [
+        ("prefix = \"/a\"", 4, "a route needs a root or an upstream"),
+        ("root = \"DOCS\"", 4, "missing field `prefix`"),
+        (
+            "prefix = \"a\"\nroot = \"DOCS\"",
+            5,
+            "has to begin with a slash",
+        ),
+        ("prefix = \"/a\"\nrot = \"DOCS\"", 6, "unknown field `rot`"),
+        ("prefix = \"/a\"\nroot = 7", 6, "invalid type"),
+        (
+            "prefix = \"/a\"\nroot = \"DOCS\"\nstrip-prefix = true",
+            4,
+            "strip-prefix is for routes with an upstream",
+        ),
+        (
+            "prefix = \"/a\"\nupstream = \"http://a:1\"\nspa = true",
+            4,
+            "spa is for routes with a root",
+        ),
+        (
+            "prefix = \"/a\"\nupstream = \"https://a\"",
+            6,
+            "TLS to an upstream is not supported",
+        ),
+        (
+            "prefix = \"/a\"\nupstream = []",
+            6,
+            "upstream is an empty list",
+        ),
+        (
+            "prefix = \"/a\"\nroot = \"DOCS/missing\"",
+            4,
+            "--route /a: cannot serve files from",
+        ),
+        (
+            "prefix = \"/docs\"\nroot = \"DOCS\"",
+            4,
+            "another route has this prefix already",
+        ),
+        (
+            "prefix = \"/a\"\nroot = \"DOCS\"\n[limits]\nidle-timeout = 7",
+            7,
+            "unknown table [limits]",
+        ),
+    ] {
+        let lines = lines.replace("DOCS", &docs);
+        // Line 4 is the second [[route]], and line 5 the first of its keys.
+        let text = format!("[[route]]\nprefix = \"/docs\"\nroot = {docs:?}\n[[route]]\n{lines}\n");
+        place.write("corelane.toml", &text);
+        let file = place.path("corelane.toml");
+        let printed = refusal(&["check", "--tls", "none", "--config", &file]);
+        let place = format!("corelane.toml:{line}: ");
+        assert!(
+            printed.contains(message) && printed.contains(&place),
+            "{lines}: {printed}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_served_is_an_error_at_the_start() {
+    let place = Place::new();
+    let (www, file) = (place.path("www"), place.path("www/index.html"));
+    let missing = place.path("missing");
+    let route = |target: &str| format!("/docs={target}");
+    for (args, message) in [
+        (&["--root", &missing][..], "--root: cannot serve files from"),
+        (&["--root", &file], "it has to be a folder that exists"),
+        (
+            &["--route", &route(&missing)],
+            "--route /docs: cannot serve files from",
+        ),
+        (
+            &["--root", &www, "--upstream", "http://localhost:1"],
+            "cannot be used with",
+        ),
+        (
+            &["--root", &www, "--route", &format!("/={www}")],
+            "--root has this prefix already",
+        ),
+        (&["--route", "docs"], "expected PREFIX=TARGET"),
+        (&["--route", "/docs="], "the target is empty"),
+        (
+            &["--route", "/docs=ftp://localhost"],
+            "the scheme is not one of",
+        ),
+        (&["--upstream", "localhost:3000"], "write http://HOST:PORT"),
+        (&["--spa"], "--spa has no effect: no folder is served"),
+        (
+            &["--root", &www, "--trusted-proxy", "::1"],
+            "--trusted-proxy has no effect",
+        ),
+        (
+            &["--root", &www, "--cache-control", ""],
+            "expected the value of a header",
+        ),
+    ] {
+        for start in [&[][..], &["check"]] {
+            let printed = refusal(&[start, &["--tls", "none"], args].concat());
+            assert!(printed.contains(message), "{args:?}: {printed}");
+        }
+    }
+}
+
+#[test]
+fn the_demonstration_is_served_beside_routes_on_demand() {
+    let place = Place::new();
+    let www = place.path("www");
+    let server = start_cleartext(&["--root", &www, "--demo"]);
+    assert_eq!(get(&server, "none", "/").text(), "home");
+    assert_eq!(get(&server, "none", "/bytes/3").body.len(), 3);
+    let page = get(&server, "none", "/status");
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(status(&server, "/healthz"), 404);
+    let server = start_cleartext(&["--root", &www, "--demo", "--no-status"]);
+    assert_eq!(status(&server, "/status"), 404);
+    let server = start_cleartext(&[]);
+    server.assert_printed("serving a demonstration: --root DIR serves files");
+    assert_eq!(status(&server, "/healthz"), 200);
+    let bound = 1 << 30;
+    let answer = get(&server, "none", &format!("/bytes/{}", bound + 1));
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.text().contains("1073741824"));
+}
+
+#[test]
+fn a_reload_changes_routes() {
+    let place = Place::new();
+    let upstream = Upstream::start("application");
+    let write = |target: &str| {
+        let pid = place.path("pid");
+        place.write("corelane.toml", &format!("pid-file = {pid:?}\n{target}\n"));
+    };
+    write(&format!("root = {:?}", place.path("www")));
+    let server = start_cleartext(&["--config", &place.path("corelane.toml")]);
+    let reload = || {
+        let pid = place.path("pid");
+        let output = command(&["reload", "--pid-file", &pid]).output();
+        output.expect("it runs").status.success()
+    };
+    run(async {
+        let requests = connect(server.addr(), "none").await;
+        let text = async |path: &str| {
+            let answer = ask(&requests, "GET", path, &[]).await;
+            answer.text().lines().next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(text("/").await, "home");
+        write(&format!("upstream = {:?}", upstream.url()));
+        assert!(reload());
+        // On the same connection.
+        assert_eq!(text("/").await, "application");
+        write(&format!("root = {:?}", place.path("missing")));
+        assert!(!reload());
+        assert_eq!(text("/").await, "application");
+        write(&format!(
+            "[[route]]\nprefix = \"/docs\"\nroot = {:?}",
+            place.path("docs")
+        ));
+        assert!(reload());
+        assert_eq!(text("/docs/a.txt").await, "a document");
+        assert_eq!(text("/").await, "no route has this path");
+    });
+}
+
+#[test]
+fn responses_are_logged_and_counted_by_route() {
+    let place = Place::new();
+    let upstream = Upstream::start("application");
+    let (log, api) = (place.path("access.log"), format!("/api={}", upstream.url()));
+    let server = start_cleartext(&[
+        "--root",
+        &place.path("www"),
+        "--route",
+        &api,
+        "--admin",
+        "127.0.0.1:0",
+        "--access-log",
+        &log,
+    ]);
+    for path in ["/", "/missing", "/api/1", "/api/2", "/../x"] {
+        status(&server, path);
+    }
+    let lines = lines(Path::new(&log), 5);
+    for line in [
+        "GET / HTTP/2.0\" 200 4",
+        "GET /missing HTTP/2.0\" 404",
+        "GET /api/2 HTTP/2.0\" 200",
+    ] {
+        assert!(
+            lines.iter().any(|it| it.contains(line)),
+            "no {line:?} in {lines:?}"
+        );
+    }
+    const NAME: &str = "corelane_route_responses_total";
+    let started = Instant::now();
+    // The port repeats an answer for 100 ms.
+    let text = loop {
+        let text = metrics(admin(&server));
+        if sum(&text, NAME, "") >= 5.0 {
+            break text;
+        }
+        assert!(started.elapsed() < DEADLINE, "{text}");
+    };
+    for (labels, count) in [
+        ("route=\"/\",class=\"2xx\"", 1.0),
+        ("route=\"/\",class=\"4xx\"", 1.0),
+        ("route=\"/api\",class=\"2xx\"", 2.0),
+        ("route=\"none\",class=\"4xx\"", 1.0),
+        ("route=\"demo\",class=\"2xx\"", 0.0),
+    ] {
+        assert_eq!(sum(&text, NAME, labels), count, "{labels}\n{text}");
+    }
+}
