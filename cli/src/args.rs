@@ -24,11 +24,12 @@ use crate::{
     tickets::TicketArgs,
 };
 
-/// HTTP/2 over TLS, one server per core.
+/// HTTP/2 over TLS, one server per core: for the files of a folder (--root) and for applications
+/// (--upstream), by path if need be (--route).
 ///
-/// Answers / (a live status page for browsers, otherwise what was negotiated), /bytes/N (N bytes),
-/// /echo (the request's body and trailers), /drain (length and SHA-256 of the request's body),
-/// /healthz and /readyz (liveness and readiness). SIGINT, SIGTERM and SIGQUIT let requests in flight
+/// With none of these it answers a demonstration: / (a live status page for browsers, otherwise what was
+/// negotiated), /bytes/N (N bytes, 1 GiB at most), /echo (the request's body and trailers), /drain (length
+/// and SHA-256 of the request's body), /healthz and /readyz (liveness and readiness). SIGINT, SIGTERM and SIGQUIT let requests in flight
 /// finish; a second signal ends the process at once. SIGHUP reloads the configuration file and the
 /// certificates, as corelane reload does. SIGUSR2 replaces the server by a new process, as corelane
 /// upgrade does.

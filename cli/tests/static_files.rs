@@ -1,4 +1,4 @@
-//! `--root` by the command: what `gateway/tests/served_files.rs` shows without a server, on the wire.
+//! `--root` by the command: what `gateway/tests/served_files/` shows without a server, on the wire.
 
 mod support;
 

@@ -6,7 +6,7 @@ use std::{
     future::{Ready, ready},
     io::{self, ErrorKind, SeekFrom},
     os::unix::fs::{FileExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
     pin::Pin,
     task::{Context, Poll},
     time::{Duration, SystemTime},
@@ -30,7 +30,7 @@ impl Backend for Disk {
     type MetadataFuture = Ready<io::Result<FileInfo>>;
 
     fn open(&self, path: PathBuf) -> Self::OpenFuture {
-        ready(OpenFile::open(&path))
+        ready(OpenFile::open(path))
     }
 
     fn metadata(&self, path: PathBuf) -> Self::MetadataFuture {
@@ -42,23 +42,25 @@ impl Backend for Disk {
 #[derive(Debug)]
 pub(super) struct OpenFile {
     file: fs::File,
+    path: PathBuf,
     info: FileInfo,
     position: u64,
 }
 
 impl OpenFile {
-    fn open(path: &Path) -> io::Result<Self> {
+    fn open(path: PathBuf) -> io::Result<Self> {
         // Otherwise this would wait for the writer of a FIFO.
         let flags = OFlag::O_NONBLOCK.bits();
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(flags)
-            .open(path)?;
+            .open(&path)?;
         let info = FileInfo::new(file.metadata()?)?;
         match info.is_dir {
             true => Err(ErrorKind::IsADirectory.into()),
             false => Ok(Self {
                 file,
+                path,
                 info,
                 position: 0,
             }),
@@ -96,7 +98,8 @@ impl AsyncRead for OpenFile {
             }
         };
         if read == 0 {
-            let message = "the file was truncated while it was sent";
+            let path = self.path.display();
+            let message = format!("{path} was truncated while it was sent");
             return Poll::Ready(Err(io::Error::other(message)));
         }
         buf.advance(read);

@@ -1,0 +1,5 @@
+//! Static files, without a server: the futures of `Files` never wait.
+
+mod bad_input;
+mod responses;
+mod site;
