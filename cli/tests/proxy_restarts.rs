@@ -12,6 +12,7 @@ use std::{
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     thread,
+    time::Duration,
 };
 
 use http::{Request, StatusCode};
@@ -28,11 +29,13 @@ const UPGRADES: usize = 6;
 const RESTARTS: usize = 2;
 const CLIENTS: usize = 16;
 
+/// What a request takes the application, so that it has some in hand whenever it restarts.
+const WORK: Duration = Duration::from_millis(1);
+
 /// An application whose listening socket outlives it, as with a service manager's socket.
 struct Application {
     addr: SocketAddr,
     open: Arc<Mutex<HashMap<usize, TcpStream>>>,
-    answered: Arc<AtomicUsize>,
 }
 
 impl Application {
@@ -40,21 +43,19 @@ impl Application {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let addr = listener.local_addr().expect("an address");
         let open = Arc::new(Mutex::new(HashMap::new()));
-        let answered = Arc::new(AtomicUsize::new(0));
         let application = Self {
             addr,
             open: Arc::clone(&open),
-            answered: Arc::clone(&answered),
         };
         thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
                 let stream = stream.expect("a connection");
                 let kept = stream.try_clone().expect("a descriptor");
                 open.lock().expect("no panic").insert(number, kept);
-                let (open, answered) = (Arc::clone(&open), Arc::clone(&answered));
+                let open = Arc::clone(&open);
                 thread::spawn(move || {
                     // Its error: the proxy or a restart has closed the connection.
-                    let _ = answer(&stream, &answered);
+                    let _ = answer(&stream);
                     open.lock().expect("no panic").remove(&number);
                 });
             }
@@ -74,11 +75,11 @@ impl Application {
     }
 }
 
-fn answer(mut stream: &TcpStream, answered: &AtomicUsize) -> std::io::Result<()> {
+fn answer(mut stream: &TcpStream) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     while let Some(line) = lines.next() {
         if line?.is_empty() {
-            answered.fetch_add(1, Relaxed);
+            thread::sleep(WORK);
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")?;
         }
     }
