@@ -255,9 +255,7 @@ impl Member {
         let sent = connection.send(outgoing.into(), upload.as_deref()).await;
         let response = match sent {
             Ok(response) => response,
-            Err(SendError::Failed(error))
-                if connection.is_head_too_large() || error.is_parse_too_large() =>
-            {
+            Err(SendError::Failed(_)) if connection.is_head_too_large() => {
                 return Err((Failure::HeadTooLarge, None));
             }
             Err(error) => {
