@@ -36,7 +36,8 @@ pub struct ProxyOptions {
     /// CGI variables (RFC 3875 section 4.1.18) cannot tell `x_forwarded_for` from `x-forwarded-for`.
     /// Default: false, as nginx' `underscores_in_headers`.
     pub underscores_in_headers: bool,
-    /// How many idle connections each worker keeps to each upstream. Default: 64.
+    /// How many idle connections each worker keeps to each upstream: as many as it has requests at once,
+    /// or it opens new ones all the time. Default: 1,024.
     pub max_idle_connections: usize,
     /// How long an idle connection is kept, or 1 s less than the upstream announces in `keep-alive`
     /// if that is shorter. Default: 60 s.
@@ -58,7 +59,7 @@ impl Default for ProxyOptions {
             preserve_host: true,
             trusted_proxies: Vec::new(),
             underscores_in_headers: false,
-            max_idle_connections: 64,
+            max_idle_connections: 1024,
             idle_timeout: Duration::from_secs(60),
             max_failures: 3,
             failure_timeout: Duration::from_secs(10),
