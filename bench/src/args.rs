@@ -64,6 +64,9 @@ pub enum Command {
     /// network namespaces.
     Restarts(crate::restarts::Args),
 
+    /// Measure handlers that wait for tokio, beside axum::serve.
+    TokioPingpong(crate::pingpong::Args),
+
     /// The client's process, which the harness starts and which reads its job from standard input.
     #[command(hide = true)]
     Client,

@@ -50,6 +50,11 @@ impl Builds {
         succeed(&mut cargo)
     }
 
+    /// Builds only this program of the peers.
+    pub fn make_program(&self, name: &str) -> anyhow::Result<()> {
+        succeed(cargo_build(&peers(), &self.target).args(["--bin", name]))
+    }
+
     /// Builds only corelane's server, with the system's allocator, from the source tree at `root`, and
     /// copies it to `program`.
     pub fn make_corelane(root: &Path, program: &Path) -> anyhow::Result<()> {

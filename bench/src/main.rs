@@ -19,6 +19,7 @@ mod interrupt;
 mod machine;
 mod measure;
 mod options;
+mod pingpong;
 mod progress;
 mod report;
 mod restarts;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Some(Command::Instructions(args)) => instructions::run(args),
         Some(Command::Floods(args)) => floods::run(args),
         Some(Command::Restarts(args)) => restarts::run(args),
+        Some(Command::TokioPingpong(args)) => pingpong::run(args),
         None if args.list => {
             args::list();
             Ok(true)

@@ -73,13 +73,13 @@ async fn multipart(mut parts: Multipart) -> Result<String, Response> {
     }
 }
 
-/// Two events with a pause between them that is longer than the keep-alive.
+/// Two events, each after a pause that is much longer than the keep-alive.
 async fn events() -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let events = stream::iter(["one", "two"]).then(async |name| {
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
         Ok(Event::default().event(name).data("some data"))
     });
-    let keep_alive = KeepAlive::new().interval(Duration::from_millis(20));
+    let keep_alive = KeepAlive::new().interval(Duration::from_millis(10));
     Sse::new(events).keep_alive(keep_alive.text("still here"))
 }
 

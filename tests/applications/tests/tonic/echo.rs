@@ -5,11 +5,13 @@ use std::{
     convert::Infallible,
     future::{Ready, ready},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::{Buf, BufMut};
+use corelane::ConnectionInfo;
 use futures_util::{Stream, StreamExt, stream};
 use http::uri::PathAndQuery;
 use tonic::{
@@ -70,7 +72,8 @@ impl Decoder for Text {
 type Messages = Pin<Box<dyn Stream<Item = Result<String, Status>> + Send>>;
 
 /// What the calls do: `One` echoes with its metadata, `Collect` joins, `Repeat` says a message three times,
-/// `Chat` answers each message at once, `Slow` takes three seconds, `Who` tells the client's address.
+/// `Chat` answers each message at once, `Slow` takes three seconds, `Who` tells the client's address, `Certificate`
+/// the length of its certificate.
 #[derive(Clone, Copy)]
 pub struct Echo;
 
@@ -109,6 +112,23 @@ impl UnaryService<String> for Who {
     fn call(&mut self, request: Request<String>) -> Self::Future {
         let addr = request.remote_addr().map(|addr| addr.ip().to_string());
         ready(Ok(Response::new(addr.unwrap_or_default())))
+    }
+}
+
+struct Certificate;
+
+impl UnaryService<String> for Certificate {
+    type Response = String;
+    type Future = Ready<Result<Response<String>, Status>>;
+
+    fn call(&mut self, request: Request<String>) -> Self::Future {
+        let connection = request.extensions().get::<Arc<ConnectionInfo>>();
+        let chain = connection.map(|it| &it.negotiated.peer_certificates[..]);
+        ready(match chain {
+            Some([first, ..]) => Ok(Response::new(first.len().to_string())),
+            Some([]) => Ok(Response::new("none".to_owned())),
+            None => Err(Status::internal("no ConnectionInfo in the extensions")),
+        })
     }
 }
 
@@ -190,6 +210,7 @@ impl Service<http::Request<Body>> for Echo {
             Ok(match request.uri().path() {
                 "/test.Echo/One" => grpc.unary(One, request).await,
                 "/test.Echo/Who" => grpc.unary(Who, request).await,
+                "/test.Echo/Certificate" => grpc.unary(Certificate, request).await,
                 "/test.Echo/Slow" => grpc.unary(Slow, request).await,
                 "/test.Echo/Collect" => grpc.client_streaming(Collect, request).await,
                 "/test.Echo/Repeat" => grpc.server_streaming(Repeat, request).await,

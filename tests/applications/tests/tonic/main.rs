@@ -1,15 +1,17 @@
 //! Services of tonic, unmodified, on corelane: all kinds of calls, metadata, statuses, compression,
 //! interceptors, deadlines, health and reflection.
 
+mod certificates;
 mod echo;
 
 use std::{
     net::SocketAddr,
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use certificates::service_sees_the_certificate_of_the_client;
 use corelane::{grpc_timeout, with_extension};
 use corelane_test_support::{
     Backend, Drivers, H2Client, TestServer,
@@ -25,7 +27,7 @@ use tokio::{
     runtime::Runtime,
     sync::mpsc,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, rustls::ClientConfig};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{
     Code, Request, Status,
@@ -46,6 +48,7 @@ for_each_backend!(
     interceptor_refuses_calls,
     deadline_of_300_ms_ends_a_call_of_3_s,
     service_knows_the_client,
+    service_sees_the_certificate_of_the_client,
     health_is_served,
     reflection_is_served,
 );
@@ -96,16 +99,25 @@ trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
 
 async fn connect(backend: Backend, addr: SocketAddr) -> Channel {
-    let connector = service_fn(move |_| async move {
-        let tcp = TcpStream::connect(addr).await?;
-        let socket: Box<dyn Socket> = match backend.tls {
-            true => {
-                let connector = TlsConnector::from(rustls_config(Tls::Any, &[b"h2"]));
-                Box::new(connector.connect(server_name(), tcp).await?)
-            }
-            false => Box::new(tcp),
-        };
-        Ok::<_, std::io::Error>(TokioIo::new(socket))
+    let config = backend.tls.then(|| rustls_config(Tls::Any, &[b"h2"]));
+    connect_by(config, addr).await
+}
+
+/// Without a configuration, without TLS.
+async fn connect_by(config: Option<Arc<ClientConfig>>, addr: SocketAddr) -> Channel {
+    let connector = service_fn(move |_| {
+        let config = config.clone();
+        async move {
+            let tcp = TcpStream::connect(addr).await?;
+            let socket: Box<dyn Socket> = match config {
+                Some(config) => {
+                    let connector = TlsConnector::from(config);
+                    Box::new(connector.connect(server_name(), tcp).await?)
+                }
+                None => Box::new(tcp),
+            };
+            Ok::<_, std::io::Error>(TokioIo::new(socket))
+        }
     });
     let endpoint = Endpoint::from_static("http://localhost");
     let channel = endpoint.connect_with_connector(connector).await;
