@@ -115,6 +115,32 @@ fn handlers_and_bodies_use_tokio(backend: Backend) {
     }
 }
 
+/// What [`corelane::Builder::tokio`] says about these calls.
+async fn calls_that_stall_or_panic(_: Request<Body>) -> Result<Response<String>, Infallible> {
+    let panicked = std::panic::catch_unwind(|| drop(tokio::task::spawn_local(async {})));
+    let panic = panicked.expect_err("no LocalSet");
+    let message = panic.downcast_ref::<&str>().expect("text");
+    let one = tokio::task::block_in_place(|| 1);
+    let two = Handle::current().block_on(async { 2 });
+    Ok(Response::new(format!("{one} {two} {message}")))
+}
+
+#[test]
+fn blocking_calls_work_and_spawn_local_panics() {
+    let runtime = runtime();
+    for &driver in Drivers::all() {
+        let builder = server(driver).tokio(runtime.handle().clone());
+        let handle = builder.bind().expect("loopback");
+        let handle = handle.serve(|_| service_fn(calls_that_stall_or_panic));
+        let handle = handle.expect("workers");
+        let text = ask(handle.local_addrs()[0]);
+        let expected = "1 2 `spawn_local` called from outside of a `task::LocalSet`";
+        assert!(text.starts_with(expected), "{text}");
+        handle.shutdown(Duration::from_secs(10));
+        handle.wait().expect("no panic");
+    }
+}
+
 async fn is_in_runtime(_request: Request<Body>) -> Result<Response<String>, Infallible> {
     let inside = Handle::try_current().is_ok();
     Ok(Response::new(inside.to_string()))

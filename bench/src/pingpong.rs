@@ -160,14 +160,16 @@ async fn ask(requests: &mut SendRequest<bytes::Bytes>, path: &str) -> anyhow::Re
     Ok(())
 }
 
-/// Medians of the rounds, and the median's distance to the first server's, round by round.
+/// Medians of the rounds, the median of the quietest round, and the distance of the medians to those of the
+/// first server, round by round.
 fn table(samples: &[Vec<Vec<Sample>>]) -> String {
     let mut text = String::from(
-        "| handler | server | median, µs | to axum::serve, µs | p99, µs | CPU, µs |\n|---|---|---|---|---|---|\n",
+        "| handler | server | median, µs | quietest round | to axum::serve, µs | p99, µs | CPU, µs |\n|---|---|---|---|---|---|---|\n",
     );
     for (path, (name, _)) in PATHS.iter().enumerate() {
         for (server, (title, ..)) in SERVERS.iter().enumerate() {
             let rounds = &samples[server][path];
+            let quietest = rounds.iter().map(|it| it.median).fold(f64::NAN, f64::min);
             let median = |of: &dyn Fn(&Sample) -> f64| {
                 Spread::of(rounds.iter().map(of)).map_or(f64::NAN, |spread| spread.median)
             };
@@ -175,7 +177,7 @@ fn table(samples: &[Vec<Vec<Sample>>]) -> String {
             let apart = Spread::of(apart.map(|(own, axum)| own.median - axum.median));
             let apart = apart.map_or(f64::NAN, |spread| spread.median);
             text += &format!(
-                "| {name} | {title} | {:.0} | {apart:+.0} | {:.0} | {:.0} |\n",
+                "| {name} | {title} | {:.0} | {quietest:.0} | {apart:+.0} | {:.0} | {:.0} |\n",
                 median(&|it| it.median),
                 median(&|it| it.p99),
                 median(&|it| it.cpu),

@@ -196,10 +196,10 @@ impl Builder {
     /// [`new_current_thread`](tokio::runtime::Builder::new_current_thread) works only while a thread is in
     /// its `block_on`: wait for the server by [`Handle::stopped`](crate::Handle::stopped) there.
     ///
-    /// What does not work: `tokio::task::spawn_local` panics with "`spawn_local` called from outside of
-    /// a `task::LocalSet`"; use `monoio::spawn`. `tokio::task::block_in_place` and
-    /// `tokio::runtime::Handle::block_on` stall the worker and all of its connections; use
-    /// `tokio::task::spawn_blocking`.
+    /// What does not work: `tokio::task::spawn_local` panics with a message that begins with
+    /// "`spawn_local` called from outside of a `task::LocalSet`"; use `monoio::spawn`.
+    /// `tokio::task::block_in_place` and `tokio::runtime::Handle::block_on` return their results, without
+    /// a message, but stall the worker and all of its connections; use `tokio::task::spawn_blocking`.
     #[cfg(feature = "tokio")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
     pub fn tokio(mut self, handle: tokio::runtime::Handle) -> Self {
