@@ -118,8 +118,8 @@ class Server:
             raise Failed(f"the server ended with {status}:\n{self.text()}")
         counters = {}
         for worker in re.findall(r"WorkerCounters \{ (.*) \}", self.text()):
-            for counter in worker.split(", "):
-                name, count = counter.split(": ")
+            # Without the durations, which are no numbers.
+            for name, count in re.findall(r"(\w+): (\d+)(?=,| })", worker):
                 counters[name] = counters.get(name, 0) + int(count)
         return counters
 
