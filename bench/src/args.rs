@@ -5,12 +5,13 @@ use clap::{Parser, Subcommand};
 use crate::{
     contenders::{PEERS, Selection},
     options::{Allocator, Driver, Plan},
+    server::Backend,
     shapes::{SHAPES, Shape},
 };
 
 /// Measures corelane against its peers. Run it in the repository: it installs and builds missing
 /// programs, measures every shape in rounds, and writes bench/results/latest.{md,svg} and
-/// target/bench/latest.json. A partial run (--quick, --shape, --peer, fewer than seven rounds) is
+/// target/bench/latest.json. A partial run (--quick, --shape, --peer, --backend, fewer than seven rounds) is
 /// only printed.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
@@ -34,6 +35,10 @@ pub struct Args {
     /// Measure only this peer beside corelane; repeatable.
     #[arg(long = "peer", value_name = "NAME", value_parser = peer)]
     peers: Vec<String>,
+
+    /// Measure corelane and hyper on this TLS backend only; repeatable.
+    #[arg(long = "backend", value_name = "NAME", value_parser = backend)]
+    backends: Vec<Backend>,
 
     /// List shapes and peers.
     #[arg(long)]
@@ -88,7 +93,8 @@ impl Args {
     /// Whether the run measures everything that the results in `bench/results` hold.
     pub fn is_whole(&self) -> bool {
         let Plan { rounds, quick, .. } = self.plan();
-        self.shapes.is_empty() && self.peers.is_empty() && !quick && rounds >= ROUNDS
+        let all = self.shapes.is_empty() && self.peers.is_empty() && self.backends.is_empty();
+        all && !quick && rounds >= ROUNDS
     }
 
     /// The servers that take part.
@@ -96,6 +102,7 @@ impl Args {
         Selection {
             quick: self.quick,
             peers: self.peers.clone(),
+            backends: self.backends.clone(),
         }
     }
 
@@ -121,6 +128,13 @@ fn peer(name: &str) -> Result<String, String> {
         true => Ok(name.to_owned()),
         false => Err(format!("the peers are {}", PEERS.join(", "))),
     }
+}
+
+fn backend(name: &str) -> Result<Backend, String> {
+    let names = || Backend::ALL.map(Backend::name).join(", ");
+    let mut all = Backend::ALL.into_iter();
+    all.find(|it| it.name() == name)
+        .ok_or_else(|| format!("the backends are {}", names()))
 }
 
 pub fn list() {

@@ -67,6 +67,8 @@ pub struct Selection {
     pub quick: bool,
     /// The peers beside corelane; empty for all.
     pub peers: Vec<String>,
+    /// The backends of corelane and hyper; empty for all.
+    pub backends: Vec<Backend>,
 }
 
 /// The servers that are measured in a shape, and those that are not, with the reason.
@@ -81,9 +83,12 @@ pub fn of(
     };
     let one = all.into_iter().filter(|(server, _)| {
         let corelane = matches!(server, Server::Corelane(_));
-        corelane
+        let family = corelane
             || selection.peers.is_empty()
-            || selection.peers.iter().any(|it| it == server.family())
+            || selection.peers.iter().any(|it| it == server.family());
+        let wanted =
+            |backend| selection.backends.is_empty() || selection.backends.contains(&backend);
+        family && server.backend().is_none_or(wanted)
     });
     let contenders: Vec<_> = one
         .flat_map(|(server, group)| {
@@ -123,18 +128,22 @@ fn all(quick: bool) -> Vec<(Server, Group)> {
     let mut all = vec![
         (Server::Corelane(Backend::Rustls), Group::Tls13),
         (Server::Hyper(Backend::Rustls), Group::Tls13),
+        (Server::Corelane(Backend::Openssl), Group::Tls13),
+        (Server::Hyper(Backend::Openssl), Group::Tls13),
         (Server::Axum, Group::Tls13),
         (Server::Nginx, Group::Tls13),
         (Server::H2o, Group::Tls13),
         (Server::Nghttpd, Group::Tls13),
         (Server::Corelane(Backend::NativeTls), Group::Tls12),
         (Server::Hyper(Backend::NativeTls), Group::Tls12),
+        (Server::Corelane(Backend::Openssl), Group::Tls12),
     ];
     if !quick {
         // nghttpd has no option that limits it to TLS 1.2.
         all.extend([
             (Server::Corelane(Backend::Rustls), Group::Tls12),
             (Server::Hyper(Backend::Rustls), Group::Tls12),
+            (Server::Hyper(Backend::Openssl), Group::Tls12),
             (Server::Nginx, Group::Tls12),
             (Server::H2o, Group::Tls12),
         ]);

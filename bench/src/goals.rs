@@ -12,6 +12,8 @@ use crate::{
 struct Goal {
     group: Group,
     shape: &'static str,
+    /// The backend of corelane.
+    of: Backend,
     against: Against,
     limit: f64,
 }
@@ -29,42 +31,70 @@ enum Against {
 const HYPER_RUSTLS: Against = Against::Peer(Server::Hyper(Backend::Rustls));
 const NGINX: Against = Against::Peer(Server::Nginx);
 const HYPER_NATIVE: Against = Against::Peer(Server::Hyper(Backend::NativeTls));
+const HYPER_OPENSSL: Against = Against::Peer(Server::Hyper(Backend::Openssl));
+/// The two backends on OpenSSL, under the version that both have.
+const OURS_NATIVE: Against = Against::Peer(Server::Corelane(Backend::NativeTls));
 
 #[rustfmt::skip]
-const GOALS: [Goal; 27] = [
-    goal(Group::Tls13, "tiny-x32", HYPER_RUSTLS, 0.70),
-    goal(Group::Tls13, "tiny-x32", Against::Peer(Server::Nghttpd), 0.85),
-    goal(Group::Tls13, "tiny-x32", Against::Peer(Server::Nginx), 0.25),
-    goal(Group::Tls13, "tiny-x1-64", Against::BestPeer, 0.90),
-    goal(Group::Tls13, "tiny-x1-500", Against::BestPeer, 0.90),
-    goal(Group::Tls13, "16k", Against::BestPeer, 0.85),
-    goal(Group::Tls13, "1m", Against::BestPeer, 0.85),
-    goal(Group::Tls13, "upload-1m", Against::BestPeer, 0.90),
-    goal(Group::Tls13, "handshake-p256", Against::BestPeer, 0.95),
-    goal(Group::Tls13, "handshake-rsa2048", Against::BestPeer, 0.95),
-    goal(Group::Tls13, "resumed", Against::BestPeer, 0.90),
-    goal(Group::Tls13, "idle", Against::Itself, 16.0),
-    goal(Group::Tls13, "workers-2", Against::OneWorker, 1.05),
-    goal(Group::Tls13, "static-16k", NGINX, 0.70),
-    goal(Group::Tls13, "proxy-tiny", NGINX, 0.80),
-    goal(Group::Tls13, "proxy-1m", NGINX, 1.00),
-    goal(Group::Tls12, "tiny-x32", HYPER_NATIVE, 0.65),
-    goal(Group::Tls12, "tiny-x1-64", HYPER_NATIVE, 0.90),
-    goal(Group::Tls12, "tiny-x1-500", HYPER_NATIVE, 0.90),
-    goal(Group::Tls12, "16k", HYPER_NATIVE, 0.60),
-    goal(Group::Tls12, "1m", HYPER_NATIVE, 0.85),
-    goal(Group::Tls12, "upload-1m", HYPER_NATIVE, 0.80),
-    goal(Group::Tls12, "handshake-p256", HYPER_NATIVE, 0.95),
-    goal(Group::Tls12, "handshake-rsa2048", HYPER_NATIVE, 0.95),
-    goal(Group::Tls12, "resumed", HYPER_NATIVE, 0.95),
-    goal(Group::Tls12, "idle", Against::Itself, 28.0),
-    goal(Group::Tls12, "workers-2", Against::OneWorker, 1.05),
+const GOALS: [Goal; 45] = [
+    goal(RUSTLS_13, "tiny-x32", HYPER_RUSTLS, 0.70),
+    goal(RUSTLS_13, "tiny-x32", Against::Peer(Server::Nghttpd), 0.85),
+    goal(RUSTLS_13, "tiny-x32", Against::Peer(Server::Nginx), 0.25),
+    goal(RUSTLS_13, "tiny-x1-64", Against::BestPeer, 0.90),
+    goal(RUSTLS_13, "tiny-x1-500", Against::BestPeer, 0.90),
+    goal(RUSTLS_13, "16k", Against::BestPeer, 0.85),
+    goal(RUSTLS_13, "1m", Against::BestPeer, 0.85),
+    goal(RUSTLS_13, "upload-1m", Against::BestPeer, 0.90),
+    goal(RUSTLS_13, "handshake-p256", Against::BestPeer, 0.95),
+    goal(RUSTLS_13, "handshake-rsa2048", Against::BestPeer, 0.95),
+    goal(RUSTLS_13, "resumed", Against::BestPeer, 0.90),
+    goal(RUSTLS_13, "idle", Against::Itself, 16.0),
+    goal(RUSTLS_13, "workers-2", Against::OneWorker, 1.05),
+    goal(RUSTLS_13, "static-16k", NGINX, 0.70),
+    goal(RUSTLS_13, "proxy-tiny", NGINX, 0.80),
+    goal(RUSTLS_13, "proxy-1m", NGINX, 1.00),
+    goal(NATIVE_12, "tiny-x32", HYPER_NATIVE, 0.65),
+    goal(NATIVE_12, "tiny-x1-64", HYPER_NATIVE, 0.90),
+    goal(NATIVE_12, "tiny-x1-500", HYPER_NATIVE, 0.90),
+    goal(NATIVE_12, "16k", HYPER_NATIVE, 0.60),
+    goal(NATIVE_12, "1m", HYPER_NATIVE, 0.85),
+    goal(NATIVE_12, "upload-1m", HYPER_NATIVE, 0.80),
+    goal(NATIVE_12, "handshake-p256", HYPER_NATIVE, 0.95),
+    goal(NATIVE_12, "handshake-rsa2048", HYPER_NATIVE, 0.95),
+    goal(NATIVE_12, "resumed", HYPER_NATIVE, 0.95),
+    goal(NATIVE_12, "idle", Against::Itself, 28.0),
+    goal(NATIVE_12, "workers-2", Against::OneWorker, 1.05),
+    goal(OPENSSL_13, "tiny-x32", HYPER_OPENSSL, 0.85),
+    goal(OPENSSL_13, "tiny-x1-64", HYPER_OPENSSL, 0.85),
+    goal(OPENSSL_13, "16k", HYPER_OPENSSL, 0.85),
+    goal(OPENSSL_13, "1m", HYPER_OPENSSL, 0.85),
+    goal(OPENSSL_13, "upload-1m", HYPER_OPENSSL, 0.85),
+    goal(OPENSSL_13, "handshake-p256", HYPER_OPENSSL, 1.0),
+    goal(OPENSSL_13, "handshake-rsa2048", HYPER_OPENSSL, 1.0),
+    goal(OPENSSL_13, "resumed", HYPER_OPENSSL, 0.85),
+    goal(OPENSSL_13, "idle", Against::Itself, 30.0),
+    goal(OPENSSL_12, "tiny-x32", OURS_NATIVE, 1.0),
+    goal(OPENSSL_12, "tiny-x1-64", OURS_NATIVE, 1.0),
+    goal(OPENSSL_12, "16k", OURS_NATIVE, 1.0),
+    goal(OPENSSL_12, "1m", OURS_NATIVE, 1.0),
+    goal(OPENSSL_12, "upload-1m", OURS_NATIVE, 1.0),
+    goal(OPENSSL_12, "handshake-p256", OURS_NATIVE, 1.0),
+    goal(OPENSSL_12, "handshake-rsa2048", OURS_NATIVE, 1.0),
+    goal(OPENSSL_12, "resumed", OURS_NATIVE, 1.0),
+    goal(OPENSSL_12, "idle", Against::Itself, 30.0),
 ];
 
-const fn goal(group: Group, shape: &'static str, against: Against, limit: f64) -> Goal {
+type Of = (Group, Backend);
+const RUSTLS_13: Of = (Group::Tls13, Backend::Rustls);
+const OPENSSL_13: Of = (Group::Tls13, Backend::Openssl);
+const NATIVE_12: Of = (Group::Tls12, Backend::NativeTls);
+const OPENSSL_12: Of = (Group::Tls12, Backend::Openssl);
+
+const fn goal((group, of): Of, shape: &'static str, against: Against, limit: f64) -> Goal {
     Goal {
         group,
         shape,
+        of,
         against,
         limit,
     }
@@ -75,6 +105,7 @@ const fn goal(group: Group, shape: &'static str, against: Against, limit: f64) -
 pub struct Judged {
     pub group: Group,
     pub shape: &'static str,
+    pub of: &'static str,
     /// The server by whose figure corelane's is divided. None if the limit is on the figure itself.
     pub against: Option<String>,
     pub limit: f64,
@@ -90,6 +121,7 @@ pub fn judge(shapes: &[ShapeResult]) -> Vec<Judged> {
         Some(Judged {
             group: goal.group,
             shape: goal.shape,
+            of: Server::Corelane(goal.of).name(),
             against,
             limit: goal.limit,
             measured,
@@ -101,12 +133,13 @@ pub fn judge(shapes: &[ShapeResult]) -> Vec<Judged> {
 
 impl Goal {
     fn measured(&self, group: &GroupResult) -> Option<(Option<String>, Spread)> {
-        let one = group.subject(1)?;
+        let with = |workers| group.server(Server::Corelane(self.of), workers);
+        let one = with(1)?;
         let (of, to) = match self.against {
             Against::Itself => return Some((None, one.figure()?)),
             Against::BestPeer => (one, group.named(group.best_peer.as_deref()?)?),
             Against::Peer(server) => (one, group.server(server, 1)?),
-            Against::OneWorker => (group.subject(2)?, one),
+            Against::OneWorker => (with(2)?, one),
         };
         Some((Some(to.name.clone()), of.ratio_to(to)?))
     }

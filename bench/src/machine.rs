@@ -99,7 +99,7 @@ fn versions() -> anyhow::Result<BTreeMap<String, String>> {
         let line = first_line(program, &[flag]).unwrap_or_else(|| "not found".into());
         versions.insert(program.to_owned(), version(&line));
     }
-    const CRATES: [&str; 15] = [
+    const CRATES: [&str; 16] = [
         "axum",
         "axum-server",
         "corelane",
@@ -114,6 +114,7 @@ fn versions() -> anyhow::Result<BTreeMap<String, String>> {
         "tikv-jemallocator",
         "tokio",
         "tokio-native-tls",
+        "tokio-openssl",
         "tokio-rustls",
     ];
     for package in locked()? {

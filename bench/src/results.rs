@@ -105,7 +105,7 @@ impl GroupResult {
         self.ratio_to_best_peer = self.subject(1).and_then(|it| it.ratio_to(best));
     }
 
-    /// corelane, on the backend of this group.
+    /// corelane, on the backend that stands for it in this group.
     pub fn subject(&self, workers: usize) -> Option<&ContenderResult> {
         self.server(Server::Corelane(Backend::of(self.group)), workers)
     }

@@ -6,6 +6,7 @@ use crate::terms::Group;
 pub enum Backend {
     Rustls,
     NativeTls,
+    Openssl,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,20 +22,21 @@ pub enum Server {
 }
 
 impl Backend {
-    pub const ALL: [Self; 2] = [Self::Rustls, Self::NativeTls];
+    pub const ALL: [Self; 3] = [Self::Rustls, Self::NativeTls, Self::Openssl];
 
     /// The value of corelane's `--tls`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rustls => "rustls",
             Self::NativeTls => "native-tls",
+            Self::Openssl => "openssl",
         }
     }
 
     /// The newest version of TLS that the backend has as a server.
     pub fn group(self) -> Group {
         match self {
-            Self::Rustls => Group::Tls13,
+            Self::Rustls | Self::Openssl => Group::Tls13,
             Self::NativeTls => Group::Tls12,
         }
     }
@@ -53,14 +55,24 @@ impl Server {
         match self {
             Self::Corelane(Backend::Rustls) => "corelane rustls",
             Self::Corelane(Backend::NativeTls) => "corelane native-tls",
+            Self::Corelane(Backend::Openssl) => "corelane openssl",
             Self::Hyper(Backend::Rustls) => "hyper + tokio-rustls",
             Self::Hyper(Backend::NativeTls) => "hyper + tokio-native-tls",
+            Self::Hyper(Backend::Openssl) => "hyper + tokio-openssl",
             Self::Axum => "axum-server",
             Self::Nginx => "nginx",
             Self::H2o => "h2o",
             Self::Nghttpd => "nghttpd",
             Self::Haproxy => "haproxy",
             Self::Caddy => "caddy",
+        }
+    }
+
+    /// None if it has no choice of backends here.
+    pub fn backend(self) -> Option<Backend> {
+        match self {
+            Self::Corelane(backend) | Self::Hyper(backend) => Some(backend),
+            _ => None,
         }
     }
 

@@ -23,7 +23,8 @@ pub struct Args {
     pub workers: NonZeroUsize,
     #[arg(long, value_enum, default_value = "rustls")]
     pub tls: Backend,
-    /// Disable TLS 1.3. The backend native-tls never has it.
+    /// Disable TLS 1.3. The backend native-tls never has it; on openssl corelane leaves it to
+    /// OpenSSL's configuration.
     #[arg(long)]
     pub tls12: bool,
     /// The I/O driver of corelane: auto, io-uring or epoll. The other servers have epoll only.
@@ -35,4 +36,5 @@ pub struct Args {
 pub enum Backend {
     Rustls,
     NativeTls,
+    Openssl,
 }

@@ -9,7 +9,7 @@ mod workers;
 
 pub use args::{Args, Backend};
 pub use routes::{Bodies, answer, octets, received};
-pub use tls::{native_tls_acceptor, rustls_config};
+pub use tls::{native_tls_acceptor, openssl_context, rustls_config};
 pub use workers::on_each_worker;
 
 #[cfg(feature = "jemalloc")]

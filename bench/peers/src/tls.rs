@@ -3,6 +3,9 @@
 use std::{fs, sync::Arc};
 
 use anyhow::Context;
+use openssl::ssl::{
+    AlpnError, SslAcceptor, SslContext, SslFiletype, SslMethod, SslVersion, select_next_proto,
+};
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
@@ -38,4 +41,19 @@ pub fn native_tls_acceptor(args: &Args) -> anyhow::Result<native_tls::TlsAccepto
         .min_protocol_version(Some(native_tls::Protocol::Tlsv12))
         .accept_alpn(&["h2"])
         .build()?)
+}
+
+/// Only HTTP/2; otherwise the recommendation for servers in crate openssl.
+pub fn openssl_context(args: &Args) -> anyhow::Result<SslContext> {
+    const H2: &[u8] = b"\x02h2";
+    let mut context = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+    context.set_certificate_chain_file(&args.cert)?;
+    context.set_private_key_file(&args.key, SslFiletype::PEM)?;
+    context.set_alpn_select_callback(|_, offered| {
+        select_next_proto(H2, offered).ok_or(AlpnError::ALERT_FATAL)
+    });
+    if args.tls12 {
+        context.set_max_proto_version(Some(SslVersion::TLS1_2))?;
+    }
+    Ok(context.build().into_context())
 }

@@ -19,7 +19,7 @@ pub fn check(costs: &[Cost]) -> anyhow::Result<bool> {
     let budget: Budget = toml::from_str(&text).with_context(|| format!("cannot read {FILE}"))?;
     let mut kept = true;
     for cost in costs {
-        let (backend, shape) = (cost.backend.name(), cost.shape.name);
+        let (backend, shape) = (cost.subject.name, cost.shape.name);
         let allowed = budget
             .get(backend)
             .and_then(|shapes| shapes.get(shape))

@@ -18,7 +18,7 @@ use crate::{
     interrupt,
     server::Backend,
     servers::Running,
-    terms::{KeyExchange, KeyType, Terms},
+    terms::{Group, KeyExchange, KeyType, Terms},
 };
 
 /// The time for callgrind to start (seconds) or to answer (milliseconds), with a reserve for busy
@@ -52,7 +52,11 @@ impl Counts {
 }
 
 impl Server {
-    pub fn start(program: &Path, backend: Backend, fixtures: &Fixtures) -> anyhow::Result<Self> {
+    pub fn start(
+        program: &Path,
+        (backend, group): (Backend, Group),
+        fixtures: &Fixtures,
+    ) -> anyhow::Result<Self> {
         let scratch = fixtures.scratch()?;
         let directory = scratch.path().to_owned();
         let credentials = fixtures.credentials(KeyType::P256);
@@ -83,7 +87,7 @@ impl Server {
             target: Target {
                 addr,
                 terms: Terms {
-                    group: backend.group(),
+                    group,
                     key_type: KeyType::P256,
                     key_exchange: KeyExchange::X25519,
                 },
@@ -128,13 +132,23 @@ impl Server {
     /// The counts since the last reset.
     pub fn counts(&self) -> anyhow::Result<Counts> {
         self.tell("dump")?;
+        read(&fs::read_to_string(self.last_output()?)?)
+    }
+
+    /// Copies the output that the last counts were read from.
+    pub fn keep_output(&self, file: &Path) -> anyhow::Result<()> {
+        fs::copy(self.last_output()?, file)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(())
+    }
+
+    fn last_output(&self) -> anyhow::Result<PathBuf> {
         // callgrind numbers its files.
-        let file = (1..)
+        (1..)
             .map(|number| self.directory.join(format!("{COUNTS}.{number}")))
             .take_while(|file| file.exists())
             .last()
-            .with_context(|| format!("callgrind wrote nothing: {}", self.running.log()))?;
-        read(&fs::read_to_string(file)?)
+            .with_context(|| format!("callgrind wrote nothing: {}", self.running.log()))
     }
 
     fn tell(&self, what: &str) -> anyhow::Result<()> {

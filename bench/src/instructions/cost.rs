@@ -8,8 +8,9 @@ use super::{
     callgrind::{Server, Unanswered},
     exchange::exchange,
     shapes::Shape,
+    subjects::Subject,
 };
-use crate::{fixtures::Fixtures, server::Backend};
+use crate::fixtures::Fixtures;
 
 /// Relative differences up to these are noise. A request's share of work depends on the clock (the
 /// `date` header), on random numbers (signatures) and on how the kernel splits the data.
@@ -21,24 +22,29 @@ pub fn more_allocations(now: f64, before: f64) -> bool {
     now > before * (1.0 + ALLOCATIONS) + ALLOCATIONS
 }
 
-/// The cost of a request, by shape and backend.
+/// The cost of a request, by shape and subject.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     pub shape: &'static Shape,
-    pub backend: Backend,
+    pub subject: &'static Subject,
     pub instructions: f64,
     pub allocations: f64,
 }
 
 pub fn cost(
     program: &Path,
-    backend: Backend,
+    subject: &'static Subject,
     shape: &'static Shape,
     fixtures: &Fixtures,
 ) -> anyhow::Result<Cost> {
-    let count =
-        || Server::start(program, backend, fixtures).and_then(|server| exchange(&server, shape));
-    let mut counts = count();
+    let output = program.with_file_name(format!("{}-{}.callgrind", subject.name, shape.name));
+    let count = || {
+        let server = Server::start(program, subject.on, fixtures)?;
+        let counts = exchange(&server, shape)?;
+        server.keep_output(&output)?;
+        Ok(counts)
+    };
+    let mut counts: anyhow::Result<_> = count();
     for _ in 0..2 {
         if let Err(error) = &counts
             && error.is::<Unanswered>()
@@ -47,11 +53,11 @@ pub fn cost(
             counts = count();
         }
     }
-    let counts = counts.with_context(|| format!("{}, {}", backend.name(), shape.name))?;
+    let counts = counts.with_context(|| format!("{}, {}", subject.name, shape.name))?;
     let per_request = |count: u64| count as f64 / f64::from(shape.times * shape.requests());
     Ok(Cost {
         shape,
-        backend,
+        subject,
         instructions: per_request(counts.instructions),
         allocations: per_request(counts.allocations),
     })

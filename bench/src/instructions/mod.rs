@@ -7,6 +7,7 @@ mod cost;
 mod exchange;
 mod revision;
 mod shapes;
+mod subjects;
 mod table;
 mod wire;
 
@@ -17,12 +18,12 @@ use anyhow::Context;
 use self::{
     cost::{Cost, cost},
     shapes::{SHAPES, Shape},
+    subjects::{SUBJECTS, Subject},
 };
 use crate::{
     fixtures::Fixtures,
     install::{self, Builds},
     interrupt,
-    server::Backend,
 };
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,10 @@ pub struct Args {
     /// Measure only this shape; repeatable.
     #[arg(long = "shape", value_name = "NAME", value_parser = shape)]
     shapes: Vec<&'static Shape>,
+
+    /// Measure only this backend; repeatable.
+    #[arg(long = "backend", value_name = "NAME", value_parser = subject)]
+    subjects: Vec<&'static Subject>,
 }
 
 fn shape(name: &str) -> Result<&'static Shape, String> {
@@ -47,6 +52,14 @@ fn shape(name: &str) -> Result<&'static Shape, String> {
         .iter()
         .find(|shape| shape.name == name)
         .ok_or_else(|| format!("the shapes are {}", names().join(", ")))
+}
+
+fn subject(name: &str) -> Result<&'static Subject, String> {
+    let names = || SUBJECTS.iter().map(|it| it.name).collect::<Vec<_>>();
+    SUBJECTS
+        .iter()
+        .find(|subject| subject.name == name)
+        .ok_or_else(|| format!("the backends are {}", names().join(", ")))
 }
 
 /// Counts all shapes. False if a request costs more than allowed.
@@ -67,12 +80,17 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
             args.shapes.is_empty() || args.shapes.iter().any(|it| it.name == shape.name)
         })
     };
-    let measure = |program: &Path| -> anyhow::Result<Vec<Cost>> {
+    let subjects = || {
+        SUBJECTS.iter().filter(|subject| {
+            args.subjects.is_empty() || args.subjects.iter().any(|it| it.name == subject.name)
+        })
+    };
+    let measure = |program: &Path, subjects: &[&'static Subject]| -> anyhow::Result<Vec<Cost>> {
         let mut costs = Vec::new();
-        for backend in Backend::ALL {
+        for subject in subjects {
             for shape in shapes() {
-                eprintln!("{} {}", backend.name(), shape.name);
-                costs.push(cost(program, backend, shape, &fixtures)?);
+                eprintln!("{} {}", subject.name, shape.name);
+                costs.push(cost(program, subject, shape, &fixtures)?);
             }
         }
         Ok(costs)
@@ -81,10 +99,12 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
     let this = build(install::root(), "this")?;
     if let Some(revision) = &args.against {
         let tree = revision::check_out(revision, &directory.join("tree"))?;
-        let before = measure(&build(&tree, "before")?)?;
-        return Ok(table::compared(revision, &before, &measure(&this)?));
+        let before = build(&tree, "before")?;
+        let known: Vec<_> = subjects().filter(|it| it.is_known_to(&before)).collect();
+        let costs = measure(&before, &known)?;
+        return Ok(table::compared(revision, &costs, &measure(&this, &known)?));
     }
-    let costs = measure(&this)?;
+    let costs = measure(&this, &subjects().collect::<Vec<_>>())?;
     table::plain(&costs);
     match args.budget {
         true => budget::check(&costs),

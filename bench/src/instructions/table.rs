@@ -4,16 +4,13 @@ use super::cost::{Cost, INSTRUCTIONS, more_allocations};
 
 pub fn plain(costs: &[Cost]) {
     println!(
-        "{:10}  {:10}  {:>20}  {:>19}",
+        "{:15}  {:10}  {:>20}  {:>19}",
         "backend", "shape", "instructions/request", "allocations/request"
     );
     for cost in costs {
         println!(
-            "{:10}  {:10}  {:20.0}  {:19.2}",
-            cost.backend.name(),
-            cost.shape.name,
-            cost.instructions,
-            cost.allocations
+            "{:15}  {:10}  {:20.0}  {:19.2}",
+            cost.subject.name, cost.shape.name, cost.instructions, cost.allocations
         );
     }
 }
@@ -21,15 +18,15 @@ pub fn plain(costs: &[Cost]) {
 /// Prints both costs. False if a cost has grown.
 pub fn compared(revision: &str, before: &[Cost], now: &[Cost]) -> bool {
     println!(
-        "{:10}  {:10}  {:>9}  {:>9}  {:>7}  {:>11}  {:>7}",
+        "{:15}  {:10}  {:>9}  {:>9}  {:>7}  {:>11}  {:>7}",
         "backend", "shape", revision, "this tree", "ratio", "allocations", "now"
     );
     let mut worse = Vec::new();
     for (before, now) in before.iter().zip(now) {
-        let (backend, shape) = (now.backend.name(), now.shape.name);
+        let (backend, shape) = (now.subject.name, now.shape.name);
         let ratio = now.instructions / before.instructions;
         println!(
-            "{backend:10}  {shape:10}  {:9.0}  {:9.0}  {ratio:7.4}  {:11.2}  {:7.2}",
+            "{backend:15}  {shape:10}  {:9.0}  {:9.0}  {ratio:7.4}  {:11.2}  {:7.2}",
             before.instructions, now.instructions, before.allocations, now.allocations,
         );
         if ratio > 1.0 + INSTRUCTIONS {

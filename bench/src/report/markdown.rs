@@ -101,9 +101,9 @@ fn write_goals(out: &mut String, run: &Run) -> std::fmt::Result {
     writeln!(out, "## Goals\n")?;
     writeln!(
         out,
-        "| | shape | corelane against | goal | measured | quartiles | |"
+        "| | shape | server | against | goal | measured | quartiles | |"
     )?;
-    writeln!(out, "| --- | --- | --- | ---: | ---: | ---: | --- |")?;
+    writeln!(out, "| --- | --- | --- | --- | ---: | ---: | ---: | --- |")?;
     for goal in &run.goals {
         let verdict = match goal.verdict {
             Verdict::Met => "met",
@@ -119,9 +119,10 @@ fn write_goals(out: &mut String, run: &Run) -> std::fmt::Result {
         } = goal.measured;
         writeln!(
             out,
-            "| {} | {} | {against} | ≤ {} | {} | {} to {} | {verdict} |",
+            "| {} | {} | {} | {against} | ≤ {} | {} | {} to {} | {verdict} |",
             goal.group,
             goal.shape,
+            goal.of,
             short(goal.limit),
             short(median),
             short(lower_quartile),

@@ -6,16 +6,6 @@ use std::process::Command;
 use super::launch::{Launch, is_root};
 use crate::{shapes::Service, terms::Group};
 
-/// h2o 2.2 has no option for the highest TLS version. OpenSSL's configuration has one.
-const NO_TLS13: &str = "openssl_conf = start
-[start]
-ssl_conf = libraries
-[libraries]
-system_default = tls
-[tls]
-MaxProtocol = TLSv1.2
-";
-
 pub fn command(launch: &Launch) -> anyhow::Result<Command> {
     // The workers must read the harness's files.
     let user = if is_root() { "user: root" } else { "" };
@@ -71,7 +61,8 @@ hosts:
     let mut command = launch.pinned("h2o");
     command.arg("-c").arg(file);
     if launch.group == Group::Tls12 {
-        command.env("OPENSSL_CONF", launch.write("openssl.cnf", NO_TLS13)?);
+        // h2o 2.2 has no option for the highest TLS version.
+        launch.disable_tls13(&mut command)?;
     }
     Ok(command)
 }

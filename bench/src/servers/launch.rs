@@ -41,6 +41,20 @@ impl Launch<'_> {
         fs::write(&path, text)?;
         Ok(path)
     }
+
+    /// By OpenSSL's configuration.
+    pub fn disable_tls13(&self, command: &mut Command) -> anyhow::Result<()> {
+        const NO_TLS13: &str = "openssl_conf = start
+[start]
+ssl_conf = libraries
+[libraries]
+system_default = tls
+[tls]
+MaxProtocol = TLSv1.2
+";
+        command.env("OPENSSL_CONF", self.write("openssl.cnf", NO_TLS13)?);
+        Ok(())
+    }
 }
 
 /// Servers that are started by root give it up, unless they are configured to keep it. They need it

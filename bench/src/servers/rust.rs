@@ -6,10 +6,14 @@ use std::process::Command;
 use super::launch::Launch;
 use crate::{server::Backend, terms::Group};
 
-pub fn corelane(launch: &Launch, backend: Backend) -> Command {
+pub fn corelane(launch: &Launch, backend: Backend) -> anyhow::Result<Command> {
     let mut command = program(launch, "corelane", backend);
     command.args(["--driver", launch.site.builds.driver.name()]);
-    command
+    if (backend, launch.group) == (Backend::Openssl, Group::Tls12) {
+        // corelane leaves the highest version to the system's policy.
+        launch.disable_tls13(&mut command)?;
+    }
+    Ok(command)
 }
 
 pub fn hyper(launch: &Launch, backend: Backend) -> Command {

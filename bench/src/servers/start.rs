@@ -37,7 +37,7 @@ pub fn start(
         credentials: site.fixtures.credentials(key_type),
     };
     let command = match contender.server {
-        Server::Corelane(backend) if service == Service::Own => rust::corelane(&launch, backend),
+        Server::Corelane(backend) if service == Service::Own => rust::corelane(&launch, backend)?,
         Server::Corelane(backend) => command::command(&launch, backend)?,
         Server::Hyper(backend) => rust::hyper(&launch, backend),
         Server::Axum => rust::axum(&launch),

@@ -1,4 +1,4 @@
-//! corelane on both of its TLS backends.
+//! corelane on its TLS backends.
 
 #![forbid(unsafe_code)]
 
@@ -8,7 +8,7 @@ use bench_peers::{Args, Backend, Bodies, answer, native_tls_acceptor, rustls_con
 use clap::Parser;
 use corelane::{
     Driver, Server, service_fn,
-    tls::{NativeTlsAcceptor, RustlsAcceptor, TlsAcceptor},
+    tls::{Identity, NativeTlsAcceptor, OpensslAcceptor, RustlsAcceptor, TlsAcceptor, TlsConfig},
 };
 
 fn main() -> anyhow::Result<()> {
@@ -17,6 +17,11 @@ fn main() -> anyhow::Result<()> {
     let acceptor: Arc<dyn TlsAcceptor> = match args.tls {
         Backend::Rustls => Arc::new(RustlsAcceptor::from(rustls_config(&args)?)),
         Backend::NativeTls => Arc::new(NativeTlsAcceptor::from(native_tls_acceptor(&args)?)),
+        // As its users do it: corelane's context has more to do than that of crate openssl.
+        Backend::Openssl => {
+            let identity = Identity::from_pem_files(&args.cert, &args.key)?;
+            Arc::new(OpensslAcceptor::new(&TlsConfig::new(identity))?)
+        }
     };
     let driver = match args.driver.as_str() {
         "auto" => Driver::Auto,

@@ -1,19 +1,22 @@
-//! hyper on tokio, with tokio-rustls or tokio-native-tls.
+//! hyper on tokio, with tokio-rustls, tokio-native-tls or tokio-openssl.
 
 #![forbid(unsafe_code)]
 
-use std::{error::Error, future::Future, net::TcpListener};
+use std::{error::Error, future::Future, net::TcpListener, pin::Pin};
 
 use bench_peers::{
-    Args, Backend, Bodies, answer, native_tls_acceptor, on_each_worker, rustls_config,
+    Args, Backend, Bodies, answer, native_tls_acceptor, on_each_worker, openssl_context,
+    rustls_config,
 };
 use clap::Parser;
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use openssl::ssl::Ssl;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
+use tokio_openssl::SslStream;
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
@@ -33,6 +36,20 @@ fn main() -> anyhow::Result<()> {
                 serve(listener, bodies, move |socket| {
                     let acceptor = acceptor.clone();
                     async move { acceptor.accept(socket).await }
+                })
+            })
+        }
+        Backend::Openssl => {
+            let context = openssl_context(&args)?;
+            on_each_worker(&args, move |listener| {
+                let context = context.clone();
+                serve(listener, bodies, move |socket| {
+                    let stream = Ssl::new(&context).and_then(|ssl| SslStream::new(ssl, socket));
+                    async move {
+                        let mut stream = stream?;
+                        Pin::new(&mut stream).accept().await?;
+                        Ok::<_, openssl::ssl::Error>(stream)
+                    }
                 })
             })
         }
