@@ -78,7 +78,13 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
         negotiated: Default::default(),
     };
     let counters = Arc::new(Counters::default());
-    let context = ConnectionContext::new(info, &Limits::default(), &http2, clock::TIMER, &counters);
+    let context = ConnectionContext::new(
+        Arc::new(info),
+        &Limits::default(),
+        &http2,
+        clock::TIMER,
+        &counters,
+    );
     let context = Rc::new(context);
     let (stop, stopped) = AbortHandle::new_pair();
     let serve = {

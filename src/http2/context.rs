@@ -13,7 +13,7 @@ use crate::{
 
 /// Built once for each connection.
 pub(crate) struct ConnectionContext {
-    pub(super) info: Arc<ConnectionInfo>,
+    pub(crate) info: Arc<ConnectionInfo>,
     pub(super) limits: Limits,
     pub(super) timer: Timer,
     pub(super) clock: Clock,
@@ -30,14 +30,14 @@ pub(crate) struct ConnectionContext {
 
 impl ConnectionContext {
     pub(crate) fn new(
-        info: ConnectionInfo,
+        info: Arc<ConnectionInfo>,
         limits: &Limits,
         config: &Http2Config,
         timer: Timer,
         counters: &Arc<Counters>,
     ) -> Self {
         Self {
-            info: Arc::new(info),
+            info,
             limits: limits.clone(),
             timer,
             clock: Clock::new(timer),

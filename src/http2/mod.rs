@@ -40,7 +40,7 @@ mod connection_tests;
 mod throttle_tests;
 
 pub(crate) use self::{
-    connection::{preface, refuse, serve},
+    connection::{Connection, preface, refuse, serve},
     context::ConnectionContext,
     shutdown::Closed,
     worker_service::WorkerService,

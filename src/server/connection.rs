@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     alpn::{Protocol, ProtocolName},
+    config::Http2Config,
     connection_info::{ConnectionInfo, display_addr},
     counters::Counters,
     error::{Chain, Error, Kind, panic_message},
@@ -132,52 +133,10 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         let worker = self.worker;
         tracing::debug!(peer = %display_addr(peer_addr), worker, "connection opened");
         let permit = self.handshakes.start();
-        let (mut socket, local_addr) =
-            prepare(stream).map_err(|error| self.failed(peer_addr, error))?;
-
-        // The futures of these steps are boxed so that an open connection does not keep their
-        // memory.
-        let mut received = Vec::new();
-        let peer = match options.is_proxy(peer_addr) {
-            true => {
-                let header = read_client_addr(&mut socket, &mut received, peer_addr, &permit);
-                Box::pin(header).await?
-            }
-            false => Peer::direct(peer_addr),
-        };
-        let handshake = accept_tls(
-            socket,
-            received,
-            peer,
-            &self.acceptor,
-            options.alpn_rule(),
-            &permit,
-        );
-        let Accepted {
-            mut stream,
-            negotiated,
-            backend,
-            protocol,
-        } = Box::pin(handshake).await?;
-        let protocol = match protocol {
-            Some(protocol) => protocol,
-            None => {
-                let sniff = self.sniff_protocol(stream, &negotiated, peer.addr, &permit, options);
-                let (sniffed, protocol) = Box::pin(sniff).await?;
-                stream = sniffed;
-                protocol
-            }
-        };
-        let info = ConnectionInfo {
-            peer_addr: peer.addr,
-            proxy_addr: peer.proxy_addr,
-            local_addr,
-            worker: self.worker,
-            backend,
-            negotiated,
-        };
-        stream.set_timer(TIMER, options.limits.write, options.limits.min_rate);
-        stream.set_counters(&self.counters);
+        // Boxed, as `close` is, so that an open connection does not keep its memory.
+        let establish = self.establish(stream, peer_addr, options, &permit);
+        let (mut stream, protocol, info) = Box::pin(establish).await?;
+        let peer = info.peer_addr;
         if let Protocol::Other(name) = &protocol {
             drop(permit);
             return Box::pin(self.serve_protocol(name, stream, info, options, shutdown)).await;
@@ -195,9 +154,62 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         };
         drop(closing);
         Box::pin(self.close(stream, options.limits.write)).await;
-        let why = result.map_err(|error| self.failed(peer.addr, error))?;
-        tracing::debug!(peer = %display_addr(peer.addr), ?why, "connection closed");
+        let why = result.map_err(|error| self.failed(peer, error))?;
+        tracing::debug!(peer = %display_addr(peer), ?why, "connection closed");
         Ok(())
+    }
+
+    /// The steps before the protocol of the connection.
+    async fn establish(
+        &self,
+        stream: Stream,
+        peer_addr: Option<SocketAddr>,
+        options: &ConnectionOptions,
+        permit: &HandshakePermit<'_>,
+    ) -> Result<(TlsStream<Socket>, Protocol, Arc<ConnectionInfo>), Error> {
+        let (mut socket, local_addr) =
+            prepare(stream).map_err(|error| self.failed(peer_addr, error))?;
+        let mut received = Vec::new();
+        let peer = match options.is_proxy(peer_addr) {
+            true => read_client_addr(&mut socket, &mut received, peer_addr, permit).await?,
+            false => Peer::direct(peer_addr),
+        };
+        let handshake = accept_tls(
+            socket,
+            received,
+            peer,
+            &self.acceptor,
+            options.alpn_rule(),
+            permit,
+        );
+        let Accepted {
+            mut stream,
+            negotiated,
+            backend,
+            protocol,
+        } = handshake.await?;
+        let protocol = match protocol {
+            Some(protocol) => protocol,
+            None => {
+                let sniff = self.sniff_protocol(stream, &negotiated, peer.addr, permit, options);
+                // Boxed, because it is larger than the steps that all connections take.
+                let (sniffed, protocol) = Box::pin(sniff).await?;
+                stream = sniffed;
+                protocol
+            }
+        };
+        let info = ConnectionInfo {
+            peer_addr: peer.addr,
+            proxy_addr: peer.proxy_addr,
+            local_addr,
+            worker: self.worker,
+            backend,
+            negotiated,
+        };
+        stream.set_timer(TIMER, options.limits.write, options.limits.min_rate);
+        stream.answer_with_flushes();
+        stream.set_counters(&self.counters);
+        Ok((stream, protocol, Arc::new(info)))
     }
 
     /// Finds out what a client without ALPN speaks, and counts its handshake. The one of a client of
@@ -256,21 +268,20 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
     async fn serve_http2(
         &self,
         stream: &mut TlsStream<Socket>,
-        info: ConnectionInfo,
+        info: Arc<ConnectionInfo>,
         options: &ConnectionOptions,
         permit: HandshakePermit<'_>,
         shutdown: impl Future<Output = ()> + Unpin,
     ) -> Result<Closed, Error> {
         let (limits, http2) = (&options.limits, &options.http2);
-        stream.answer_with_flushes();
         let context = ConnectionContext::new(info, limits, http2, TIMER, &self.counters);
         let context = Rc::new(context);
-        let preface = Box::pin(http2::preface(&mut *stream, http2));
-        let preface = permit.run("the HTTP/2 preface", preface).await;
-        let error = match preface.and_then(|preface| preface) {
+        // Boxed, so that an open connection does not keep its memory.
+        let preface = Box::pin(exchange_preface(&mut *stream, &options.http2, &permit));
+        let error = match preface.await {
             Ok(connection) => {
                 drop(permit);
-                return http2::serve(connection, &self.service, context, shutdown).await;
+                return http2::serve(*connection, &self.service, context, shutdown).await;
             }
             Err(error) => error,
         };
@@ -293,7 +304,7 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         &self,
         name: &ProtocolName,
         stream: TlsStream<Socket>,
-        info: ConnectionInfo,
+        info: Arc<ConnectionInfo>,
         options: &ConnectionOptions,
         shutdown: impl Future<Output = ()> + Unpin,
     ) -> Result<(), Error> {
@@ -304,7 +315,7 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         };
         let stream = ProtocolStream::new(stream, &options.limits);
         let shared = ClosingProtocol(stream.shared());
-        let run = async { handler(stream, Arc::new(info)).await };
+        let run = async { handler(stream, info).await };
         let run = pin!(AssertUnwindSafe(run).catch_unwind());
         let ended = match select(run, shutdown).await {
             Either::Left((ended, _)) => ended,
@@ -367,6 +378,16 @@ impl Drop for ClosingProtocol {
             });
         }
     }
+}
+
+async fn exchange_preface<'a>(
+    stream: &'a mut TlsStream<Socket>,
+    config: &Http2Config,
+    permit: &HandshakePermit<'_>,
+) -> Result<Box<http2::Connection<&'a mut TlsStream<Socket>>>, Error> {
+    let preface = pin!(http2::preface(stream, config));
+    let preface = permit.run("the HTTP/2 preface", preface).await?;
+    preface.map(Box::new)
 }
 
 fn prepare(stream: Stream) -> Result<(Socket, Option<SocketAddr>), Error> {
