@@ -10,7 +10,7 @@ pub(crate) struct Scratch(Box<[u8]>);
 
 /// The largest record on the wire, bytes: header, plaintext and the overhead that TLS 1.2 allows
 /// (RFC 5246 section 6.2.3).
-const MAX_RECORD: usize = 5 + 16 * 1024 + 2048;
+pub(crate) const MAX_RECORD: usize = 5 + 16 * 1024 + 2048;
 
 thread_local! {
     static IDLE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };

@@ -24,6 +24,8 @@ unsafe extern "C" {
     fn SSL_CTX_set_timeout(context: *mut SSL_CTX, seconds: c_long) -> c_long;
     fn SSL_CTX_get_ciphers(context: *const SSL_CTX) -> *mut stack_st_SSL_CIPHER;
     fn SSL_set_session_id_context(ssl: *mut SSL, context: *const c_uchar, len: c_uint) -> c_int;
+    fn SSL_set_default_read_buffer_len(ssl: *mut SSL, len: usize);
+    fn SSL_set_read_ahead(ssl: *mut SSL, yes: c_int);
     fn X509_STORE_add_crl(store: *mut X509_STORE, list: *mut X509_CRL) -> c_int;
 }
 
@@ -76,6 +78,18 @@ pub fn forget_session(ssl: &SslRef) {
     // SAFETY: both pointers are valid while `ssl` is borrowed. OpenSSL locks the cache, and does nothing
     // if the session is not in it.
     unsafe { SSL_CTX_remove_session(context, session.as_ptr()) };
+}
+
+/// Makes the connection read as much as its buffer takes, instead of the header of a record and then its
+/// rest. The buffer has `len` bytes, or more if a record needs more. Call it before the handshake.
+/// SSL_CTX_set_read_ahead(3), SSL_CTX_set_default_read_buffer_len(3).
+pub fn set_read_ahead(ssl: &mut SslRef, len: usize) {
+    // SAFETY: the pointer is valid while `ssl` is borrowed, and the declarations are those of
+    // openssl/ssl.h. Both set a field.
+    unsafe {
+        SSL_set_default_read_buffer_len(ssl.as_ptr(), len);
+        SSL_set_read_ahead(ssl.as_ptr(), 1);
+    }
 }
 
 /// Adds a revocation list to a store: X509_STORE_add_crl(3).

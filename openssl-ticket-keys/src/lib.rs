@@ -18,8 +18,10 @@ mod groups;
 #[cfg(any(not(openssl_3), test))]
 mod hmac;
 mod keys;
+mod lent;
 #[cfg(openssl_3)]
 mod mac;
+mod read;
 
 #[cfg(test)]
 mod tests;
@@ -33,11 +35,14 @@ pub use openssl;
 
 pub use self::{
     calls::{
-        VerifyError, add_crl, ciphers, forget_session, set_session_id_context, set_session_lifetime,
+        VerifyError, add_crl, ciphers, forget_session, set_read_ahead, set_session_id_context,
+        set_session_lifetime,
     },
     fips::fips_provider,
     groups::{key_exchange_group, set_groups},
     keys::{NAME_LEN, Opening, TicketKey, TicketKeys},
+    lent::Lent,
+    read::read_into,
 };
 
 /// Makes the sessions of a server use these keys for their tickets.

@@ -157,6 +157,13 @@ fn visit_by(ssl: Ssl, version: SslVersion, with: Option<&[u8]>) -> Option<(bool,
     result
 }
 
+/// A client that accepts any certificate.
+pub(crate) fn client() -> Ssl {
+    let mut client = SslContext::builder(SslMethod::tls_client()).expect("a context");
+    client.set_verify(SslVerifyMode::NONE);
+    Ssl::new(&client.build()).expect("a session")
+}
+
 /// The ticket in a session: it begins with the name of its key.
 fn ticket_at(session: &[u8], name: u8) -> usize {
     let name = [name; NAME_LEN];

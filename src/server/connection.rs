@@ -207,7 +207,6 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             negotiated,
         };
         stream.set_timer(TIMER, options.limits.write, options.limits.min_rate);
-        stream.answer_with_flushes();
         stream.set_counters(&self.counters);
         Ok((stream, protocol, Arc::new(info)))
     }
@@ -273,6 +272,7 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         permit: HandshakePermit<'_>,
         shutdown: impl Future<Output = ()> + Unpin,
     ) -> Result<Closed, Error> {
+        stream.answer_with_flushes();
         let (limits, http2) = (&options.limits, &options.http2);
         let context = ConnectionContext::new(info, limits, http2, TIMER, &self.counters);
         let context = Rc::new(context);

@@ -38,6 +38,7 @@ mod server_name_acceptor;
 pub(crate) mod session;
 mod tickets;
 mod tls_option;
+mod transport;
 mod warnings;
 
 cfg_if::cfg_if! {

@@ -7,8 +7,12 @@ use std::{
     rc::Rc,
 };
 
-use super::{incoming::Incoming, session::Wire};
-use crate::{alert::AlertDescription, buffer::Buffer};
+use super::{
+    incoming::Incoming,
+    session::Wire,
+    transport::{Transport, send},
+};
+use crate::buffer::Buffer;
 
 /// The stream for a TLS library that owns its stream, for implementors of
 /// [`TlsAcceptor`](super::TlsAcceptor): it joins the library to the [`Wire`] that is lent for one call.
@@ -27,6 +31,7 @@ struct Queues {
     /// Ciphertext from the peer, at most one record: it is filled only when it is empty.
     incoming: Incoming,
     end_of_wire: bool,
+    received: usize,
     /// Ciphertext to the peer. The session limits its length.
     outgoing: Buffer,
     first_flight: Vec<u8>,
@@ -93,39 +98,26 @@ impl Pipe {
     pub(super) fn with_first_flight<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         look(&self.0.borrow().first_flight)
     }
+}
 
-    /// Gives an alert that the library has just sent in the clear another description.
-    #[cfg_attr(
-        not(feature = "openssl"),
-        expect(dead_code, reason = "only client certificates need it")
-    )]
-    pub(super) fn replace_alert(&self, sent: AlertDescription, by: AlertDescription) {
-        let queues = &mut *self.0.borrow_mut();
-        if let Some(last) = queues.outgoing.as_mut_slice().last_chunk_mut()
-            && *last == sent.record()
-        {
-            *last = by.record();
-        }
+impl Transport for Pipe {
+    fn call<T>(&self, _wire: &mut dyn Wire, call: impl FnOnce() -> T) -> T {
+        call()
     }
 
-    pub(super) fn pending(&self) -> usize {
+    fn pending(&self) -> usize {
         self.0.borrow().outgoing.len()
     }
 
-    pub(super) fn send(&self, wire: &mut dyn Wire) -> io::Result<()> {
-        let queues = &mut *self.0.borrow_mut();
-        while !queues.outgoing.is_empty() {
-            match wire.write(queues.outgoing.as_slice())? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                n => queues.outgoing.consume(n),
-            }
-        }
-        Ok(())
+    fn send(&self, wire: &mut dyn Wire) -> io::Result<()> {
+        send(&mut self.0.borrow_mut().outgoing, wire)
     }
 
-    /// Reads the input that the library has asked for, and returns its length. The end of the wire is
-    /// `UnexpectedEof`.
-    pub(super) fn receive(&self, wire: &mut dyn Wire) -> io::Result<usize> {
+    fn take_received(&self) -> usize {
+        std::mem::take(&mut self.0.borrow_mut().received)
+    }
+
+    fn receive(&self, wire: &mut dyn Wire) -> io::Result<()> {
         let queues = &mut *self.0.borrow_mut();
         if !queues.incoming.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -135,9 +127,10 @@ impl Pipe {
             false => queues.incoming.fill(wire)?,
         };
         queues.end_of_wire = received == 0;
+        queues.received += received;
         match queues.end_of_wire {
             true => Err(io::ErrorKind::UnexpectedEof.into()),
-            false => Ok(received),
+            false => Ok(()),
         }
     }
 }

@@ -10,6 +10,7 @@ use bytes::BufMut;
 use super::{
     pipe::Pipe,
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsSession, Wire},
+    transport::Transport,
 };
 use crate::{buffer::Buffer, negotiated::Negotiated};
 
@@ -117,9 +118,9 @@ const MAX_WITHOUT_PLAINTEXT: usize = 3 * (MAX_PLAINTEXT + 256);
 /// }
 /// # let _ = session();
 /// ```
-pub struct PipedSession<S: PipedStream> {
+pub struct PipedSession<S: PipedStream, T: Transport = Pipe> {
     state: State<S>,
-    pipe: Pipe,
+    transport: T,
     /// The input since the last plaintext, bytes.
     without_plaintext: usize,
     /// Plaintext that was taken and is not sealed yet, at most one record. It gathers several slices,
@@ -134,7 +135,7 @@ enum State<S> {
     Failed,
 }
 
-impl<S: PipedStream> fmt::Debug for PipedSession<S> {
+impl<S: PipedStream, T: Transport> fmt::Debug for PipedSession<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PipedSession").finish_non_exhaustive()
     }
@@ -148,12 +149,12 @@ fn has_failed() -> io::Error {
     invalid("the TLS session has failed")
 }
 
-impl<S: PipedStream> PipedSession<S> {
+impl<S: PipedStream, T: Transport> PipedSession<S, T> {
     /// The session of `stream`, which has another clone of `pipe`.
-    pub fn new(stream: S, pipe: Pipe) -> Self {
+    pub fn new(stream: S, pipe: T) -> Self {
         Self {
             state: State::Handshaking(stream),
-            pipe,
+            transport: pipe,
             without_plaintext: 0,
             unsealed: Buffer::default(),
             closing: false,
@@ -168,21 +169,27 @@ impl<S: PipedStream> PipedSession<S> {
     }
 
     /// Calls the library, and again while it asks for input that the wire has.
-    fn drive<T>(
+    fn drive<R>(
         &mut self,
         wire: &mut dyn Wire,
-        mut call: impl FnMut(&mut S) -> io::Result<T>,
-    ) -> io::Result<T> {
+        mut call: impl FnMut(&mut S) -> io::Result<R>,
+    ) -> io::Result<R> {
         loop {
-            if self.pipe.pending() >= MAX_PENDING {
-                self.pipe.send(wire)?;
+            if self.transport.pending() >= MAX_PENDING {
+                self.transport.send(wire)?;
             }
-            match call(self.open()?) {
+            let State::Open(stream) = &mut self.state else {
+                return Err(has_failed());
+            };
+            match self.transport.call(wire, || call(stream)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.without_plaintext += self.pipe.receive(wire)?;
+                    let received = self.transport.receive(wire);
+                    self.without_plaintext += self.transport.take_received();
+                    // First: a peer that sends little at a time makes every call block.
                     if self.without_plaintext > MAX_WITHOUT_PLAINTEXT {
                         return Err(self.fail("the peer sends records without data"));
                     }
+                    received?;
                 }
                 Err(error) => return Err(self.fail(error)),
                 Ok(value) => return Ok(value),
@@ -199,8 +206,8 @@ impl<S: PipedStream> PipedSession<S> {
     /// Seals the plaintext that was taken. The library may take a part of it only: a client can ask
     /// for shorter records (RFC 6066 section 4).
     fn seal(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
-        if self.pipe.pending() >= MAX_SEALED {
-            self.pipe.send(wire)?;
+        if self.transport.pending() >= MAX_SEALED {
+            self.transport.send(wire)?;
         }
         while !self.unsealed.is_empty() {
             let plaintext = std::mem::take(&mut self.unsealed);
@@ -226,7 +233,7 @@ impl<S: PipedStream> PipedSession<S> {
 
 /// OpenSSL forgets a session whose connection ends without a close_notify of the server, and the
 /// client may have gone before that is sent.
-impl<S: PipedStream> Drop for PipedSession<S> {
+impl<S: PipedStream, T: Transport> Drop for PipedSession<S, T> {
     fn drop(&mut self) {
         if !self.closing {
             self.send_close_notify();
@@ -234,9 +241,13 @@ impl<S: PipedStream> Drop for PipedSession<S> {
     }
 }
 
-impl<S: PipedStream> TlsSession for PipedSession<S> {
+impl<S: PipedStream, T: Transport> TlsSession for PipedSession<S, T> {
     fn handshake(&mut self, wire: &mut dyn Wire) -> io::Result<()> {
         loop {
+            if let State::Handshaking(_) = self.state {
+                // The peer may wait for it.
+                self.transport.send(wire)?;
+            }
             let mut stream = match std::mem::replace(&mut self.state, State::Failed) {
                 State::Handshaking(stream) => stream,
                 State::Open(stream) => {
@@ -245,8 +256,9 @@ impl<S: PipedStream> TlsSession for PipedSession<S> {
                 }
                 State::Failed => return Err(has_failed()),
             };
-            match stream.handshake() {
+            match self.transport.call(wire, || stream.handshake()) {
                 Ok(()) => {
+                    self.transport.take_received();
                     self.state = State::Open(stream);
                     return Ok(());
                 }
@@ -256,8 +268,8 @@ impl<S: PipedStream> TlsSession for PipedSession<S> {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
                 Err(error) => return Err(invalid(error)),
             }
-            self.pipe.send(wire)?;
-            self.pipe.receive(wire)?;
+            self.transport.send(wire)?;
+            self.transport.receive(wire)?;
         }
     }
 
@@ -270,6 +282,7 @@ impl<S: PipedStream> TlsSession for PipedSession<S> {
 
     fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize> {
         let read = self.drive(wire, |stream| stream.read(buf))?;
+        self.transport.take_received();
         self.without_plaintext = 0;
         Ok(read)
     }
@@ -285,7 +298,7 @@ impl<S: PipedStream> TlsSession for PipedSession<S> {
         for buf in bufs {
             let mut rest = &buf[..];
             while !rest.is_empty() {
-                if self.pipe.pending() >= MAX_SEALED {
+                if self.transport.pending() >= MAX_SEALED {
                     return self.finish_write(taken, wire);
                 }
                 let n = rest.len().min(MAX_PLAINTEXT - self.unsealed.len());
@@ -309,11 +322,11 @@ impl<S: PipedStream> TlsSession for PipedSession<S> {
         if !self.unsealed.is_empty() {
             self.seal(wire)?;
         }
-        self.pipe.send(wire)
+        self.transport.send(wire)
     }
 
     fn wants_flush(&self) -> bool {
-        self.pipe.pending() > 0 || !self.unsealed.is_empty()
+        self.transport.pending() > 0 || !self.unsealed.is_empty()
     }
 
     fn send_close_notify(&mut self) {

@@ -4,6 +4,7 @@ mod algorithms;
 mod clients;
 mod context;
 mod identity;
+mod lent_transport;
 mod library;
 mod policy;
 mod proof;
@@ -17,18 +18,20 @@ use openssl_ticket_keys::{
         error::ErrorStack,
         ssl::{Ssl, SslContext, SslStream},
     },
-    set_groups,
+    set_groups, set_read_ahead,
 };
 
-use self::{algorithms::Groups, clients::ClientPolicy, policy::BACKEND, stream::OpensslStream};
+use self::{
+    algorithms::Groups, clients::ClientPolicy, lent_transport::LentTransport, policy::BACKEND,
+    stream::OpensslStream,
+};
 use super::{
     TlsConfig,
     exporter::{self, Exporter},
-    pipe::Pipe,
     piped_session::PipedSession,
     session::{Client, Start, TlsAcceptor, TlsSession},
 };
-use crate::{alpn::ProtocolName, error::Error, negotiated::CipherSuite};
+use crate::{alpn::ProtocolName, error::Error, negotiated::CipherSuite, scratch::MAX_RECORD};
 
 pub use self::library::OpensslLibrary;
 
@@ -99,13 +102,14 @@ impl OpensslAcceptor {
 
     fn session(
         &self,
-        ssl: Ssl,
+        mut ssl: Ssl,
         server_name: Option<String>,
-    ) -> Result<PipedSession<OpensslStream>, ErrorStack> {
-        let pipe = Pipe::default();
-        let stream = SslStream::new(ssl, pipe.clone())?;
+    ) -> Result<PipedSession<OpensslStream, LentTransport>, ErrorStack> {
+        set_read_ahead(&mut ssl, MAX_RECORD);
+        let transport = LentTransport::default();
+        let stream = SslStream::new(ssl, transport.clone())?;
         let stream = OpensslStream::new(stream, server_name, Arc::clone(&self.exporters));
-        Ok(PipedSession::new(stream, pipe))
+        Ok(PipedSession::new(stream, transport))
     }
 }
 

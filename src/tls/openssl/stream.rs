@@ -10,21 +10,19 @@ use openssl_ticket_keys::{
         self,
         ssl::{Error, ErrorCode, NameType, SslStream, SslVersion},
     },
+    read_into,
 };
 
-use super::{clients, tickets};
+use super::{clients, lent_transport::LentTransport, tickets};
 use crate::{
     alert::AlertDescription,
     alpn::ProtocolName,
     negotiated::{CipherSuite, Exported, NamedGroup, Negotiated, TlsVersion},
-    tls::{
-        certificate::subject, exporter::Exporter, pipe::Pipe, piped_session::PipedStream,
-        session::read_through,
-    },
+    tls::{certificate::subject, exporter::Exporter, piped_session::PipedStream},
 };
 
 pub(super) struct OpensslStream {
-    stream: SslStream<Pipe>,
+    stream: SslStream<LentTransport>,
     /// From the ClientHello. OpenSSL reports the name of a resumed session's full handshake.
     server_name: Option<String>,
     exporters: Arc<[Exporter]>,
@@ -32,7 +30,7 @@ pub(super) struct OpensslStream {
 
 impl OpensslStream {
     pub(super) fn new(
-        stream: SslStream<Pipe>,
+        stream: SslStream<LentTransport>,
         server_name: Option<String>,
         exporters: Arc<[Exporter]>,
     ) -> Self {
@@ -61,7 +59,7 @@ impl OpensslStream {
     }
 }
 
-/// The pipe takes all output, so OpenSSL only ever waits for input.
+/// The transport takes all output, so OpenSSL only ever waits for input.
 fn from_openssl(error: Error) -> io::Error {
     match error.code() {
         ErrorCode::WANT_READ => io::ErrorKind::WouldBlock.into(),
@@ -165,10 +163,10 @@ impl PipedStream for OpensslStream {
     }
 
     fn read(&mut self, buf: &mut dyn BufMut) -> io::Result<usize> {
-        read_through(buf, |slice| match self.stream.ssl_read(slice) {
+        match read_into(&mut self.stream, buf) {
             Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(0),
             result => result.map_err(from_openssl),
-        })
+        }
     }
 
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
@@ -176,7 +174,7 @@ impl PipedStream for OpensslStream {
     }
 
     fn send_close_notify(&mut self) {
-        // The pipe takes it without waiting. The result only shows whether the peer has sent its
+        // The transport takes it without waiting. The result only shows whether the peer has sent its
         // close_notify.
         let _ = self.stream.shutdown();
     }

@@ -1,0 +1,48 @@
+//! What connects a session with the stream that its library owns. The trait is public in a private
+//! module: it bounds a parameter of a public type, and is implemented here only.
+
+use std::io;
+
+use super::session::Wire;
+use crate::{alert::AlertDescription, buffer::Buffer};
+
+/// The session's end of the stream that the library owns.
+pub trait Transport {
+    /// Calls the library. A transport may let it read from the wire meanwhile, about one record.
+    fn call<T>(&self, wire: &mut dyn Wire, call: impl FnOnce() -> T) -> T;
+
+    /// Gives the library the input that it has asked for. The end of the wire is `UnexpectedEof`.
+    fn receive(&self, wire: &mut dyn Wire) -> io::Result<()>;
+
+    /// How many bytes the library was given since the last call of this.
+    fn take_received(&self) -> usize;
+
+    /// How many bytes of the library wait for `send`.
+    fn pending(&self) -> usize;
+
+    /// Sends them.
+    fn send(&self, wire: &mut dyn Wire) -> io::Result<()>;
+}
+
+pub(super) fn send(bytes: &mut Buffer, wire: &mut dyn Wire) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match wire.write(bytes.as_slice())? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            n => bytes.consume(n),
+        }
+    }
+    Ok(())
+}
+
+/// Gives an alert that the library has just sent in the clear another description.
+#[cfg_attr(
+    not(feature = "openssl"),
+    expect(dead_code, reason = "only client certificates need it")
+)]
+pub(super) fn replace_alert(bytes: &mut Buffer, sent: AlertDescription, by: AlertDescription) {
+    if let Some(last) = bytes.as_mut_slice().last_chunk_mut()
+        && *last == sent.record()
+    {
+        *last = by.record();
+    }
+}
