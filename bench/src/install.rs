@@ -55,13 +55,13 @@ impl Builds {
         succeed(cargo_build(&peers(), &self.target).args(["--bin", name]))
     }
 
-    /// Builds only corelane's server, with the system's allocator, from the source tree at `root`, and
-    /// copies it to `program`.
-    pub fn make_corelane(root: &Path, program: &Path) -> anyhow::Result<()> {
+    /// Builds only this server, with the system's allocator, from the source tree at `root`, and copies
+    /// it to `program`.
+    pub fn make_one(server: &str, root: &Path, program: &Path) -> anyhow::Result<()> {
         let target = target_of(Allocator::System);
         let mut cargo = cargo_build(&root.join("bench/peers"), &target);
-        succeed(cargo.args(["--quiet", "--bin", "corelane"]))?;
-        fs::copy(target.join("release/corelane"), program)
+        succeed(cargo.args(["--quiet", "--bin", server]))?;
+        fs::copy(target.join("release").join(server), program)
             .with_context(|| format!("cannot write {}", program.display()))?;
         Ok(())
     }

@@ -37,11 +37,12 @@ pub fn cost(
     shape: &'static Shape,
     fixtures: &Fixtures,
 ) -> anyhow::Result<Cost> {
-    let output = program.with_file_name(format!("{}-{}.callgrind", subject.name, shape.name));
+    let mut output = program.as_os_str().to_owned();
+    output.push(format!("-{}-{}.callgrind", subject.name, shape.name));
     let count = || {
         let server = Server::start(program, subject.on, fixtures)?;
         let counts = exchange(&server, shape)?;
-        server.keep_output(&output)?;
+        server.keep_output(Path::new(&output))?;
         Ok(counts)
     };
     let mut counts: anyhow::Result<_> = count();

@@ -1,4 +1,5 @@
-//! Counts the instructions in user space and the allocations of a request to corelane, under callgrind.
+//! Counts the instructions in user space and the allocations of a request to corelane or hyper, under
+//! callgrind.
 //! bench/README.md explains the method.
 
 mod budget;
@@ -30,12 +31,16 @@ use crate::{
 pub struct Args {
     /// Build this revision too, and fail if this tree needs 3 % more instructions or 1 % more allocations
     /// for a request.
-    #[arg(long, value_name = "REV", conflicts_with = "budget")]
+    #[arg(long, value_name = "REV", conflicts_with_all = ["budget", "hyper"])]
     against: Option<String>,
 
     /// Fail if a request takes more allocations than bench/allocations.toml allows.
     #[arg(long)]
     budget: bool,
+
+    /// Measure hyper instead of corelane.
+    #[arg(long, conflicts_with = "budget")]
+    hyper: bool,
 
     /// Measure only this shape; repeatable.
     #[arg(long = "shape", value_name = "NAME", value_parser = shape)]
@@ -68,10 +73,11 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
     let directory = install::root().join("target/instructions");
     std::fs::create_dir_all(&directory)
         .with_context(|| format!("cannot write to {}", directory.display()))?;
+    let server = if args.hyper { "hyper" } else { "corelane" };
     let build = |root: &Path, name: &str| -> anyhow::Result<PathBuf> {
-        eprintln!("building corelane, {name}");
+        eprintln!("building {server}, {name}");
         let program = directory.join(name);
-        Builds::make_corelane(root, &program)?;
+        Builds::make_one(server, root, &program)?;
         Ok(program)
     };
     let fixtures = Fixtures::make()?;
@@ -96,7 +102,7 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
         Ok(costs)
     };
 
-    let this = build(install::root(), "this")?;
+    let this = build(install::root(), if args.hyper { "hyper" } else { "this" })?;
     if let Some(revision) = &args.against {
         let tree = revision::check_out(revision, &directory.join("tree"))?;
         let before = build(&tree, "before")?;
