@@ -13,11 +13,12 @@ use openssl::{
     x509::{X509CrlRef, X509VerifyResult, store::X509StoreBuilderRef},
 };
 use openssl_sys::{
-    SSL, SSL_CTX, SSL_CTX_remove_session, X509_CRL, X509_STORE, X509_V_ERR_CERT_CHAIN_TOO_LONG,
-    X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CRL_HAS_EXPIRED,
-    X509_V_ERR_CRL_NOT_YET_VALID, X509_V_ERR_CRL_SIGNATURE_FAILURE, X509_V_ERR_DIFFERENT_CRL_SCOPE,
-    X509_V_ERR_INVALID_CA, X509_V_ERR_INVALID_EXTENSION, X509_V_ERR_KEYUSAGE_NO_CRL_SIGN,
-    X509_V_ERR_PATH_LENGTH_EXCEEDED, X509_V_ERR_UNABLE_TO_GET_CRL, stack_st_SSL_CIPHER,
+    SSL, SSL_CTX, SSL_CTX_remove_session, SSL_RECEIVED_SHUTDOWN, SSL_get_shutdown, X509_CRL,
+    X509_STORE, X509_V_ERR_CERT_CHAIN_TOO_LONG, X509_V_ERR_CERT_HAS_EXPIRED,
+    X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CRL_HAS_EXPIRED, X509_V_ERR_CRL_NOT_YET_VALID,
+    X509_V_ERR_CRL_SIGNATURE_FAILURE, X509_V_ERR_DIFFERENT_CRL_SCOPE, X509_V_ERR_INVALID_CA,
+    X509_V_ERR_INVALID_EXTENSION, X509_V_ERR_KEYUSAGE_NO_CRL_SIGN, X509_V_ERR_PATH_LENGTH_EXCEEDED,
+    X509_V_ERR_UNABLE_TO_GET_CRL, stack_st_SSL_CIPHER,
 };
 
 unsafe extern "C" {
@@ -25,6 +26,7 @@ unsafe extern "C" {
     fn SSL_CTX_get_ciphers(context: *const SSL_CTX) -> *mut stack_st_SSL_CIPHER;
     fn SSL_set_session_id_context(ssl: *mut SSL, context: *const c_uchar, len: c_uint) -> c_int;
     fn SSL_set_default_read_buffer_len(ssl: *mut SSL, len: usize);
+    fn SSL_has_pending(ssl: *const SSL) -> c_int;
     fn SSL_set_read_ahead(ssl: *mut SSL, yes: c_int);
     fn X509_STORE_add_crl(store: *mut X509_STORE, list: *mut X509_CRL) -> c_int;
 }
@@ -89,6 +91,17 @@ pub fn set_read_ahead(ssl: &mut SslRef, len: usize) {
     unsafe {
         SSL_set_default_read_buffer_len(ssl.as_ptr(), len);
         SSL_set_read_ahead(ssl.as_ptr(), 1);
+    }
+}
+
+/// Whether a read may return something without input from the stream: plaintext, the rest of what was
+/// read ahead, or the peer's close_notify. SSL_has_pending(3), SSL_get_shutdown(3).
+pub fn has_pending(ssl: &SslRef) -> bool {
+    // SAFETY: the pointer is valid while `ssl` is borrowed, and the declaration is that of
+    // openssl/ssl.h. Both read fields.
+    unsafe {
+        SSL_has_pending(ssl.as_ptr()) == 1
+            || SSL_get_shutdown(ssl.as_ptr()) & SSL_RECEIVED_SHUTDOWN != 0
     }
 }
 

@@ -35,8 +35,8 @@ pub use openssl;
 
 pub use self::{
     calls::{
-        VerifyError, add_crl, ciphers, forget_session, set_read_ahead, set_session_id_context,
-        set_session_lifetime,
+        VerifyError, add_crl, ciphers, forget_session, has_pending, set_read_ahead,
+        set_session_id_context, set_session_lifetime,
     },
     fips::fips_provider,
     groups::{key_exchange_group, set_groups},

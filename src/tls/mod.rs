@@ -32,6 +32,7 @@ mod ocsp;
 mod pem;
 mod pipe;
 mod piped_session;
+mod piped_stream;
 mod pkcs12;
 mod secret;
 mod server_name_acceptor;
@@ -135,7 +136,8 @@ pub use self::{
     key_log::KeyLog,
     ocsp::OcspResponse,
     pipe::Pipe,
-    piped_session::{PipedSession, PipedStream},
+    piped_session::PipedSession,
+    piped_stream::PipedStream,
     server_name_acceptor::{ServerNameAcceptor, UnknownName},
     session::{
         Client, MAX_PLAINTEXT, MAX_SEALED, Start, TlsAcceptor, TlsSession, Wire, read_through,

@@ -14,7 +14,8 @@ use super::{
     identity::Identity,
     native_identity::{BACKEND, in_words, native_identity},
     pipe::Pipe,
-    piped_session::{PipedSession, PipedStream},
+    piped_session::PipedSession,
+    piped_stream::PipedStream,
     server_hello,
     session::{Client, Start, TlsAcceptor, read_through},
 };

@@ -9,50 +9,11 @@ use bytes::BufMut;
 
 use super::{
     pipe::Pipe,
+    piped_stream::PipedStream,
     session::{MAX_PLAINTEXT, MAX_SEALED, TlsSession, Wire},
     transport::Transport,
 };
-use crate::{buffer::Buffer, negotiated::Negotiated};
-
-/// One connection of a TLS library that owns its stream, a [`Pipe`]. For implementors of
-/// [`TlsAcceptor`](super::TlsAcceptor): [`PipedSession`] makes a [`TlsSession`] of it.
-///
-/// `WouldBlock` means that the library needs input that is not in the pipe. Any other error is final:
-/// the session drops the stream, and calls nothing on it anymore. The session reports it as the peer's
-/// fault, of the kind [`io::ErrorKind::InvalidData`] with the library's own error inside.
-pub trait PipedStream {
-    /// Continues the handshake. Nothing below is called before it returns `Ok`, and it is not called
-    /// afterwards.
-    ///
-    /// # Errors
-    ///
-    /// As above, and [`io::ErrorKind::PermissionDenied`] if the client's certificate is missing or
-    /// refused.
-    fn handshake(&mut self) -> io::Result<()>;
-
-    /// The result of the handshake.
-    fn negotiated(&self) -> Negotiated;
-
-    /// Appends plaintext to `buf`, which has room for some, and returns its length; `Ok(0)` is the peer's
-    /// close_notify. [`read_through`](super::read_through) gives a slice to a library that needs one to
-    /// read into.
-    ///
-    /// # Errors
-    ///
-    /// As above.
-    fn read(&mut self, buf: &mut dyn BufMut) -> io::Result<usize>;
-
-    /// Seals plaintext, from 1 to [`MAX_PLAINTEXT`] bytes, in at most one record, and returns the
-    /// number of bytes taken.
-    ///
-    /// # Errors
-    ///
-    /// As above. After `WouldBlock` the same bytes are given again.
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize>;
-
-    /// Writes the alert close_notify into the pipe. Called once at most.
-    fn send_close_notify(&mut self);
-}
+use crate::{buffer::Buffer, negotiated::Negotiated, scratch::MAX_RECORD};
 
 /// The number of waiting sealed bytes above which the library gets no more input, which it might
 /// answer. It is more than responses fill, so that the session still reads from a peer that reads
@@ -127,6 +88,9 @@ pub struct PipedSession<S: PipedStream, T: Transport = Pipe> {
     /// because the library makes one record per call.
     unsealed: Buffer,
     closing: bool,
+    /// Memory that nothing writes to, from the end of the handshake until the first read:
+    /// [`Transport::HANDSHAKE_BUFFERS`].
+    untouched: Vec<Vec<u8>>,
 }
 
 enum State<S> {
@@ -158,6 +122,7 @@ impl<S: PipedStream, T: Transport> PipedSession<S, T> {
             without_plaintext: 0,
             unsealed: Buffer::default(),
             closing: false,
+            untouched: Vec::new(),
         }
     }
 
@@ -168,6 +133,14 @@ impl<S: PipedStream, T: Transport> PipedSession<S, T> {
         }
     }
 
+    /// Sends sealed bytes if there are too many to give the library more input.
+    fn make_room(&self, wire: &mut dyn Wire) -> io::Result<()> {
+        match self.transport.pending() >= MAX_PENDING {
+            true => self.transport.send(wire),
+            false => Ok(()),
+        }
+    }
+
     /// Calls the library, and again while it asks for input that the wire has.
     fn drive<R>(
         &mut self,
@@ -175,9 +148,7 @@ impl<S: PipedStream, T: Transport> PipedSession<S, T> {
         mut call: impl FnMut(&mut S) -> io::Result<R>,
     ) -> io::Result<R> {
         loop {
-            if self.transport.pending() >= MAX_PENDING {
-                self.transport.send(wire)?;
-            }
+            self.make_room(wire)?;
             let State::Open(stream) = &mut self.state else {
                 return Err(has_failed());
             };
@@ -260,6 +231,8 @@ impl<S: PipedStream, T: Transport> TlsSession for PipedSession<S, T> {
                 Ok(()) => {
                     self.transport.take_received();
                     self.state = State::Open(stream);
+                    let held = (0..T::HANDSHAKE_BUFFERS).map(|_| Vec::with_capacity(MAX_RECORD));
+                    self.untouched = held.collect();
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -281,6 +254,11 @@ impl<S: PipedStream, T: Transport> TlsSession for PipedSession<S, T> {
     }
 
     fn read(&mut self, wire: &mut dyn Wire, buf: &mut dyn BufMut) -> io::Result<usize> {
+        self.untouched = Vec::new();
+        if !self.open()?.has_pending() {
+            self.make_room(wire)?;
+            self.transport.fetch(wire)?;
+        }
         let read = self.drive(wire, |stream| stream.read(buf))?;
         self.transport.take_received();
         self.without_plaintext = 0;

@@ -8,8 +8,20 @@ use crate::{alert::AlertDescription, buffer::Buffer};
 
 /// The session's end of the stream that the library owns.
 pub trait Transport {
+    /// How many buffers, each about as long as a record, the library frees at the end of a handshake. HTTP/2
+    /// allocates buffers next of which an idle connection uses little: they would occupy pages that the
+    /// library has written to. So the session holds as many blocks, to which nothing is written, until
+    /// the first read. 0 if it does not matter.
+    const HANDSHAKE_BUFFERS: usize = 0;
+
     /// Calls the library. A transport may let it read from the wire meanwhile, about one record.
     fn call<T>(&self, wire: &mut dyn Wire, call: impl FnOnce() -> T) -> T;
+
+    /// Called if the library has no input left. A transport may read some from the wire before the library
+    /// asks for it.
+    fn fetch(&self, _wire: &mut dyn Wire) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Gives the library the input that it has asked for. The end of the wire is `UnexpectedEof`.
     fn receive(&self, wire: &mut dyn Wire) -> io::Result<()>;

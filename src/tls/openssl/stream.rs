@@ -5,7 +5,7 @@ use std::{ffi::c_int, fmt, io, sync::Arc};
 use bytes::BufMut;
 
 use openssl_ticket_keys::{
-    key_exchange_group,
+    has_pending, key_exchange_group,
     openssl::{
         self,
         ssl::{Error, ErrorCode, NameType, SslStream, SslVersion},
@@ -18,7 +18,7 @@ use crate::{
     alert::AlertDescription,
     alpn::ProtocolName,
     negotiated::{CipherSuite, Exported, NamedGroup, Negotiated, TlsVersion},
-    tls::{certificate::subject, exporter::Exporter, piped_session::PipedStream},
+    tls::{certificate::subject, exporter::Exporter, piped_stream::PipedStream},
 };
 
 pub(super) struct OpensslStream {
@@ -167,6 +167,10 @@ impl PipedStream for OpensslStream {
             Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(0),
             result => result.map_err(from_openssl),
         }
+    }
+
+    fn has_pending(&self) -> bool {
+        has_pending(self.stream.ssl())
     }
 
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
