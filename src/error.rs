@@ -53,6 +53,9 @@ pub(crate) enum Kind {
     Timeout,
     /// HTTP/2 ended the connection or the stream.
     Http2,
+    /// A message of HTTP/1.x is malformed.
+    #[cfg(feature = "http1")]
+    Http1,
     /// The request's body is too large.
     BodyTooLarge,
     /// The server closed the connection to make room for a newer handshake.
@@ -214,6 +217,12 @@ impl Error {
     /// HTTP/2 ended the connection or the stream; the source says why.
     pub fn is_http2(&self) -> bool {
         self.inner.kind == Kind::Http2
+    }
+
+    /// A message of HTTP/1.x is malformed or too large; the source says why.
+    #[cfg(feature = "http1")]
+    pub fn is_http1(&self) -> bool {
+        self.inner.kind == Kind::Http1
     }
 
     /// A request's body is larger than

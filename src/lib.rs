@@ -100,6 +100,7 @@ mod alert;
 mod alpn;
 mod body;
 mod buffer;
+mod closing;
 pub mod config;
 mod connection_info;
 mod counters;
@@ -110,11 +111,14 @@ mod file;
 pub mod fuzzing;
 mod grpc;
 mod h2_engine;
+#[cfg(feature = "http1")]
+mod http1;
 mod http2;
 mod io;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod negotiated;
+mod response;
 mod schedule;
 mod scratch;
 mod server;

@@ -1,5 +1,7 @@
 //! The body of a request, for every version of HTTP.
 
+#[cfg(feature = "http1")]
+mod incoming;
 mod monitor;
 mod source;
 mod state;
@@ -20,6 +22,8 @@ use http::{
 };
 use http_body::{Frame, SizeHint};
 
+#[cfg(feature = "http1")]
+pub(crate) use self::incoming::{IncomingBody, Progress};
 pub use self::state::Rejection;
 use self::{monitor::Upload, state::BodyState};
 pub(crate) use self::{
@@ -129,6 +133,7 @@ impl Body {
         let state = body.state.insert(Arc::new(BodyState::new(too_large)));
         let upload = match body.content_length {
             Some(length) => Upload::Declared(length),
+            None if !body.source.is_stream() => Upload::Unknown,
             None if grpc::is_call(headers) => Upload::Call,
             None if headers.contains_key(TE) => Upload::Stream,
             None => Upload::Unknown,
@@ -228,7 +233,14 @@ fn cut_off() -> Error {
 impl Drop for Body {
     fn drop(&mut self) {
         if let Some(state) = &self.state {
-            state.leave(std::mem::take(&mut self.source));
+            let rest = std::mem::take(&mut self.source);
+            #[cfg(feature = "http1")]
+            let rest = match rest {
+                // To read it would tell the client to send it.
+                Source::Http1(_) if self.expects_continue => Source::Empty,
+                rest => rest,
+            };
+            state.leave(rest);
         }
     }
 }

@@ -167,6 +167,12 @@ impl BodyMonitor {
         self.upload == Upload::Call
     }
 
+    /// Whether the client sends the body only after `100 Continue`, which it has not been sent.
+    #[cfg(feature = "http1")]
+    pub(crate) fn waits_for_continue(&self) -> bool {
+        self.waits_for_continue
+    }
+
     /// Records the status that the server sends in place of the handler's response.
     pub(crate) fn reject(&self, status: StatusCode) {
         self.state.reject(status);

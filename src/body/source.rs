@@ -5,6 +5,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::Frame;
 
+#[cfg(feature = "http1")]
+use super::incoming::IncomingBody;
 use crate::{error::Error, h2_engine::RequestStream};
 
 /// One variant for each protocol. A variant yields frames, data before trailers, and updates the
@@ -15,6 +17,8 @@ pub(crate) enum Source {
     Empty,
     Bytes(Bytes),
     Http2(RequestStream),
+    #[cfg(feature = "http1")]
+    Http1(IncomingBody),
     /// Its bytes arrive while it is polled for the first time.
     #[cfg(test)]
     Late(Bytes),
@@ -27,9 +31,21 @@ impl Source {
             Self::Empty => true,
             Self::Bytes(_) => false,
             Self::Http2(stream) => stream.is_end_stream(),
+            #[cfg(feature = "http1")]
+            Self::Http1(incoming) => incoming.is_end_stream(),
             #[cfg(test)]
             Self::Late(_) => false,
         }
+    }
+
+    /// Whether the client may keep its side open for as long as it likes, because the two sides of a
+    /// stream are independent.
+    pub(super) fn is_stream(&self) -> bool {
+        #[cfg(feature = "http1")]
+        if let Self::Http1(_) = self {
+            return false;
+        }
+        true
     }
 
     pub(super) fn poll_frame(
@@ -46,6 +62,8 @@ impl Source {
             Self::Http2(stream) => stream
                 .poll_frame(cx)
                 .map(|frame| frame.map(|result| result.map_err(|error| error.into_error()))),
+            #[cfg(feature = "http1")]
+            Self::Http1(incoming) => incoming.poll_frame(cx),
             #[cfg(test)]
             Self::Late(bytes) => {
                 *self = Self::Bytes(std::mem::take(bytes));

@@ -45,6 +45,19 @@ options! {
         #[peer = "GOAWAY `NO_ERROR`; the server closes after a round trip, 1 s at most"]
         pub idle: Duration, Duration;
 
+        /// Time for the head of a request of HTTP/1.x, from its first byte to the empty line that ends it,
+        /// however its bytes are spread over it. The server then answers 408 (RFC 9110 section
+        /// 15.5.9) and closes the connection. Between requests [`idle`](Self#structfield.idle) holds.
+        /// For HTTP/2 see [`Http2Config::max_extra_frames`](crate::Http2Config#structfield.max_extra_frames).
+        #[unit = ""]
+        #[default(
+            Duration::from_secs(10),
+            "a head fits into one packet; TCP retransmits it three times meanwhile"
+        )]
+        #[range(TIME)]
+        #[peer = "HTTP/1.x: 408, and the connection is closed"]
+        pub head: Duration, Duration;
+
         /// Time that a write may be slower than [`min_rate`](Self#structfield.min_rate). If the socket
         /// takes too little, the server closes the connection. If the peer grants a stream too little
         /// window (RFC 9113 section 5.2), the server resets the stream with `CANCEL`.

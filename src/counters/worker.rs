@@ -103,6 +103,12 @@ counters! {
     /// Requests given to the service.
     /// Each ends as one of: answered, abandoned, a panic or an error of its handler, a stalled stream.
     requests,
+    /// Requests of HTTP/1.x given to the service; part of `requests`.
+    requests_http1,
+    /// Requests of HTTP/1.x that are malformed or too large, answered 400, 405, 414, 431 or 501.
+    requests_malformed,
+    /// Connections of HTTP/1.x closed because the head of a request took too long; answered 408.
+    heads_timed_out,
     /// Responses with a status of 200 to 299, whose head was given to HTTP/2.
     responses_2xx,
     /// Responses with a status of 300 to 399.

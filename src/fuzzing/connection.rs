@@ -30,11 +30,12 @@ use super::clock;
 use crate::{
     alpn::{AlpnMissing, AlpnRule},
     body::Body,
+    closing::Closed,
     config::{Http2Config, Limits},
     connection_info::ConnectionInfo,
     counters::Counters,
     error::Error,
-    http2::{self, Closed, ConnectionContext, WorkerService},
+    http2::{self, ConnectionContext, WorkerService},
     io::{Accepted, accept},
     service::service_fn,
     tls::TlsAcceptor,

@@ -18,11 +18,11 @@ use super::{
     keep_alive::KeepAlive,
     request::RequestTask,
     send_buffer::Chunk,
-    shutdown::{Closed, Shutdown},
     transport::{Transport, TransportHandle, transport},
     worker_service::WorkerService,
 };
 use crate::{
+    closing::{Closed, Shutdown},
     config::{self, Http2Config},
     error::{Error, Kind},
     h2_engine::{self, ProtocolError},

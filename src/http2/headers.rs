@@ -4,25 +4,11 @@ use std::cell::RefCell;
 
 use http::{
     HeaderMap, HeaderValue, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONTENT_LENGTH, DATE},
 };
 
-use super::{date, declared_length::DeclaredLength};
-
-/// Fields of a connection, which HTTP/2 forbids (RFC 9113 section 8.2.2).
-const FORBIDDEN: [HeaderName; 6] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    TRANSFER_ENCODING,
-    UPGRADE,
-    TE,
-];
-
-/// RFC 9110 sections 15.3.5 and 15.4.5.
-pub(super) fn may_have_body(status: StatusCode) -> bool {
-    status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
-}
+use super::date;
+use crate::response::{CONNECTION_FIELDS as FORBIDDEN, DeclaredLength, may_have_body};
 
 /// Adds `date` and `content-length` where they are missing, and removes the forbidden fields. Returns
 /// the declared length of the response.
@@ -62,18 +48,6 @@ pub(super) fn complete(
         headers.insert(DATE, date);
     }
     Ok(declared)
-}
-
-/// Removes the forbidden fields from trailers, and `content-length`, which describes a body before it
-/// is sent (RFC 9110 section 6.5.1). Some clients treat a second `content-length` as malformed.
-pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
-    let removed = |name: &HeaderName| *name == CONTENT_LENGTH || FORBIDDEN.contains(name);
-    if trailers.keys().any(removed) {
-        for name in FORBIDDEN {
-            trailers.remove(name);
-        }
-        trailers.remove(CONTENT_LENGTH);
-    }
 }
 
 /// Makes the values of `content-length`. Keeps the last one, as it is often the same as the next.

@@ -5,10 +5,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
-use super::{failure::Failure, send_buffer::Chunk};
+use super::send_buffer::Chunk;
 use crate::{
     counters::Counters,
     h2_engine::{BodySender, ResponseSender},
+    response::Failure,
 };
 
 /// What the client needs to take the response for complete.

@@ -16,8 +16,6 @@ mod context;
 mod cookie;
 mod credits;
 mod date;
-mod declared_length;
-mod failure;
 mod flood_guard;
 mod frame_heads;
 mod half_close;
@@ -28,7 +26,6 @@ mod keep_alive;
 mod request;
 mod send_body;
 mod send_buffer;
-mod shutdown;
 mod throttle;
 mod token_bucket;
 mod transport;
@@ -42,6 +39,5 @@ mod throttle_tests;
 pub(crate) use self::{
     connection::{Connection, preface, refuse, serve},
     context::ConnectionContext,
-    shutdown::Closed,
     worker_service::WorkerService,
 };

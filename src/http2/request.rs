@@ -15,9 +15,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     context::ConnectionContext,
-    cookie,
-    failure::Failure,
-    headers,
+    cookie, headers,
     held_end::HeldEnd,
     send_body::{SendBody, Sent},
     send_buffer::Chunk,
@@ -27,6 +25,7 @@ use crate::{
     counters::Counters,
     grpc::Status,
     h2_engine::{Incoming, ResetCode, ResponseSender},
+    response::{Failure, may_have_body},
     service::HttpService,
 };
 
@@ -268,7 +267,7 @@ impl<S: HttpService> RequestTask<S> {
         if head.status.is_informational() {
             return Err(malformed("an informational status"));
         }
-        let may_have_body = !*this.is_head && headers::may_have_body(head.status);
+        let may_have_body = !*this.is_head && may_have_body(head.status);
         let has_body = may_have_body && !body.is_end_stream();
         let declared = headers::complete(
             &mut head.headers,

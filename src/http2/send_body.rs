@@ -10,16 +10,14 @@ use http::HeaderMap;
 
 use super::{
     context::ConnectionContext,
-    declared_length::DeclaredLength,
-    failure::Failure,
-    headers,
     held_end::HeldEnd,
     send_buffer::{Chunk, SendPermit},
 };
 use crate::{
     body::BodyMonitor,
     error::BoxError,
-    h2_engine::{BodySender, ResetCode},
+    h2_engine::{BodySender, PeerGone, ResetCode},
+    response::{DeclaredLength, Failure, clean_trailers},
     time::MinRate,
 };
 
@@ -48,6 +46,12 @@ pub(super) enum Sent {
     Whole,
     /// All but the end, which has these trailers: see [`SendBody::into_end`].
     UpToEnd(Option<Box<HeaderMap>>),
+}
+
+impl From<PeerGone> for Failure {
+    fn from(PeerGone: PeerGone) -> Self {
+        Self::PeerGone
+    }
 }
 
 impl SendBody {
@@ -137,7 +141,7 @@ impl SendBody {
                             let why = "data after the trailers";
                             return Poll::Ready(Err(Failure::malformed(why, counters)));
                         }
-                        headers::clean_trailers(&mut trailers);
+                        clean_trailers(&mut trailers);
                         if self.holds_end(&mut monitor) {
                             return Poll::Ready(Ok(Sent::UpToEnd(Some(Box::new(trailers)))));
                         }

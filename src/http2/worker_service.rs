@@ -21,6 +21,11 @@ impl<S: HttpService> WorkerService<S> {
         }
     }
 
+    #[cfg(feature = "http1")]
+    pub(crate) fn service(&self) -> S {
+        self.service.clone()
+    }
+
     /// The queue in which the connections of the worker yield to each other. It needs a task that
     /// [runs](YieldQueue::run) it; without one a yield has no effect.
     pub(crate) fn yield_queue(&self) -> Rc<YieldQueue> {

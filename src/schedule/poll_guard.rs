@@ -79,6 +79,12 @@ impl Wakeups {
         self.woken.load(Acquire) && self.woken.swap(false, SeqCst)
     }
 
+    /// Whether a part was woken since the last call of [`take_woken`](Self::take_woken).
+    #[cfg(feature = "http1")]
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woken.load(Acquire)
+    }
+
     /// A waker for the request in this slot.
     pub(crate) fn request_waker(self: &Arc<Self>, number: usize) -> (Waker, Arc<RequestWaker>) {
         let waker = Arc::new(RequestWaker {

@@ -29,13 +29,16 @@ use super::{
     runtime::TIMER,
     socket::Socket,
 };
+#[cfg(feature = "http1")]
+use crate::http1;
 use crate::{
     alpn::{Protocol, ProtocolName},
+    closing::Closed,
     config::Http2Config,
     connection_info::{ConnectionInfo, display_addr},
     counters::Counters,
     error::{Chain, Error, Kind, panic_message},
-    http2::{self, Closed, ConnectionContext, WorkerService},
+    http2::{self, WorkerService},
     io::{Accepted, TlsStream},
     negotiated::Negotiated,
     service::HttpService,
@@ -146,7 +149,11 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             goes_on: false,
         };
         let result = match protocol {
-            Protocol::Http1 => self.serve_http1(),
+            Protocol::Http1 => {
+                drop(permit);
+                let serve = self.serve_http1(closing.stream, info, options, shutdown);
+                Box::pin(serve).await
+            }
             _ => {
                 let serve = self.serve_http2(closing.stream, info, options, permit, shutdown);
                 serve.await
@@ -274,7 +281,7 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
     ) -> Result<Closed, Error> {
         stream.answer_with_flushes();
         let (limits, http2) = (&options.limits, &options.http2);
-        let context = ConnectionContext::new(info, limits, http2, TIMER, &self.counters);
+        let context = http2::ConnectionContext::new(info, limits, http2, TIMER, &self.counters);
         let context = Rc::new(context);
         // Boxed, so that an open connection does not keep its memory.
         let preface = Box::pin(exchange_preface(&mut *stream, &options.http2, &permit));
@@ -291,7 +298,29 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         Err(error)
     }
 
-    fn serve_http1(&self) -> Result<Closed, Error> {
+    #[cfg(feature = "http1")]
+    async fn serve_http1(
+        &self,
+        stream: &mut TlsStream<Socket>,
+        info: Arc<ConnectionInfo>,
+        options: &ConnectionOptions,
+        shutdown: impl Future<Output = ()> + Unpin,
+    ) -> Result<Closed, Error> {
+        let (limits, config) = (&options.limits, &options.http2);
+        stream.answer_with_flushes();
+        let context = http1::ConnectionContext::new(info, limits, config, TIMER, &self.counters);
+        let (service, yields) = (self.service.service(), self.service.yield_queue());
+        http1::serve(stream, service, yields, Rc::new(context), shutdown).await
+    }
+
+    #[cfg(not(feature = "http1"))]
+    async fn serve_http1(
+        &self,
+        _stream: &mut TlsStream<Socket>,
+        _info: Arc<ConnectionInfo>,
+        _options: &ConnectionOptions,
+        _shutdown: impl Future<Output = ()> + Unpin,
+    ) -> Result<Closed, Error> {
         Err(Error::unsupported(
             "this build",
             "the protocol http/1.1",

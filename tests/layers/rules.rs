@@ -6,6 +6,7 @@ pub const LEAVES: &[&str] = &[
     "alert",
     "alpn",
     "buffer",
+    "closing",
     "config",
     "connection_info",
     "counters",
@@ -160,11 +161,47 @@ const LAYERS: &[Layer] = &[
     Layer {
         path: "body/",
         modules: &["body::*", "h2_engine::RequestStream"],
-        crates: &["futures_util", "http", "http_body"],
+        crates: &[
+            "futures_util",
+            "http",
+            "http_body",
+            "hyper::body::Incoming",
+            "hyper::Error",
+        ],
+    },
+    Layer {
+        path: "response/",
+        modules: &["response::*"],
+        crates: &["http"],
+    },
+    Layer {
+        path: "http1/",
+        modules: &[
+            "http1::*",
+            "body::*",
+            "response::*",
+            "schedule::*",
+            "service",
+        ],
+        crates: &[
+            "http",
+            "http_body",
+            "hyper",
+            "hyper_util",
+            "pin_project_lite",
+            "tokio",
+        ],
     },
     Layer {
         path: "http2/",
-        modules: &["http2::*", "body::*", "h2_engine", "schedule::*", "service"],
+        modules: &[
+            "http2::*",
+            "body::*",
+            "h2_engine",
+            "response::*",
+            "schedule::*",
+            "service",
+        ],
         crates: &["http", "http_body", "httpdate", "pin_project_lite", "tokio"],
     },
     Layer {
@@ -182,6 +219,8 @@ const LAYERS: &[Layer] = &[
         path: "server/",
         modules: &[
             "server::*",
+            "http1",
+            "http1::*",
             "http2",
             "http2::*",
             "io",

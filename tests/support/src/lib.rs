@@ -4,6 +4,7 @@
 pub mod backends;
 pub mod certs;
 pub mod client;
+pub mod http1;
 pub mod ocsp;
 pub mod openssl_conf;
 pub mod openssl_peer;
@@ -20,6 +21,7 @@ pub use corelane_test_frames::{self as frames, hpack};
 pub use self::{
     backends::Backend,
     client::{H2Client, deadline},
+    http1::{Http1Client, Http1Response},
     pattern::Pattern,
     server::{Drivers, TestServer},
 };

@@ -1,4 +1,4 @@
-//! When a connection sends GOAWAY, and why it has ended (RFC 9113 section 6.8).
+//! When a connection ends because of the server's shutdown, and why it has ended.
 
 use std::{
     future::Future,
@@ -18,12 +18,16 @@ pub(crate) enum Closed {
     ByPeer,
     Idle,
     Shutdown,
-    /// After GOAWAY the peer answered nothing within [`config::GOAWAY_ANSWER`].
+    /// After GOAWAY (RFC 9113 section 6.8) the peer answered nothing within
+    /// [`config::GOAWAY_ANSWER`].
     Unanswered,
+    /// The handler failed when its response had begun, or answered before it had read the request.
+    #[cfg(feature = "http1")]
+    ByServer,
 }
 
 /// Waits for the server's shutdown, then for the first request of a new connection that has sent none.
-pub(super) struct Shutdown<F> {
+pub(crate) struct Shutdown<F> {
     signal: F,
     opened: Instant,
     has_requests: bool,
@@ -33,7 +37,7 @@ pub(super) struct Shutdown<F> {
 }
 
 impl<F: Future<Output = ()> + Unpin> Shutdown<F> {
-    pub(super) fn new(signal: F, timer: Timer) -> Self {
+    pub(crate) fn new(signal: F, timer: Timer) -> Self {
         Self {
             signal,
             opened: (timer.now)(),
@@ -43,12 +47,12 @@ impl<F: Future<Output = ()> + Unpin> Shutdown<F> {
         }
     }
 
-    pub(super) fn request_received(&mut self) {
+    pub(crate) fn request_received(&mut self) {
         self.has_requests = true;
     }
 
     /// Looks whether the server shuts down.
-    pub(super) fn poll_signal(&mut self, cx: &mut Context<'_>, timer: Timer) {
+    pub(crate) fn poll_signal(&mut self, cx: &mut Context<'_>, timer: Timer) {
         if self.first_request.is_none() && Pin::new(&mut self.signal).poll(cx).is_ready() {
             let age = (timer.now)().saturating_duration_since(self.opened);
             let left = config::FIRST_REQUEST.saturating_sub(age);
@@ -57,8 +61,14 @@ impl<F: Future<Output = ()> + Unpin> Shutdown<F> {
         }
     }
 
-    /// Ready when GOAWAY is due because of the shutdown. Never after [`sent`](Self::sent).
-    pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Whether the server shuts down.
+    #[cfg(feature = "http1")]
+    pub(crate) fn is_signalled(&self) -> bool {
+        self.first_request.is_some()
+    }
+
+    /// Ready when the connection has to end because of the shutdown. Never after [`sent`](Self::sent).
+    pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let sent = self.is_sent();
         match &mut self.first_request {
             Some(_) if !sent && self.has_requests => Poll::Ready(()),
@@ -68,16 +78,16 @@ impl<F: Future<Output = ()> + Unpin> Shutdown<F> {
     }
 
     /// Notes that GOAWAY was sent.
-    pub(super) fn sent(&mut self, why: Closed) {
+    pub(crate) fn sent(&mut self, why: Closed) {
         self.closed = why;
     }
 
-    pub(super) fn is_sent(&self) -> bool {
+    pub(crate) fn is_sent(&self) -> bool {
         self.closed != Closed::ByPeer
     }
 
     /// Why the connection ends.
-    pub(super) fn closed(&self) -> Closed {
+    pub(crate) fn closed(&self) -> Closed {
         self.closed
     }
 }

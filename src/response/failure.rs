@@ -5,12 +5,11 @@ use std::{any::Any, error::Error as StdError};
 use crate::{
     counters::Counters,
     error::{BoxError, Chain, panic_message},
-    h2_engine::PeerGone,
 };
 
 /// How the request ended instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The service failed or panicked, or its response is malformed. It is logged and counted.
     Handler,
     /// The request's body is larger than is allowed, and the response has not begun.
@@ -23,16 +22,10 @@ pub(super) enum Failure {
     PeerGone,
 }
 
-impl From<PeerGone> for Failure {
-    fn from(PeerGone: PeerGone) -> Self {
-        Self::PeerGone
-    }
-}
-
 impl Failure {
     /// A failure of the service or of its response body. If the peer is gone (`gone`), that is
     /// the likely cause.
-    pub(super) fn of_handler(error: impl Into<BoxError>, gone: bool, counters: &Counters) -> Self {
+    pub(crate) fn of_handler(error: impl Into<BoxError>, gone: bool, counters: &Counters) -> Self {
         if gone {
             return Self::PeerGone;
         }
@@ -41,14 +34,14 @@ impl Failure {
         Self::Handler
     }
 
-    pub(super) fn panicked(panic: &(dyn Any + Send), counters: &Counters) -> Self {
+    pub(crate) fn panicked(panic: &(dyn Any + Send), counters: &Counters) -> Self {
         counters.handler_panics.add();
         tracing::error!(panic = panic_message(panic), "handler panicked");
         Self::Handler
     }
 
     /// A head or trailers that HTTP/2 does not send. If the peer is gone (`gone`), that is the cause.
-    pub(super) fn not_sent(
+    pub(crate) fn not_sent(
         error: &(dyn StdError + 'static),
         gone: bool,
         counters: &Counters,
@@ -63,7 +56,7 @@ impl Failure {
     }
 
     /// A response that HTTP does not allow.
-    pub(super) fn malformed(why: &'static str, counters: &Counters) -> Self {
+    pub(crate) fn malformed(why: &'static str, counters: &Counters) -> Self {
         counters.handler_errors.add();
         tracing::error!(error = why, "handler returned a malformed response");
         Self::Handler

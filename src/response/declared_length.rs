@@ -7,15 +7,15 @@ use http::{HeaderMap, header::CONTENT_LENGTH};
 /// A response of another length is malformed (RFC 9113 section 8.1.1), and a client that does not
 /// check may take it for complete. The server resets its stream instead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct DeclaredLength(Option<u64>);
+pub(crate) struct DeclaredLength(Option<u64>);
 
 impl DeclaredLength {
-    pub(super) fn exactly(length: u64) -> Self {
+    pub(crate) fn exactly(length: u64) -> Self {
         Self(Some(length))
     }
 
     /// What the handler declared. The header may be repeated with the same value.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, &'static str> {
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, &'static str> {
         let mut declared = None;
         for value in headers.get_all(CONTENT_LENGTH) {
             let digits = value.as_bytes();
@@ -35,7 +35,7 @@ impl DeclaredLength {
     }
 
     /// Called before data is sent.
-    pub(super) fn send(&mut self, length: usize) -> Result<(), &'static str> {
+    pub(crate) fn send(&mut self, length: usize) -> Result<(), &'static str> {
         if let Some(left) = &mut self.0 {
             *left = left
                 .checked_sub(length as u64)
@@ -45,12 +45,12 @@ impl DeclaredLength {
     }
 
     /// Whether the client has received as much as was declared, and may expect no more.
-    pub(super) fn is_complete(self) -> bool {
+    pub(crate) fn is_complete(self) -> bool {
         self.0 == Some(0)
     }
 
     /// Called before the stream is ended.
-    pub(super) fn end(self) -> Result<(), &'static str> {
+    pub(crate) fn end(self) -> Result<(), &'static str> {
         match self.0 {
             None | Some(0) => Ok(()),
             Some(_) => Err("body is shorter than its content-length"),

@@ -1,0 +1,12 @@
+//! What every version of HTTP requires of a response, and how a request ends without the response of
+//! its handler.
+
+mod declared_length;
+mod failure;
+mod fields;
+
+pub(crate) use self::{
+    declared_length::DeclaredLength,
+    failure::Failure,
+    fields::{CONNECTION_FIELDS, clean_trailers, may_have_body},
+};
