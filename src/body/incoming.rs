@@ -18,7 +18,10 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 
-use crate::error::{Error, Kind};
+use crate::{
+    error::{Error, Kind},
+    response::clean_trailers,
+};
 
 /// Yields data, then trailers.
 pub(crate) struct IncomingBody {
@@ -32,13 +35,20 @@ pub(crate) struct Progress(Arc<AtomicU8>);
 
 const OPEN: u8 = 0;
 const COMPLETE: u8 = 1;
-const MALFORMED: u8 = 2;
-const CUT_OFF: u8 = 3;
+const COMPLETE_WITH_TRAILERS: u8 = 2;
+const MALFORMED: u8 = 3;
+const CUT_OFF: u8 = 4;
 
 impl Progress {
-    /// All of the body was read: the bytes behind it belong to the next request.
+    /// All of the body was read.
     pub(crate) fn is_complete(&self) -> bool {
-        self.0.load(Acquire) == COMPLETE
+        [COMPLETE, COMPLETE_WITH_TRAILERS].contains(&self.0.load(Acquire))
+    }
+
+    /// Where the next request begins is not certain: hyper ends trailers at CRLF CRLF, and takes lines
+    /// that end in LF alone. Another server may have seen their end before.
+    pub(crate) fn has_uncertain_end(&self) -> bool {
+        self.0.load(Acquire) == COMPLETE_WITH_TRAILERS
     }
 
     /// Its framing is invalid (RFC 9112 section 7.1).
@@ -76,20 +86,38 @@ impl IncomingBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => {
-                if frame.is_trailers() || self.incoming.is_end_stream() {
-                    self.progress.set(COMPLETE);
+        Poll::Ready(match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+            Some(Ok(mut frame)) => match frame.trailers_mut() {
+                // LF alone at the end, behind which hyper has read on.
+                Some(trailers) if trailers.is_empty() => {
+                    self.progress.set(MALFORMED);
+                    let message = "the request body ends in a bare LF";
+                    Some(Err(Error::new(Kind::Http1, message)))
                 }
+                Some(trailers) => {
+                    self.progress.set(COMPLETE_WITH_TRAILERS);
+                    clean_trailers(trailers);
+                    Some(Ok(frame))
+                }
+                None => {
+                    if self.incoming.is_end_stream() {
+                        self.progress.set(COMPLETE);
+                    }
+                    Some(Ok(frame))
+                }
+            },
+            Some(Err(error)) => {
+                self.progress.set(match is_malformed(&error) {
+                    true => MALFORMED,
+                    false => CUT_OFF,
+                });
+                Some(Err(failed(error)))
             }
-            Some(Err(error)) => self.progress.set(match is_malformed(error) {
-                true => MALFORMED,
-                false => CUT_OFF,
-            }),
-            None => self.progress.set(COMPLETE),
-        }
-        Poll::Ready(frame.map(|result| result.map_err(failed)))
+            None => {
+                self.progress.set(COMPLETE);
+                None
+            }
+        })
     }
 }
 

@@ -125,7 +125,13 @@ where
                 Poll::Ready(Ok(true)) => self.engine = Some(Box::new(self.start())),
                 Poll::Ready(Ok(false)) => return Some(Ok(self.closed())),
                 Poll::Ready(Err(error)) => return Some(Err(error.into())),
-                Poll::Pending => return self.poll_idle(cx),
+                Poll::Pending => {
+                    // The end of a handshake, before the first request.
+                    if let Poll::Ready(Err(error)) = Pin::new(&mut self.wire).poll_flush(cx) {
+                        return Some(Err(error.into()));
+                    }
+                    return self.poll_idle(cx);
+                }
             }
         }
         self.wire.begin_poll();
@@ -221,9 +227,6 @@ where
             }
             cx.waker().wake_by_ref();
             return None;
-        }
-        if let Poll::Ready(Err(error)) = Pin::new(&mut self.wire).poll_flush(cx) {
-            return Some(Err(error.into()));
         }
         match self.idle.poll_waiting(cx) {
             Poll::Ready(()) => Some(Ok(Closed::Idle)),

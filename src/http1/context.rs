@@ -146,7 +146,7 @@ impl ConnectionContext {
         if !gives_up && monitor.poll_drained(cx).is_pending() {
             return Poll::Pending;
         }
-        if !progress.is_complete() {
+        if !progress.is_complete() || progress.has_uncertain_end() {
             self.unusable.set(true);
         }
         *body = None;
@@ -156,8 +156,9 @@ impl ConnectionContext {
     /// Whether the response that begins now is the last one of the connection.
     pub(super) fn ends_connection(&self) -> bool {
         // A client that was not told to continue may send the body or leave it out.
-        let has_open_end =
-            |body: &RequestBody| body.monitor.waits_for_continue() && !body.progress.is_complete();
+        let has_open_end = |RequestBody { monitor, progress }: &RequestBody| {
+            monitor.waits_for_continue() && !progress.is_complete() || progress.has_uncertain_end()
+        };
         self.closing.get() || self.body.borrow().as_ref().is_some_and(has_open_end)
     }
 

@@ -160,7 +160,11 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         path: "body/",
-        modules: &["body::*", "h2_engine::RequestStream"],
+        modules: &[
+            "body::*",
+            "h2_engine::RequestStream",
+            "response::clean_trailers",
+        ],
         crates: &[
             "futures_util",
             "http",
