@@ -68,6 +68,7 @@
 //! | `openssl` | | `tls::OpensslAcceptor`, the system's OpenSSL with all that rustls has here |
 //! | `openssl-vendored` | | the same, with OpenSSL compiled in |
 //! | `tokio` | yes | handlers use a tokio runtime: `Builder::tokio` |
+//! | `http1` | | HTTP/1.1 beside HTTP/2, see [`Builder::protocols`] |
 //! | `metrics` | | `Handle::record_metrics`, for the crate metrics |
 //!
 //! Features only add items. The acceptor that you give to [`Server::builder`] decides which backend

@@ -15,6 +15,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("SHUTDOWN_DEADLINE", "--shutdown-timeout"),
     ("handshake", "--handshake-timeout"),
     ("idle", "--idle-timeout"),
+    ("head", "--head-timeout"),
     ("write", "--write-timeout"),
     ("body", "--body-timeout"),
     ("min_rate", "--min-rate"),

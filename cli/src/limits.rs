@@ -30,6 +30,11 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = seconds(limits().idle))]
     idle_timeout: NonZeroU64,
 
+    /// How long the head of a request of HTTP/1.x may take from its first byte; then the response is
+    /// 408.
+    #[arg(long, value_name = "SECONDS", default_value_t = seconds(limits().head))]
+    head_timeout: NonZeroU64,
+
     /// How long a client may receive a response more slowly than --min-rate; then the request is
     /// reset (CANCEL) or the connection closed.
     #[arg(long, value_name = "SECONDS", default_value_t = seconds(limits().write))]
@@ -115,6 +120,7 @@ impl LimitArgs {
         Limits::default()
             .handshake(duration(self.handshake_timeout))
             .idle(duration(self.idle_timeout))
+            .head(duration(self.head_timeout))
             .write(duration(self.write_timeout))
             .body(duration(self.body_timeout))
             .min_rate(self.min_rate)
@@ -147,9 +153,10 @@ fn http2() -> Http2Config {
 /// Names the flag in a message of the library that begins with the name of its field, as in
 /// `max_frame_size is 1` or `groups: x448 is listed twice`, or with a CPU.
 pub(crate) fn name_flag(message: String) -> String {
-    const FIELDS: [(&str, &str); 16] = [
+    const FIELDS: [(&str, &str); 17] = [
         ("handshake", "--handshake-timeout"),
         ("idle", "--idle-timeout"),
+        ("head", "--head-timeout"),
         ("write", "--write-timeout"),
         ("body", "--body-timeout"),
         ("min_rate", "--min-rate"),
@@ -246,12 +253,14 @@ mod tests {
             ("--max-extra-frames", "17"),
             ("--max-early-resets", "18"),
             ("--shutdown-timeout", "19"),
+            ("--head-timeout", "20"),
         ]);
         let (limits, http2) = (args.limits(), args.http2());
         assert_eq!(args.max_connections.get(), 1);
         assert_eq!(args.max_handshakes.get(), 2);
         assert_eq!(limits.handshake.as_secs(), 3);
         assert_eq!(limits.idle.as_secs(), 4);
+        assert_eq!(limits.head.as_secs(), 20);
         assert_eq!(limits.write.as_secs(), 5);
         assert_eq!(limits.body.as_secs(), 6);
         assert_eq!(limits.min_rate, 7);

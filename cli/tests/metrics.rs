@@ -116,7 +116,7 @@ fn metrics_match_the_documentation_and_count() {
         }
         assert_eq!(exposed(&text), without_tls);
         for (name, label, value) in [
-            ("corelane_requests_total", "worker=\"0\"", 4.0),
+            ("corelane_requests_total", "worker=\"0\",version=\"2\"", 4.0),
             ("corelane_requests_ended_total", "", 3.0),
             ("corelane_requests_in_flight", "", 1.0),
             ("corelane_connections_open", "", 1.0),

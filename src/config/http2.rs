@@ -4,7 +4,8 @@
 const MAX_WINDOW: u32 = (1 << 31) - 1;
 
 options! {
-    /// HTTP/2 settings, and how much the server holds for one connection.
+    /// HTTP/2 settings, and how much the server holds for one connection. The sizes of heads and bodies
+    /// hold for HTTP/1.x too.
     ///
     /// ```
     /// use corelane::Http2Config;
@@ -27,19 +28,23 @@ options! {
         /// Size of a request's header list, bytes, as RFC 9113 section 6.5.2 counts them
         /// (`SETTINGS_MAX_HEADER_LIST_SIZE`). The server answers a larger one with 431. At least 1024: a
         /// plain request of curl counts 300.
+        ///
+        /// For HTTP/1.x it is the size of a request's head as sent, and of its trailers. The server
+        /// answers 414 if the request line alone is larger (RFC 9112 section 3).
         #[unit = "bytes"]
         #[default(16 * 1024, "the default of hyper; cookies rarely pass 8 KiB")]
         #[range(1_024..=u32::MAX)]
-        #[peer = "431"]
+        #[peer = "431; for a request line of HTTP/1.x 414"]
         pub max_header_list_size: u32, u32;
 
         /// Size of a request's body, bytes. The server answers a larger one, by `content-length` or as
         /// it arrives, with 413 (RFC 9110 section 15.5.14). If the response has begun, the body ends
         /// with an error ([`Error::is_body_too_large`](crate::Error::is_body_too_large)). `None` allows any size.
+        /// A connection of HTTP/1.x ends behind it.
         #[unit = "bytes"]
         #[default(None, "the handler decides how much it reads; the windows bound the unread data")]
         #[range(0..=u64::MAX)]
-        #[peer = "413, and the server drains the rest as for `Limits::body`; RST_STREAM if the response has begun"]
+        #[peer = "413, and the server drains the rest as for `Limits::body`; RST_STREAM if the response has begun; HTTP/1.x: the connection is closed"]
         pub max_request_body_size: Option<u64>, impl Into<Option<u64>>;
 
         /// Size of a frame from the peer, bytes (`SETTINGS_MAX_FRAME_SIZE`), 16,384 to 16,777,215. The

@@ -42,7 +42,7 @@ options! {
             "the default of nginx, which clients and load balancers are tuned to"
         )]
         #[range(TIME)]
-        #[peer = "GOAWAY `NO_ERROR`; the server closes after a round trip, 1 s at most"]
+        #[peer = "GOAWAY `NO_ERROR`; the server closes after a round trip, 1 s at most; HTTP/1.x: the connection is closed"]
         pub idle: Duration, Duration;
 
         /// Time for the head of a request of HTTP/1.x, from its first byte to the empty line that ends it,
@@ -86,7 +86,7 @@ options! {
         #[unit = ""]
         #[default(Duration::from_secs(60), "the default of nginx")]
         #[range(TIME)]
-        #[peer = "408; the server drains an unread body for as long, at most 30 s and 5 s without data, then RST_STREAM `NO_ERROR`"]
+        #[peer = "408; the server drains an unread body for as long, at most 30 s and 5 s without data, then RST_STREAM `NO_ERROR`; HTTP/1.x: the connection is closed"]
         pub body: Duration, Duration;
 
         /// The least rate of a transfer, bytes per second, averaged over [`write`](Self#structfield.write)

@@ -75,6 +75,12 @@ constants! {
     #[peer = "nothing; health checks fail"]
     pub const WORKER_STALLED: Duration = Duration::from_secs(5);
 
+    /// Fields of a request of HTTP/1.x, and of its trailers.
+    #[limit("", "MAX_FIELDS", "")]
+    #[why = "the default of hyper and of Apache; browsers send 20"]
+    #[peer = "431; 400 for trailers"]
+    pub(crate) const MAX_FIELDS: usize = 100;
+
     /// Size of a header of the PROXY protocol, bytes.
     #[limit("", "MAX_PROXY_HEADER", "bytes")]
     #[why = "the bound of nginx; addresses take up to 232 bytes, the rest describes the client's TLS"]

@@ -238,8 +238,24 @@ pub const METRICS: &[Metric] = {
         metric(
             "corelane_requests_total",
             Counter,
-            HELP.requests,
-            &[("", |c| c.requests)],
+            "Requests given to the service, by version of HTTP.",
+            &[
+                ("1.1", |c| c.requests_http1),
+                ("2", |c| rest(c.requests, &[c.requests_http1])),
+            ],
+        )
+        .by("version"),
+        metric(
+            "corelane_requests_malformed_total",
+            Counter,
+            HELP.requests_malformed,
+            &[("", |c| c.requests_malformed)],
+        ),
+        metric(
+            "corelane_request_heads_timed_out_total",
+            Counter,
+            HELP.heads_timed_out,
+            &[("", |c| c.heads_timed_out)],
         ),
         metric(
             "corelane_requests_ended_total",
@@ -257,7 +273,7 @@ pub const METRICS: &[Metric] = {
         metric(
             "corelane_responses_total",
             Counter,
-            "Responses whose head was given to HTTP/2, by class of their status.",
+            "Responses whose head was sent, by class of their status.",
             &[
                 ("2xx", |c| c.responses_2xx),
                 ("3xx", |c| c.responses_3xx),

@@ -105,11 +105,13 @@ counters! {
     requests,
     /// Requests of HTTP/1.x given to the service; part of `requests`.
     requests_http1,
-    /// Requests of HTTP/1.x that are malformed or too large, answered 400, 405, 414, 431 or 501.
+    /// Requests of HTTP/1.x that are malformed or too large, or that the server does not serve.
+    /// They are answered 400, 405, 414, 431, 501 or 505, and the connection is closed.
     requests_malformed,
-    /// Connections of HTTP/1.x closed because the head of a request took too long; answered 408.
+    /// Requests of HTTP/1.x answered 408 because their head took too long.
+    /// See [`Limits::head`](crate::Limits#structfield.head).
     heads_timed_out,
-    /// Responses with a status of 200 to 299, whose head was given to HTTP/2.
+    /// Responses with a status of 200 to 299, whose head was given to the protocol.
     responses_2xx,
     /// Responses with a status of 300 to 399.
     responses_3xx,
@@ -119,7 +121,7 @@ counters! {
     responses_5xx,
     /// Responses with another status.
     responses_other,
-    /// Requests whose complete response was given to HTTP/2.
+    /// Requests whose complete response was given to the protocol.
     requests_answered,
     /// Requests whose stream or connection ended before their response did.
     requests_abandoned,

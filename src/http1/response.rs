@@ -272,7 +272,7 @@ impl<B: Body<Error: Into<BoxError>>> Body for ResponseBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         match &self.body {
-            Some(_) => self.size.clone(),
+            Some(_) => self.size,
             None => SizeHint::with_exact(0),
         }
     }
