@@ -79,7 +79,7 @@ impl Case {
             }
             answers.push(match response.status {
                 200 if response.complete => format!("200 {}", response.text()),
-                200 => format!("200 in part"),
+                200 => "200 in part".to_owned(),
                 status if response.complete && response.closes() => status.to_string(),
                 status => format!("{status} without connection: close"),
             });
