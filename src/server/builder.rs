@@ -278,7 +278,7 @@ impl Builder {
     /// [`ProtocolStream::server_shutdown`] tells the handler.
     ///
     /// ```no_run
-    /// # #[cfg(feature = "rustls")]
+    /// # #[cfg(feature="rustls")]
     /// # fn main() -> Result<(), corelane::Error> {
     /// # use std::convert::Infallible;
     /// use std::{io, sync::Arc};
@@ -318,7 +318,7 @@ impl Builder {
     ///     .serve(|_worker| service_fn(hello))?
     ///     .wait()
     /// # }
-    /// # #[cfg(not(feature = "rustls"))]
+    /// # #[cfg(not(feature="rustls"))]
     /// # fn main() {}
     /// ```
     pub fn protocol<H, F, E>(mut self, name: ProtocolName, handler: H) -> Self
