@@ -19,6 +19,7 @@ use super::{context::ConnectionContext, request::RequestService, wire::Wire};
 use crate::{
     closing::{Closed, Shutdown},
     error::{Error, Kind},
+    response::date,
     schedule::{MAX_ROUNDS, PollGuard, Wakeups, YieldQueue},
     service::HttpService,
     time::Deadline,
@@ -170,7 +171,7 @@ where
             self.context.counters.requests_malformed.add();
             return Some(self.refuse(cx, StatusCode::URI_TOO_LONG, "the request line is too long"));
         }
-        if !self.wire.is_reading() {
+        if !self.wire.is_reading() && !self.wire.is_flushed() {
             // The response waits for the peer. The transport has its own time limit.
             return None;
         }
@@ -254,9 +255,13 @@ where
         self.engine = None;
         self.context.counters.response(status.as_u16());
         let reason = status.canonical_reason().unwrap_or_default();
-        let code = status.as_str();
-        let response =
-            format!("HTTP/1.1 {code} {reason}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let date =
+            date::now().map(|date| format!("date: {}\r\n", date.to_str().unwrap_or_default()));
+        let response = format!(
+            "HTTP/1.1 {code} {reason}\r\ncontent-length: 0\r\nconnection: close\r\n{date}\r\n",
+            code = status.as_str(),
+            date = date.unwrap_or_default(),
+        );
         self.wire.write(cx, response.as_bytes());
         Err(Error::new(Kind::Http1, why))
     }

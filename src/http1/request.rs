@@ -48,7 +48,8 @@ impl<S: HttpService> Service<Request<Incoming>> for RequestService<S> {
         let is_head = head.method == Method::HEAD;
         if let Err(status) = validate::check(&mut head) {
             context.counters.requests_malformed.add();
-            // hyper closes the connection, because nothing reads the body.
+            // Nothing reads its body.
+            context.unusable.set(true);
             return RequestTask::new(context, is_head, State::Refused { status });
         }
         context.counters.requests_http1.add();

@@ -7,8 +7,7 @@ use http::{
     header::{CONTENT_LENGTH, DATE},
 };
 
-use super::date;
-use crate::response::{CONNECTION_FIELDS as FORBIDDEN, DeclaredLength, may_have_body};
+use crate::response::{CONNECTION_FIELDS as FORBIDDEN, DeclaredLength, date, may_have_body};
 
 /// Adds `date` and `content-length` where they are missing, and removes the forbidden fields. Returns
 /// the declared length of the response.

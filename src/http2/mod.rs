@@ -15,7 +15,6 @@ mod connection;
 mod context;
 mod cookie;
 mod credits;
-mod date;
 mod flood_guard;
 mod frame_heads;
 mod half_close;

@@ -1,6 +1,7 @@
 //! What every version of HTTP requires of a response, and how a request ends without the response of
 //! its handler.
 
+pub(crate) mod date;
 mod declared_length;
 mod failure;
 mod fields;

@@ -176,7 +176,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         path: "response/",
         modules: &["response::*"],
-        crates: &["http"],
+        crates: &["http", "httpdate"],
     },
     Layer {
         path: "http1/",
@@ -206,7 +206,7 @@ const LAYERS: &[Layer] = &[
             "schedule::*",
             "service",
         ],
-        crates: &["http", "http_body", "httpdate", "pin_project_lite", "tokio"],
+        crates: &["http", "http_body", "pin_project_lite", "tokio"],
     },
     Layer {
         path: "service.rs",

@@ -12,7 +12,7 @@ thread_local! {
 }
 
 /// The value for now; `None` if the clock is before 1970.
-pub(super) fn now() -> Option<HeaderValue> {
+pub(crate) fn now() -> Option<HeaderValue> {
     let second = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
     CACHED.with_borrow_mut(|cached| {
         if let Some((cached_second, value)) = cached
