@@ -19,10 +19,6 @@ pub(super) struct AcceptedKeys {
 impl AcceptedKeys {
     /// OpenSSL's kinds of keys that a client can verify. It refuses smaller RSA keys by its security
     /// level, and larger ones as a whole.
-    #[cfg_attr(
-        not(any(feature = "native-tls", feature = "openssl")),
-        expect(dead_code, reason = "there is no backend on OpenSSL")
-    )]
     pub(super) const fn by_openssl(backend: &'static str) -> Self {
         Self {
             backend,
