@@ -137,9 +137,10 @@ pub use self::{
     file::read_file,
     io::TlsStream,
     server::{
-        AcceptedStream, ActiveDriver, Affinity, Builder, ConnectionOptions, Driver, GrpcTimeout,
-        GrpcTimeoutBody, GrpcTimeoutFuture, Handle, Observer, ProtocolStream, Reloader, Server,
-        Shutdown, WorkerInfo, WorkerStatus, grpc_timeout, listen, serve_connection,
+        AcceptedStream, ActiveDriver, Affinity, Builder, ClientStream, ConnectionOptions, Driver,
+        GrpcTimeout, GrpcTimeoutBody, GrpcTimeoutFuture, Handle, Observer, ProtocolStream,
+        Reloader, Server, Shutdown, WorkerInfo, WorkerStatus, grpc_timeout, listen,
+        serve_connection,
     },
     service::{
         HttpService, ServiceFn, WithConnectionInfo, WithExtension, service_fn,

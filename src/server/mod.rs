@@ -6,6 +6,7 @@ mod accepted_stream;
 mod builder;
 mod builder_unix;
 mod client_addr;
+mod client_stream;
 mod connection;
 mod connection_options;
 mod current_acceptor;
@@ -42,6 +43,7 @@ mod workers_end;
 pub use self::{
     accepted_stream::AcceptedStream,
     builder::{Affinity, Builder},
+    client_stream::ClientStream,
     connection::serve_connection,
     connection_options::ConnectionOptions,
     grpc_timeout::{GrpcTimeout, GrpcTimeoutBody, GrpcTimeoutFuture, grpc_timeout},

@@ -14,13 +14,8 @@ use std::{
 };
 
 use corelane::{
-    monoio::{
-        io::IntoPollIo,
-        net::{
-            TcpStream, UnixStream, tcp::stream_poll::TcpStreamPoll,
-            unix::stream_poll::UnixStreamPoll,
-        },
-    },
+    ClientStream,
+    monoio::net::{TcpStream, UnixStream},
     tokio::io::{AsyncRead, AsyncWrite, ReadBuf},
 };
 use futures_channel::oneshot;
@@ -118,23 +113,18 @@ async fn connect_tcp(address: SocketAddr) -> io::Result<Socket> {
     stream.set_nodelay(true)?;
     let (time, interval, retries) = KEEP_ALIVE;
     stream.set_tcp_keepalive(Some(time), Some(interval), Some(retries))?;
-    Ok(Socket::new(Kind::Tcp(stream.into_poll_io()?)))
+    Ok(Socket::new(stream.try_into()?))
 }
 
 async fn connect_unix(path: &Path) -> io::Result<Socket> {
     let stream = UnixStream::connect(path).await?;
-    Ok(Socket::new(Kind::Unix(stream.into_poll_io()?)))
+    Ok(Socket::new(stream.try_into()?))
 }
 
 /// A connection to an upstream.
 pub(super) struct Socket {
-    kind: Kind,
+    stream: ClientStream,
     head: Rc<HeadBudget>,
-}
-
-enum Kind {
-    Tcp(TcpStreamPoll),
-    Unix(UnixStreamPoll),
 }
 
 /// How many bytes the upstream may still send before the response's head is complete.
@@ -168,9 +158,9 @@ impl HeadBudget {
 }
 
 impl Socket {
-    fn new(kind: Kind) -> Self {
+    fn new(stream: ClientStream) -> Self {
         Self {
-            kind,
+            stream,
             head: Rc::new(HeadBudget(Cell::new(usize::MAX))),
         }
     }
@@ -193,10 +183,7 @@ impl AsyncRead for Socket {
             )));
         }
         let before = buf.filled().len();
-        let polled = match &mut this.kind {
-            Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Kind::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-        };
+        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
         this.head.spend(buf.filled().len() - before);
         polled
     }
@@ -208,10 +195,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().kind {
-            Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Kind::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -219,24 +203,18 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().kind {
-            Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Kind::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.stream.is_write_vectored()
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().kind {
-            Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Kind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }

@@ -12,7 +12,7 @@ pub(super) struct Health {
     begun: Instant,
     /// Failures in a row.
     failures: AtomicU32,
-    /// Milliseconds after `begun`; 0: up.
+    /// When it may be used again, by [`now`](Self::now); 0: it is up.
     down_until: AtomicU64,
 }
 
@@ -52,14 +52,15 @@ impl Health {
         if failures < most {
             return;
         }
-        let until = self.now().saturating_add(millis(time)).max(1);
+        let until = self.now().saturating_add(millis(time));
         if self.down_until.swap(until, Ordering::Relaxed) == 0 {
             tracing::warn!(%upstream, failures, ?time, "the upstream fails and is not used for a time");
         }
     }
 
+    /// Never 0.
     fn now(&self) -> u64 {
-        millis(self.begun.elapsed())
+        millis(self.begun.elapsed()).saturating_add(1)
     }
 }
 

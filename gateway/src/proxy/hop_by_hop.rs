@@ -31,6 +31,10 @@ pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
 /// not name them, and without them the message means something else (CVE-2022-31813).
 pub(super) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(CONNECTION);
+    // Most upstreams send just this, and it names what is removed anyway.
+    if values.iter().all(|value| value == "keep-alive") {
+        return Vec::new();
+    }
     values
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
@@ -52,5 +56,7 @@ mod tests {
             headers.append(CONNECTION, HeaderValue::from_static(value));
         }
         assert_eq!(named_by_connection(&headers), ["x-one", "x-two", "close"]);
+        headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+        assert!(named_by_connection(&headers).is_empty());
     }
 }

@@ -158,10 +158,7 @@ fn accepts_trailers(head: &Parts) -> bool {
 
 fn remove(head: &mut Parts, trusted: bool, options: &ProxyOptions) {
     let headers = &mut head.headers;
-    let mut removed = match headers.contains_key(CONNECTION) {
-        true => named_by_connection(headers),
-        false => Vec::new(),
-    };
+    let mut removed = named_by_connection(headers);
     // The server answers `expect` itself, when the upstream takes the body.
     let is_removed = |name: &HeaderName| {
         is_hop_by_hop(name)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
     response::Parts,
 };
 
@@ -23,10 +23,7 @@ pub(super) fn prepare(head: &mut Parts) -> Result<(), Failure> {
     check_framing(&head.headers)?;
     set_length(head)?;
     let headers = &mut head.headers;
-    let mut removed = match headers.contains_key(CONNECTION) {
-        true => named_by_connection(headers),
-        false => Vec::new(),
-    };
+    let mut removed = named_by_connection(headers);
     let hop_by_hop = |name: &&HeaderName| is_hop_by_hop(name);
     removed.extend(headers.keys().filter(hop_by_hop).cloned());
     for name in removed {
