@@ -59,7 +59,7 @@ impl Drop for Connection {
 /// How sending a request failed.
 pub(super) enum SendError {
     /// The request was not sent: here it is.
-    NotSent(Request<RequestBody>),
+    NotSent(Box<Request<RequestBody>>),
     Timeout,
     Failed(hyper::Error),
 }
@@ -107,7 +107,7 @@ impl Connection {
                 Poll::Ready(Ok(response))
             }
             Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                Some(request) => SendError::NotSent(request),
+                Some(request) => SendError::NotSent(Box::new(request)),
                 None => SendError::Failed(error.into_error()),
             })),
             Poll::Pending => deadline

@@ -135,7 +135,7 @@ impl Stream {
         let response = poll_fn(|cx| match response.as_mut().poll(cx) {
             Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
             Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                Some(request) => SendError::NotSent(request),
+                Some(request) => SendError::NotSent(Box::new(request)),
                 None => SendError::Failed(error.into_error()),
             })),
             Poll::Pending => deadline

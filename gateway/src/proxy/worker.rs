@@ -156,7 +156,7 @@ impl Inner {
                 return Err((failure, Some(member)));
             };
             tracing::debug!(upstream = %member.upstream, next = %other.upstream, error = %corelane::Chain(&failure), "trying again");
-            (member, fresh, outgoing) = (other, true, next.outgoing);
+            (member, fresh, outgoing) = (other, true, *next.outgoing);
         }
     }
 
@@ -181,7 +181,7 @@ impl Inner {
 
 /// A request that may be sent again.
 struct Again {
-    outgoing: Outgoing,
+    outgoing: Box<Outgoing>,
     /// It failed on a connection that was kept since an earlier request, and had probably been closed.
     stale: bool,
 }
@@ -351,7 +351,7 @@ impl Member {
 
 fn again(outgoing: Option<Outgoing>, stale: bool) -> Option<Again> {
     Some(Again {
-        outgoing: outgoing?,
+        outgoing: Box::new(outgoing?),
         stale,
     })
 }
@@ -367,7 +367,10 @@ fn failed(
     match error {
         SendError::NotSent(request) => {
             let closed = Rc::new(io::ErrorKind::ConnectionAborted.into());
-            (Failure::Connect(closed), again(Some(request.into()), stale))
+            (
+                Failure::Connect(closed),
+                again(Some((*request).into()), stale),
+            )
         }
         SendError::Timeout => (Failure::ResponseTimeout, None),
         SendError::Failed(error) if upload.is_some_and(Upload::has_failed) => {

@@ -3,6 +3,7 @@
 mod basics;
 mod chunkings;
 mod fields;
+mod flow;
 mod responses;
 mod retries;
 mod smuggling;
