@@ -18,6 +18,13 @@ impl ProtocolName {
     /// HTTP/1.1.
     pub const HTTP_1_1: Self = Self(Cow::Borrowed(b"http/1.1"));
 
+    /// HTTP/1.0, which `curl --http1.0` offers. A server of HTTP/1.1 serves it too.
+    pub const HTTP_1_0: Self = Self(Cow::Borrowed(b"http/1.0"));
+
+    pub(crate) fn is_http1(&self) -> bool {
+        [Self::HTTP_1_1, Self::HTTP_1_0].contains(self)
+    }
+
     /// A name from its bytes.
     ///
     /// # Errors
@@ -183,7 +190,7 @@ impl Decision {
     pub(crate) fn protocol(self) -> Option<Protocol> {
         match self {
             Self::Alpn(name) if name == ProtocolName::H2 => Some(Protocol::Http2),
-            Self::Alpn(name) if name == ProtocolName::HTTP_1_1 => Some(Protocol::Http1),
+            Self::Alpn(name) if name.is_http1() => Some(Protocol::Http1),
             Self::Alpn(name) => Some(Protocol::Other(name)),
             Self::Http1 => Some(Protocol::Http1),
             Self::Sniff => None,

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use corelane::{
-    AlpnMissing, Driver, IpNet,
+    AlpnMissing, Driver, IpNet, ProtocolName,
     tls::{CipherSuite, NamedGroup},
 };
 use corelane_ops::ListenAddr;
@@ -130,7 +130,12 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) driver: DriverArg,
 
-    /// How to treat clients that offer no protocol by ALPN.
+    /// Whether to serve HTTP/1.1 beside HTTP/2, to clients that do not offer h2 by ALPN; auto means with
+    /// --root, --upstream or --route.
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub(crate) http1: Http1Arg,
+
+    /// How to treat clients that offer no protocol by ALPN, where HTTP/1.1 is not served.
     #[arg(long, value_enum, default_value = "reject")]
     pub(crate) alpn_missing: AlpnMissingArg,
 
@@ -174,6 +179,22 @@ pub(crate) struct Args {
     /// Where the settings come from, for errors.
     #[arg(skip)]
     pub(crate) sources: Sources,
+}
+
+impl Args {
+    /// The protocols to serve, best first.
+    pub(crate) fn protocols(&self) -> Vec<ProtocolName> {
+        let http1 = match self.http1 {
+            Http1Arg::Auto => !self.routes.is_demo(),
+            Http1Arg::On => true,
+            Http1Arg::Off => false,
+        };
+        let mut protocols = vec![ProtocolName::H2];
+        if http1 {
+            protocols.extend([ProtocolName::HTTP_1_1, ProtocolName::HTTP_1_0]);
+        }
+        protocols
+    }
 }
 
 /// The mode of a file.
@@ -245,6 +266,13 @@ pub(crate) enum MinTlsArg {
     /// TLS 1.3 only; not with native-tls.
     #[value(name = "1.3")]
     Tls13,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Http1Arg {
+    Auto,
+    On,
+    Off,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

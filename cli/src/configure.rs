@@ -24,6 +24,7 @@ pub(crate) fn configure(args: &Args) -> Result<Configured, corelane::Error> {
     let builder = Server::builder(tls.acceptor)
         .driver(args.driver.into())
         .share_port(args.restart.takeover)
+        .protocols(args.protocols())
         .alpn_missing(args.alpn_missing.into())
         .proxy_protocol(
             args.proxy_protocol

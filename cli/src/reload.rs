@@ -149,6 +149,7 @@ mod tests {
         "connect-timeout",
         "demo",
         "groups",
+        "http1",
         "hidden-files",
         "key",
         "key-log",

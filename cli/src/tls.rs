@@ -216,7 +216,10 @@ fn cleartext(args: &Args) -> Result<Tls, Error> {
         acceptor: Arc::new(Cleartext),
         description: Description {
             scheme: "http",
-            text: "none, HTTP/2 with prior knowledge".into(),
+            text: match args.protocols()[..] {
+                [_] => "none, HTTP/2 with prior knowledge".into(),
+                _ => "none, HTTP/2 with prior knowledge or HTTP/1.1".into(),
+            },
             curl_options: "--http2-prior-knowledge",
         },
         loaded: Loaded::default(),
@@ -241,6 +244,7 @@ fn over_tls(
     };
     let make = |identity: &Identity| {
         let config = TlsConfig::new(identity.clone())
+            .alpn_protocols(args.protocols())
             .min_version(min_version)
             .cipher_suites(args.ciphers.iter().copied())
             .groups(args.groups.iter().copied())
@@ -262,13 +266,14 @@ fn over_tls(
         identities,
         client_auth,
     };
+    let names: Vec<_> = args.protocols().iter().map(ToString::to_string).collect();
     expiry::log(args, &loaded);
     args.certificates.warn(&loaded.identities);
     Ok(Tls {
         acceptor: Arc::new(acceptor.unknown_name(args.certificates.unknown_name())),
         description: Description {
             scheme: "https",
-            text: format!("{backend}; ALPN h2; {certificates}"),
+            text: format!("{backend}; ALPN {}; {certificates}", names.join(", ")),
             curl_options: args.client_certificates.curl_options(),
         },
         loaded,

@@ -254,7 +254,8 @@ impl Builder {
     /// whatever the order of its offer; a client that offers none of them gets the alert
     /// `no_application_protocol` (120, RFC 7301 section 3.2). Default: `h2` alone.
     ///
-    /// `h2` and `http/1.1` (feature `http1`) call the same service; any other name needs a handler, see
+    /// `h2` and `http/1.1` (feature `http1`) call the same service, and so does `http/1.0`, which few
+    /// clients offer; any other name needs a handler, see
     /// [`protocol`](Self::protocol). A client without ALPN gets `http/1.1` if it is in the list, or else
     /// what [`alpn_missing`](Self::alpn_missing) says. Without TLS the first bytes of a connection tell
     /// `h2` with prior knowledge from `http/1.1`.

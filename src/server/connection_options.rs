@@ -142,7 +142,7 @@ impl ConnectionOptions {
                     "the protocol {name} is listed twice"
                 )));
             }
-            let is_http = [ProtocolName::H2, ProtocolName::HTTP_1_1].contains(name);
+            let is_http = *name == ProtocolName::H2 || name.is_http1();
             match self.handlers.get(name) {
                 Some(_) if is_http => {
                     return Err(Error::config(format!(
@@ -156,10 +156,10 @@ impl ConnectionOptions {
                 }
                 _ => {}
             }
-            if *name == ProtocolName::HTTP_1_1 && !cfg!(feature = "http1") {
+            if name.is_http1() && !cfg!(feature = "http1") {
                 return Err(Error::unsupported(
                     "this build",
-                    "the protocol http/1.1",
+                    &format!("the protocol {name}"),
                     "build corelane with the feature http1",
                 ));
             }

@@ -107,7 +107,7 @@ fn opening(alpn: Option<&[u8]>, without_alpn: &'static [u8]) -> &'static [u8] {
     match alpn {
         None => without_alpn,
         Some(b"h2") => PREFACE,
-        Some(b"http/1.1") => GET,
+        Some(b"http/1.1" | b"http/1.0") => GET,
         Some(_) => OWN,
     }
 }

@@ -69,7 +69,11 @@ const SERVED: &[Served] = &[
         AlpnMissing::Allow,
     ),
     #[cfg(feature = "http1")]
-    served("http/1.1", &[b"http/1.1"], AlpnMissing::Reject),
+    served(
+        "http/1.1,http/1.0",
+        &[b"http/1.1", b"http/1.0"],
+        AlpnMissing::Reject,
+    ),
 ];
 
 impl Served {
@@ -137,6 +141,7 @@ fn offers() -> Vec<Offer> {
             without_alpn: GET,
             ..offer("none, HTTP/1.1", &[])
         },
+        offer("http/1.0", &[b"http/1.0"]),
         offer("x-own,h2", &[OWN, b"h2"]),
         offer("http/1.1,x-own", &[b"http/1.1", OWN]),
         Offer {
@@ -165,7 +170,7 @@ fn expected(backend: Backend, tls: Tls, offer: &Offer, server: &Served) -> Outco
             chosen.map(|&name| {
                 let speech = match name {
                     b"h2" => Speech::Http2,
-                    b"http/1.1" => Speech::Http1(200),
+                    b"http/1.1" | b"http/1.0" => Speech::Http1(200),
                     _ => Speech::Echo,
                 };
                 (Some(name.to_vec()), speech)

@@ -65,3 +65,10 @@ pub(crate) struct RouteArgs {
     #[arg(long)]
     pub(super) demo: bool,
 }
+
+impl RouteArgs {
+    /// Whether there is nothing to serve but the demonstration.
+    pub(crate) fn is_demo(&self) -> bool {
+        self.root.is_none() && self.upstream.is_empty() && self.route.is_empty()
+    }
+}
