@@ -25,8 +25,8 @@ for_each_backend!(answers_are_those_of_axum_serve);
 /// The runtime of both servers.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
-/// What `axum::serve` answers, in the order of `requests`.
-static EXPECTED: LazyLock<Vec<String>> = LazyLock::new(|| {
+/// The address of `axum::serve`.
+static AXUM: LazyLock<SocketAddr> = LazyLock::new(|| {
     let (listener, addr) = RUNTIME.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("loopback");
@@ -35,8 +35,11 @@ static EXPECTED: LazyLock<Vec<String>> = LazyLock::new(|| {
     });
     let service = application(&files()).into_make_service_with_connect_info::<SocketAddr>();
     RUNTIME.spawn(async move { axum::serve(listener, service).await });
-    ask_all(NONE, addr)
+    addr
 });
+
+/// What it answers, in the order of `requests`.
+static EXPECTED: LazyLock<Vec<String>> = LazyLock::new(|| ask_all(NONE, *AXUM));
 
 fn files() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("files")
@@ -60,6 +63,72 @@ fn answers_are_those_of_axum_serve(backend: Backend) {
         }
         assert_eq!(answers.len(), EXPECTED.len());
         server.stop(Duration::from_secs(10));
+    }
+}
+
+#[cfg(feature = "http1")]
+mod over_http1 {
+    use corelane::{ProtocolName, tls::TlsConfig};
+    use corelane_test_support::{Http1Client, Http1Response, certs::identity};
+
+    use super::*;
+
+    for_each_backend!(answers_are_those_of_axum_serve);
+
+    static EXPECTED: LazyLock<Vec<String>> = LazyLock::new(|| ask_all(NONE, *AXUM));
+
+    fn answers_are_those_of_axum_serve(backend: Backend) {
+        for &driver in Drivers::all() {
+            let names = || [ProtocolName::HTTP_1_1];
+            let config = TlsConfig::new(identity()).alpn_protocols(names());
+            let acceptor = (backend.make)(&config).expect("an acceptor");
+            let application = application(&files());
+            let service = with_extension(application, |it| ConnectInfo(it.peer_addr));
+            let options = |builder: corelane::Builder| {
+                builder.protocols(names()).tokio(RUNTIME.handle().clone())
+            };
+            let server = TestServer::with(acceptor, driver, options, move |_| service.clone());
+            let answers = ask_all(backend, server.addr);
+            for ((request, answer), expected) in requests().iter().zip(&answers).zip(&*EXPECTED) {
+                assert_eq!(answer, expected, "{request:?}");
+            }
+            assert_eq!(answers.len(), EXPECTED.len());
+            server.stop(Duration::from_secs(10));
+        }
+    }
+
+    fn ask_all(backend: Backend, addr: SocketAddr) -> Vec<String> {
+        deadline(async {
+            let mut answers = Vec::new();
+            for request in requests() {
+                let mut client = Http1Client::connect_to(backend, addr).await;
+                answers.push(text(client.ask(bytes(&request)).await));
+            }
+            answers
+        })
+    }
+
+    fn bytes(request: &Request<Bytes>) -> Vec<u8> {
+        let target = request.uri().path_and_query().expect("a path");
+        let mut head = format!(
+            "{} {target} HTTP/1.1\r\nhost: localhost\r\n",
+            request.method()
+        );
+        for (name, value) in request.headers() {
+            head += &format!("{name}: {}\r\n", value.to_str().expect("text"));
+        }
+        if !request.body().is_empty() {
+            head += &format!("content-length: {}\r\n", request.body().len());
+        }
+        [head.as_bytes(), b"\r\n", request.body()].concat()
+    }
+
+    fn text(answer: Http1Response) -> String {
+        let mut head: Vec<_> = answer.head.lines().collect();
+        head.retain(|line| !line.starts_with("date: "));
+        head.sort_unstable();
+        let body = answer.body.escape_ascii();
+        format!("{head:#?}\n{body}\n{} {}", answer.trailers, answer.complete)
     }
 }
 

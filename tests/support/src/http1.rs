@@ -1,6 +1,6 @@
 //! A client of HTTP/1.x that sends only the bytes that a test gives it, and reads responses.
 
-use std::io;
+use std::{io, net::SocketAddr};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -48,7 +48,12 @@ impl Http1Response {
 impl Http1Client {
     /// A connection that has negotiated `http/1.1`, if the backend has TLS.
     pub async fn connect(backend: Backend, server: &TestServer) -> Self {
-        let tcp = client::tcp(server.addr).await;
+        Self::connect_to(backend, server.addr).await
+    }
+
+    /// The same to any server, with TLS as this backend has it.
+    pub async fn connect_to(backend: Backend, addr: SocketAddr) -> Self {
+        let tcp = client::tcp(addr).await;
         Self {
             stream: client::over_version(backend, Tls::Any, &[b"http/1.1"], tcp).await,
             unread: BytesMut::new(),
