@@ -8,6 +8,7 @@ use std::{
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::PathBuf,
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
@@ -16,12 +17,23 @@ use nix::fcntl::OFlag;
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tower_http::services::fs::{Backend, File, Metadata};
 
-/// Opens and reads files by calls that block.
+/// Opens and reads files by calls that block, for one request.
 ///
 /// A thread for each call, as tokio::fs has it, takes longer than the call itself while the kernel has
 /// the file in its page cache.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Disk;
+#[derive(Clone, Debug)]
+pub(super) struct Disk {
+    /// A file whose metadata was asked for. `ServeDir` opens it next.
+    opened: Option<Arc<Mutex<Option<OpenFile>>>>,
+}
+
+impl Disk {
+    /// Without `open`, only metadata is needed.
+    pub(super) fn new(open: bool) -> Self {
+        let opened = open.then(Arc::default);
+        Self { opened }
+    }
+}
 
 impl Backend for Disk {
     type File = OpenFile;
@@ -30,11 +42,30 @@ impl Backend for Disk {
     type MetadataFuture = Ready<io::Result<FileInfo>>;
 
     fn open(&self, path: PathBuf) -> Self::OpenFuture {
-        ready(OpenFile::open(path))
+        let opened = self.opened.as_ref().and_then(|opened| {
+            let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
+            opened.take_if(|file| file.path == path)
+        });
+        ready(match opened {
+            Some(file) => Ok(file),
+            None => OpenFile::open(path),
+        })
     }
 
     fn metadata(&self, path: PathBuf) -> Self::MetadataFuture {
-        ready(fs::metadata(path).and_then(FileInfo::new))
+        let Some(opened) = &self.opened else {
+            return ready(fs::metadata(path).and_then(FileInfo::new));
+        };
+        // One walk along the path for both. Folders and what may not be read have metadata only.
+        ready(match OpenFile::open(path.clone()) {
+            Ok(file) => {
+                let info = file.info;
+                *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+                Ok(info)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(error),
+            Err(_) => fs::metadata(path).and_then(FileInfo::new),
+        })
     }
 }
 
