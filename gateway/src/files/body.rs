@@ -1,7 +1,6 @@
 //! The body of a file.
 
 use std::{
-    io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -40,14 +39,13 @@ impl Body for FileBody {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            Some(frame) => frame.map_err(Error::from),
-            None => Err(io::Error::from(io::ErrorKind::WriteZero).into()),
-        };
-        if let Some(data) = frame.as_ref().ok().and_then(Frame::data_ref) {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
             self.left = self.left.saturating_sub(data.len() as u64);
         }
-        Poll::Ready(Some(frame))
+        Poll::Ready(frame.map(|frame| frame.map_err(Error::from)))
     }
 
     fn is_end_stream(&self) -> bool {
