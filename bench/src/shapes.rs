@@ -157,7 +157,7 @@ pub static SHAPES: [Shape; 16] = [
         ..shape(
             "proxy-tiny",
             "13 bytes from an upstream, 10 connections, 32 streams each; corelane is the command",
-            Load::Requests(requests(Resource::Tiny, 20_000, 10, 32)),
+            Load::Requests(requests(Resource::Tiny, 60_000, 10, 32)),
         )
     },
     Shape {

@@ -25,9 +25,8 @@ pub fn command(launch: &Launch) -> anyhow::Result<Command> {
         "{{
     admin off
     auto_https off
-    persist_config off
     servers {{
-        protocols h2
+        protocols h1 h2
     }}
 }}
 https://:{port} {{
