@@ -274,7 +274,7 @@ where
     }
 
     fn failed(&mut self, cx: &mut Context<'_>, error: hyper::Error) -> Result<Closed, Error> {
-        if self.context.response_failed.get() {
+        if self.context.response_failed.get() || self.context.unusable.get() {
             return Ok(Closed::ByServer);
         }
         if error.is_parse() {

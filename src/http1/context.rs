@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use http::StatusCode;
@@ -121,6 +121,16 @@ impl ConnectionContext {
         }
     }
 
+    /// Whether the body of the last request is known to have ended where hyper has seen the next one
+    /// begin. hyper reads on before the driver looks.
+    pub(super) fn is_certain_of_request(&self) -> bool {
+        let cx = &mut Context::from_waker(Waker::noop());
+        if self.poll_drained(cx).is_pending() {
+            self.unusable.set(true);
+        }
+        !self.unusable.get()
+    }
+
     pub(super) fn request_begins(&self) {
         self.requests.set(self.requests.get() + 1);
         self.in_flight.set(true);
@@ -143,7 +153,8 @@ impl ConnectionContext {
             return Poll::Pending;
         }
         let gives_up = monitor.waits_for_continue() && !progress.is_complete();
-        if !gives_up && monitor.poll_drained(cx).is_pending() {
+        let drained = gives_up || monitor.poll_drained(cx).is_ready();
+        if !drained && !progress.is_complete() {
             return Poll::Pending;
         }
         if !progress.is_complete() || progress.has_uncertain_end() {

@@ -43,6 +43,9 @@ impl<S: HttpService> Service<Request<Incoming>> for RequestService<S> {
 
     fn call(&self, request: Request<Incoming>) -> RequestTask<S> {
         let context = &self.context;
+        if !context.is_certain_of_request() {
+            return RequestTask::new(context, false, State::Dropped);
+        }
         context.request_begins();
         let (mut head, incoming) = request.into_parts();
         let is_head = head.method == Method::HEAD;
@@ -72,7 +75,7 @@ impl<S: HttpService> Service<Request<Incoming>> for RequestService<S> {
     }
 }
 
-/// The connection has failed: there is no one to answer.
+/// There is no one to answer, or nothing: the connection ends.
 #[derive(Debug)]
 pub(super) struct PeerGone;
 
@@ -114,6 +117,8 @@ pin_project! {
             answer: S::Future,
         },
         Answered,
+        /// The request gets no answer, because it may not be one.
+        Dropped,
     }
 }
 
@@ -121,7 +126,7 @@ type Answer<S> = Result<Response<<S as HttpService>::ResponseBody>, Unanswered>;
 
 impl<S: HttpService> RequestTask<S> {
     fn new(context: &Rc<ConnectionContext>, is_head: bool, state: State<S>) -> Self {
-        let counts = !matches!(state, State::Refused { .. });
+        let counts = matches!(state, State::Ready { .. });
         Self {
             context: Rc::clone(context),
             is_head,
@@ -137,6 +142,9 @@ impl<S: HttpService> Future for RequestTask<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let State::Refused { status } = self.state {
             return Poll::Ready(Ok(self.refuse(status)));
+        }
+        if let State::Dropped = self.state {
+            return Poll::Ready(Err(PeerGone));
         }
         let response = catch_unwind(AssertUnwindSafe(|| {
             let answer = self.as_mut().poll_answer(cx);
@@ -192,9 +200,7 @@ impl<S: HttpService> RequestTask<S> {
                         })
                     });
                 }
-                StateProjection::Refused { .. } | StateProjection::Answered => {
-                    return Poll::Pending;
-                }
+                _ => return Poll::Pending,
             }
         }
     }
