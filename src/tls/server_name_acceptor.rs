@@ -270,14 +270,16 @@ impl TlsAcceptor for ServerNameAcceptor {
         self.served[0].acceptor.backend()
     }
 
-    /// The list of an acceptor that would not choose `h2`, if there is one.
+    /// What all acceptors begin with: the rest of a list counts for one of them only.
     fn alpn_protocols(&self) -> Option<Vec<ProtocolName>> {
-        let lists = || self.served.iter().map(|one| one.acceptor.alpn_protocols());
-        let not_h2 = |names: &Vec<ProtocolName>| names.first() != Some(&ProtocolName::H2);
-        lists()
-            .flatten()
-            .find(not_h2)
-            .or_else(|| lists().next().flatten())
+        let lists = self.served.iter().map(|one| one.acceptor.alpn_protocols());
+        lists.flatten().reduce(|common, list| {
+            let alike = common
+                .iter()
+                .zip(&list)
+                .take_while(|(one, other)| one == other);
+            alike.map(|(name, _)| name.clone()).collect()
+        })
     }
 
     fn check(&self) -> Result<(), Error> {
