@@ -35,7 +35,8 @@ options! {
         pub handshake: Duration, Duration;
 
         /// Time that a connection may be open without a stream. The server then sends GOAWAY
-        /// (`NO_ERROR`) and closes the connection.
+        /// (`NO_ERROR`) and closes the connection. One of HTTP/1.x is closed when it has waited for this
+        /// long for a request.
         #[unit = ""]
         #[default(
             Duration::from_secs(75),
@@ -48,7 +49,7 @@ options! {
         /// Time for the head of a request of HTTP/1.x, from its first byte to the empty line that ends it,
         /// however its bytes are spread over it. The server then answers 408 (RFC 9110 section
         /// 15.5.9) and closes the connection. Between requests [`idle`](Self#structfield.idle) holds.
-        /// For HTTP/2 see [`Http2Config::max_extra_frames`](crate::Http2Config#structfield.max_extra_frames).
+        /// For HTTP/2 `idle` holds until the head of a first request is complete.
         #[unit = ""]
         #[default(
             Duration::from_secs(10),
