@@ -11,9 +11,13 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-fn readme_program_is_the_example() {
-    let example = read("examples/hello.rs");
-    assert!(read("README.md").contains(&format!("\n{example}```\n")));
+fn readme_programs_are_the_examples() {
+    let readme = read("README.md");
+    for path in ["examples/axum_minimal.rs", "examples/hello.rs"] {
+        let example = read(path);
+        let (_, program) = example.split_once("\n\n").expect("a comment at the top");
+        assert!(readme.contains(&format!("\n{program}```\n")), "{path}");
+    }
 }
 
 #[test]

@@ -29,10 +29,10 @@ use crate::{
 ///
 /// With none of these it answers a demonstration: / (a live status page for browsers, otherwise what was
 /// negotiated), /bytes/N (N bytes, 1 GiB at most), /echo (the request's body and trailers), /drain (length
-/// and SHA-256 of the request's body), /healthz and /readyz (liveness and readiness). SIGINT, SIGTERM and SIGQUIT let requests in flight
-/// finish; a second signal ends the process at once. SIGHUP reloads the configuration file and the
-/// certificates, as corelane reload does. SIGUSR2 replaces the server by a new process, as corelane
-/// upgrade does.
+/// and SHA-256 of the request's body), /healthz and /readyz (liveness and readiness). SIGINT, SIGTERM and
+/// SIGQUIT let requests in flight finish; a second signal ends the process at once. SIGHUP reloads the
+/// configuration file and the certificates, as corelane reload does. SIGUSR2 replaces the server by a new
+/// process, as corelane upgrade does.
 ///
 /// Every option can also be set by an environment variable, and by its name as a key in the file of
 /// --config. A flag wins over the environment, the environment over the file.
@@ -81,7 +81,8 @@ pub(crate) struct Args {
     pub(crate) config: Option<PathBuf>,
 
     /// Address and port to listen on, for instance 0.0.0.0:443 or [::]:443, or a Unix socket, for
-    /// instance unix:/run/corelane/http.sock; repeatable. Port 0 means any free port. [default: 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
+    /// instance unix:/run/corelane/http.sock; repeatable. Port 0 means any free port. [default:
+    /// 127.0.0.1:8443 and, where there is IPv6, [::1]:8443]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Vec<ListenAddr>,
 

@@ -9,6 +9,7 @@
 
 mod body;
 mod files;
+mod plain;
 mod proxy;
 
 pub use self::{

@@ -25,8 +25,8 @@ use crate::{
     time::Deadline,
 };
 
-/// How long a connection keeps hyper's state and its buffers between two requests: they take 10 KiB,
-/// and a busy connection would make them anew for each request.
+/// How long a connection keeps hyper's state and its buffers between two requests. They take 10 KiB, so an
+/// idle connection drops them; a busy one would make them anew for each request.
 const KEEP_STATE: Duration = Duration::from_secs(1);
 
 /// The least that hyper buffers of input, and of a response before it is written, bytes: four records
@@ -169,7 +169,8 @@ where
         let context = &self.context;
         if context.head.line_left(context.max_head) == 0 {
             self.context.counters.requests_malformed.add();
-            return Some(self.refuse(cx, StatusCode::URI_TOO_LONG, "the request line is too long"));
+            self.refuse(cx, StatusCode::URI_TOO_LONG);
+            return Some(Err(Error::new(Kind::Http1, "the request line is too long")));
         }
         if !self.wire.is_reading() && !self.wire.is_flushed() {
             // The response waits for the peer. The transport has its own time limit.
@@ -180,7 +181,7 @@ where
                 return None;
             }
             self.context.counters.heads_timed_out.add();
-            let _ = self.refuse(cx, StatusCode::REQUEST_TIMEOUT, "");
+            self.refuse(cx, StatusCode::REQUEST_TIMEOUT);
             let limit = self.context.limits.head;
             return Some(Err(Error::timeout("the head of a request", limit)));
         }
@@ -246,12 +247,7 @@ where
     }
 
     /// Answers in place of hyper, which has nothing to write.
-    fn refuse(
-        &mut self,
-        cx: &mut Context<'_>,
-        status: StatusCode,
-        why: &str,
-    ) -> Result<Closed, Error> {
+    fn refuse(&mut self, cx: &mut Context<'_>, status: StatusCode) {
         self.engine = None;
         self.context.counters.response(status.as_u16());
         let reason = status.canonical_reason().unwrap_or_default();
@@ -263,7 +259,6 @@ where
             date = date.unwrap_or_default(),
         );
         self.wire.write(cx, response.as_bytes());
-        Err(Error::new(Kind::Http1, why))
     }
 
     fn closed(&self) -> Closed {
@@ -280,16 +275,15 @@ where
         if error.is_parse() {
             self.context.counters.requests_malformed.add();
             if error.is_parse_version_h2() {
+                self.refuse(cx, StatusCode::HTTP_VERSION_NOT_SUPPORTED);
                 let why = "the client speaks HTTP/2, which it did not offer by ALPN";
-                return self.refuse(cx, StatusCode::HTTP_VERSION_NOT_SUPPORTED, why);
+                return Err(Error::new(Kind::Http1, why));
             }
-            // hyper has answered 400, 414 or 431.
-            self.context
-                .counters
-                .response(StatusCode::BAD_REQUEST.as_u16());
-            return Err(
-                Error::new(Kind::Http1, "a request is malformed or too large").with_source(error),
-            );
+            // hyper has answered 400, 414 or 431: the counter has their class only.
+            let status = StatusCode::BAD_REQUEST.as_u16();
+            self.context.counters.response(status);
+            let why = "a request is malformed or too large";
+            return Err(Error::new(Kind::Http1, why).with_source(error));
         }
         match io_error(&error) {
             Some(kind) => Err(io::Error::new(kind, error).into()),

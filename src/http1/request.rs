@@ -75,7 +75,8 @@ impl<S: HttpService> Service<Request<Incoming>> for RequestService<S> {
     }
 }
 
-/// There is no one to answer, or nothing: the connection ends.
+/// The connection ends without a response: the client is gone, or what it sent is not certain to be a
+/// request.
 #[derive(Debug)]
 pub(super) struct PeerGone;
 
@@ -117,7 +118,7 @@ pin_project! {
             answer: S::Future,
         },
         Answered,
-        /// The request gets no answer, because it may not be one.
+        /// What looks like a request may be a part of the last one's body: it gets no response.
         Dropped,
     }
 }

@@ -373,8 +373,8 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::is_config`] if an option is out of range, an address cannot be resolved, there is no
-    /// address to listen on, a CPU is not available to this process, or the acceptor does not
-    /// choose the server's protocols by ALPN. [`Error::is_unsupported`] if [`Driver::IoUring`] does not work here.
+    /// address to listen on, a CPU is not available to this process, or the acceptor does not choose the
+    /// server's protocols by ALPN. [`Error::is_unsupported`] if [`Driver::IoUring`] does not work here.
     pub fn check(&self) -> Result<(), Error> {
         self.check_options()?;
         runtime::check(self.driver, self.worker_count(&self.cpus()?))

@@ -80,9 +80,9 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`Error::is_config`] if an option is out of range, if the acceptor does not choose the
-/// protocols of the options by ALPN, or if the runtime has no timer (`RuntimeBuilder::enable_timer`). Any other error says why the
-/// connection did not end cleanly.
+/// [`Error::is_config`] if an option is out of range, if the acceptor does not choose the protocols of the
+/// options by ALPN, or if the runtime has no timer (`RuntimeBuilder::enable_timer`). Any other error says why
+/// the connection did not end cleanly.
 pub async fn serve_connection<S: HttpService>(
     stream: impl Into<AcceptedStream>,
     acceptor: &dyn TlsAcceptor,

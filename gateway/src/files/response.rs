@@ -66,11 +66,7 @@ pub(super) fn vary_by(headers: &mut HeaderMap, name: HeaderName) {
 
 /// A status and its name as text.
 pub(super) fn plain(status: StatusCode) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::full(format!("{status}\n")));
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, plain);
-    response
+    crate::plain::plain(status, format!("{status}\n"))
 }
 
 pub(super) fn method_not_allowed() -> Response<ResponseBody> {

@@ -3,10 +3,10 @@
 use std::{error::Error as StdError, fmt, io, rc::Rc};
 
 use corelane::Chain;
-use http::{HeaderValue, Method, Response, StatusCode, header::CONTENT_TYPE};
+use http::{Method, Response, StatusCode};
 
 use super::upstream::Upstream;
-use crate::body::ResponseBody;
+use crate::{body::ResponseBody, plain::plain};
 
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -66,18 +66,11 @@ impl Failure {
     /// The answer to the client: it tells nothing about the upstream.
     pub(super) fn response(&self) -> Response<ResponseBody> {
         let status = self.status();
-        let reason = status.canonical_reason().unwrap_or_default();
         let text = match self {
-            Self::Request(_, why) => format!("{} {reason}: {why}\n", status.as_u16()),
-            _ => format!("{} {reason}\n", status.as_u16()),
+            Self::Request(_, why) => format!("{status}: {why}\n"),
+            _ => format!("{status}\n"),
         };
-        let mut response = Response::new(ResponseBody::full(text));
-        *response.status_mut() = status;
-        response.headers_mut().insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
-        response
+        plain(status, text)
     }
 }
 

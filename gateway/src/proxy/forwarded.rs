@@ -81,21 +81,18 @@ fn element(peer: IpAddr, authority: &HeaderValue, proto: &str) -> String {
 
 /// Appends to the list that the field is, in one field line.
 fn extend(headers: &mut HeaderMap, name: HeaderName, item: String) {
-    let list = match headers.entry(&name) {
-        Entry::Vacant(_) => item,
-        Entry::Occupied(occupied) => {
-            let mut list = Vec::with_capacity(64);
-            for value in occupied.iter() {
-                list.extend_from_slice(value.as_bytes());
-                list.extend_from_slice(b", ");
-            }
-            list.extend_from_slice(item.as_bytes());
-            if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(list)) {
-                headers.insert(name, value);
-            }
-            return;
+    let list = if headers.contains_key(&name) {
+        let mut list = Vec::with_capacity(64);
+        for value in headers.get_all(&name) {
+            list.extend_from_slice(value.as_bytes());
+            list.extend_from_slice(b", ");
         }
+        list.extend_from_slice(item.as_bytes());
+        list
+    } else {
+        item.into_bytes()
     };
+    // Values of fields and an address: all bytes are allowed.
     if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(list)) {
         headers.insert(name, value);
     }

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use corelane::{Body, Error, monoio::time::Instant};
 use http_body::{Frame, SizeHint};
 
-/// How far a request's body is, for the time limits and for what becomes of its connection.
+/// How far a request's body is: for the time limits, and to decide whether its connection can be used
+/// again.
 #[derive(Debug)]
 pub(super) struct Upload {
     state: Cell<State>,
