@@ -4,17 +4,7 @@ mod support;
 
 use std::{fs, process::Command};
 
-use support::{Corelane, command, upstream::Upstream};
-
-const BACKENDS: &[&str] = &[
-    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-    "rustls",
-    #[cfg(feature = "openssl")]
-    "openssl",
-    #[cfg(feature = "native-tls")]
-    "native-tls",
-    "none",
-];
+use support::{BACKENDS, Corelane, command, upstream::Upstream};
 
 fn start(backend: &str, args: &[&str]) -> Corelane {
     let always = [

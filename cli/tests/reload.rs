@@ -18,23 +18,12 @@ use std::{
 use http::{Request, StatusCode};
 
 use support::{
-    Corelane,
+    BACKENDS, Corelane,
     certificates::{Files, certificate, sent, wait_for},
     client::{asked, connect, run},
     command,
     program_dir::{ProgramDir, until},
 };
-
-/// The backends that are compiled in.
-const BACKENDS: &[&str] = &[
-    "none",
-    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-    "rustls",
-    #[cfg(feature = "native-tls")]
-    "native-tls",
-    #[cfg(feature = "openssl")]
-    "openssl",
-];
 
 const DRIVERS: [&str; 2] = ["auto", "epoll"];
 

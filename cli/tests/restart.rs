@@ -20,23 +20,12 @@ use http::{Request, StatusCode};
 use tokio::task::JoinSet;
 
 use support::{
-    Corelane,
+    BACKENDS, Corelane,
     alpn::free_port,
     client::{ask_on_new_connections, asked, connect, run},
     command,
     program_dir::{ProgramDir, runs, signal, until},
 };
-
-/// The backends that are compiled in.
-const BACKENDS: &[&str] = &[
-    "none",
-    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-    "rustls",
-    #[cfg(feature = "native-tls")]
-    "native-tls",
-    #[cfg(feature = "openssl")]
-    "openssl",
-];
 
 #[test]
 fn an_upgrade_loses_no_connection() {

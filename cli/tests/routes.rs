@@ -8,25 +8,13 @@ use http::StatusCode;
 use tempfile::TempDir;
 
 use support::{
-    Corelane, DEADLINE,
+    BACKENDS, Corelane, DEADLINE, DRIVERS,
     access_log::lines,
     admin::{admin, metrics, sum},
     client::{Answer, ask, connect, run},
     command,
     upstream::Upstream,
 };
-
-const BACKENDS: &[&str] = &[
-    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-    "rustls",
-    #[cfg(feature = "openssl")]
-    "openssl",
-    #[cfg(feature = "native-tls")]
-    "native-tls",
-    "none",
-];
-
-const DRIVERS: &[&str] = &["io-uring", "epoll"];
 
 /// A folder `www` with a page, and files beside it.
 struct Place(TempDir);

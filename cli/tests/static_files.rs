@@ -8,21 +8,9 @@ use h2::Reason;
 use tempfile::TempDir;
 
 use support::{
-    Corelane,
+    BACKENDS, Corelane, DRIVERS,
     client::{ask, connect, run},
 };
-
-const BACKENDS: &[&str] = &[
-    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-    "rustls",
-    #[cfg(feature = "openssl")]
-    "openssl",
-    #[cfg(feature = "native-tls")]
-    "native-tls",
-    "none",
-];
-
-const DRIVERS: &[&str] = &["io-uring", "epoll"];
 
 /// More than the window of the client, 64 KiB, lets the server send.
 const LARGE: usize = 4 * 1024 * 1024;

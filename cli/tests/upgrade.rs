@@ -12,23 +12,12 @@ use std::{
 use http::{Request, StatusCode};
 
 use support::{
-    Corelane,
+    BACKENDS, Corelane,
     alpn::free_port,
     client::{asked, connect, run},
     command,
     program_dir::{ProgramDir, runs, until},
 };
-
-/// The backends that are compiled in.
-const BACKENDS: &[&str] = &[
-    "none",
-    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-    "rustls",
-    #[cfg(feature = "native-tls")]
-    "native-tls",
-    #[cfg(feature = "openssl")]
-    "openssl",
-];
 
 /// Starts the program of `dir` with a configuration file.
 fn start_by_file(dir: &ProgramDir, flags: &[&str], configuration: &str) -> Corelane {

@@ -7,7 +7,6 @@ use std::{
     pin::pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Waker},
     time::Duration,
 };
 
@@ -21,11 +20,12 @@ use super::{
     accept_tls::accept_tls,
     accepted_stream::{AcceptedStream, Stream},
     client_addr::{Peer, read_client_addr},
+    closing_stream::{Closing, ClosingProtocol},
     connection_options::ConnectionOptions,
     current_acceptor::AcceptorSource,
     handshake_limiter::{HandshakeLimiter, HandshakePermit},
     linger::linger,
-    protocol_stream::{ProtocolStream, Shared},
+    protocol_stream::ProtocolStream,
     runtime::TIMER,
     socket::Socket,
 };
@@ -373,39 +373,6 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         let peer = display_addr(peer);
         tracing::debug!(%peer, why = %Chain(&error), "connection closed");
         error
-    }
-}
-
-/// Closes a connection, as far as the socket takes it at once, also if its task is dropped, which
-/// happens at the shutdown deadline.
-struct Closing<'a> {
-    stream: &'a mut TlsStream<Socket>,
-    /// The stream outlives this.
-    goes_on: bool,
-}
-
-impl Drop for Closing<'_> {
-    fn drop(&mut self) {
-        // A second panic would end the process.
-        if !self.goes_on && !std::thread::panicking() {
-            let _ = self
-                .stream
-                .poll_close(&mut Context::from_waker(Waker::noop()));
-        }
-    }
-}
-
-/// The same for the connection of another protocol.
-struct ClosingProtocol(Rc<Shared>);
-
-impl Drop for ClosingProtocol {
-    fn drop(&mut self) {
-        if let Some(mut stream) = self.0.take() {
-            drop(Closing {
-                stream: &mut stream,
-                goes_on: false,
-            });
-        }
     }
 }
 

@@ -88,8 +88,8 @@ pub struct PipedSession<S: PipedStream, T: Transport = Pipe> {
     /// because the library makes one record per call.
     unsealed: Buffer,
     closing: bool,
-    /// Memory that nothing writes to, from the end of the handshake until the first read:
-    /// [`Transport::HANDSHAKE_BUFFERS`].
+    /// Blocks that nothing writes to, from the end of the handshake until the first read, which is HTTP/2's
+    /// own or that of the handler. [`Transport::HANDSHAKE_BUFFERS`] says why.
     untouched: Vec<Vec<u8>>,
 }
 

@@ -8,10 +8,11 @@ use crate::{alert::AlertDescription, buffer::Buffer};
 
 /// The session's end of the stream that the library owns.
 pub trait Transport {
-    /// How many buffers, each about as long as a record, the library frees at the end of a handshake. HTTP/2
-    /// allocates buffers next of which an idle connection uses little: they would occupy pages that the
-    /// library has written to. So the session holds as many blocks, to which nothing is written, until
-    /// the first read. 0 if it does not matter.
+    /// How many buffers, each about as long as a record, the library frees at the end of a handshake. Their
+    /// pages are resident, because it has written to them. HTTP/2 allocates its buffers next, and an idle
+    /// connection uses little of them: in this memory they would cost all of its pages. So the session
+    /// takes the memory itself, as blocks to which nothing is written, and frees them at the first read, when
+    /// HTTP/2 has its buffers elsewhere. 0 if the library keeps its buffers, or if it does not matter.
     const HANDSHAKE_BUFFERS: usize = 0;
 
     /// Calls the library. A transport may let it read from the wire meanwhile, about one record.

@@ -99,7 +99,7 @@ const SERVER: &str =
     "env -u CORELANE_LISTEN corelane --config /etc/corelane.toml --pid-file /run/corelane/pid";
 
 /// Programs that change nothing outside of the place.
-const HARMLESS: &[&str] = &["corelane", "curl", "(umask"];
+const HARMLESS: &[&str] = &["corelane", "curl", "openssl", "(umask"];
 
 fn run(command: &Command, place: &mut Place) {
     let Command {

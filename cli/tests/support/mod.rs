@@ -25,6 +25,20 @@ use std::{
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
+/// The values of `--tls` that are compiled in.
+pub(crate) const BACKENDS: &[&str] = &[
+    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+    "rustls",
+    #[cfg(feature = "openssl")]
+    "openssl",
+    #[cfg(feature = "native-tls")]
+    "native-tls",
+    "none",
+];
+
+/// The values of `--driver`.
+pub(crate) const DRIVERS: &[&str] = &["io-uring", "epoll"];
+
 pub(crate) struct Corelane {
     child: Child,
     /// The output up to the line that begins with `try: `.

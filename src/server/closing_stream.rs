@@ -1,0 +1,42 @@
+//! Closes a stream whose task is dropped.
+
+use std::{
+    rc::Rc,
+    task::{Context, Waker},
+};
+
+use super::{protocol_stream::Shared, socket::Socket};
+use crate::io::TlsStream;
+
+/// Closes a connection, as far as the socket takes it at once, also if its task is dropped, which
+/// happens at the shutdown deadline.
+pub(super) struct Closing<'a> {
+    pub(super) stream: &'a mut TlsStream<Socket>,
+    /// The stream outlives this.
+    pub(super) goes_on: bool,
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        // A second panic would end the process.
+        if !self.goes_on && !std::thread::panicking() {
+            let _ = self
+                .stream
+                .poll_close(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+}
+
+/// The same for the connection of another protocol.
+pub(super) struct ClosingProtocol(pub(super) Rc<Shared>);
+
+impl Drop for ClosingProtocol {
+    fn drop(&mut self) {
+        if let Some(mut stream) = self.0.take() {
+            drop(Closing {
+                stream: &mut stream,
+                goes_on: false,
+            });
+        }
+    }
+}
