@@ -54,7 +54,7 @@
 //! ClientHello and applies one rule for every backend: the first of its protocols that the client offers
 //! by ALPN is chosen; otherwise the handshake ends with the alert `no_application_protocol` (120).
 //! [`AlpnMissing`] decides about clients without ALPN.
-//! [`tls::Cleartext`] serves HTTP/2 with prior knowledge without TLS.
+//! [`tls::Cleartext`] serves HTTP/2 with prior knowledge without TLS, and HTTP/1.1 if it is in the list.
 //!
 //! # Features
 //!
