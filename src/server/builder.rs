@@ -157,7 +157,7 @@ impl Builder {
     }
 
     /// Sets the number of workers, at least 1. Default: the number of CPUs in [`Affinity::Cpus`], or
-    /// else [`available_parallelism`](thread::available_parallelism).
+    /// else [`available_parallelism`](std::thread::available_parallelism).
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
