@@ -106,7 +106,7 @@ impl WorkerProxy {
     /// |---|---|
     /// | 400, 431, 501 | the request cannot be forwarded |
     /// | 502 | the upstream refuses or breaks the connection, or its response is malformed |
-    /// | 503 | all of several upstreams have failed lately |
+    /// | 503 | all of several upstreams have failed lately, or this host has no more sockets |
     /// | 504 | a time limit of [`ProxyOptions`] is exceeded |
     ///
     /// The reason is logged and not told to the client. What fails after the head of the response is
