@@ -29,6 +29,8 @@ pub(crate) struct ConnectionContext {
     pub(super) body_limits: BodyLimits,
     /// Requests that have begun.
     pub(super) requests: Cell<u64>,
+    /// The present request is one of HTTP/1.0, which has no chunked bodies.
+    pub(super) is_http10: Cell<bool>,
     /// A request has begun, and hyper does not have all of its response.
     pub(super) in_flight: Cell<bool>,
     /// The body of the present request, unless it has none or was read to its end.
@@ -112,6 +114,7 @@ impl ConnectionContext {
             counters: Arc::clone(counters),
             body_limits: BodyLimits::new(config.max_request_body_size, limits, timer),
             requests: Cell::new(0),
+            is_http10: Cell::new(false),
             in_flight: Cell::new(false),
             body: RefCell::new(None),
             closing: Cell::new(false),

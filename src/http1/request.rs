@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use hyper::{body::Incoming, service::Service, upgrade::OnUpgrade};
 use pin_project_lite::pin_project;
 
@@ -49,6 +49,7 @@ impl<S: HttpService> Service<Request<Incoming>> for RequestService<S> {
         context.request_begins();
         let (mut head, incoming) = request.into_parts();
         let is_head = head.method == Method::HEAD;
+        context.is_http10.set(head.version == Version::HTTP_10);
         if let Err(status) = validate::check(&mut head) {
             context.counters.requests_malformed.add();
             // Nothing reads its body.

@@ -67,12 +67,16 @@ pub(super) fn complete<B: Body>(
             head.headers.insert(CONTENT_LENGTH, exact.into());
         }
     }
-    if context.ends_connection() {
+    // The end of the connection also ends such a body (RFC 9112 section 6.3).
+    let has_length = size.exact().is_some() || head.headers.contains_key(CONTENT_LENGTH);
+    let has_body = may_have_body && !is_head && !body.is_end_stream();
+    let ends_by_close = context.is_http10.get() && has_body && !has_length;
+    if ends_by_close || context.ends_connection() {
         head.headers
             .insert(CONNECTION, HeaderValue::from_static("close"));
+        head.version = version_of_last(context);
     }
     context.counters.response(head.status.as_u16());
-    let has_body = may_have_body && !is_head && !body.is_end_stream();
     let checked = Checked {
         body: has_body.then_some(body),
         declared,
@@ -81,11 +85,21 @@ pub(super) fn complete<B: Body>(
     Ok(Response::from_parts(head, checked))
 }
 
+/// The version of a response that ends the connection: hyper adds `keep-alive` to one of HTTP/1.1 if the
+/// client of HTTP/1.0 asks for it.
+fn version_of_last(context: &ConnectionContext) -> Version {
+    match context.is_http10.get() {
+        true => Version::HTTP_10,
+        false => Version::HTTP_11,
+    }
+}
+
 /// The head of a response of the server itself, which ends the connection.
 pub(super) fn own(status: StatusCode, context: &ConnectionContext) -> Response<()> {
     context.counters.response(status.as_u16());
     let mut response = Response::new(());
     *response.status_mut() = status;
+    *response.version_mut() = version_of_last(context);
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     if status == StatusCode::METHOD_NOT_ALLOWED {

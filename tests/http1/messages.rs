@@ -106,9 +106,21 @@ fn head_has_the_fields_of_get_and_no_body(backend: Backend) {
 fn http_1_0_gets_no_chunks(backend: Backend) {
     on_all(backend, async |server| {
         let mut client = Http1Client::connect(backend, server).await;
-        let answer = client.ask("GET /chunks HTTP/1.0\r\n\r\n").await;
+        let chunks = "GET /chunks HTTP/1.0\r\nconnection: keep-alive\r\n\r\n";
+        let answer = client.ask(chunks).await;
         assert_eq!(answer.text(), "one, two");
         assert_eq!(answer.field("transfer-encoding"), None);
+        assert_eq!(
+            answer.field("connection"),
+            Some("close"),
+            "it ends the body"
+        );
+        assert!(client.is_closed().await);
+        let mut client = Http1Client::connect(backend, server).await;
+        let refused = "GET / HTTP/1.0\r\nhost: a b\r\nconnection: keep-alive\r\n\r\n";
+        let answer = client.ask(refused).await;
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.field("connection"), Some("close"));
         assert!(client.is_closed().await);
         let mut client = Http1Client::connect(backend, server).await;
         let keep = "GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n";
