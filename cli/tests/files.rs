@@ -152,3 +152,40 @@ fn runs_out_and_recovers(tls: &str, driver: &str) {
     assert!(!text.contains("panicked"), "{text}");
     std::fs::remove_file(&path).expect("removed");
 }
+
+#[test]
+fn an_upstream_that_answers_nothing_leaves_descriptors_for_files() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("/slow=http://{}", silent.local_addr().expect("bound"));
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("index.html"), "home").expect("written");
+    for driver in ["epoll", "auto"] {
+        let mut command = Command::new("prlimit");
+        let limit = format!("--nofile={FILES}:{FILES}");
+        command
+            .args([&limit, env!("CARGO_BIN_EXE_corelane"), "--tls", "none"])
+            .args([
+                "--driver",
+                driver,
+                "--listen",
+                "127.0.0.1:0",
+                "--workers",
+                "1",
+            ])
+            .args(["--route", &url, "--root"])
+            .arg(folder.path());
+        let server = Corelane::start_by(command);
+        support::client::run(async {
+            let requests = support::client::connect(server.addr(), "none").await;
+            let slow = (0..60).map(|_| support::client::ask(&requests, "GET", "/slow", &[]));
+            let mut slow: futures_util::stream::FuturesUnordered<_> = slow.collect();
+            // Only those without a descriptor are answered.
+            let first = futures_util::StreamExt::next(&mut slow)
+                .await
+                .expect("an answer");
+            assert_eq!(first.status, http::StatusCode::SERVICE_UNAVAILABLE);
+            let home = support::client::ask(&requests, "GET", "/", &[]).await;
+            assert_eq!((home.status, home.text()), (http::StatusCode::OK, "home"));
+        });
+    }
+}

@@ -4,6 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     io,
     net::{SocketAddr, ToSocketAddrs},
+    os::fd::AsRawFd,
     path::Path,
     pin::Pin,
     rc::Rc,
@@ -15,11 +16,16 @@ use std::{
 
 use corelane::{
     ClientStream,
+    config::RESERVED_DESCRIPTORS,
     monoio::net::{TcpStream, UnixStream},
     tokio::io::{AsyncRead, AsyncWrite, ReadBuf},
 };
 use futures_channel::oneshot;
 use futures_util::FutureExt as _;
+use nix::{
+    errno::Errno,
+    sys::resource::{Resource, getrlimit},
+};
 
 use super::{
     single_flight::SingleFlight,
@@ -109,6 +115,7 @@ async fn look_up(host: String, port: u16) -> Result<Rc<[SocketAddr]>, Arc<io::Er
 
 async fn connect_tcp(address: SocketAddr) -> io::Result<Socket> {
     let stream = TcpStream::connect_addr(address).await?;
+    check_reserve(&stream)?;
     // Nagle's algorithm would delay the end of a request behind an acknowledgement.
     stream.set_nodelay(true)?;
     let (time, interval, retries) = KEEP_ALIVE;
@@ -118,7 +125,19 @@ async fn connect_tcp(address: SocketAddr) -> io::Result<Socket> {
 
 async fn connect_unix(path: &Path) -> io::Result<Socket> {
     let stream = UnixStream::connect(path).await?;
+    check_reserve(&stream)?;
     Ok(Socket::new(stream.try_into()?))
+}
+
+/// Keeps the descriptors of [`RESERVED_DESCRIPTORS`] free, as the server does with its connections: an
+/// upstream that answers nothing must not take those for files and reloads.
+fn check_reserve(socket: &impl AsRawFd) -> io::Result<()> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let descriptor = u64::try_from(socket.as_raw_fd()).unwrap_or_default();
+    match descriptor.saturating_add(RESERVED_DESCRIPTORS as u64) < limit {
+        true => Ok(()),
+        false => Err(Errno::EMFILE.into()),
+    }
 }
 
 /// A connection to an upstream.
