@@ -1,20 +1,16 @@
 //! Connections of HTTP/1.1 to one upstream: one request at a time, kept for the next.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::VecDeque,
     future::{Future as _, poll_fn},
     pin::pin,
     rc::{Rc, Weak},
-    task::Poll,
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-use corelane::monoio::{self, time::timeout};
-use futures_util::{
-    FutureExt as _,
-    future::{AbortHandle, abortable},
-};
+use corelane::monoio::time::{sleep, timeout};
 use http::{Request, Response, Version};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -22,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use super::{
     connect::{HeadBudget, Socket},
     deadline::Deadline,
+    driver::Driver,
     request_body::{RequestBody, Upload},
     spawn::spawn,
 };
@@ -44,16 +41,10 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// A connection. If it is dropped, it is closed, whatever state it is in.
 pub(super) struct Connection {
     requests: http1::SendRequest<RequestBody>,
-    abort: AbortHandle,
+    driver: Driver,
     head: Rc<HeadBudget>,
     deadline: Deadline,
     idle_until: Instant,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.abort.abort();
-    }
 }
 
 /// How sending a request failed.
@@ -71,12 +62,9 @@ impl Connection {
             .max_buf_size(BUFFER)
             .handshake(TokioIo::new(socket))
             .await?;
-        let (connection, abort) = abortable(connection);
-        // Its errors reach the request or the body.
-        spawn(connection.map(drop));
         Ok(Self {
             requests,
-            abort,
+            driver: Driver::new(connection),
             head,
             deadline: Deadline::new(limit),
             idle_until: Instant::now(),
@@ -99,22 +87,44 @@ impl Connection {
     ) -> Result<Response<Incoming>, SendError> {
         self.head.begin();
         self.deadline.restart();
+        self.driver.forget_task();
         let mut response = pin!(self.requests.try_send_request(request));
-        let deadline = &mut self.deadline;
-        poll_fn(|cx| match response.as_mut().poll(cx) {
-            Poll::Ready(Ok(response)) => {
-                self.head.end();
-                Poll::Ready(Ok(response))
+        let (driver, deadline) = (&mut self.driver, &mut self.deadline);
+        let sent = poll_fn(
+            |cx| match driver.poll(cx, |cx| response.as_mut().poll(cx)) {
+                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+                Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
+                    Some(request) => SendError::NotSent(Box::new(request)),
+                    None => SendError::Failed(error.into_error()),
+                })),
+                Poll::Pending => deadline
+                    .poll(cx, || upload?.waiting_since())
+                    .map(|()| Err(SendError::Timeout)),
+            },
+        )
+        .await;
+        if sent.is_ok() {
+            self.head.end();
+            // The client may send more before it reads the response.
+            if upload.is_some_and(|upload| !upload.is_over()) {
+                self.driver.spawn();
             }
-            Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                Some(request) => SendError::NotSent(Box::new(request)),
-                None => SendError::Failed(error.into_error()),
-            })),
-            Poll::Pending => deadline
-                .poll(cx, || upload?.waiting_since())
-                .map(|()| Err(SendError::Timeout)),
-        })
-        .await
+        }
+        sent
+    }
+
+    async fn ready(&mut self) -> Result<(), hyper::Error> {
+        let (driver, requests) = (&mut self.driver, &mut self.requests);
+        poll_fn(|cx| driver.poll(cx, |cx| requests.poll_ready(cx))).await
+    }
+
+    /// Polls for the next part of a response's body.
+    pub(super) fn poll_body<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.driver.poll(cx, body)
     }
 
     /// The limit on the time between two reads of a response's body.
@@ -127,6 +137,10 @@ impl Connection {
 pub(super) struct Pool {
     /// The one that was used last is at the end, and is used first.
     idle: RefCell<VecDeque<Connection>>,
+    /// The task that closes idle connections is running.
+    sweeping: Cell<bool>,
+    /// Wakes that task, when it has begun.
+    sweeper: RefCell<Option<Waker>>,
     max_idle: usize,
     idle_time: Duration,
 }
@@ -135,6 +149,8 @@ impl Pool {
     pub(super) fn new(max_idle: usize, idle_time: Duration) -> Self {
         Self {
             idle: RefCell::default(),
+            sweeping: Cell::new(false),
+            sweeper: RefCell::default(),
             max_idle,
             idle_time,
         }
@@ -146,7 +162,8 @@ impl Pool {
             return None;
         }
         let now = Instant::now();
-        while let Some(connection) = idle.pop_back() {
+        while let Some(mut connection) = idle.pop_back() {
+            connection.driver.drive();
             if connection.requests.is_ready() && now < connection.idle_until {
                 return Some(connection);
             }
@@ -161,28 +178,58 @@ impl Pool {
             return;
         }
         connection.idle_until = Instant::now() + time;
-        let mut idle = self.idle.borrow_mut();
-        if idle.is_empty() {
+        if !self.sweeping.replace(true) {
             spawn(sweep(Rc::downgrade(self), self.idle_time.min(SWEEP)));
         }
+        let mut idle = self.idle.borrow_mut();
         if idle.len() >= self.max_idle {
             idle.pop_front();
         }
+        if let Some(sweeper) = &*self.sweeper.borrow() {
+            connection.driver.wake_on_event(sweeper);
+        }
         idle.push_back(connection);
+    }
+
+    /// Closes what the upstream has closed and what is idle for too long. `false`: none is left.
+    fn close_idle(&self) -> bool {
+        let now = Instant::now();
+        let mut idle = self.idle.borrow_mut();
+        idle.retain_mut(|connection| {
+            connection.driver.drive();
+            !connection.requests.is_closed() && now < connection.idle_until
+        });
+        !idle.is_empty()
+    }
+
+    fn wake_on_event(&self, sweeper: &Waker) {
+        for connection in &*self.idle.borrow() {
+            connection.driver.wake_on_event(sweeper);
+        }
+        *self.sweeper.borrow_mut() = Some(sweeper.clone());
     }
 }
 
-/// Closes what is idle for too long, until the pool is empty.
 async fn sweep(pool: Weak<Pool>, pause: Duration) {
     loop {
-        monoio::time::sleep(pause).await;
+        let mut pause = pin!(sleep(pause));
+        let mut begun = false;
+        // An idle connection that the upstream closes ends the pause.
+        poll_fn(|cx| {
+            if std::mem::replace(&mut begun, true) {
+                return Poll::Ready(());
+            }
+            if let Some(pool) = pool.upgrade() {
+                pool.wake_on_event(cx.waker());
+            }
+            pause.as_mut().poll(cx)
+        })
+        .await;
         let Some(pool) = pool.upgrade() else {
             return;
         };
-        let now = Instant::now();
-        let mut idle = pool.idle.borrow_mut();
-        idle.retain(|connection| !connection.requests.is_closed() && now < connection.idle_until);
-        if idle.is_empty() {
+        if !pool.close_idle() {
+            pool.sweeping.set(false);
             return;
         }
     }
@@ -237,11 +284,12 @@ impl Lease {
         if !reusable || connection.requests.is_closed() {
             return;
         }
+        connection.driver.drive();
         if connection.requests.is_ready() {
             pool.put(connection, announced);
         } else if upload.is_none_or(|upload| upload.is_over()) {
             spawn(async move {
-                let ready = timeout(SETTLE, connection.requests.ready()).await;
+                let ready = timeout(SETTLE, connection.ready()).await;
                 if matches!(ready, Ok(Ok(()))) {
                     pool.put(connection, announced);
                 }

@@ -13,6 +13,7 @@
 
 mod connect;
 mod deadline;
+mod driver;
 mod failure;
 mod forwarded;
 mod health;

@@ -76,6 +76,18 @@ impl UpstreamBody {
         Error::from(io::Error::new(kind, message))
     }
 
+    fn poll_incoming(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let incoming = &mut self.incoming;
+        let mut poll = |cx: &mut Context<'_>| Pin::new(&mut *incoming).poll_frame(cx);
+        match &mut self.lease {
+            Some(Lease::Http1(lease)) => lease.connection().poll_body(cx, poll),
+            _ => poll(cx),
+        }
+    }
+
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (deadline, upload) = match &mut self.lease {
             None => return Poll::Pending,
@@ -110,7 +122,7 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.incoming).poll_frame(cx) {
+        match this.poll_incoming(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.restart_deadline();
                 this.finish_at_end();
