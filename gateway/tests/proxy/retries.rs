@@ -1,11 +1,12 @@
 //! Connections that end at the wrong time, upstreams that fail, and what is sent again.
 
 use std::{
+    net::Shutdown,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use corelane::Driver;
@@ -97,6 +98,30 @@ fn connection_is_closed_before_the_upstream_closes_it() {
         for number in ["0", "1"] {
             assert_eq!(status(&server, Method::POST), 200);
             assert_eq!(upstream.next(), number);
+        }
+    });
+}
+
+/// It is not left half closed until the next look at the idle connections, ten seconds later.
+#[test]
+fn idle_connection_is_closed_when_the_upstream_closes_it() {
+    on_both_drivers(|driver| {
+        let upstream = Raw::start(|connection| {
+            connection.head()?;
+            connection.write(OK)?;
+            (connection.tell)("answered".into());
+            connection.stream.get_ref().shutdown(Shutdown::Write)?;
+            let begun = Instant::now();
+            connection.closed()?;
+            let soon = begun.elapsed() < Duration::from_secs(5);
+            (connection.tell)(format!("closed soon: {soon}"));
+            Ok(())
+        });
+        let server = proxy(NONE, driver, vec![upstream.http()], ProxyOptions::default());
+        for _ in 0..2 {
+            assert_eq!(status(&server, Method::GET), 200);
+            assert_eq!(upstream.next(), "answered");
+            assert_eq!(upstream.next(), "closed soon: true");
         }
     });
 }
