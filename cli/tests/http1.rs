@@ -2,9 +2,14 @@
 
 mod support;
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    process::Command,
+};
 
-use support::{BACKENDS, Corelane, command, upstream::Upstream};
+use support::{BACKENDS, Corelane, DEADLINE, command, upstream::Upstream};
 
 fn start(backend: &str, args: &[&str]) -> Corelane {
     let always = [
@@ -62,6 +67,31 @@ fn files_and_upstreams_are_served_to_clients_of_each_version() {
                 "{backend} {flag}: {missing}"
             );
         }
+    }
+}
+
+/// RFC 9112 section 3.2: HTTP/1.0 needs no `host`, and that of HTTP/1.1 may be empty.
+#[test]
+fn requests_without_a_host_get_the_upstreams_own() {
+    let upstream = Upstream::start("application");
+    let server = start("none", &["--upstream", &upstream.url()]);
+    let own = format!("host: {}", upstream.url().trim_start_matches("http://"));
+    for request in [
+        "GET / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost:\r\nconnection: close\r\n\r\n",
+    ] {
+        let mut client = TcpStream::connect(server.addr()).expect("connects");
+        client
+            .set_read_timeout(Some(DEADLINE))
+            .expect("a time limit");
+        client.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("answered");
+        assert!(
+            answer.lines().any(|line| line == own),
+            "{request:?}: {answer}"
+        );
+        assert!(!answer.contains("x-forwarded-host"), "{answer}");
     }
 }
 

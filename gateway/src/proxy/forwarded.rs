@@ -32,7 +32,7 @@ pub(super) fn is_trusted(connection: &ConnectionInfo, trusted: &[IpNet]) -> bool
 pub(super) fn add(
     headers: &mut HeaderMap,
     connection: &ConnectionInfo,
-    authority: &HeaderValue,
+    authority: Option<&HeaderValue>,
     trusted: bool,
 ) {
     let peer = peer(connection);
@@ -45,10 +45,12 @@ pub(super) fn add(
     if has_x_forwarded || !has_forwarded {
         extend(headers, X_FORWARDED_FOR, peer.to_string());
         for (name, value) in [
-            (X_FORWARDED_PROTO, &HeaderValue::from_static(proto)),
+            (X_FORWARDED_PROTO, Some(&HeaderValue::from_static(proto))),
             (X_FORWARDED_HOST, authority),
         ] {
-            if let Entry::Vacant(vacant) = headers.entry(name) {
+            if let Some(value) = value
+                && let Entry::Vacant(vacant) = headers.entry(name)
+            {
                 vacant.insert(value.clone());
             }
         }
@@ -59,8 +61,8 @@ pub(super) fn add(
 }
 
 /// One forwarded-element of RFC 7239 section 4.
-fn element(peer: IpAddr, authority: &HeaderValue, proto: &str) -> String {
-    let mut element = String::with_capacity(64 + authority.len());
+fn element(peer: IpAddr, authority: Option<&HeaderValue>, proto: &str) -> String {
+    let mut element = String::with_capacity(64 + authority.map_or(0, HeaderValue::len));
     // Writing to a string does not fail.
     let _ = match peer {
         IpAddr::V4(ip) => write!(element, "for={ip}"),
@@ -69,7 +71,7 @@ fn element(peer: IpAddr, authority: &HeaderValue, proto: &str) -> String {
     };
     // The authority of a URI has no character that ends a quoted-string; section 4 asks for quotes
     // around a colon.
-    if let Ok(host) = authority.to_str() {
+    if let Some(Ok(host)) = authority.map(HeaderValue::to_str) {
         element.push_str(";host=\"");
         element.push_str(host);
         element.push('"');
@@ -115,7 +117,7 @@ mod tests {
         connection.peer_addr = peer.map(|peer| peer.parse().expect("an address"));
         let mut headers = HeaderMap::new();
         let authority = HeaderValue::from_static("app.example:8443");
-        add(&mut headers, &connection, &authority, false);
+        add(&mut headers, &connection, Some(&authority), false);
         headers
     }
 

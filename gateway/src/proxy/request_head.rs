@@ -22,8 +22,8 @@ const MOST_FIELDS: usize = 1000;
 
 /// What forwarding needs beside the head itself.
 pub(super) struct Target {
-    /// The client's `:authority` or `host`.
-    authority: HeaderValue,
+    /// The client's `:authority` or `host`. `None` for a client of HTTP/1.x that names none.
+    pub(super) authority: Option<HeaderValue>,
     path: PathAndQuery,
     /// The client accepts trailers (RFC 9110 section 10.1.4).
     te_trailers: bool,
@@ -52,23 +52,19 @@ pub(super) fn prepare(
     let trusted = forwarded::is_trusted(connection, &options.trusted_proxies);
     remove(head, trusted, options);
     set_length(head, body);
-    forwarded::add(&mut head.headers, connection, &target.authority, trusted);
+    let authority = target.authority.as_ref();
+    forwarded::add(&mut head.headers, connection, authority, trusted);
     head.extensions.clear();
     Ok(target)
 }
 
 impl Target {
     /// Completes the head for an upstream of HTTP/1.1.
-    pub(super) fn for_http1(
-        &self,
-        head: &mut Parts,
-        body: &RequestBody,
-        own: Option<&HeaderValue>,
-    ) {
+    pub(super) fn for_http1(&self, head: &mut Parts, body: &RequestBody, host: &HeaderValue) {
         head.version = Version::HTTP_11;
         head.uri = Uri::from(self.path.clone());
         let headers = &mut head.headers;
-        headers.insert(HOST, own.unwrap_or(&self.authority).clone());
+        headers.insert(HOST, host.clone());
         if self.te_trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
             headers.insert(CONNECTION, HeaderValue::from_static("te"));
@@ -81,11 +77,7 @@ impl Target {
     }
 
     /// Completes the head for an upstream of HTTP/2.
-    pub(super) fn for_http2(
-        &self,
-        head: &mut Parts,
-        own: Option<&HeaderValue>,
-    ) -> Result<(), Failure> {
+    pub(super) fn for_http2(&self, head: &mut Parts, host: &HeaderValue) -> Result<(), Failure> {
         let bad = |_| Failure::Request(StatusCode::BAD_REQUEST, "the authority is invalid");
         head.version = Version::HTTP_2;
         head.headers.remove(HOST);
@@ -95,8 +87,7 @@ impl Target {
         }
         let mut uri = http::uri::Parts::default();
         uri.scheme = Some(Scheme::HTTP);
-        let authority = own.unwrap_or(&self.authority).as_bytes();
-        uri.authority = Some(Authority::try_from(authority).map_err(bad)?);
+        uri.authority = Some(Authority::try_from(host.as_bytes()).map_err(bad)?);
         uri.path_and_query = Some(self.path.clone());
         head.uri = Uri::from_parts(uri)
             .map_err(|_| Failure::Request(StatusCode::BAD_REQUEST, "the path is invalid"))?;
@@ -106,7 +97,8 @@ impl Target {
 
 /// The host that the client wants. RFC 9113 section 8.3.1: a `host` that differs from `:authority`
 /// makes a request malformed; a proxy that forwarded one and routed by the other would be deceived.
-fn authority(head: &Parts) -> Result<HeaderValue, Failure> {
+/// RFC 9112 section 3.2: HTTP/1.0 needs no `host`, and that of HTTP/1.1 may be empty.
+fn authority(head: &Parts) -> Result<Option<HeaderValue>, Failure> {
     let bad = |why| Failure::Request(StatusCode::BAD_REQUEST, why);
     let mut hosts = head.headers.get_all(HOST).iter();
     let host = hosts.next();
@@ -123,16 +115,18 @@ fn authority(head: &Parts) -> Result<HeaderValue, Failure> {
         }
         (Some(authority), _) => HeaderValue::from_str(authority.as_str())
             .map_err(|_| bad("the authority is invalid"))?,
+        (None, Some(host)) if host.is_empty() && head.version < Version::HTTP_2 => return Ok(None),
         (None, Some(host)) => match Authority::try_from(host.as_bytes()) {
             Ok(_) => host.clone(),
             Err(_) => return Err(bad("host is invalid")),
         },
+        (None, None) if head.version == Version::HTTP_10 => return Ok(None),
         (None, None) => return Err(bad("neither :authority nor host")),
     };
     if authority.as_bytes().contains(&b'@') {
         return Err(bad("the authority has a user name"));
     }
-    Ok(authority)
+    Ok(Some(authority))
 }
 
 /// The request's target in origin-form, or in asterisk-form for OPTIONS (RFC 9112 section 3.2).

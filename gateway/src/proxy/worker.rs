@@ -51,8 +51,8 @@ struct Member {
     upstream: Rc<Upstream>,
     shared: Arc<Shared>,
     index: usize,
-    /// The value of `host`, if it is not the client's.
-    host: Option<HeaderValue>,
+    /// The upstream's own name and port.
+    host: HeaderValue,
     connector: Connector,
     http1: Rc<http1::Pool>,
     http2: http2::Connections,
@@ -75,10 +75,8 @@ impl WorkerProxy {
                 upstream: Rc::new(upstream.clone()),
                 shared: Arc::clone(shared),
                 index,
-                host: match options.preserve_host {
-                    true => None,
-                    false => HeaderValue::from_str(&upstream.authority()).ok(),
-                },
+                host: HeaderValue::from_str(&upstream.authority())
+                    .unwrap_or(HeaderValue::from_static("localhost")),
                 connector: Connector::new(upstream),
                 http1: Rc::new(http1::Pool::new(
                     options.max_idle_connections,
@@ -231,6 +229,14 @@ impl Member {
         }
     }
 
+    /// The `host` of a request.
+    fn host<'a>(&'a self, target: &'a Target) -> &'a HeaderValue {
+        match &target.authority {
+            Some(authority) if self.options().preserve_host => authority,
+            _ => &self.host,
+        }
+    }
+
     async fn exchange_http1(
         &self,
         mut outgoing: Outgoing,
@@ -249,7 +255,7 @@ impl Member {
                 Err(error) => return Err((Failure::Connect(error), again(Some(outgoing), false))),
             },
         };
-        target.for_http1(&mut outgoing.head, &outgoing.body, self.host.as_ref());
+        target.for_http1(&mut outgoing.head, &outgoing.body, self.host(target));
         let copy = self.copy(&outgoing, stale);
         let upload = outgoing.body.upload();
         let sent = connection.send(outgoing.into(), upload.as_deref()).await;
@@ -287,7 +293,7 @@ impl Member {
             },
         };
         target
-            .for_http2(&mut outgoing.head, self.host.as_ref())
+            .for_http2(&mut outgoing.head, self.host(target))
             .map_err(|failure| (failure, None))?;
         let copy = self.copy(&outgoing, stale);
         let upload = outgoing.body.upload();
