@@ -341,7 +341,10 @@ fn help_names_the_variables() {
 fn the_example_file_lists_every_flag() {
     let is_key = |line: &str| {
         let key = line.split(" = ").next().unwrap_or_default();
-        key.len() < line.len() && key.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        key.len() < line.len()
+            && key
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
     let uncommented: Vec<_> = EXAMPLE
         .lines()
