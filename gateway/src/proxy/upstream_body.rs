@@ -99,9 +99,9 @@ impl UpstreamBody {
                 deadline, upload, ..
             }) => (deadline, upload.clone()),
         };
-        // A stream in both directions may rest while the client says nothing.
-        let open = upload.filter(|upload| !upload.is_over());
-        deadline.poll(cx, || open.as_ref()?.waiting_since())
+        // A stream in both directions may rest while the client says nothing. What the client said last
+        // counts, too, when its side is over.
+        deadline.poll(cx, || upload.as_ref()?.waiting_since())
     }
 
     fn restart_deadline(&mut self) {
