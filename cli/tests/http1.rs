@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use support::{BACKENDS, Corelane, DEADLINE, command, upstream::Upstream};
+use support::{BACKENDS, Corelane, DEADLINE, upstream::Upstream};
 
 fn start(backend: &str, args: &[&str]) -> Corelane {
     let always = [
@@ -137,7 +137,7 @@ fn the_prober_knows_what_to_expect() {
         ];
         let rules = rules.iter().flat_map(|rule| ["--expect", rule]);
         let addr = server.addr().to_string();
-        let mut prober = command(&["alpn", &addr, "--insecure"]);
+        let mut prober = support::command(&["alpn", &addr, "--insecure"]);
         let output = prober.args(rules).output().expect("the prober");
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{backend}: {text}");
