@@ -3,7 +3,7 @@
 use std::{
     error::Error as StdError,
     fmt,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     path::PathBuf,
     time::Duration,
 };
@@ -195,7 +195,7 @@ impl Lifecycle {
     ///
     /// When the port cannot be opened, or its thread cannot start.
     #[cfg(feature = "admin")]
-    pub fn admin(&mut self, admin: Admin) -> Result<SocketAddr, Error> {
+    pub fn admin(&mut self, admin: Admin) -> Result<std::net::SocketAddr, Error> {
         let (status, draining) = (self.reload_status.clone(), self.draining.clone());
         let admin = admin.health(self.health.clone()).record(move || {
             status.record();
