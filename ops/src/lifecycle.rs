@@ -1,12 +1,6 @@
 //! The life of a server process, from its start to its end or its replacement.
 
-use std::{
-    error::Error as StdError,
-    fmt,
-    net::TcpListener,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{error::Error as StdError, fmt, net::TcpListener, path::PathBuf, time::Duration};
 
 use corelane::{Builder, Chain, Handle};
 use signal_hook::{consts::SIGHUP, iterator::Signals};
