@@ -18,10 +18,10 @@ BUILD = ["cargo", "test", "--no-run", "--quiet", *FEATURES, "--test", "alpn"]
 NOT_COPIED = shutil.ignore_patterns("target*", ".git", "corpus", "results")
 
 # The silent fallback: the server accepts a client that does not offer h2, without a protocol.
-RIGHT = "    match (offered, missing) {\n"
-WRONG = """    if !offered.is_some_and(|names| names.contains(&ProtocolName::H2)) {
-        return Ok(Decision::PriorKnowledge);
-    }
+RIGHT = "        let Some(offered) = offered else {\n"
+WRONG = """        if !offered.is_some_and(|names| names.contains(&ProtocolName::H2)) {
+            return Ok(Decision::Sniff);
+        }
 """
 
 # What ci/alpn.py must report. rustls and openssl themselves refuse what native-tls then falls back on.
