@@ -181,5 +181,6 @@ fn upgrades_lose_no_request_and_a_restarted_upstream_only_those_in_hand() {
     );
     println!("{good} answered, {bad} with 502, {in_hand} connections at the restarts");
     assert_eq!(good + bad, REQUESTS / CLIENTS * CLIENTS);
+    assert!(in_hand > 0, "no restart met a connection");
     assert!(bad <= in_hand, "{bad} of {in_hand}");
 }

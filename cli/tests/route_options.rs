@@ -2,38 +2,14 @@
 
 mod support;
 
-use std::fs;
-
-use tempfile::TempDir;
-
 use support::{
     Corelane,
     client::{Answer, ask, connect, run},
-    command, refusal,
+    command,
+    place::Place,
+    refusal,
     upstream::Upstream,
 };
-
-/// A folder `www` with a page, and files beside it.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        let place = Self(tempfile::tempdir().expect("a folder"));
-        place.write("www/index.html", "home");
-        place.write("docs/a.txt", "a document");
-        place
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.0.path().join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        fs::write(path, text).expect("written");
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.path().join(name).display().to_string()
-    }
-}
 
 fn get(server: &Corelane, path: &str) -> Answer {
     run(async {

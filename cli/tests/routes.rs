@@ -2,41 +2,18 @@
 
 mod support;
 
-use std::{fs, path::Path, time::Instant};
+use std::{path::Path, time::Instant};
 
 use http::StatusCode;
-use tempfile::TempDir;
-
 use support::{
     BACKENDS, Corelane, DEADLINE, DRIVERS,
     access_log::lines,
     admin::{admin, metrics, sum},
     client::{Answer, ask, connect, run},
     command,
+    place::Place,
     upstream::Upstream,
 };
-
-/// A folder `www` with a page, and files beside it.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        let place = Self(tempfile::tempdir().expect("a folder"));
-        place.write("www/index.html", "home");
-        place.write("docs/a.txt", "a document");
-        place
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.0.path().join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        fs::write(path, text).expect("written");
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.path().join(name).display().to_string()
-    }
-}
 
 fn start(args: &[&str]) -> Corelane {
     let always = ["--listen", "127.0.0.1:0", "--workers", "1"];

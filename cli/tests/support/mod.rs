@@ -11,6 +11,7 @@ pub(crate) mod client;
 pub(crate) mod http2;
 #[path = "../../../tests/support/src/ocsp.rs"]
 pub(crate) mod ocsp;
+pub(crate) mod place;
 pub(crate) mod program_dir;
 pub(crate) mod trusting;
 pub(crate) mod upstream;

@@ -179,8 +179,3 @@ fn set_length(head: &mut Parts, body: &RequestBody) {
             .insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
 }
-
-/// RFC 9110 section 9.2.2.
-pub(super) fn is_idempotent(method: &Method) -> bool {
-    method.is_idempotent()
-}

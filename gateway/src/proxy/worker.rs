@@ -153,7 +153,8 @@ impl Inner {
             let Some(other) = other else {
                 return Err((failure, Some(member)));
             };
-            tracing::debug!(upstream = %member.upstream, next = %other.upstream, error = %corelane::Chain(&failure), "trying again");
+            let error = corelane::Chain(&failure);
+            tracing::debug!(upstream = %member.upstream, next = %other.upstream, %error, "trying again");
             (member, fresh, outgoing) = (other, true, *next.outgoing);
         }
     }
@@ -345,7 +346,7 @@ impl Member {
 
     /// A copy of a request that may be sent again (RFC 9110 section 9.2.2), if there is a reason to.
     fn copy(&self, outgoing: &Outgoing, stale: bool) -> Option<Outgoing> {
-        let repeatable = request_head::is_idempotent(&outgoing.head.method)
+        let repeatable = outgoing.head.method.is_idempotent()
             && outgoing.body.is_end_stream()
             && (stale || self.shared.upstreams.len() > 1);
         repeatable.then(|| Outgoing {

@@ -18,8 +18,8 @@ use crate::upstream::{Connection, Raw, ask, impatient, on_both_drivers, proxy, u
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// An address on which nobody listens.
-fn nobody() -> Upstream {
+/// An upstream that refuses connections.
+fn refusing() -> Upstream {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("loopback");
     let addr = listener.local_addr().expect("an address");
     format!("http://{addr}").parse().expect("an upstream")
@@ -157,7 +157,7 @@ fn upstreams_take_turns_and_one_that_is_down_is_left_out() {
             }
         };
         let (one, two) = (Raw::start(count), Raw::start(count));
-        let upstreams = vec![one.http(), nobody(), two.http()];
+        let upstreams = vec![one.http(), refusing(), two.http()];
         let server = proxy(NONE, driver, upstreams, ProxyOptions::default());
         // A POST too: it was not sent.
         for i in 0..20 {
@@ -180,17 +180,17 @@ fn upstreams_that_are_all_down_are_503_until_one_may_be_tried_again() {
         let mut options = ProxyOptions::default();
         options.max_failures = 1;
         options.failure_timeout = Duration::from_secs(3600);
-        let server = proxy(NONE, driver, vec![nobody(), nobody()], options.clone());
+        let server = proxy(NONE, driver, vec![refusing(), refusing()], options.clone());
         assert_eq!(status(&server, Method::GET), 502);
         assert_eq!(status(&server, Method::GET), 503);
 
         options.failure_timeout = Duration::ZERO;
-        let server = proxy(NONE, driver, vec![nobody(), nobody()], options.clone());
+        let server = proxy(NONE, driver, vec![refusing(), refusing()], options.clone());
         assert_eq!(status(&server, Method::GET), 502);
         assert_eq!(status(&server, Method::GET), 502, "the time is over");
 
         options.failure_timeout = Duration::from_secs(3600);
-        let server = proxy(NONE, driver, vec![nobody()], options);
+        let server = proxy(NONE, driver, vec![refusing()], options);
         for _ in 0..3 {
             assert_eq!(
                 status(&server, Method::GET),
@@ -349,7 +349,7 @@ fn proxy_without_upstreams_or_time_is_an_error() {
     assert!(proxy.expect_err("none").is_config());
     let mut options = ProxyOptions::default();
     options.response_timeout = Duration::ZERO;
-    let proxy = corelane_gateway::Proxy::new(vec![nobody()], options);
+    let proxy = corelane_gateway::Proxy::new(vec![refusing()], options);
     let error = proxy.expect_err("no time").to_string();
     assert_eq!(error, "response_timeout is zero");
 }
