@@ -136,7 +136,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(crate) http1: Http1Arg,
 
-    /// How to treat clients that offer no protocol by ALPN, where HTTP/1.1 is not served.
+    /// How to treat clients that offer no protocol by ALPN and speak HTTP/2. Where HTTP/1.1 is served,
+    /// they can always speak that.
     #[arg(long, value_enum, default_value = "reject")]
     pub(crate) alpn_missing: AlpnMissingArg,
 
