@@ -15,7 +15,7 @@ use corelane::{
     Body, ConnectionInfo, ConnectionOptions, Driver, IpNet, Limits, serve_connection, service_fn,
 };
 use corelane_test_support::{
-    Backend, Drivers, H2Client, TestServer,
+    Backend, Drivers, H2Client, TestServer, block_on,
     client::{Stream, get, over, send},
     deadline, for_each_backend,
 };
@@ -221,18 +221,7 @@ fn serve_connection_reads_proxy_header(backend: Backend) {
                 let acceptor = backend.acceptor();
                 serve_connection(stream, &*acceptor, service_fn(answer), &options).await
             };
-            match driver {
-                Driver::Epoll => monoio::RuntimeBuilder::<monoio::LegacyDriver>::new()
-                    .enable_timer()
-                    .build()
-                    .expect("a runtime")
-                    .block_on(serve),
-                _ => monoio::RuntimeBuilder::<monoio::IoUringDriver>::new()
-                    .enable_timer()
-                    .build()
-                    .expect("a runtime")
-                    .block_on(serve),
-            }
+            block_on(driver, serve)
         });
         deadline(async {
             let (tcp, proxy) = connect(addr).await;

@@ -16,7 +16,7 @@ use corelane::{
     service_fn, tls::Cleartext,
 };
 use corelane_test_support::{
-    Backend, Drivers, H2Client,
+    Backend, Drivers, H2Client, block_on,
     client::{Stream, over, send},
     deadline, for_each_backend,
 };
@@ -218,18 +218,7 @@ fn serve_connection_serves_a_unix_stream(backend: Backend) {
                 let acceptor = backend.acceptor();
                 serve_connection(stream, &*acceptor, service_fn(answer), &options).await
             };
-            match driver {
-                Driver::Epoll => monoio::RuntimeBuilder::<monoio::LegacyDriver>::new()
-                    .enable_timer()
-                    .build()
-                    .expect("a runtime")
-                    .block_on(serve),
-                _ => monoio::RuntimeBuilder::<monoio::IoUringDriver>::new()
-                    .enable_timer()
-                    .build()
-                    .expect("a runtime")
-                    .block_on(serve),
-            }
+            block_on(driver, serve)
         });
         deadline(async {
             ours.set_nonblocking(true).expect("a socket");

@@ -23,5 +23,5 @@ pub use self::{
     client::{H2Client, deadline},
     http1::{Http1Client, Http1Response},
     pattern::Pattern,
-    server::{Drivers, TestServer},
+    server::{Drivers, TestServer, block_on},
 };

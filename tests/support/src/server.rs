@@ -8,6 +8,7 @@ use std::{
 
 use corelane::{
     Affinity, Builder, Driver, Handle, HttpService, Server, WorkerCounters, WorkerInfo,
+    monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder},
     tls::{Cleartext, TlsAcceptor},
 };
 
@@ -36,6 +37,22 @@ impl Drivers {
             }
         });
         &ALLOWED
+    }
+}
+
+/// Runs a future in a runtime of this driver, for tests of what has no server.
+pub fn block_on<F: Future>(driver: Driver, future: F) -> F::Output {
+    match driver {
+        Driver::Epoll => RuntimeBuilder::<LegacyDriver>::new()
+            .enable_timer()
+            .build()
+            .expect("a runtime")
+            .block_on(future),
+        _ => RuntimeBuilder::<IoUringDriver>::new()
+            .enable_timer()
+            .build()
+            .expect("a runtime")
+            .block_on(future),
     }
 }
 
