@@ -187,6 +187,45 @@ fn time_in_which_the_client_sends_nothing_does_not_count() {
     });
 }
 
+/// The upstream has its whole time from the end of the upload on, though the response has waited for
+/// longer than that.
+#[test]
+fn time_limit_counts_from_the_end_of_the_upload() {
+    const LIMIT: Duration = Duration::from_millis(600);
+    const UPLOAD: Duration = Duration::from_millis(900);
+    const ANSWER: Duration = Duration::from_millis(450);
+    on_both_drivers(|driver| {
+        let upstream = Raw::start(|connection| {
+            connection.head()?;
+            connection.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\none")?;
+            while connection.line()? != "0\r\n" {}
+            std::thread::sleep(ANSWER);
+            connection.write("two")
+        });
+        let mut options = ProxyOptions::default();
+        options.response_timeout = LIMIT;
+        let server = proxy(NONE, driver, vec![upstream.http()], options);
+        let answer = deadline(async {
+            let client = H2Client::connect(NONE, server.addr).await;
+            let exchange = client.run(|requests| async move {
+                let mut requests = requests.ready().await.expect("ready");
+                let request = Request::post("http://localhost/").body(());
+                let (response, mut stream) = requests
+                    .send_request(request.expect("a request"), false)
+                    .expect("sent");
+                let upload = async {
+                    stream.send_data("a".into(), false).expect("sent");
+                    tokio::time::sleep(UPLOAD).await;
+                    stream.send_data("b".into(), true).expect("sent");
+                };
+                tokio::join!(receive(response), upload).0
+            });
+            exchange.await
+        });
+        assert_eq!(answer.expect("an answer").body, b"onetwo");
+    });
+}
+
 /// A stream that the upstream resets, and an upstream that goes away, over HTTP/2.
 #[test]
 fn reset_stream_of_an_http2_upstream_is_reset_for_the_client() {
