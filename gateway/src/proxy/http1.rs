@@ -20,6 +20,7 @@ use super::{
     deadline::Deadline,
     driver::Driver,
     request_body::{RequestBody, Upload},
+    send_error::SendError,
     spawn::spawn,
 };
 
@@ -28,7 +29,7 @@ use super::{
 const BUFFER: usize = 64 * 1024;
 
 /// How long a connection whose response is complete may take until it is ready for the next request:
-/// its task has to run once.
+/// hyper has to be polled again.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// How much sooner than the upstream announced an idle connection is given up: a request that is on
@@ -36,7 +37,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// How often the connections that were idle for too long are closed, at most.
-const SWEEP: Duration = Duration::from_secs(10);
+pub(super) const SWEEP: Duration = Duration::from_secs(10);
 
 /// A connection. If it is dropped, it is closed, whatever state it is in.
 pub(super) struct Connection {
@@ -45,14 +46,6 @@ pub(super) struct Connection {
     head: Rc<HeadBudget>,
     deadline: Deadline,
     idle_until: Instant,
-}
-
-/// How sending a request failed.
-pub(super) enum SendError {
-    /// The request was not sent: here it is.
-    NotSent(Box<Request<RequestBody>>),
-    Timeout,
-    Failed(hyper::Error),
 }
 
 impl Connection {
@@ -92,11 +85,7 @@ impl Connection {
         let (driver, deadline) = (&mut self.driver, &mut self.deadline);
         let sent = poll_fn(
             |cx| match driver.poll(cx, |cx| response.as_mut().poll(cx)) {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                    Some(request) => SendError::NotSent(Box::new(request)),
-                    None => SendError::Failed(error.into_error()),
-                })),
+                Poll::Ready(sent) => Poll::Ready(sent.map_err(SendError::from)),
                 Poll::Pending => deadline
                     .poll(cx, || upload?.waiting_since())
                     .map(|()| Err(SendError::Timeout)),

@@ -18,8 +18,9 @@ use hyper_util::rt::TokioIo;
 use super::{
     connect::Socket,
     deadline::Deadline,
-    http1::SendError,
+    http1::SWEEP,
     request_body::{RequestBody, Upload},
+    send_error::SendError,
     spawn::{WorkerExecutor, spawn},
 };
 
@@ -34,16 +35,21 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 /// How much of a request's body waits for the upstream's window, bytes.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// The largest list of fields that is accepted in a response, bytes.
+/// The largest list of fields that is accepted in a response, bytes: what hyper buffers for the head of a
+/// response of HTTP/1.1, so that both versions take the same.
 const HEADER_LIST: u32 = 64 * 1024;
-
-/// How often the connections that were idle for too long are closed, at most.
-const SWEEP: Duration = Duration::from_secs(10);
 
 /// The connections of a worker to one upstream.
 pub(super) struct Connections {
-    open: Rc<RefCell<Vec<Rc<Connection>>>>,
+    open: Rc<Open>,
     idle_time: Duration,
+}
+
+#[derive(Default)]
+struct Open {
+    connections: RefCell<Vec<Rc<Connection>>>,
+    /// The task that closes idle connections is running.
+    sweeping: Cell<bool>,
 }
 
 struct Connection {
@@ -72,7 +78,7 @@ impl Connections {
 
     /// Takes a place on a connection that has room.
     pub(super) fn take(&self) -> Option<Stream> {
-        let mut connections = self.open.borrow_mut();
+        let mut connections = self.open.connections.borrow_mut();
         connections.retain(|connection| !connection.requests.is_closed());
         let connection = connections
             .iter()
@@ -91,11 +97,11 @@ impl Connections {
             .await?;
         // Its errors reach the requests and the bodies.
         spawn(connection.map(drop));
-        let mut open = self.open.borrow_mut();
-        if open.is_empty() {
+        if !self.open.sweeping.replace(true) {
             spawn(sweep(Rc::downgrade(&self.open), self.idle_time));
         }
-        open.push(Rc::new(Connection {
+        let mut connections = self.open.connections.borrow_mut();
+        connections.push(Rc::new(Connection {
             requests,
             streams: Cell::new(0),
             last_used: Cell::new(Instant::now()),
@@ -105,15 +111,16 @@ impl Connections {
 }
 
 /// Closes what is idle for too long, until no connection is open.
-async fn sweep(open: Weak<RefCell<Vec<Rc<Connection>>>>, idle_time: Duration) {
+async fn sweep(open: Weak<Open>, idle_time: Duration) {
     loop {
         monoio::time::sleep(idle_time.min(SWEEP)).await;
         let Some(open) = open.upgrade() else {
             return;
         };
-        let mut open = open.borrow_mut();
-        open.retain(|it| !it.requests.is_closed() && !it.is_idle_for(idle_time));
-        if open.is_empty() {
+        let mut connections = open.connections.borrow_mut();
+        connections.retain(|it| !it.requests.is_closed() && !it.is_idle_for(idle_time));
+        if connections.is_empty() {
+            open.sweeping.set(false);
             return;
         }
     }
@@ -133,11 +140,7 @@ impl Stream {
         let mut response = pin!(requests.try_send_request(request));
         let mut deadline = Deadline::new(limit);
         let response = poll_fn(|cx| match response.as_mut().poll(cx) {
-            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-            Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                Some(request) => SendError::NotSent(Box::new(request)),
-                None => SendError::Failed(error.into_error()),
-            })),
+            Poll::Ready(sent) => Poll::Ready(sent.map_err(SendError::from)),
             Poll::Pending => deadline
                 .poll(cx, || upload?.waiting_since())
                 .map(|()| Err(SendError::Timeout)),

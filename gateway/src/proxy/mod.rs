@@ -24,6 +24,7 @@ mod options;
 mod request_body;
 mod request_head;
 mod response_head;
+mod send_error;
 mod shared;
 mod single_flight;
 mod spawn;
