@@ -69,6 +69,7 @@
 //! | `openssl-vendored` | | the same, with OpenSSL compiled in |
 //! | `tokio` | yes | handlers use a tokio runtime: `Builder::tokio` |
 //! | `http1` | | HTTP/1.1 beside HTTP/2, see [`Builder::protocols`] |
+//! | `upgrade` | | `Upgrade`: WebSocket and other protocols on HTTP/2, and on HTTP/1.1 with `http1` |
 //! | `metrics` | | `Handle::record_metrics`, for the crate metrics |
 //!
 //! Features only add items. The acceptor that you give to [`Server::builder`] decides which backend
@@ -126,6 +127,7 @@ mod server;
 mod service;
 mod time;
 pub mod tls;
+mod upgrade;
 
 pub use self::{
     alert::AlertDescription,
@@ -147,6 +149,10 @@ pub use self::{
         with_connection_info, with_extension,
     },
 };
+
+#[cfg(feature = "upgrade")]
+#[cfg_attr(docsrs, doc(cfg(feature = "upgrade")))]
+pub use self::upgrade::{Upgrade, Upgraded};
 
 #[doc(inline)]
 pub use self::config::{Http2Config, Limits};

@@ -147,6 +147,11 @@ impl Body {
         (body, Some(monitor))
     }
 
+    /// Takes over what receives the data. The body is empty then.
+    pub(crate) fn into_source(mut self) -> Source {
+        std::mem::take(&mut self.source)
+    }
+
     /// Counts data against the limit and the declared length.
     fn count(&mut self, frame: &Frame<Bytes>) -> Result<(), Error> {
         let length = frame.data_ref().map_or(0, Bytes::len) as u64;

@@ -284,6 +284,18 @@ pub const METRICS: &[Metric] = {
         )
         .by("class"),
         metric(
+            "corelane_upgrades_open",
+            Gauge,
+            "Upgraded streams that are open.",
+            &[("", WorkerCounters::upgrades_open)],
+        ),
+        metric(
+            "corelane_upgrades_total",
+            Counter,
+            HELP.upgrades,
+            &[("", |c| c.upgrades)],
+        ),
+        metric(
             "corelane_request_bodies_too_large_total",
             Counter,
             HELP.request_bodies_too_large,

@@ -125,6 +125,11 @@ counters! {
     requests_answered,
     /// Requests whose stream or connection ended before their response did.
     requests_abandoned,
+    /// Requests that were upgraded to another protocol, or to a tunnel; they count as answered.
+    /// See [`Builder::upgrades`](crate::Builder::upgrades).
+    upgrades,
+    /// Upgraded streams that have ended, for any reason.
+    upgrades_ended,
     /// Handlers that panicked; each cost only its own stream, or its connection if the protocol has no streams.
     handler_panics,
     /// Handlers and response bodies that failed.
@@ -181,6 +186,11 @@ impl WorkerCounters {
     pub fn connections_open(&self) -> u64 {
         self.connections_accepted
             .saturating_sub(self.connections_closed)
+    }
+
+    /// Upgraded streams that are open.
+    pub fn upgrades_open(&self) -> u64 {
+        self.upgrades.saturating_sub(self.upgrades_ended)
     }
 
     /// Requests that have begun and not ended.

@@ -39,6 +39,7 @@ use crate::{
     io::{Accepted, accept},
     service::service_fn,
     tls::TlsAcceptor,
+    upgrade::Policy,
 };
 
 /// An event on a connection.
@@ -83,6 +84,7 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
         Arc::new(info),
         &Limits::default(),
         &http2,
+        Policy::default(),
         clock::TIMER,
         &counters,
     );
@@ -95,7 +97,7 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
             let accepted = accept(socket, acceptor, rule).await;
             let Accepted { mut stream, .. } = accepted.map_err(|failed| failed.error)?;
             stream.answer_with_flushes();
-            let connection = http2::preface(&mut stream, &http2).await?;
+            let connection = http2::preface(&mut stream, &http2, Policy::default()).await?;
             let stopped = Abortable::new(pending::<()>(), stopped).map(drop);
             let service = WorkerService::new(service_fn(answer));
             http2::serve(connection, &service, context, stopped).await

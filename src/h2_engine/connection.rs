@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Buf;
-use http::{Request, request::Parts};
+use http::{Extensions, Request, request::Parts};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
@@ -22,16 +22,23 @@ use crate::{
 /// One connection over `IO`. `D` holds the data of response bodies until it is sent.
 pub(crate) struct Connection<IO, D: Buf>(h2::server::Connection<IO, D>);
 
-/// Reads the client's preface and sends the server's SETTINGS (RFC 9113 section 3.4).
+/// Reads the client's preface and sends the server's SETTINGS (RFC 9113 section 3.4), with
+/// SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 section 3) for `connect_protocol`. Without it crate h2 resets
+/// a request with `:protocol` (`PROTOCOL_ERROR`).
 pub(crate) fn handshake<IO, D>(
     io: IO,
     config: &Http2Config,
+    connect_protocol: bool,
 ) -> impl Future<Output = Result<Connection<IO, D>, ProtocolError>> + use<IO, D>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
     D: Buf,
 {
-    let handshake = h2::server::Builder::new()
+    let mut builder = h2::server::Builder::new();
+    if connect_protocol {
+        builder.enable_connect_protocol();
+    }
+    let handshake = builder
         .initial_window_size(config.initial_stream_window_size)
         .initial_connection_window_size(config.initial_connection_window_size)
         .max_concurrent_streams(config.max_concurrent_streams)
@@ -44,6 +51,12 @@ where
         .data_frame_budget(config.small_frames_budget())
         .handshake(io);
     Handshake(handshake)
+}
+
+/// The pseudo-header field `:protocol` of a request (RFC 8441 section 4).
+pub(crate) fn connect_protocol(extensions: &Extensions) -> Option<&str> {
+    let protocol = extensions.get::<h2::ext::Protocol>();
+    protocol.map(h2::ext::Protocol::as_str)
 }
 
 /// GOAWAY for a connection that has no [`Connection`] yet, because its preface is invalid, or is not

@@ -67,7 +67,7 @@ mod tests {
         let error = runtime.expect("a runtime").block_on(async {
             peer.write_all(CUT).await.expect("memory");
             peer.shutdown().await.expect("memory");
-            let connection = handshake::<_, Bytes>(near, &config).await;
+            let connection = handshake::<_, Bytes>(near, &config, false).await;
             let mut connection = connection.expect("a preface");
             let request = poll_fn(|cx| connection.poll_request(cx)).await;
             request.expect("an error").err().expect("an error")

@@ -15,7 +15,7 @@ mod request_stream;
 mod response_sender;
 
 pub(crate) use self::{
-    connection::{Connection, Incoming, goaway, handshake},
+    connection::{Connection, Incoming, connect_protocol, goaway, handshake},
     error::ProtocolError,
     ping::Pings,
     request_stream::RequestStream,

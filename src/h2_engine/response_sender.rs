@@ -139,7 +139,7 @@ mod tests {
         let mut client = pin!(client);
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(client.as_mut().poll(cx).is_pending());
-        let server = h2_engine::handshake::<_, Bytes>(far, &Http2Config::default());
+        let server = h2_engine::handshake::<_, Bytes>(far, &Http2Config::default(), false);
         let mut server = ready(server).expect("a server");
         let incoming = ready(poll_fn(|cx| server.poll_request(cx)));
         let (_, _, mut sender) = incoming.expect("open").expect("a request").into_parts();

@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{context::ConnectionContext, request::RequestService, wire::Wire};
+use super::{context::ConnectionContext, request::RequestService, tunnel::Tunnel, wire::Wire};
 use crate::{
     closing::{Closed, Shutdown},
     error::{Error, Kind},
@@ -62,6 +62,7 @@ where
         head: deadline(context.limits.head),
         ended: deadline(context.limits.write),
         requests: 0,
+        tunnel: None,
         written: 0,
         context,
     };
@@ -90,6 +91,8 @@ struct Driver<IO: AsyncRead + AsyncWrite + Unpin, S: HttpService, F> {
     ended: Deadline,
     /// Requests that the driver has seen.
     requests: u64,
+    /// Since the connection was upgraded. hyper is done then.
+    tunnel: Option<Tunnel>,
     /// Bytes that were written when `ended` began.
     written: u64,
     context: Rc<ConnectionContext>,
@@ -121,6 +124,15 @@ where
         if self.shutdown.is_signalled() {
             self.context.closing.set(true);
         }
+        if let Some(tunnel) = &mut self.tunnel {
+            if self.context.closing.get() {
+                tunnel.shut_down();
+            }
+            return match tunnel.poll(&mut self.wire, cx) {
+                Poll::Ready(result) => Some(result),
+                Poll::Pending => None,
+            };
+        }
         if self.engine.is_none() {
             match self.wire.poll_ahead(cx) {
                 Poll::Ready(Ok(true)) => self.engine = Some(Box::new(self.start())),
@@ -139,10 +151,14 @@ where
         if let Some(engine) = &mut self.engine
             && let Poll::Ready(result) = Pin::new(&mut **engine).poll(cx)
         {
-            return Some(match result {
-                Ok(()) => Ok(self.closed()),
-                Err(error) => self.failed(cx, error),
-            });
+            return match result {
+                Ok(()) if self.is_upgraded() => {
+                    cx.waker().wake_by_ref();
+                    None
+                }
+                Ok(()) => Some(Ok(self.closed())),
+                Err(error) => Some(self.failed(cx, error)),
+            };
         }
         if self.requests != self.context.requests.get() {
             self.requests = self.context.requests.get();
@@ -152,6 +168,19 @@ where
             self.idle.progress();
         }
         self.poll_waiting(cx)
+    }
+
+    /// Whether hyper is done because the response has accepted an upgrade. The connection is a tunnel from
+    /// then on.
+    fn is_upgraded(&mut self) -> bool {
+        let Some(handler) = self.context.tunnel.take() else {
+            return false;
+        };
+        if let Some(engine) = self.engine.take() {
+            self.wire.unread(&engine.into_parts().read_buf);
+        }
+        self.tunnel = Some(Tunnel::new(handler));
+        true
     }
 
     /// hyper waits: finds out for what, and whether it has waited for too long.

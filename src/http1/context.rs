@@ -15,6 +15,7 @@ use crate::{
     counters::Counters,
     response::Failure,
     time::Timer,
+    upgrade::{Policy, Tunnel},
 };
 
 /// Built once for each connection. Requests of HTTP/1.1 follow one another, so there is one set of
@@ -42,6 +43,10 @@ pub(crate) struct ConnectionContext {
     /// The handler failed when its response had begun.
     pub(super) response_failed: Cell<bool>,
     pub(super) head: Head,
+    /// Which requests can be upgraded.
+    pub(super) upgrades: Policy,
+    /// The present response accepts an upgrade: the connection belongs to it when the head is sent.
+    pub(super) tunnel: RefCell<Option<Tunnel>>,
 }
 
 /// A request's body, while its connection has to watch it.
@@ -103,6 +108,7 @@ impl ConnectionContext {
         info: Arc<ConnectionInfo>,
         limits: &Limits,
         config: &Http2Config,
+        upgrades: Policy,
         timer: Timer,
         counters: &Arc<Counters>,
     ) -> Self {
@@ -121,6 +127,8 @@ impl ConnectionContext {
             unusable: Cell::new(false),
             response_failed: Cell::new(false),
             head: Head::default(),
+            upgrades,
+            tunnel: RefCell::new(None),
         }
     }
 

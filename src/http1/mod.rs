@@ -9,11 +9,16 @@
 //! 3. `validate`: refuses requests that hyper takes and HTTP does not;
 //! 4. `request`: calls the service, with a [`Body`](crate::Body) to read;
 //! 5. `response`: completes the response's head, and checks its body as hyper takes it.
+//!
+//! `upgrade` offers an upgrade to the handler. Once the response has accepted it, `tunnel` moves the bytes
+//! of the connection, without hyper.
 
 mod connection;
 mod context;
 mod request;
 mod response;
+mod tunnel;
+mod upgrade;
 mod validate;
 mod wire;
 

@@ -16,12 +16,13 @@ use pin_project_lite::pin_project;
 use super::{
     context::{ConnectionContext, RequestBody, Unanswered},
     response::{self, Pending, ResponseBody},
-    validate,
+    upgrade, validate,
 };
 use crate::{
     body::{Body, IncomingBody, Source},
     response::Failure,
     service::HttpService,
+    upgrade::Offer,
 };
 
 /// The service as hyper calls it.
@@ -50,7 +51,7 @@ impl<S: HttpService> Service<Request<Incoming>> for RequestService<S> {
         let (mut head, incoming) = request.into_parts();
         let is_head = head.method == Method::HEAD;
         context.is_http10.set(head.version == Version::HTTP_10);
-        if let Err(status) = validate::check(&mut head) {
+        if let Err(status) = validate::check(&mut head, context.upgrades) {
             context.counters.requests_malformed.add();
             // Nothing reads its body.
             context.unusable.set(true);
@@ -58,7 +59,7 @@ impl<S: HttpService> Service<Request<Incoming>> for RequestService<S> {
         }
         context.counters.requests_http1.add();
         context.counters.requests.add();
-        // Upgrades are not served: what looks for this would wait for one.
+        // It is of the connection, which hyper would not hand over.
         head.extensions.remove::<OnUpgrade>();
         let (incoming, progress) = IncomingBody::new(incoming);
         let (body, monitor) = Body::receive(
@@ -67,12 +68,18 @@ impl<S: HttpService> Service<Request<Incoming>> for RequestService<S> {
             &context.body_limits,
             &context.info,
         );
+        let offer = match monitor {
+            None => upgrade::offer(&mut head, context),
+            Some(_) => None,
+        };
         *context.body.borrow_mut() = monitor.map(|monitor| RequestBody { monitor, progress });
         let state = State::Ready {
             service: self.service.clone(),
             request: Some(Request::from_parts(head, body)),
         };
-        RequestTask::new(context, is_head, state)
+        let mut task = RequestTask::new(context, is_head, state);
+        task.offer = offer;
+        task
     }
 }
 
@@ -94,6 +101,8 @@ pin_project! {
     pub(super) struct RequestTask<S: HttpService> {
         context: Rc<ConnectionContext>,
         is_head: bool,
+        // `None` if the request cannot be upgraded.
+        offer: Option<Offer>,
         // `None` when the response has taken it over.
         pending: Option<Pending>,
         #[pin]
@@ -132,6 +141,7 @@ impl<S: HttpService> RequestTask<S> {
         Self {
             context: Rc::clone(context),
             is_head,
+            offer: None,
             pending: Some(Pending::new(context, counts)),
             state,
         }
@@ -212,6 +222,15 @@ impl<S: HttpService> RequestTask<S> {
         response: Response<S::ResponseBody>,
     ) -> Result<Response<ResponseBody<S::ResponseBody>>, Failure> {
         let mut this = self.project();
+        if let Some(offer) = this.offer.take()
+            && let Some(tunnel) = offer.accept(response.status())
+        {
+            *this.context.tunnel.borrow_mut() = Some(tunnel);
+            let head = upgrade::accepted(response.into_parts().0, this.context);
+            this.state.set(State::Answered);
+            let body = ResponseBody::empty(this.pending.take());
+            return Ok(head.map(|()| body));
+        }
         let response = response::complete(response, *this.is_head, this.context)?;
         this.state.set(State::Answered);
         Ok(response.map(|checked| checked.into_body(this.pending.take())))

@@ -6,10 +6,13 @@ use http::{
     request::Parts,
 };
 
+use crate::upgrade::Policy;
+
 /// The status that answers an invalid request. In the absolute form, the host of the target replaces
 /// `host` (RFC 9112 section 3.2.2).
-pub(super) fn check(head: &mut Parts) -> Result<(), StatusCode> {
-    if head.method == Method::CONNECT {
+pub(super) fn check(head: &mut Parts, upgrades: Policy) -> Result<(), StatusCode> {
+    let is_connect = head.method == Method::CONNECT;
+    if is_connect && !upgrades.connect {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
     check_host(&head.headers, head.version)?;
@@ -17,14 +20,16 @@ pub(super) fn check(head: &mut Parts) -> Result<(), StatusCode> {
         check_transfer_encoding(&head.headers)?;
     }
     match (head.uri.scheme(), head.uri.authority()) {
-        (Some(_), Some(authority)) => {
+        (Some(_), Some(authority)) if !is_connect => {
             let host = HeaderValue::try_from(authority.as_str());
             let host = host.ok().filter(|host| is_host(host.as_bytes()));
             head.headers
                 .insert(HOST, host.ok_or(StatusCode::BAD_REQUEST)?);
             Ok(())
         }
-        // The form of CONNECT.
+        // The form of CONNECT, which has no other (RFC 9112 section 3.2.3).
+        (None, Some(authority)) if is_connect && authority.port().is_some() => Ok(()),
+        _ if is_connect => Err(StatusCode::BAD_REQUEST),
         (None, Some(_)) => Err(StatusCode::BAD_REQUEST),
         _ if head.uri.path() == "*" && head.method != Method::OPTIONS => {
             Err(StatusCode::BAD_REQUEST)

@@ -27,6 +27,8 @@ struct State<IO> {
     /// The peer has ended its side, with or without a clean close of its transport: the framing of
     /// HTTP/1.1 tells what is complete.
     ended: bool,
+    /// The end came without a clean close of the transport.
+    truncated: bool,
     /// hyper waits for input.
     reading: bool,
     /// Something may wait for a flush.
@@ -48,6 +50,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
             context,
             ahead: Buffer::default(),
             ended: false,
+            truncated: false,
             reading: false,
             unflushed: true,
             written: 0,
@@ -101,6 +104,25 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         Poll::Ready(Ok(!state.ended))
     }
 
+    /// Reads input of a connection that was upgraded. No data is the clean end of the peer's side.
+    pub(super) fn poll_read_upgraded(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let state = &mut *self.state();
+        ready!(state.poll_some(cx, buf, usize::MAX))?;
+        match buf.filled().is_empty() && state.truncated {
+            true => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            false => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Ends the server's side of a connection that was upgraded.
+    pub(super) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.state().io).poll_shutdown(cx)
+    }
+
     /// Writes a response of the server itself, and no other part of the stream has one to write.
     pub(super) fn write(&self, cx: &mut Context<'_>, response: &[u8]) {
         // An error ends the connection, which is what follows.
@@ -116,7 +138,10 @@ impl<IO: AsyncRead + Unpin> State<IO> {
         let before = buf.filled().len();
         match ready!(Pin::new(&mut self.io).poll_read(cx, buf)) {
             Ok(()) => self.ended = buf.filled().len() == before,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.ended = true,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.ended = true;
+                self.truncated = true;
+            }
             Err(error) => return Poll::Ready(Err(error)),
         }
         Poll::Ready(Ok(()))

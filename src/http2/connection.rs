@@ -29,6 +29,7 @@ use crate::{
     schedule::{MAX_ROUNDS, Phase, PollGuard, Wakeups},
     service::HttpService,
     time::Deadline,
+    upgrade::Policy,
 };
 
 type Engine<IO> = h2_engine::Connection<Transport<IO>, Chunk>;
@@ -42,13 +43,17 @@ pub(crate) struct Connection<IO> {
 }
 
 /// Exchanges the preface (RFC 9113 section 3.4).
-pub(crate) async fn preface<IO>(io: IO, config: &Http2Config) -> Result<Connection<IO>, Error>
+pub(crate) async fn preface<IO>(
+    io: IO,
+    config: &Http2Config,
+    upgrades: Policy,
+) -> Result<Connection<IO>, Error>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let mut poll_guard = PollGuard::new();
     let (io, transport) = transport(io, poll_guard.wakeups(), config);
-    let mut handshake = pin!(h2_engine::handshake(io, config));
+    let mut handshake = pin!(h2_engine::handshake(io, config, upgrades.upgrades));
     let engine = poll_fn(|cx| {
         let task = cx.waker();
         let (result, woken) = poll_guard.run(task, |cx, wakeups| {
@@ -228,6 +233,9 @@ where
             }
             if self.shutdown.poll_due(cx).is_ready() {
                 self.send_goaway(Closed::Shutdown);
+                // Upgraded streams end.
+                self.context.shutting_down.set(true);
+                self.in_flight.poll_all();
                 continue;
             }
             match self.flood_guard.poll(cx, &self.transport, &self.context) {

@@ -9,6 +9,7 @@ use crate::{
     connection_info::ConnectionInfo,
     counters::Counters,
     time::Timer,
+    upgrade::Policy,
 };
 
 /// Built once for each connection.
@@ -24,8 +25,13 @@ pub(crate) struct ConnectionContext {
     pub(super) credits: FrameCredits,
     /// The peer has ended its side: neither data nor window can arrive.
     pub(super) input_ended: Cell<bool>,
-    /// There was a gRPC call. PING finds out whether its peer is still there.
-    pub(super) grpc_called: Cell<bool>,
+    /// There was a gRPC call or an upgrade, which have no other time limit: PING finds out whether its
+    /// peer is still there.
+    pub(super) wants_pings: Cell<bool>,
+    /// Which requests can be upgraded.
+    pub(super) upgrades: Policy,
+    /// The server has sent GOAWAY because it shuts down.
+    pub(super) shutting_down: Cell<bool>,
 }
 
 impl ConnectionContext {
@@ -33,6 +39,7 @@ impl ConnectionContext {
         info: Arc<ConnectionInfo>,
         limits: &Limits,
         config: &Http2Config,
+        upgrades: Policy,
         timer: Timer,
         counters: &Arc<Counters>,
     ) -> Self {
@@ -47,13 +54,15 @@ impl ConnectionContext {
             content_length: ContentLength::default(),
             credits: FrameCredits::default(),
             input_ended: Cell::new(false),
-            grpc_called: Cell::new(false),
+            wants_pings: Cell::new(false),
+            upgrades,
+            shutting_down: Cell::new(false),
         }
     }
 
-    /// The silence before a PING. A gRPC call has no other time limit.
+    /// The silence before a PING.
     pub(super) fn keep_alive_interval(&self) -> Option<Duration> {
-        let of_call = self.grpc_called.get().then_some(self.limits.body);
-        self.limits.keep_alive_interval.or(of_call)
+        let wanted = self.wants_pings.get().then_some(self.limits.body);
+        self.limits.keep_alive_interval.or(wanted)
     }
 }

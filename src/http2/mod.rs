@@ -8,9 +8,11 @@
 //! 3. `request`: calls the service, with a [`Body`](crate::Body) to read, and sends the response's
 //!    head;
 //! 4. `send_body`: sends the response's body, through the room in `send_buffer`;
+//!    A stream that was upgraded goes through `tunnel` instead;
 //! 5. `transport`: puts the frames of all requests together, and flushes them.
 
 mod clock;
+mod connect;
 mod connection;
 mod context;
 mod cookie;
@@ -28,6 +30,7 @@ mod send_buffer;
 mod throttle;
 mod token_bucket;
 mod transport;
+mod tunnel;
 mod worker_service;
 
 #[cfg(test)]

@@ -9,16 +9,18 @@ use std::{
     time::Instant,
 };
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, response};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 
 use super::{
+    connect::{self, Offered},
     context::ConnectionContext,
     cookie, headers,
     held_end::HeldEnd,
     send_body::{SendBody, Sent},
     send_buffer::Chunk,
+    tunnel::Tunnel,
 };
 use crate::{
     body::{Body, BodyEvent, BodyMonitor, Source},
@@ -27,6 +29,7 @@ use crate::{
     h2_engine::{Incoming, ResetCode, ResponseSender},
     response::{Failure, may_have_body},
     service::HttpService,
+    upgrade,
 };
 
 pin_project! {
@@ -39,6 +42,8 @@ pin_project! {
         respond: ResponseSender<Chunk>,
         is_head: bool,
         arrived: Instant,
+        // `None` for a request that cannot be upgraded.
+        upgrade: Option<Offered>,
         // `None` for a request without a body.
         monitor: Option<Box<BodyMonitor>>,
         // Whether the end of the request was counted.
@@ -81,6 +86,14 @@ pin_project! {
         Ending {
             end: HeldEnd,
         },
+        /// The server answers with this status itself.
+        Refused {
+            status: StatusCode,
+        },
+        /// The response is sent, and the stream is upgraded.
+        Tunneling {
+            tunnel: Tunnel,
+        },
         /// The response is sent, and the rest of the request's body is drained.
         Draining,
     }
@@ -95,7 +108,7 @@ impl<S: HttpService> RequestTask<S> {
         let (mut head, stream, respond) = incoming.into_parts();
         cookie::join(&mut head.headers);
         let is_head = head.method == Method::HEAD;
-        let (body, monitor) = Body::receive(
+        let (mut body, monitor) = Body::receive(
             Source::Http2(stream),
             &head.headers,
             &context.body_limits,
@@ -105,19 +118,28 @@ impl<S: HttpService> RequestTask<S> {
             .as_ref()
             .is_some_and(|monitor| monitor.is_grpc_call())
         {
-            context.grpc_called.set(true);
+            context.wants_pings.set(true);
         }
+        let mut upgrade = Ok(None);
+        if head.method == Method::CONNECT {
+            upgrade = connect::offer(&mut head, &mut body, &context).map(Some);
+        }
+        let (upgrade, state) = match upgrade {
+            Ok(upgrade) => {
+                let request = Some(Request::from_parts(head, body));
+                (upgrade, State::Ready { service, request })
+            }
+            Err(status) => (None, State::Refused { status }),
+        };
         Self {
             arrived: context.clock.arrival(),
             context,
             respond,
             is_head,
+            upgrade,
             monitor,
             counted: false,
-            state: State::Ready {
-                service,
-                request: Some(Request::from_parts(head, body)),
-            },
+            state,
         }
     }
 }
@@ -141,7 +163,11 @@ impl<S: HttpService> Future for RequestTask<S> {
                 return Poll::Ready(());
             }
         }
-        match self.project().monitor {
+        let this = self.project();
+        if let StateProjection::Tunneling { tunnel } = this.state.project() {
+            return tunnel.poll(this.context, cx);
+        }
+        match this.monitor {
             Some(monitor) => monitor.poll_drained(cx),
             None => Poll::Ready(()),
         }
@@ -229,7 +255,17 @@ impl<S: HttpService> RequestTask<S> {
                         end.send(this.respond, &this.context.counters)?;
                     }
                 }
-                StateProjection::Draining => return Poll::Ready(Ok(())),
+                StateProjection::Refused { status } => {
+                    answer(
+                        this.respond,
+                        connect::refusal(*status),
+                        &this.context.counters,
+                    );
+                    return Poll::Ready(Ok(()));
+                }
+                StateProjection::Tunneling { .. } | StateProjection::Draining => {
+                    return Poll::Ready(Ok(()));
+                }
             }
         }
     }
@@ -256,14 +292,20 @@ impl<S: HttpService> RequestTask<S> {
 
     /// Sends the response's head, or holds it if it ends the response. Returns whether more follows.
     fn send_head(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         response: Response<S::ResponseBody>,
         cx: &mut Context<'_>,
     ) -> Result<bool, Failure> {
-        let mut this = self.project();
+        let mut this = self.as_mut().project();
         let context = &**this.context;
         let malformed = |why| Failure::malformed(why, &context.counters);
         let (mut head, body) = response.into_parts();
+        if let Some(offered) = this.upgrade.take()
+            && let Some((tunnel, source)) = offered.accept(head.status)
+        {
+            self.upgrade(head, tunnel, source, cx)?;
+            return Ok(false);
+        }
         if head.status.is_informational() {
             return Err(malformed("an informational status"));
         }
@@ -304,6 +346,34 @@ impl<S: HttpService> RequestTask<S> {
             this.state.set(State::SendingBody { send, body });
         }
         Ok(has_body)
+    }
+
+    /// Sends the head of a response that accepts the upgrade. Its body is not sent.
+    #[cold]
+    fn upgrade(
+        self: Pin<&mut Self>,
+        mut head: response::Parts,
+        tunnel: upgrade::Tunnel,
+        source: Source,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Failure> {
+        let mut this = self.project();
+        let context = &**this.context;
+        connect::complete(&mut head.headers);
+        let status = head.status;
+        let sent = this
+            .respond
+            .send_head(Response::from_parts(head, ()), false);
+        let stream = sent.map_err(|error| {
+            let gone = this.respond.poll_closed(cx).is_ready();
+            Failure::not_sent(&error, gone, &context.counters)
+        })?;
+        context.counters.response(status.as_u16());
+        context.wants_pings.set(true);
+        *this.monitor = None;
+        let tunnel = Tunnel::new(tunnel, source, stream, context);
+        this.state.set(State::Tunneling { tunnel });
+        Ok(())
     }
 
     /// Counts how the request ended. Without a complete response it sends an error status or a
@@ -369,7 +439,12 @@ impl<S: HttpService> RequestTask<S> {
             .request_durations
             .add(*this.arrived, context.clock.now());
         counters.requests_answered.add();
-        this.state.set(State::Draining);
+        if !matches!(
+            this.state.as_mut().project(),
+            StateProjection::Tunneling { .. }
+        ) {
+            this.state.set(State::Draining);
+        }
         true
     }
 }

@@ -34,7 +34,6 @@ use crate::http1;
 use crate::{
     alpn::{Protocol, ProtocolName},
     closing::Closed,
-    config::Http2Config,
     connection_info::{ConnectionInfo, display_addr},
     counters::Counters,
     error::{Chain, Error, Kind, panic_message},
@@ -281,10 +280,17 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
     ) -> Result<Closed, Error> {
         stream.answer_with_flushes();
         let (limits, http2) = (&options.limits, &options.http2);
-        let context = http2::ConnectionContext::new(info, limits, http2, TIMER, &self.counters);
+        let context = http2::ConnectionContext::new(
+            info,
+            limits,
+            http2,
+            options.upgrades,
+            TIMER,
+            &self.counters,
+        );
         let context = Rc::new(context);
         // Boxed, so that an open connection does not keep its memory.
-        let preface = Box::pin(exchange_preface(&mut *stream, &options.http2, &permit));
+        let preface = Box::pin(exchange_preface(&mut *stream, options, &permit));
         let error = match preface.await {
             Ok(connection) => {
                 drop(permit);
@@ -308,7 +314,14 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
     ) -> Result<Closed, Error> {
         let (limits, config) = (&options.limits, &options.http2);
         stream.answer_with_flushes();
-        let context = http1::ConnectionContext::new(info, limits, config, TIMER, &self.counters);
+        let context = http1::ConnectionContext::new(
+            info,
+            limits,
+            config,
+            options.upgrades,
+            TIMER,
+            &self.counters,
+        );
         let (service, yields) = (self.service.service(), self.service.yield_queue());
         http1::serve(stream, service, yields, Rc::new(context), shutdown).await
     }
@@ -378,10 +391,10 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
 
 async fn exchange_preface<'a>(
     stream: &'a mut TlsStream<Socket>,
-    config: &Http2Config,
+    options: &ConnectionOptions,
     permit: &HandshakePermit<'_>,
 ) -> Result<Box<http2::Connection<&'a mut TlsStream<Socket>>>, Error> {
-    let preface = pin!(http2::preface(stream, config));
+    let preface = pin!(http2::preface(stream, &options.http2, options.upgrades));
     let preface = permit.run("the HTTP/2 preface", preface).await?;
     preface.map(Box::new)
 }

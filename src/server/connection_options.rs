@@ -11,6 +11,7 @@ use crate::{
     connection_info::ConnectionInfo,
     error::Error,
     tls::TlsAcceptor,
+    upgrade::Policy,
 };
 
 /// The options of [`serve_connection`](crate::serve_connection). A server sets them by its
@@ -41,6 +42,8 @@ pub struct ConnectionOptions {
     pub limits: Limits,
     /// HTTP/2 settings.
     pub http2: Http2Config,
+    /// Which requests can be upgraded.
+    pub(super) upgrades: Policy,
     /// The handlers of protocols other than HTTP.
     pub(super) handlers: ProtocolHandlers,
 }
@@ -54,6 +57,7 @@ impl Default for ConnectionOptions {
             unix_proxy_protocol: false,
             limits: Limits::default(),
             http2: Http2Config::default(),
+            upgrades: Policy::default(),
             handlers: ProtocolHandlers::default(),
         }
     }
@@ -114,6 +118,24 @@ impl ConnectionOptions {
     #[must_use]
     pub fn http2(mut self, http2: Http2Config) -> Self {
         self.http2 = http2;
+        self
+    }
+
+    /// Sets whether requests can be upgraded, see [`Builder::upgrades`](crate::Builder::upgrades).
+    #[cfg(feature = "upgrade")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "upgrade")))]
+    #[must_use]
+    pub fn upgrades(mut self, allowed: bool) -> Self {
+        self.upgrades.upgrades = allowed;
+        self
+    }
+
+    /// Sets whether CONNECT opens tunnels, see [`Builder::connect`](crate::Builder::connect).
+    #[cfg(feature = "upgrade")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "upgrade")))]
+    #[must_use]
+    pub fn connect(mut self, allowed: bool) -> Self {
+        self.upgrades.connect = allowed;
         self
     }
 

@@ -6,6 +6,8 @@ mod accepted_stream;
 mod builder;
 mod builder_bind;
 mod builder_unix;
+#[cfg(feature = "upgrade")]
+mod builder_upgrade;
 mod client_addr;
 mod client_stream;
 mod closing_stream;

@@ -1,6 +1,6 @@
 //! Sections 8.3 and 8.5: pseudo-header fields of requests, CONNECT.
 
-use crate::case::{Case, Outcome, answered, forbidden, malformed};
+use crate::case::{Case, Outcome, answered, forbidden, malformed, outcome};
 use corelane_test_support::{
     frames::*,
     hpack::{block, post, request},
@@ -141,13 +141,20 @@ pub fn cases() -> Vec<Case> {
             headers(1, WHOLE, &request("BREW", "/", &[])),
         ),
         // 8.5
-        answered("8.5 CONNECT", of(&[connect, target])),
+        // No tunnels: Method Not Allowed.
+        outcome(
+            "8.5 CONNECT",
+            Outcome::Answered(405),
+            of(&[connect, target]),
+        ),
         malformed("8.5 CONNECT with :scheme", of(&[connect, SCHEME, target])),
         malformed("8.5 CONNECT with :path", of(&[connect, target, PATH])),
-        malformed("8.5 CONNECT without :authority", of(&[connect])).deviates(
-            Outcome::Answered(200),
-            "h2 accepts CONNECT without :authority",
-        ),
+        malformed("8.5 CONNECT without :authority", of(&[connect])).today(Outcome::Answered(400)),
+        malformed(
+            "8.5 CONNECT without a port",
+            of(&[connect, (":authority", b"localhost")]),
+        )
+        .today(Outcome::Answered(400)),
         malformed(
             "8.5 :protocol without a setting for it (RFC 8441 section 4)",
             of(&[connect, SCHEME, target, PATH, (":protocol", b"websocket")]),

@@ -179,6 +179,18 @@ const LAYERS: &[Layer] = &[
         crates: &["http", "httpdate"],
     },
     Layer {
+        path: "upgrade/",
+        modules: &["upgrade::*"],
+        crates: &[
+            "futures_util",
+            "http",
+            "hyper",
+            "hyper_util",
+            "tokio",
+            "tokio_util",
+        ],
+    },
+    Layer {
         path: "http1/",
         modules: &[
             "http1::*",
@@ -186,6 +198,8 @@ const LAYERS: &[Layer] = &[
             "response::*",
             "schedule::*",
             "service",
+            "upgrade",
+            "upgrade::*",
         ],
         crates: &[
             "http",
@@ -205,6 +219,8 @@ const LAYERS: &[Layer] = &[
             "response::*",
             "schedule::*",
             "service",
+            "upgrade",
+            "upgrade::*",
         ],
         crates: &["http", "http_body", "pin_project_lite", "tokio"],
     },
@@ -232,6 +248,7 @@ const LAYERS: &[Layer] = &[
             "schedule::YieldQueue",
             "service",
             "tls::TlsAcceptor",
+            "upgrade::Policy",
         ],
         crates: &[
             "monoio",

@@ -14,6 +14,7 @@ pub mod raw_tls;
 pub mod reporter;
 pub mod running;
 pub mod server;
+pub mod upgrade;
 pub mod visit;
 
 pub use corelane_test_frames::{self as frames, hpack};

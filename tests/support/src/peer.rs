@@ -74,6 +74,7 @@ impl Frame {
             [0x8e, ..] => 500,
             // ":status" and the number, Huffman-encoded.
             [0x08 | 0x48, 0x83, 0x69, 0x90, 0xff, ..] => 431,
+            [0x08 | 0x48, 0x83, 0x68, 0x0d, 0xff, ..] => 405,
             [0x08 | 0x48, 0x83, 0x68, 0x0f, 0x7f, ..] => 408,
             _ => panic!("a status that the tests do not know: {block:02x?}"),
         }
