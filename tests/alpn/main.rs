@@ -2,6 +2,7 @@
 //!
 //! Prints one row per case, which `ci/alpn.py` shows as a table.
 
+mod challenge;
 mod clients;
 
 use std::{

@@ -161,7 +161,7 @@ fn package(folder: &str) -> &'static Package {
 
 /// Folder, file, forbidden imports, allowed imports.
 #[rustfmt::skip]
-const EXAMPLES: [(&str, &str, &[&str], &[&str]); 16] = [
+const EXAMPLES: [(&str, &str, &[&str], &[&str]); 17] = [
     ("", "src/lib.rs", &["corelane_ops::Signals", "corelane_probe::Report", "clap::Parser"], &["h2::Reason"]),
     ("openssl-ticket-keys", "src/lib.rs", &["corelane::Server", "clap::Parser"], &["openssl::ssl::Ssl"]),
     ("probe", "src/main.rs", &["corelane::Server", "corelane::tls::Identity", "corelane_ops::Signals", "rustls::ClientConfig", "serde::Serialize"],
@@ -173,6 +173,7 @@ const EXAMPLES: [(&str, &str, &[&str], &[&str]); 16] = [
     ("backends/boring", "src/lib.rs", &["corelane_probe::Report", "monoio::spawn", "openssl::ssl::Ssl"], &["boring::ssl::Ssl", "corelane::tls::Pipe"]),
     ("bench", "src/main.rs", &["corelane_probe::Report", "corelane_ops::Signals", "monoio::spawn"], &["h2::Reason"]),
     ("bench/peers", "src/bin/hyper.rs", &["corelane_ops::Signals", "monoio::spawn"], &["bench_peers::Args", "hyper::body"]),
+    ("examples/acme", "src/main.rs", &["corelane_ops::Signals", "monoio::spawn"], &["rustls_acme::AcmeConfig"]),
     ("examples/rustls-openssl", "src/main.rs", &["corelane_ops::Signals", "monoio::spawn"], &["rustls_openssl::default_provider"]),
     ("fuzz", "src/lib.rs", &["corelane_ops::Signals", "corelane_cli::Args"], &["corelane::fuzzing", "corelane_probe::Report"]),
     ("tests/applications", "src/lib.rs", &["corelane::Server", "corelane_ops::Signals"], &["axum::Router"]),

@@ -435,6 +435,12 @@ pub const PACKAGES: &[Package] = &[
         layers: &[],
     },
     Package {
+        folder: "examples/acme",
+        may_use: &["corelane"],
+        never: &["clap", "h2", "monoio"],
+        layers: &[],
+    },
+    Package {
         folder: "examples/rustls-openssl",
         may_use: &["corelane"],
         never: &["clap", "h2", "monoio"],
