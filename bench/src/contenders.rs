@@ -4,7 +4,7 @@ use crate::{
     fixtures::Resource,
     server::{Backend, Server},
     shapes::{Load, Service, Shape},
-    terms::{Group, KeyExchange, KeyType, Terms},
+    terms::{Group, Http, KeyExchange, Terms},
 };
 
 /// The values of `--peer`.
@@ -34,10 +34,11 @@ impl Contender {
         }
     }
 
-    pub fn terms(&self, key_type: KeyType) -> Terms {
+    pub fn terms(&self, shape: &Shape) -> Terms {
         Terms {
             group: self.group,
-            key_type,
+            key_type: shape.key_type,
+            http: shape.http,
             key_exchange: match self.server {
                 Server::Nghttpd => KeyExchange::P256,
                 _ => KeyExchange::X25519,
@@ -52,6 +53,15 @@ impl Contender {
             Server::Nginx if shape.resource() == Resource::Upload => Some(
                 "nginx itself has no way to read a request's body without writing it somewhere",
             ),
+            Server::Command if shape.resource() == Resource::Upload => {
+                Some("it serves files, which take no upload")
+            }
+            Server::Haproxy
+                if shape.service == Service::Own
+                    && !matches!(shape.resource(), Resource::Tiny | Resource::K16) =>
+            {
+                Some("it serves no files, and returns small bodies only")
+            }
             Server::H2o if resumed && self.group == Group::Tls13 => Some(
                 "it issues no new ticket to a client that resumes, and the client uses each ticket only once",
             ),
@@ -77,12 +87,13 @@ pub fn of(
     selection: &Selection,
 ) -> (Vec<Contender>, Vec<(Contender, &'static str)>) {
     let all = match shape.service {
+        Service::Own if shape.http == Http::Http1 => http1(),
         Service::Own => all(selection.quick),
         Service::Files => gateways(&[Server::Nginx, Server::H2o, Server::Caddy]),
         Service::Proxy => gateways(&[Server::Nginx, Server::H2o, Server::Haproxy, Server::Caddy]),
     };
     let one = all.into_iter().filter(|(server, _)| {
-        let corelane = matches!(server, Server::Corelane(_));
+        let corelane = server.family() == "corelane";
         let family = corelane
             || selection.peers.is_empty()
             || selection.peers.iter().any(|it| it == server.family());
@@ -122,6 +133,20 @@ fn gateways(peers: &[Server]) -> Vec<(Server, Group)> {
     let corelane = Server::Corelane(Backend::Rustls);
     let servers = std::iter::once(corelane).chain(peers.iter().copied());
     servers.map(|server| (server, Group::Tls13)).collect()
+}
+
+fn http1() -> Vec<(Server, Group)> {
+    let servers = [
+        Server::Corelane(Backend::Rustls),
+        Server::Command,
+        Server::Hyper(Backend::Rustls),
+        Server::Corelane(Backend::Openssl),
+        Server::Hyper(Backend::Openssl),
+        Server::Nginx,
+        Server::H2o,
+        Server::Haproxy,
+    ];
+    servers.map(|server| (server, Group::Tls13)).into()
 }
 
 fn all(quick: bool) -> Vec<(Server, Group)> {

@@ -36,7 +36,7 @@ const HYPER_OPENSSL: Against = Against::Peer(Server::Hyper(Backend::Openssl));
 const OURS_NATIVE: Against = Against::Peer(Server::Corelane(Backend::NativeTls));
 
 #[rustfmt::skip]
-const GOALS: [Goal; 45] = [
+const GOALS: [Goal; 51] = [
     goal(RUSTLS_13, "tiny-x32", HYPER_RUSTLS, 0.70),
     goal(RUSTLS_13, "tiny-x32", Against::Peer(Server::Nghttpd), 0.85),
     goal(RUSTLS_13, "tiny-x32", Against::Peer(Server::Nginx), 0.25),
@@ -53,6 +53,12 @@ const GOALS: [Goal; 45] = [
     goal(RUSTLS_13, "static-16k", NGINX, 0.70),
     goal(RUSTLS_13, "proxy-tiny", NGINX, 0.80),
     goal(RUSTLS_13, "proxy-1m", NGINX, 1.00),
+    goal(RUSTLS_13, "http1-tiny-x1", HYPER_RUSTLS, 0.90),
+    goal(RUSTLS_13, "http1-tiny-x1", NGINX, 0.85),
+    goal(RUSTLS_13, "http1-16k", HYPER_RUSTLS, 1.00),
+    goal(RUSTLS_13, "http1-1m", HYPER_RUSTLS, 1.00),
+    goal(RUSTLS_13, "http1-upload-1m", HYPER_RUSTLS, 1.00),
+    goal(RUSTLS_13, "http1-idle", Against::Itself, 12.0),
     goal(NATIVE_12, "tiny-x32", HYPER_NATIVE, 0.65),
     goal(NATIVE_12, "tiny-x1-64", HYPER_NATIVE, 0.90),
     goal(NATIVE_12, "tiny-x1-500", HYPER_NATIVE, 0.90),

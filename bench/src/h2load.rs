@@ -17,7 +17,7 @@ use crate::{
     fixtures::{Fixtures, Resource},
     generator::{self, Generator},
     shapes::Requests,
-    terms::{Group, Negotiated, Terms},
+    terms::{Group, Http, Negotiated, Terms},
 };
 
 /// Flow-control windows of 16 MiB, so that responses do not wait for the client.
@@ -150,6 +150,9 @@ fn command(
     if load.resource == Resource::Upload {
         command.arg("-d").arg(fixtures.body(Resource::M1));
     }
+    if terms.http == Http::Http1 {
+        command.arg("--h1");
+    }
     command.arg(format!("https://{addr}/{}", load.resource.name()));
     command
 }
@@ -261,6 +264,7 @@ time for request:      537us      5.41ms      1.28ms       497us    79.20%
             group: Group::Tls13,
             key_type: KeyType::P256,
             key_exchange: KeyExchange::X25519,
+            http: Http::Http2,
         }
     }
 

@@ -44,7 +44,6 @@ use crate::{
     measure::Rounds,
     progress::Progress,
     run::Run,
-    shapes::Service,
     site::Site,
 };
 
@@ -79,7 +78,7 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     let builds = install::Builds::new(args.allocator, args.driver);
     if !args.no_build {
         builds.make()?;
-        if args.shapes().iter().any(|it| it.service != Service::Own) {
+        if args.shapes().iter().any(|it| it.measures_command()) {
             builds.make_command()?;
         }
     }

@@ -94,9 +94,10 @@ impl GroupResult {
     }
 
     fn compare(&mut self) {
-        let peers = self.servers.iter().filter(|it| {
-            it.contender.workers == 1 && !matches!(it.contender.server, Server::Corelane(_))
-        });
+        let peers = self
+            .servers
+            .iter()
+            .filter(|it| it.contender.workers == 1 && it.contender.server.family() != "corelane");
         let figures = peers.filter_map(|it| Some((it, it.figure()?.median)));
         let Some((best, _)) = figures.min_by(|a, b| a.1.total_cmp(&b.1)) else {
             return;

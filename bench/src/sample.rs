@@ -33,18 +33,13 @@ pub struct Subject<'a> {
 
 impl Subject<'_> {
     pub fn start(&self) -> anyhow::Result<Running> {
-        servers::start(
-            &self.contender,
-            self.shape.key_type,
-            self.shape.service,
-            self.site,
-        )
+        servers::start(&self.contender, self.shape, self.site)
     }
 
     pub fn target(&self, running: &Running) -> Target {
         Target {
             addr: running.addr,
-            terms: self.contender.terms(self.shape.key_type),
+            terms: self.contender.terms(self.shape),
             certificate: self
                 .site
                 .fixtures
@@ -105,6 +100,8 @@ impl Subject<'_> {
         let mut client = self.client(Task::Idle { connections }, running)?;
         let before = running.processes()?.memory_at_rest()?;
         client.go()?;
+        // corelane frees the state of HTTP/1.1 after a second.
+        std::thread::sleep(Duration::from_millis(1_500));
         let after = running.processes()?.memory_at_rest()?;
         let grown = after.saturating_sub(before) as f64;
         Ok(Sample {

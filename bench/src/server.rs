@@ -12,6 +12,8 @@ pub enum Backend {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Server {
     Corelane(Backend),
+    /// corelane's command on rustls, which serves the bodies as files.
+    Command,
     Hyper(Backend),
     Axum,
     Nginx,
@@ -56,6 +58,7 @@ impl Server {
             Self::Corelane(Backend::Rustls) => "corelane rustls",
             Self::Corelane(Backend::NativeTls) => "corelane native-tls",
             Self::Corelane(Backend::Openssl) => "corelane openssl",
+            Self::Command => "corelane command",
             Self::Hyper(Backend::Rustls) => "hyper + tokio-rustls",
             Self::Hyper(Backend::NativeTls) => "hyper + tokio-native-tls",
             Self::Hyper(Backend::Openssl) => "hyper + tokio-openssl",
@@ -72,6 +75,7 @@ impl Server {
     pub fn backend(self) -> Option<Backend> {
         match self {
             Self::Corelane(backend) | Self::Hyper(backend) => Some(backend),
+            Self::Command => Some(Backend::Rustls),
             _ => None,
         }
     }
@@ -79,7 +83,7 @@ impl Server {
     /// The value of `--peer`.
     pub fn family(self) -> &'static str {
         match self {
-            Self::Corelane(_) => "corelane",
+            Self::Corelane(_) | Self::Command => "corelane",
             Self::Hyper(_) => "hyper",
             other => other.name(),
         }

@@ -1,6 +1,9 @@
 //! The shapes: the kinds of load that are measured.
 
-use crate::{fixtures::Resource, terms::KeyType};
+use crate::{
+    fixtures::Resource,
+    terms::{Http, KeyType},
+};
 
 #[derive(Debug)]
 pub struct Shape {
@@ -9,6 +12,7 @@ pub struct Shape {
     pub load: Load,
     pub key_type: KeyType,
     pub service: Service,
+    pub http: Http,
 }
 
 /// What the servers do with a request.
@@ -63,10 +67,25 @@ const fn shape(name: &'static str, what: &'static str, load: Load) -> Shape {
         load,
         key_type: KeyType::P256,
         service: Service::Own,
+        http: Http::Http2,
     }
 }
 
-pub static SHAPES: [Shape; 16] = [
+const fn http1(name: &'static str, what: &'static str, load: Load) -> Shape {
+    Shape {
+        http: Http::Http1,
+        ..shape(name, what, load)
+    }
+}
+
+/// The servers under attack answer small requests.
+pub static TINY: Shape = shape(
+    "tiny",
+    "13 bytes, one connection",
+    Load::Requests(requests(Resource::Tiny, 1, 1, 1)),
+);
+
+pub static SHAPES: [Shape; 21] = [
     shape(
         "tiny-x32",
         "13 bytes, 10 connections, 32 streams each",
@@ -168,9 +187,39 @@ pub static SHAPES: [Shape; 16] = [
             Load::Requests(requests(Resource::M1, 400, 10, 4)),
         )
     },
+    http1(
+        "http1-tiny-x1",
+        "13 bytes over HTTP/1.1, 64 connections",
+        Load::Requests(requests(Resource::Tiny, 40_000, 64, 1)),
+    ),
+    http1(
+        "http1-16k",
+        "16 KiB over HTTP/1.1, 64 connections",
+        Load::Requests(requests(Resource::K16, 15_000, 64, 1)),
+    ),
+    http1(
+        "http1-1m",
+        "1 MiB over HTTP/1.1, 16 connections",
+        Load::Requests(requests(Resource::M1, 800, 16, 1)),
+    ),
+    http1(
+        "http1-upload-1m",
+        "POST of 1 MiB over HTTP/1.1, 16 connections",
+        Load::Requests(requests(Resource::Upload, 800, 16, 1)),
+    ),
+    http1(
+        "http1-idle",
+        "memory of 1,000 connections of HTTP/1.1 that made one request each and stay open",
+        Load::Idle { connections: 1_000 },
+    ),
 ];
 
 impl Shape {
+    /// Whether corelane's command takes part.
+    pub fn measures_command(&self) -> bool {
+        self.service != Service::Own || self.http == Http::Http1
+    }
+
     pub fn unit(&self) -> &'static str {
         match self.load {
             Load::Requests(_) | Load::Workers(_) => "µs of server CPU per request",

@@ -48,13 +48,30 @@ impl KeyExchange {
     }
 }
 
-/// The client offers one version, one cipher suite and a preferred key exchange, so that the server has
+/// The protocol that the client offers by ALPN.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Http {
+    Http1,
+    Http2,
+}
+
+impl Http {
+    pub fn alpn(self) -> &'static str {
+        match self {
+            Self::Http1 => "http/1.1",
+            Self::Http2 => "h2",
+        }
+    }
+}
+
+/// The client offers one protocol, one version, one cipher suite and a preferred key exchange, so that the server has
 /// almost no choice.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Terms {
     pub group: Group,
     pub key_type: KeyType,
     pub key_exchange: KeyExchange,
+    pub http: Http,
 }
 
 /// The negotiated parameters, by OpenSSL's names.
@@ -109,7 +126,7 @@ impl Terms {
             version: self.version().into(),
             cipher: self.cipher().into(),
             key_exchange: self.key_exchange().into(),
-            alpn: "h2".into(),
+            alpn: self.http.alpn().into(),
         };
         anyhow::ensure!(
             *negotiated == wanted,

@@ -27,9 +27,19 @@ pub struct Args {
     /// OpenSSL's configuration.
     #[arg(long)]
     pub tls12: bool,
+    /// Serve HTTP/1.1 instead of HTTP/2.
+    #[arg(long)]
+    pub http1: bool,
     /// The I/O driver of corelane: auto, io-uring or epoll. The other servers have epoll only.
     #[arg(long, default_value = "auto")]
     pub driver: String,
+}
+
+impl Args {
+    /// The only protocol of the server, as ALPN names it.
+    pub fn protocol(&self) -> &'static str {
+        if self.http1 { "http/1.1" } else { "h2" }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

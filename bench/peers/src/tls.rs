@@ -15,7 +15,7 @@ use rustls::{
 
 use crate::Args;
 
-/// Only HTTP/2, and tickets as OpenSSL issues them by default; otherwise rustls' defaults.
+/// One protocol, and tickets as OpenSSL issues them by default; otherwise rustls' defaults.
 pub fn rustls_config(args: &Args) -> anyhow::Result<Arc<ServerConfig>> {
     let versions: &[_] = if args.tls12 {
         &[&TLS12]
@@ -30,27 +30,31 @@ pub fn rustls_config(args: &Args) -> anyhow::Result<Arc<ServerConfig>> {
         .with_single_cert(chain, key)
         .context("rustls rejects this certificate with this key")?;
     config.ticketer = aws_lc_rs::Ticketer::new()?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = vec![args.protocol().into()];
     Ok(Arc::new(config))
 }
 
-/// Only HTTP/2, and only TLS versions that HTTP/2 allows; otherwise native-tls' defaults.
+/// One protocol, and only TLS versions that HTTP/2 allows; otherwise native-tls' defaults.
 pub fn native_tls_acceptor(args: &Args) -> anyhow::Result<native_tls::TlsAcceptor> {
     let identity = native_tls::Identity::from_pkcs8(&fs::read(&args.cert)?, &fs::read(&args.key)?)?;
     Ok(native_tls::TlsAcceptor::builder(identity)
         .min_protocol_version(Some(native_tls::Protocol::Tlsv12))
-        .accept_alpn(&["h2"])
+        .accept_alpn(&[args.protocol()])
         .build()?)
 }
 
-/// Only HTTP/2; otherwise the recommendation for servers in crate openssl.
+/// One protocol; otherwise the recommendation for servers in crate openssl.
 pub fn openssl_context(args: &Args) -> anyhow::Result<SslContext> {
-    const H2: &[u8] = b"\x02h2";
+    let list: &'static [u8] = if args.http1 {
+        b"\x08http/1.1"
+    } else {
+        b"\x02h2"
+    };
     let mut context = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
     context.set_certificate_chain_file(&args.cert)?;
     context.set_private_key_file(&args.key, SslFiletype::PEM)?;
-    context.set_alpn_select_callback(|_, offered| {
-        select_next_proto(H2, offered).ok_or(AlpnError::ALERT_FATAL)
+    context.set_alpn_select_callback(move |_, offered| {
+        select_next_proto(list, offered).ok_or(AlpnError::ALERT_FATAL)
     });
     if args.tls12 {
         context.set_max_proto_version(Some(SslVersion::TLS1_2))?;

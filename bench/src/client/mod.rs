@@ -4,6 +4,8 @@
 
 pub mod connection;
 mod handshakes;
+pub mod http1;
+mod http2;
 mod idle;
 mod job;
 mod paced;

@@ -46,7 +46,7 @@ impl Target {
             .with_protocol_versions(&versions)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = vec![self.terms.http.alpn().into()];
         Ok(config)
     }
 }

@@ -15,10 +15,9 @@ use crate::{
     interrupt,
     server::{Backend, Server},
     servers::{self, Running},
-    shapes::Service,
+    shapes::TINY,
     site::Site,
     statistics::Spread,
-    terms::KeyType,
 };
 
 /// The other client: few connections and requests, so that only the flood can slow it down.
@@ -102,7 +101,7 @@ impl Lane<'_> {
     }
 
     fn prepare(&mut self) -> anyhow::Result<()> {
-        let running = servers::start(&self.contender, KeyType::P256, Service::Own, self.site)?;
+        let running = servers::start(&self.contender, &TINY, self.site)?;
         check(&self.target(&running), Resource::Tiny)?;
         self.running = Some(running);
         Ok(())
@@ -111,8 +110,8 @@ impl Lane<'_> {
     fn target(&self, running: &Running) -> Target {
         Target {
             addr: running.addr,
-            terms: self.contender.terms(KeyType::P256),
-            certificate: self.site.fixtures.credentials(KeyType::P256).certificate,
+            terms: self.contender.terms(&TINY),
+            certificate: self.site.fixtures.credentials(TINY.key_type).certificate,
         }
     }
 

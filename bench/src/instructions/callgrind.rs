@@ -18,7 +18,7 @@ use crate::{
     interrupt,
     server::Backend,
     servers::Running,
-    terms::{Group, KeyExchange, KeyType, Terms},
+    terms::{Group, Http, KeyExchange, KeyType, Terms},
 };
 
 /// The time for callgrind to start (seconds) or to answer (milliseconds), with a reserve for busy
@@ -55,6 +55,7 @@ impl Server {
     pub fn start(
         program: &Path,
         (backend, group): (Backend, Group),
+        http: Http,
         fixtures: &Fixtures,
     ) -> anyhow::Result<Self> {
         let scratch = fixtures.scratch()?;
@@ -78,6 +79,9 @@ impl Server {
             .arg("--bodies")
             .arg(fixtures.bodies())
             .args(["--tls", backend.name()]);
+        if http == Http::Http1 {
+            command.arg("--http1");
+        }
         drop(port);
         let running = Running::spawn(command, addr, scratch, DEADLINE)?;
         let server = Self {
@@ -90,6 +94,7 @@ impl Server {
                     group,
                     key_type: KeyType::P256,
                     key_exchange: KeyExchange::X25519,
+                    http,
                 },
                 certificate: credentials.certificate,
             },

@@ -40,7 +40,7 @@ pub fn cost(
     let mut output = program.as_os_str().to_owned();
     output.push(format!("-{}-{}.callgrind", subject.name, shape.name));
     let count = || {
-        let server = Server::start(program, subject.on, fixtures)?;
+        let server = Server::start(program, subject.on, shape.http, fixtures)?;
         let counts = exchange(&server, shape)?;
         server.keep_output(Path::new(&output))?;
         Ok(counts)

@@ -23,7 +23,7 @@ use tokio::{
     task::{JoinHandle, yield_now},
     time::timeout,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     callgrind::{Counts, Server},
@@ -31,10 +31,10 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    client::negotiated,
+    client::{http1::Http1, negotiated},
     fixtures::{Resource, UPLOAD},
     interrupt,
-    terms::Group,
+    terms::{Group, Http},
 };
 
 /// Time limit of one batch or one connection, with a server that callgrind makes fifty times
@@ -50,6 +50,8 @@ const WINDOW: u32 = (1 << 31) - 1;
 /// Bytes of an upload that leave in one write, in frames of the largest size. They fit into one packet
 /// of the loopback interface.
 const PIECE: usize = 32 << 10;
+
+static ZEROS: [u8; PIECE] = [0; PIECE];
 
 /// Runs a shape and returns the lowest counts of several rounds on the same server. Work that depends on
 /// the clock adds to some of the rounds.
@@ -127,10 +129,19 @@ async fn once(server: &Server, tls: &Arc<ClientConfig>, resumed: bool) -> anyhow
 struct Connection<'a> {
     server: &'a Server,
     wire: Wire,
+    requests: Requests,
+    resumed: bool,
+}
+
+enum Requests {
+    Http1(Http1<TlsStream<Wire>>),
+    Http2(Http2),
+}
+
+struct Http2 {
     requests: SendRequest<Bytes>,
     pings: PingPong,
     driver: JoinHandle<Result<(), h2::Error>>,
-    resumed: bool,
 }
 
 impl<'a> Connection<'a> {
@@ -156,6 +167,68 @@ impl<'a> Connection<'a> {
         target.terms.verify(&negotiated)?;
         server.wait_until_idle()?;
         wire.hold();
+        let requests = match target.terms.http {
+            Http::Http1 => Requests::Http1(Http1::new(stream)),
+            Http::Http2 => Requests::Http2(Http2::new(stream).await?),
+        };
+        Ok(Self {
+            server,
+            wire,
+            requests,
+            resumed,
+        })
+    }
+
+    /// Sends `streams` requests in one write, of HTTP/1.1 one, and compares every byte of the responses.
+    async fn batch(&mut self, resource: Resource, streams: u32) -> anyhow::Result<()> {
+        let Self { server, wire, .. } = self;
+        match &mut self.requests {
+            Requests::Http1(http1) => {
+                http1.ask(resource).await?;
+                if resource == Resource::Upload {
+                    upload(http1, server, wire).await?;
+                }
+                wire.send().await?;
+                http1.verify(&resource.body()).await?;
+            }
+            Requests::Http2(http2) => http2.batch(resource, streams, server, wire).await?,
+        }
+        server.wait_until_idle()
+    }
+
+    /// Closes the connection, in one write.
+    async fn close(self) -> anyhow::Result<()> {
+        match self.requests {
+            Requests::Http1(http1) => http1.close().await?,
+            Requests::Http2(http2) => {
+                drop(http2.requests);
+                // Servers close connections in different ways. All requests have been answered by now.
+                let _ = http2.driver.await?;
+            }
+        }
+        self.server.wait_until_idle()
+    }
+}
+
+/// Sends a body of HTTP/1.1 piece by piece, but for the last one. The next piece follows when the server is
+/// idle, and so has read the piece.
+async fn upload(
+    http1: &mut Http1<TlsStream<Wire>>,
+    server: &Server,
+    wire: &Wire,
+) -> anyhow::Result<()> {
+    for left in (0..UPLOAD).step_by(PIECE).rev() {
+        http1.send(&ZEROS).await?;
+        if left > 0 {
+            wire.send().await?;
+            server.wait_until_idle()?;
+        }
+    }
+    Ok(())
+}
+
+impl Http2 {
+    async fn new(stream: TlsStream<Wire>) -> anyhow::Result<Self> {
         let (requests, mut connection) = Builder::new()
             .initial_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
@@ -165,17 +238,19 @@ impl<'a> Connection<'a> {
         let pings = connection.ping_pong().context("it is taken only here")?;
         let driver = tokio::spawn(connection);
         Ok(Self {
-            server,
-            wire,
             requests,
             pings,
             driver,
-            resumed,
         })
     }
 
-    /// Sends `streams` requests in one write and compares every byte of the responses.
-    async fn batch(&mut self, resource: Resource, streams: u32) -> anyhow::Result<()> {
+    async fn batch(
+        &mut self,
+        resource: Resource,
+        streams: u32,
+        server: &Server,
+        wire: &Wire,
+    ) -> anyhow::Result<()> {
         let mut asked = Vec::new();
         for _ in 0..streams {
             asked.push(self.ask(resource)?);
@@ -184,15 +259,15 @@ impl<'a> Connection<'a> {
         let mut responses = Vec::new();
         for (response, body) in asked {
             if resource == Resource::Upload {
-                self.upload(body).await?;
+                self.upload(body, server, wire).await?;
             }
             responses.push(response);
         }
-        send(&self.wire).await?;
+        send(wire).await?;
         for response in responses {
             verify(response, &wanted).await?;
         }
-        self.server.wait_until_idle()
+        Ok(())
     }
 
     fn ask(&mut self, resource: Resource) -> anyhow::Result<(ResponseFuture, SendStream<Bytes>)> {
@@ -208,8 +283,12 @@ impl<'a> Connection<'a> {
 
     /// Sends a body piece by piece, each with a PING. The next piece follows when the server has answered
     /// the PING, and so has read the piece.
-    async fn upload(&mut self, mut stream: SendStream<Bytes>) -> anyhow::Result<()> {
-        static ZEROS: [u8; PIECE] = [0; PIECE];
+    async fn upload(
+        &mut self,
+        mut stream: SendStream<Bytes>,
+        server: &Server,
+        wire: &Wire,
+    ) -> anyhow::Result<()> {
         for left in (0..UPLOAD).step_by(PIECE).rev() {
             stream.reserve_capacity(PIECE);
             while stream.capacity() < PIECE {
@@ -225,28 +304,11 @@ impl<'a> Connection<'a> {
                     answered.is_pending(),
                     "the PING was answered before it was sent"
                 );
-                send(&self.wire).await?;
+                send(wire).await?;
                 pong.await?;
-                self.server.wait_until_idle()?;
+                server.wait_until_idle()?;
             }
         }
-        Ok(())
-    }
-
-    /// Closes the connection, in one write.
-    async fn close(self) -> anyhow::Result<()> {
-        let Self {
-            server,
-            wire,
-            requests,
-            driver,
-            ..
-        } = self;
-        drop(requests);
-        // Servers close connections in different ways. All requests have been answered by now.
-        let _ = driver.await?;
-        server.wait_until_idle()?;
-        drop(wire);
         Ok(())
     }
 }

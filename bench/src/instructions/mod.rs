@@ -81,20 +81,22 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
         Ok(program)
     };
     let fixtures = Fixtures::make()?;
-    let shapes = || {
-        SHAPES.iter().filter(|shape| {
-            args.shapes.is_empty() || args.shapes.iter().any(|it| it.name == shape.name)
-        })
-    };
+    let shapes = SHAPES.iter().filter(|shape| {
+        args.shapes.is_empty() || args.shapes.iter().any(|it| it.name == shape.name)
+    });
+    let mut shapes: Vec<_> = shapes.collect();
     let subjects = || {
         SUBJECTS.iter().filter(|subject| {
             args.subjects.is_empty() || args.subjects.iter().any(|it| it.name == subject.name)
         })
     };
-    let measure = |program: &Path, subjects: &[&'static Subject]| -> anyhow::Result<Vec<Cost>> {
+    let measure = |program: &Path,
+                   subjects: &[&'static Subject],
+                   shapes: &[&'static Shape]|
+     -> anyhow::Result<Vec<Cost>> {
         let mut costs = Vec::new();
         for subject in subjects {
-            for shape in shapes() {
+            for shape in shapes {
                 eprintln!("{} {}", subject.name, shape.name);
                 costs.push(cost(program, subject, shape, &fixtures)?);
             }
@@ -107,10 +109,12 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
         let tree = revision::check_out(revision, &directory.join("tree"))?;
         let before = build(&tree, "before")?;
         let known: Vec<_> = subjects().filter(|it| it.is_known_to(&before)).collect();
-        let costs = measure(&before, &known)?;
-        return Ok(table::compared(revision, &costs, &measure(&this, &known)?));
+        shapes.retain(|it| it.is_known_to(&before));
+        let costs = measure(&before, &known, &shapes)?;
+        let now = measure(&this, &known, &shapes)?;
+        return Ok(table::compared(revision, &costs, &now));
     }
-    let costs = measure(&this, &subjects().collect::<Vec<_>>())?;
+    let costs = measure(&this, &subjects().collect::<Vec<_>>(), &shapes)?;
     table::plain(&costs);
     match args.budget {
         true => budget::check(&costs),

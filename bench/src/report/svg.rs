@@ -162,7 +162,7 @@ fn bar(
         return text(out, begin, baseline, "small", "error");
     };
     let class = match server.contender.server {
-        Server::Corelane(_) => "corelane",
+        Server::Corelane(_) | Server::Command => "corelane",
         _ if group.best_peer.as_ref() == Some(&server.name) => "best",
         _ => "peer",
     };

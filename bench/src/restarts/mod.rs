@@ -25,7 +25,7 @@ use crate::{
     options::{Allocator, Driver, Plan},
     server::Backend,
     site::Site,
-    terms::{KeyExchange, KeyType, Terms},
+    terms::{Http, KeyExchange, KeyType, Terms},
 };
 
 pub use self::traffic::{Counted, Load, run as client};
@@ -139,6 +139,7 @@ fn measure(
                 group: backend.group(),
                 key_type: KeyType::P256,
                 key_exchange: KeyExchange::X25519,
+                http: Http::Http2,
             },
             certificate: site.fixtures.credentials(KeyType::P256).certificate,
         },

@@ -10,7 +10,13 @@ use std::{
 
 use anyhow::Context;
 
-use crate::{cores, fixtures::Credentials, shapes::Service, site::Site, terms::Group};
+use crate::{
+    cores,
+    fixtures::Credentials,
+    shapes::Service,
+    site::Site,
+    terms::{Group, Http},
+};
 
 pub struct Launch<'a> {
     pub site: &'a Site,
@@ -20,6 +26,7 @@ pub struct Launch<'a> {
     pub group: Group,
     pub workers: usize,
     pub service: Service,
+    pub http: Http,
     /// The server behind a proxy.
     pub upstream: Option<SocketAddr>,
     pub credentials: Credentials,

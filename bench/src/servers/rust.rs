@@ -4,7 +4,10 @@
 use std::process::Command;
 
 use super::launch::Launch;
-use crate::{server::Backend, terms::Group};
+use crate::{
+    server::Backend,
+    terms::{Group, Http},
+};
 
 pub fn corelane(launch: &Launch, backend: Backend) -> anyhow::Result<Command> {
     let mut command = program(launch, "corelane", backend);
@@ -38,6 +41,9 @@ fn program(launch: &Launch, name: &str, backend: Backend) -> Command {
         .args(["--tls", backend.name()]);
     if launch.group == Group::Tls12 {
         command.arg("--tls12");
+    }
+    if launch.http == Http::Http1 {
+        command.arg("--http1");
     }
     command
 }

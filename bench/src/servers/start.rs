@@ -10,19 +10,20 @@ use anyhow::Context;
 use super::{
     caddy, command, h2o, haproxy, launch::Launch, nghttpd, nginx, running::Running, rust, upstream,
 };
-use crate::{contenders::Contender, server::Server, shapes::Service, site::Site, terms::KeyType};
+use crate::{
+    contenders::Contender,
+    server::{Backend, Server},
+    shapes::{Service, Shape},
+    site::Site,
+};
 
 /// Returns when the server accepts connections.
-pub fn start(
-    contender: &Contender,
-    key_type: KeyType,
-    service: Service,
-    site: &Site,
-) -> anyhow::Result<Running> {
+pub fn start(contender: &Contender, shape: &Shape, site: &Site) -> anyhow::Result<Running> {
     let scratch = site.fixtures.scratch()?;
     // Bound until the server starts, so that the kernel gives the port to no other process.
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
     let addr = port.local_addr()?;
+    let service = shape.service;
     let launch = Launch {
         site,
         scratch: scratch.path(),
@@ -30,15 +31,17 @@ pub fn start(
         group: contender.group,
         workers: contender.workers,
         service,
+        http: shape.http,
         upstream: match service {
             Service::Proxy => Some(upstream::running(site)?),
             Service::Own | Service::Files => None,
         },
-        credentials: site.fixtures.credentials(key_type),
+        credentials: site.fixtures.credentials(shape.key_type),
     };
     let command = match contender.server {
         Server::Corelane(backend) if service == Service::Own => rust::corelane(&launch, backend)?,
         Server::Corelane(backend) => command::command(&launch, backend)?,
+        Server::Command => command::command(&launch, Backend::Rustls)?,
         Server::Hyper(backend) => rust::hyper(&launch, backend),
         Server::Axum => rust::axum(&launch),
         Server::Nginx => nginx::command(&launch)?,

@@ -7,20 +7,26 @@ use std::sync::Arc;
 use bench_peers::{Args, Backend, Bodies, answer, native_tls_acceptor, rustls_config};
 use clap::Parser;
 use corelane::{
-    Driver, Server, service_fn,
+    Driver, ProtocolName, Server, service_fn,
     tls::{Identity, NativeTlsAcceptor, OpensslAcceptor, RustlsAcceptor, TlsAcceptor, TlsConfig},
 };
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let bodies = Bodies::read(&args.bodies)?;
+    let protocol = if args.http1 {
+        ProtocolName::HTTP_1_1
+    } else {
+        ProtocolName::H2
+    };
     let acceptor: Arc<dyn TlsAcceptor> = match args.tls {
         Backend::Rustls => Arc::new(RustlsAcceptor::from(rustls_config(&args)?)),
         Backend::NativeTls => Arc::new(NativeTlsAcceptor::from(native_tls_acceptor(&args)?)),
         // As its users do it: corelane's context has more to do than that of crate openssl.
         Backend::Openssl => {
             let identity = Identity::from_pem_files(&args.cert, &args.key)?;
-            Arc::new(OpensslAcceptor::new(&TlsConfig::new(identity))?)
+            let config = TlsConfig::new(identity).alpn_protocols([protocol.clone()]);
+            Arc::new(OpensslAcceptor::new(&config)?)
         }
     };
     let driver = match args.driver.as_str() {
@@ -33,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         .listen(args.listen)
         .workers(args.workers.get())
         .driver(driver)
+        .protocols([protocol])
         .bind()?
         .serve(move |_worker| service_fn(move |request| answer(bodies, request)))?;
     Ok(handle.wait()?)

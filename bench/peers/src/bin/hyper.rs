@@ -9,7 +9,10 @@ use bench_peers::{
     rustls_config,
 };
 use clap::Parser;
-use hyper::{server::conn::http2, service::service_fn};
+use hyper::{
+    server::conn::{http1, http2},
+    service::service_fn,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use openssl::ssl::Ssl;
 use tokio::{
@@ -21,19 +24,22 @@ use tokio_openssl::SslStream;
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let bodies = Bodies::read(&args.bodies)?;
+    let http1 = args.http1;
     match args.tls {
         Backend::Rustls => {
             let acceptor = tokio_rustls::TlsAcceptor::from(rustls_config(&args)?);
             on_each_worker(&args, move |listener| {
                 let acceptor = acceptor.clone();
-                serve(listener, bodies, move |socket| acceptor.accept(socket))
+                serve(listener, bodies, http1, move |socket| {
+                    acceptor.accept(socket)
+                })
             })
         }
         Backend::NativeTls => {
             let acceptor = tokio_native_tls::TlsAcceptor::from(native_tls_acceptor(&args)?);
             on_each_worker(&args, move |listener| {
                 let acceptor = acceptor.clone();
-                serve(listener, bodies, move |socket| {
+                serve(listener, bodies, http1, move |socket| {
                     let acceptor = acceptor.clone();
                     async move { acceptor.accept(socket).await }
                 })
@@ -43,7 +49,7 @@ fn main() -> anyhow::Result<()> {
             let context = openssl_context(&args)?;
             on_each_worker(&args, move |listener| {
                 let context = context.clone();
-                serve(listener, bodies, move |socket| {
+                serve(listener, bodies, http1, move |socket| {
                     let stream = Ssl::new(&context).and_then(|ssl| SslStream::new(ssl, socket));
                     async move {
                         let mut stream = stream?;
@@ -59,6 +65,7 @@ fn main() -> anyhow::Result<()> {
 async fn serve<H, Fut, S, E>(
     listener: TcpListener,
     bodies: &'static Bodies,
+    http1: bool,
     handshake: H,
 ) -> anyhow::Result<()>
 where
@@ -76,9 +83,17 @@ where
             // The client reports failed requests, so the server ignores errors.
             let Ok(stream) = handshake.await else { return };
             let service = service_fn(move |request| answer(bodies, request));
-            let _ = http2::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let stream = TokioIo::new(stream);
+            let _ = match http1 {
+                true => {
+                    let connection = http1::Builder::new().serve_connection(stream, service);
+                    connection.await
+                }
+                false => {
+                    let http2 = http2::Builder::new(TokioExecutor::new());
+                    http2.serve_connection(stream, service).await
+                }
+            };
         });
     }
 }
