@@ -129,10 +129,11 @@ impl Tunnel {
     }
 
     fn fail(&mut self, failure: Failure, context: &ConnectionContext) {
-        self.handler.fail(io::ErrorKind::ConnectionReset);
         if failure == Failure::PeerGone {
+            self.handler.fail(io::ErrorKind::ConnectionReset);
             return;
         }
+        self.handler.fail(io::ErrorKind::TimedOut);
         tracing::debug!(limit = ?context.limits.write, "upgraded stream stalled: no window from the peer");
         if let Some(send) = &mut self.stream.send {
             send.reset(ResetCode::Cancel);

@@ -56,7 +56,9 @@ impl Offer {
         if !accepts {
             return None;
         }
-        self.0.handover.complete();
-        self.0.unjoined.join(self.0.counters)
+        let handover = self.0.handover;
+        self.0
+            .unjoined
+            .join(|| handover.complete(), self.0.counters)
     }
 }

@@ -1,6 +1,7 @@
 //! The upgraded stream: the handler's end, and the connection's.
 
 use std::{
+    cell::Cell,
     fmt,
     future::Future,
     io::{self, IoSlice},
@@ -9,7 +10,7 @@ use std::{
         Arc, OnceLock,
         atomic::{
             AtomicBool,
-            Ordering::{Acquire, Release},
+            Ordering::{Acquire, Relaxed, Release},
         },
     },
     task::{Context, Poll, Waker, ready},
@@ -70,6 +71,8 @@ pub(super) struct Link {
     failed: OnceLock<io::ErrorKind>,
     /// [`Upgraded`] was dropped.
     abandoned: AtomicBool,
+    /// It was dropped because nobody waited for it.
+    unwanted: AtomicBool,
     connection: AtomicWaker,
     shutdown: CancellationToken,
 }
@@ -91,9 +94,13 @@ impl Unjoined {
         (upgraded, Self { io: far, link })
     }
 
-    /// `None` if nobody has the other end.
-    pub(super) fn join(self, counters: Arc<Counters>) -> Option<Tunnel> {
-        if self.link.abandoned.load(Acquire) {
+    /// Calls `hand_over`, which gives the other end to the handler. `None` if it has dropped it, because
+    /// nobody waits for it. A handler may drop it at once, too, but on another thread or later on this one.
+    pub(super) fn join(self, hand_over: impl FnOnce(), counters: Arc<Counters>) -> Option<Tunnel> {
+        HANDING_OVER.set(true);
+        hand_over();
+        HANDING_OVER.set(false);
+        if self.link.unwanted.load(Relaxed) {
             return None;
         }
         counters.upgrades.add();
@@ -169,8 +176,14 @@ impl AsyncWrite for Upgraded {
     }
 }
 
+thread_local! {
+    /// Whether [`Unjoined::join`] hands a stream over on this thread.
+    static HANDING_OVER: Cell<bool> = const { Cell::new(false) };
+}
+
 impl Drop for Upgraded {
     fn drop(&mut self) {
+        self.link.unwanted.store(HANDING_OVER.get(), Relaxed);
         self.link.abandoned.store(true, Release);
         self.link.connection.wake();
     }
