@@ -66,7 +66,6 @@ fn answers_are_those_of_axum_serve(backend: Backend) {
     }
 }
 
-#[cfg(feature = "http1")]
 mod over_http1 {
     use corelane::{ProtocolName, tls::TlsConfig};
     use corelane_test_support::{Http1Client, Http1Response, certs::identity};
@@ -83,7 +82,7 @@ mod over_http1 {
             let config = TlsConfig::new(identity()).alpn_protocols(names());
             let acceptor = (backend.make)(&config).expect("an acceptor");
             let application = application(&files());
-            let service = with_extension(application, |it| ConnectInfo(it.peer_addr));
+            let service = with_extension(application, |it| it.peer_addr.map(ConnectInfo));
             let options = |builder: corelane::Builder| {
                 builder.protocols(names()).tokio(RUNTIME.handle().clone())
             };
@@ -127,7 +126,7 @@ mod over_http1 {
         let mut head: Vec<_> = answer.head.lines().collect();
         head.retain(|line| !line.starts_with("date: "));
         head.sort_unstable();
-        let body = answer.body.escape_ascii();
+        let body = body_text(&answer.body);
         format!("{head:#?}\n{body}\n{} {}", answer.trailers, answer.complete)
     }
 }
@@ -163,12 +162,7 @@ fn text(answer: Answer) -> String {
         .map(|(name, value)| format!("{name}: {value:?}"))
         .collect();
     headers.sort();
-    let mut body = answer.body.escape_ascii().to_string();
-    // How many fit into a pause depends on the machine.
-    const KEEP_ALIVE: &str = r": still here\n\n";
-    while body.contains(&KEEP_ALIVE.repeat(2)) {
-        body = body.replace(&KEEP_ALIVE.repeat(2), KEEP_ALIVE);
-    }
+    let body = body_text(&answer.body);
     let trailers = answer.trailers.as_ref().map(HeaderMap::len);
     let status = answer.head.status;
     format!("{status}\n{headers:#?}\n{body}\n{trailers:?}")
@@ -255,4 +249,14 @@ fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Re
     request
         .body(Bytes::from(body.to_owned()))
         .expect("a request")
+}
+
+fn body_text(body: &[u8]) -> String {
+    let mut body = body.escape_ascii().to_string();
+    // How many fit into a pause depends on the machine.
+    const KEEP_ALIVE: &str = r": still here\n\n";
+    while body.contains(&KEEP_ALIVE.repeat(2)) {
+        body = body.replace(&KEEP_ALIVE.repeat(2), KEEP_ALIVE);
+    }
+    body
 }
