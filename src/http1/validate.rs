@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Version,
-    header::{HOST, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
     request::Parts,
 };
 
@@ -14,6 +14,11 @@ pub(super) fn check(head: &mut Parts, upgrades: Policy) -> Result<(), StatusCode
     let is_connect = head.method == Method::CONNECT;
     if is_connect && !upgrades.connect {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    // It has no body (RFC 9110 section 9.3.6). What follows would be taken for one.
+    let framing = [CONTENT_LENGTH, TRANSFER_ENCODING];
+    if is_connect && framing.iter().any(|name| head.headers.contains_key(name)) {
+        return Err(StatusCode::BAD_REQUEST);
     }
     check_host(&head.headers, head.version)?;
     if head.headers.contains_key(TRANSFER_ENCODING) {

@@ -186,3 +186,56 @@ impl AsyncWrite for Stage {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::{super::stream::Unjoined, *};
+    use crate::counters::Counters;
+
+    fn poll<F: Future>(future: F) -> Poll<F::Output> {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn stream_is_handed_over_to_who_waits() {
+        let (upgraded, unjoined) = Unjoined::new();
+        let (mut on_upgrade, handover) = Handover::new(upgraded).expect("made by hyper");
+        assert!(poll(&mut on_upgrade).is_pending());
+        let tunnel = unjoined.join(|| handover.complete(), Default::default());
+        let mut tunnel = tunnel.expect("it is wanted");
+        let Poll::Ready(Ok(upgraded)) = poll(&mut on_upgrade) else {
+            panic!("it is handed over");
+        };
+        let mut upgraded = Handover::stream(upgraded).expect("one of these");
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert_eq!(tunnel.poll_input(cx, b"input"), Poll::Ready(5));
+        let mut buf = [0; 8];
+        let mut buf = ReadBuf::new(&mut buf);
+        assert!(Pin::new(&mut upgraded).poll_read(cx, &mut buf).is_ready());
+        assert_eq!(buf.filled(), b"input");
+        buf.clear();
+        // hyper's request and response are not among it.
+        assert!(tunnel.poll_output(cx, &mut buf).is_pending());
+    }
+
+    #[test]
+    fn stream_that_nobody_waits_for_is_not_joined() {
+        let (upgraded, unjoined) = Unjoined::new();
+        let (on_upgrade, handover) = Handover::new(upgraded).expect("made by hyper");
+        drop(on_upgrade);
+        let counters = std::sync::Arc::<Counters>::default();
+        let tunnel = unjoined.join(|| handover.complete(), std::sync::Arc::clone(&counters));
+        assert!(tunnel.is_none());
+        assert_eq!(counters.read().upgrades, 0);
+    }
+
+    #[test]
+    fn handover_that_is_dropped_is_an_error() {
+        let (upgraded, _unjoined) = Unjoined::new();
+        let (on_upgrade, handover) = Handover::new(upgraded).expect("made by hyper");
+        drop(handover);
+        assert!(matches!(poll(on_upgrade), Poll::Ready(Err(_))));
+    }
+}

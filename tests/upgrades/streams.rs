@@ -26,6 +26,7 @@ for_each_backend!(
     end_without_a_clean_close_is_an_error_of_the_reader,
     peer_that_does_not_read_is_reset,
     reader_that_stops_holds_the_peer_back,
+    peer_that_is_gone_is_found_by_ping,
     worker_can_have_the_stream,
 );
 
@@ -257,6 +258,29 @@ fn peer_that_does_not_read_is_reset(backend: Backend) {
             drop(client);
         });
         server.wait_for("the stream ends", |counters| counters.upgrades_ended == 1);
+    });
+}
+
+fn peer_that_is_gone_is_found_by_ping(backend: Backend) {
+    let limits = Limits::default()
+        .body(Duration::from_millis(50))
+        .keep_alive_timeout(Duration::from_millis(50));
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let (handler, reports) = reporting(|mut stream: Upgraded| async move {
+        let result = stream.read(&mut [0; 8]).await;
+        result.map_err(|error| error.kind())
+    });
+    let options = |builder: corelane::Builder| builder.limits(limits);
+    let server = start(backend, Drivers::all()[0], options, handler);
+    deadline(async {
+        // Nobody drives its connection, which would answer.
+        let client = ask(Version::Http2, backend, &server).await;
+        assert_eq!(reports.next(), Err(io::ErrorKind::ConnectionReset));
+        drop(client);
+    });
+    server.wait_for("it is counted", |counters| {
+        counters.keep_alive_timeouts == 1
     });
 }
 
