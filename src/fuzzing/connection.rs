@@ -1,19 +1,13 @@
 //! A whole connection in memory, without a runtime: from the socket to a handler and back.
 
 use std::{
-    cell::RefCell,
-    collections::VecDeque,
     convert::Infallible,
-    future::{Future, pending, poll_fn},
-    io,
+    future::{pending, poll_fn},
     net::{Ipv4Addr, SocketAddr},
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
-    task::{Context, Poll, Wake, Waker},
+    sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -24,13 +18,11 @@ use futures_util::{
 };
 use http::{Method, Request, Response};
 use http_body::{Body as _, Frame};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::clock;
+use super::{clock, socket::Socket, task::Task};
 use crate::{
     alpn::{AlpnMissing, AlpnRule},
     body::Body,
-    closing::Closed,
     config::{Http2Config, Limits},
     connection_info::ConnectionInfo,
     counters::Counters,
@@ -71,17 +63,9 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
         ..Http2Config::default()
     };
     let socket = Socket::default();
-    let info = ConnectionInfo {
-        peer_addr: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 1))),
-        proxy_addr: None,
-        local_addr: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 2))),
-        worker: 0,
-        backend: acceptor.backend(),
-        negotiated: Default::default(),
-    };
     let counters = Arc::new(Counters::default());
     let context = ConnectionContext::new(
-        Arc::new(info),
+        info(acceptor.backend()),
         &Limits::default(),
         &http2,
         Policy::default(),
@@ -132,6 +116,17 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
     drop(task);
     assert_eq!(context.send_buffer.held(), 0, "bytes of responses are held");
     socket.sent()
+}
+
+pub(super) fn info(backend: &'static str) -> Arc<ConnectionInfo> {
+    Arc::new(ConnectionInfo {
+        peer_addr: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 1))),
+        proxy_addr: None,
+        local_addr: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 2))),
+        worker: 0,
+        backend,
+        negotiated: Default::default(),
+    })
 }
 
 /// Far less than the default.
@@ -188,145 +183,5 @@ impl http_body::Body for Answer {
             Self::Echo(body) => body.is_end_stream(),
             Self::Bytes(left) => *left == 0,
         }
-    }
-}
-
-type Served = Result<Closed, Error>;
-
-/// A task that is polled only when it was woken, so that a missing wake-up is found.
-struct Task<'a> {
-    future: Pin<Box<dyn Future<Output = Served> + 'a>>,
-    woken: Arc<Woken>,
-}
-
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, SeqCst);
-    }
-}
-
-/// The maximum number of polls without input from outside: far more than one step needs.
-const MAX_POLLS: usize = 10_000;
-
-impl<'a> Task<'a> {
-    fn new(future: impl Future<Output = Served> + 'a) -> Self {
-        Self {
-            future: Box::pin(future),
-            woken: Arc::new(Woken(AtomicBool::new(true))),
-        }
-    }
-
-    /// Polls until it is done, or waits.
-    fn run(&mut self) -> Option<Served> {
-        let waker = Waker::from(Arc::clone(&self.woken));
-        let mut polls = 0;
-        while self.woken.0.swap(false, SeqCst) {
-            let future = pin!(&mut self.future);
-            if let Poll::Ready(served) = future.poll(&mut Context::from_waker(&waker)) {
-                return Some(served);
-            }
-            polls += 1;
-            assert!(polls < MAX_POLLS, "the task wakes itself without end");
-        }
-        None
-    }
-}
-
-/// A socket in memory.
-#[derive(Clone)]
-struct Socket(Rc<RefCell<Queues>>);
-
-#[derive(Default)]
-struct Queues {
-    incoming: VecDeque<u8>,
-    ended: bool,
-    outgoing: Vec<Vec<u8>>,
-    room: usize,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
-}
-
-impl Default for Socket {
-    fn default() -> Self {
-        Self(Rc::new(RefCell::new(Queues {
-            room: usize::MAX,
-            ..Queues::default()
-        })))
-    }
-}
-
-impl Socket {
-    fn receives(&self, bytes: &[u8]) {
-        let queues = &mut *self.0.borrow_mut();
-        queues.incoming.extend(bytes);
-        if let Some(reader) = queues.reader.take() {
-            reader.wake();
-        }
-    }
-
-    fn ends(&self) {
-        self.0.borrow_mut().ended = true;
-        self.receives(&[]);
-    }
-
-    fn takes(&self, room: usize) {
-        let queues = &mut *self.0.borrow_mut();
-        queues.room = room;
-        if room > 0
-            && let Some(writer) = queues.writer.take()
-        {
-            writer.wake();
-        }
-    }
-
-    fn sent(&self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.0.borrow_mut().outgoing)
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let queues = &mut *self.0.borrow_mut();
-        if queues.incoming.is_empty() && !queues.ended {
-            queues.reader = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        let (front, _) = queues.incoming.as_slices();
-        let n = front.len().min(buf.remaining());
-        buf.put_slice(&front[..n]);
-        queues.incoming.drain(..n);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let queues = &mut *self.0.borrow_mut();
-        let n = buf.len().min(queues.room);
-        if n == 0 && !buf.is_empty() {
-            queues.writer = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        queues.room -= n;
-        queues.outgoing.push(buf[..n].to_vec());
-        Poll::Ready(Ok(n))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }

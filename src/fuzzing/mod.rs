@@ -3,11 +3,22 @@
 
 mod clock;
 mod connection;
+#[cfg(feature = "http1")]
+mod http1;
+#[cfg(feature = "http1")]
+mod http1_answers;
 mod proxy_header;
+mod socket;
+mod task;
 
 pub use self::{
     connection::{Step, connection},
     proxy_header::proxy_header,
+};
+#[cfg(feature = "http1")]
+pub use self::{
+    http1::{http1, http1_in_pieces},
+    http1_answers::Answer,
 };
 
 use crate::{

@@ -14,6 +14,8 @@
 //! of the connection, without hyper.
 
 mod connection;
+#[cfg(test)]
+mod connection_tests;
 mod context;
 mod request;
 mod response;

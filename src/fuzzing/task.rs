@@ -1,0 +1,56 @@
+//! A task without a runtime.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use crate::{closing::Closed, error::Error};
+
+pub(super) type Served = Result<Closed, Error>;
+
+/// A task that is polled only when it was woken, so that a missing wake-up is found.
+pub(super) struct Task<'a> {
+    future: Pin<Box<dyn Future<Output = Served> + 'a>>,
+    woken: Arc<Woken>,
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// The maximum number of polls without input from outside: far more than one step needs.
+const MAX_POLLS: usize = 10_000;
+
+impl<'a> Task<'a> {
+    pub(super) fn new(future: impl Future<Output = Served> + 'a) -> Self {
+        Self {
+            future: Box::pin(future),
+            woken: Arc::new(Woken(AtomicBool::new(true))),
+        }
+    }
+
+    /// Polls until it is done, or waits.
+    pub(super) fn run(&mut self) -> Option<Served> {
+        let waker = Waker::from(Arc::clone(&self.woken));
+        let mut polls = 0;
+        while self.woken.0.swap(false, SeqCst) {
+            let future = pin!(&mut self.future);
+            if let Poll::Ready(served) = future.poll(&mut Context::from_waker(&waker)) {
+                return Some(served);
+            }
+            polls += 1;
+            assert!(polls < MAX_POLLS, "the task wakes itself without end");
+        }
+        None
+    }
+}
