@@ -10,11 +10,17 @@ use crate::service::{get, post, short, start};
 for_each_backend!(
     slow_heads_get_408,
     slow_bodies_get_408,
+    one_byte_bodies_get_408,
     idle_connections_are_closed,
     oversized_bodies_get_413,
     silent_unread_bodies_end_the_connection,
+    endless_unread_bodies_end_the_connection,
     responses_that_are_not_read_end_the_connection,
+    slowly_read_responses_end_the_connection,
 );
+
+/// Bytes a second that no client here reaches.
+const TOO_FAST: u32 = u32::MAX;
 
 fn slow_heads_get_408(backend: Backend) {
     for &driver in Drivers::all() {
@@ -55,6 +61,26 @@ fn slow_bodies_get_408(backend: Backend) {
             }
         });
         server.wait_for("408", |it| it.bodies_timed_out == 2);
+    }
+}
+
+/// The client never pauses.
+fn one_byte_bodies_get_408(backend: Backend) {
+    for &driver in Drivers::all() {
+        let limits = short().min_rate(TOO_FAST);
+        let server = start(backend, driver, |builder| builder.limits(limits));
+        deadline(async {
+            let mut client = Http1Client::connect(backend, &server).await;
+            let request = post("/", "transfer-encoding: chunked", "");
+            client.send(request).await;
+            let mut often = tokio::time::interval(Duration::from_millis(10));
+            while server.counters()[0].bodies_timed_out == 0 {
+                often.tick().await;
+                client.send("1\r\nx\r\n").await;
+            }
+            let answer = client.response(false).await.expect("a response");
+            assert_eq!(answer.status, 408);
+        });
     }
 }
 
@@ -119,6 +145,23 @@ fn silent_unread_bodies_end_the_connection(backend: Backend) {
     }
 }
 
+/// The handler has answered and does not read it.
+fn endless_unread_bodies_end_the_connection(backend: Backend) {
+    for &driver in Drivers::all() {
+        let server = start(backend, driver, |builder| builder.limits(short()));
+        deadline(async {
+            let mut client = Http1Client::connect(backend, &server).await;
+            let request = post("/unread", "transfer-encoding: chunked", "");
+            assert_eq!(client.ask(request).await.text(), "unread");
+            let mut often = tokio::time::interval(Duration::from_millis(10));
+            while server.counters()[0].connections_closed == 0 {
+                often.tick().await;
+                client.send("1\r\nx\r\n").await;
+            }
+        });
+    }
+}
+
 fn responses_that_are_not_read_end_the_connection(backend: Backend) {
     for &driver in Drivers::all() {
         let server = start(backend, driver, |builder| builder.limits(short()));
@@ -128,5 +171,26 @@ fn responses_that_are_not_read_end_the_connection(backend: Backend) {
             server.wait_for("the end", |it| it.connections_closed == 1);
             assert_eq!(server.counters()[0].connections_failed, 1);
         });
+    }
+}
+
+/// The client never pauses.
+fn slowly_read_responses_end_the_connection(backend: Backend) {
+    for &driver in Drivers::all() {
+        let limits = short().min_rate(TOO_FAST);
+        let server = start(backend, driver, |builder| builder.limits(limits));
+        deadline(async {
+            let mut client = Http1Client::connect(backend, &server).await;
+            client.send(get("/large").repeat(100)).await;
+            let mut often = tokio::time::interval(Duration::from_millis(10));
+            while server.counters()[0].connections_failed == 0 {
+                often.tick().await;
+                // Enough for the kernel to take more from the server each time.
+                if !client.read_some(64 * 1024).await {
+                    break;
+                }
+            }
+        });
+        server.wait_for("the end", |it| it.connections_failed == 1);
     }
 }

@@ -82,6 +82,12 @@ impl Http1Client {
         self.response(is_head).await.expect("a response")
     }
 
+    /// Reads this many bytes at most and drops them; `false` at the end of the connection, clean or not.
+    pub async fn read_some(&mut self, most: usize) -> bool {
+        let mut bytes = vec![0; most];
+        matches!(self.stream.read(&mut bytes).await, Ok(n) if n > 0)
+    }
+
     /// Whether the connection has ended, after it was read to its end or to the first byte.
     pub async fn is_closed(&mut self) -> bool {
         self.unread.is_empty() && !self.fill().await

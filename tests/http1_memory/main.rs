@@ -5,64 +5,24 @@
 //! included.
 #![cfg(feature = "http1")]
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    convert::Infallible,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicIsize, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
-};
+mod counting;
+mod floods;
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use corelane::{
-    Body, Driver, Http2Config, ProtocolName, service_fn,
+    Body, Builder, Driver, Http2Config, Limits, ProtocolName, service_fn,
     tls::{MAX_SEALED, TlsConfig},
 };
 use corelane_test_support::{
-    Backend, Drivers, Http1Client, Pattern, TestServer, certs::identity, client::DEADLINE,
-    deadline, for_each_backend,
+    Backend, Drivers, Http1Client, Pattern, TestServer, certs::identity, deadline, for_each_backend,
 };
+use counting::{alone, count_this_thread, settled};
 use http::{Request, Response};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 
 for_each_backend!(memory_stays_within_documented_bound);
-
-/// Counts the bytes that the server's thread has allocated.
-struct Counting;
-
-static ALLOCATED: AtomicIsize = AtomicIsize::new(0);
-
-thread_local! {
-    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
-}
-
-// SAFETY: forwards all calls unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if IS_WORKER.get() {
-            ALLOCATED.fetch_add(layout.size().cast_signed(), Relaxed);
-        }
-        // SAFETY: the caller upholds the contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        if IS_WORKER.get() {
-            ALLOCATED.fetch_sub(layout.size().cast_signed(), Relaxed);
-        }
-        // SAFETY: the caller upholds the contract.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// One test at a time, as they share the count.
-static ALONE: Mutex<()> = Mutex::new(());
 
 const CONNECTIONS: isize = 3;
 
@@ -88,48 +48,41 @@ fn bound(backend: Backend, piece: usize) -> usize {
     64 * 1024 + tls + head + 2 * 64 * 1024 + 64 * 1024 + piece
 }
 
-/// `/large` answers with an endless body, others hold the request.
-async fn hold(
+/// `/held` is never answered and its body not read. The others are answered when their body was read: `/large`
+/// endlessly, `/page` by 1,000 bytes.
+async fn answer(
     request: Request<Body>,
-) -> Result<Response<UnsyncBoxBody<Bytes, corelane::Error>>, Infallible> {
-    Ok(Response::new(match request.uri().path() {
-        "/" => UnsyncBoxBody::default(),
+) -> Result<Response<UnsyncBoxBody<Bytes, corelane::Error>>, corelane::Error> {
+    let path = request.uri().path().to_owned();
+    if path == "/held" {
+        let () = std::future::pending().await;
+    }
+    let mut body = request.into_body();
+    while let Some(frame) = body.frame().await {
+        frame?;
+    }
+    Ok(Response::new(match &*path {
         "/large" => Pattern::of(u64::MAX).boxed_unsync(),
-        _ => {
-            let () = std::future::pending().await;
-            drop(request);
-            UnsyncBoxBody::default()
-        }
+        "/page" => Pattern::of(1_000).boxed_unsync(),
+        _ => UnsyncBoxBody::default(),
     }))
 }
 
-/// Waits until the amount of allocated memory is stable for this time, and returns it.
-fn settled(time: Duration) -> isize {
-    let begun = Instant::now();
-    let mut last = ALLOCATED.load(Relaxed);
-    let mut since = Instant::now();
-    while since.elapsed() < time {
-        assert!(begun.elapsed() < DEADLINE, "it never settles");
-        std::thread::yield_now();
-        let now = ALLOCATED.load(Relaxed);
-        if now.abs_diff(last) > 1024 {
-            (last, since) = (now, Instant::now());
-        }
-    }
-    last
+fn start(backend: Backend, driver: Driver, limits: Limits) -> TestServer {
+    let names = || [ProtocolName::HTTP_1_1];
+    let config = TlsConfig::new(identity()).alpn_protocols(names());
+    let acceptor = (backend.make)(&config).expect("an acceptor");
+    let options = |builder: Builder| builder.protocols(names()).limits(limits);
+    TestServer::with(acceptor, driver, options, |_| {
+        count_this_thread();
+        service_fn(answer)
+    })
 }
 
 /// The bytes that each connection holds after these bytes from its client, which are sent without
 /// regard to answers.
 fn held(backend: Backend, driver: Driver, bytes: &[u8], time: Duration) -> usize {
-    let names = || [ProtocolName::HTTP_1_1];
-    let config = TlsConfig::new(identity()).alpn_protocols(names());
-    let acceptor = (backend.make)(&config).expect("an acceptor");
-    let options = |builder: corelane::Builder| builder.protocols(names());
-    let server = TestServer::with(acceptor, driver, options, |_| {
-        IS_WORKER.set(true);
-        service_fn(hold)
-    });
+    let server = start(backend, driver, Limits::default());
     deadline(async {
         // The first connection allocates what the thread keeps for all of them.
         let mut open = Vec::new();
@@ -161,7 +114,7 @@ fn held(backend: Backend, driver: Driver, bytes: &[u8], time: Duration) -> usize
 }
 
 fn memory_stays_within_documented_bound(backend: Backend) {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let head = |path: &str| format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n");
     // Shorter fields cost more memory beyond their length.
     let fields: String = (0..95).map(|i| format!("{i}:\r\n")).collect();
