@@ -1,7 +1,9 @@
 //! A reverse proxy.
 //!
 //! ```text
-//! worker.rs              chooses an upstream and a connection, sends, retries
+//! worker.rs              chooses an upstream, and another one after a failure
+//!   outgoing.rs          what a second try needs
+//! member.rs              chooses a connection and sends
 //!   request_head.rs      what of the client's head the upstream gets
 //!     forwarded.rs       who the client is
 //!   connect.rs           opens a socket
@@ -20,7 +22,9 @@ mod health;
 mod hop_by_hop;
 mod http1;
 mod http2;
+mod member;
 mod options;
+mod outgoing;
 mod request_body;
 mod request_head;
 mod response_head;
