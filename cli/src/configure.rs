@@ -26,6 +26,7 @@ pub(crate) fn configure(args: &Args) -> Result<Configured, corelane::Error> {
         .share_port(args.restart.takeover)
         .protocols(args.protocols())
         .alpn_missing(args.alpn_missing.into())
+        .upgrades(routes.has_upstreams())
         .proxy_protocol(
             args.proxy_protocol
                 .iter()

@@ -11,8 +11,8 @@ use std::{
 use http::StatusCode;
 use metrics::{Label, Unit, counter, describe_counter};
 
-/// The classes of statuses: 2xx to 5xx. A handler has no 1xx of its own.
-const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+/// The classes of statuses. A handler's only 1xx is 101, an upgrade of HTTP/1.1.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// The responses of one route on one worker, by class.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(super) struct RouteCounts([AtomicU64; CLASSES.len()]);
 
 impl RouteCounts {
     pub(super) fn count(&self, status: StatusCode) {
-        let class = usize::from(status.as_u16() / 100).checked_sub(2);
+        let class = usize::from(status.as_u16() / 100).checked_sub(1);
         if let Some(count) = class.and_then(|class| self.0.get(class)) {
             count.fetch_add(1, Ordering::Relaxed);
         }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use corelane::{Body, ConnectionInfo, Error};
 use corelane_gateway::ResponseBody;
 use corelane_ops::Health;
-use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 
@@ -38,6 +38,11 @@ impl Demo {
     }
 
     pub(super) async fn respond(&self, request: Request<Body>) -> Response<ResponseBody> {
+        if request.method() == Method::CONNECT {
+            // A 2xx would promise the protocol that the client asks for (RFC 8441 section 5).
+            let message = "upgrades are for upstreams\n".into();
+            return text(StatusCode::NOT_IMPLEMENTED, message);
+        }
         if let Some(response) = self.status.respond(&request) {
             return response;
         }

@@ -67,6 +67,12 @@ impl Table {
         self.routes.is_empty()
     }
 
+    /// Whether a route leads to an upstream.
+    pub(crate) fn has_upstreams(&self) -> bool {
+        let mut services = self.routes.iter().map(|route| &route.service);
+        services.any(|service| matches!(service, Service::Proxy { .. }))
+    }
+
     /// Whether the other table was made of the same options.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.args == other.args

@@ -13,6 +13,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
+use bytes::Bytes;
 use futures_util::{
     FutureExt as _,
     future::{AbortHandle, abortable},
@@ -30,11 +31,15 @@ pub(super) struct Driver {
     state: State,
     events: Arc<Events>,
     waker: Waker,
+    /// The request asks for an upgrade: keep the socket when hyper has done its part.
+    upgradable: bool,
 }
 
 enum State {
     Here(Box<Http1>),
     Spawned(AbortHandle),
+    /// hyper is done with a request that asked for an upgrade.
+    Done(Box<Http1>),
     Ended,
 }
 
@@ -72,6 +77,26 @@ impl Driver {
             state: State::Here(Box::new(connection)),
             waker: Waker::from(Arc::clone(&events)),
             events,
+            upgradable: false,
+        }
+    }
+
+    /// The next request asks for an upgrade.
+    pub(super) fn expect_upgrade(&mut self) {
+        self.upgradable = true;
+    }
+
+    /// The socket of an upgraded connection, and what was read from it already.
+    pub(super) fn take_upgraded(&mut self) -> Option<(Socket, Bytes)> {
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Done(connection) => {
+                let parts = connection.into_parts();
+                Some((parts.io.into_inner(), parts.read_buf))
+            }
+            other => {
+                self.state = other;
+                None
+            }
         }
     }
 
@@ -113,6 +138,11 @@ impl Driver {
         let cx = &mut Context::from_waker(&self.waker);
         match catch_unwind(AssertUnwindSafe(|| Pin::new(connection).poll(cx))) {
             Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(Ok(()))) if self.upgradable => {
+                if let State::Here(connection) = std::mem::replace(&mut self.state, State::Ended) {
+                    self.state = State::Done(connection);
+                }
+            }
             // Its errors reach the request or the body.
             Ok(Poll::Ready(_)) => self.state = State::Ended,
             Err(_) => {

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use corelane::monoio::time::{sleep, timeout};
 use http::{Request, Response, Version};
 use hyper::{body::Incoming, client::conn::http1};
@@ -62,6 +63,11 @@ impl Connection {
             deadline: Deadline::new(limit),
             idle_until: Instant::now(),
         })
+    }
+
+    /// The next request asks for an upgrade.
+    pub(super) fn expect_upgrade(&mut self) {
+        self.driver.expect_upgrade();
     }
 
     /// Whether the upstream has sent a byte since the request.
@@ -258,6 +264,12 @@ impl Lease {
 
     pub(super) fn upload(&self) -> Option<&Rc<Upload>> {
         self.upload.as_ref()
+    }
+
+    /// The upstream has switched protocols: the socket, and what was read from it already. `None` if it
+    /// has not the whole request.
+    pub(super) fn into_upgraded(mut self) -> Option<(Socket, Bytes)> {
+        self.connection.driver.take_upgraded()
     }
 
     /// The response is complete: keeps the connection for the next request. If the request is not

@@ -4,7 +4,7 @@ use std::{io, rc::Rc, sync::Arc};
 
 use corelane::{Body, monoio::time::timeout};
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -21,6 +21,7 @@ use super::{
     send_error::SendError,
     shared::Shared,
     single_flight::SingleFlight,
+    upgrade::Handshake,
     upstream::Upstream,
     upstream_body::{Lease, UpstreamBody},
 };
@@ -79,15 +80,13 @@ impl Member {
             true => self.exchange_http2(outgoing, target, fresh).await,
         };
         let exchanged = exchanged.and_then(|(response, lease)| {
-            let (mut head, incoming) = response.into_parts();
-            response_head::prepare(&mut head).map_err(|failure| (failure, None))?;
-            Ok((head, incoming, lease))
+            self.answer(response, lease, target.handshake.as_ref())
+                .map_err(|failure| (failure, None))
         });
         match exchanged {
-            Ok((head, incoming, lease)) => {
+            Ok(response) => {
                 self.health().succeeded(&self.upstream);
-                let body = UpstreamBody::new(incoming, &self.upstream, lease);
-                Ok(Response::from_parts(head, body.into()))
+                Ok(response)
             }
             Err((failure, again)) => {
                 let stale = again.as_ref().is_some_and(|again| again.stale);
@@ -99,6 +98,31 @@ impl Member {
                 Err((failure, again))
             }
         }
+    }
+
+    /// Turns an upstream's response into one for the client.
+    fn answer(
+        &self,
+        response: Response<Incoming>,
+        lease: Lease,
+        handshake: Option<&Handshake>,
+    ) -> Result<Response<ResponseBody>, Failure> {
+        let (mut head, incoming) = response.into_parts();
+        if let Some(handshake) = handshake {
+            if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                let why = "the upstream switches protocols before it has the request's body";
+                let upgraded = lease.into_upgraded().ok_or(Failure::Malformed(why))?;
+                return handshake.accept(head, upgraded, &self.upstream);
+            }
+            // Not the upstream's fault: it may ignore `upgrade` (RFC 9110 section 7.8).
+            if handshake.is_connect() && head.status.is_success() {
+                let why = "the upstream has no such protocol for this path";
+                return Err(Failure::Request(StatusCode::BAD_GATEWAY, why));
+            }
+        }
+        response_head::prepare(&mut head)?;
+        let body = UpstreamBody::new(incoming, &self.upstream, lease);
+        Ok(Response::from_parts(head, body.into()))
     }
 
     /// The `host` of a request.
@@ -115,7 +139,7 @@ impl Member {
         target: &Target,
         fresh: bool,
     ) -> Exchanged<(Response<Incoming>, Lease)> {
-        let pooled = match fresh {
+        let pooled = match fresh || target.handshake.is_some() {
             true => None,
             false => self.http1.take(),
         };
@@ -127,6 +151,9 @@ impl Member {
                 Err(error) => return Err((Failure::Connect(error), again(Some(outgoing), false))),
             },
         };
+        if target.handshake.is_some() {
+            connection.expect_upgrade();
+        }
         target.for_http1(&mut outgoing.head, &outgoing.body, self.host(target));
         let copy = self.copy(&outgoing, stale);
         let upload = outgoing.body.upload();
@@ -152,6 +179,11 @@ impl Member {
         target: &Target,
         fresh: bool,
     ) -> Exchanged<(Response<Incoming>, Lease)> {
+        if target.handshake.as_ref().is_some_and(Handshake::is_connect) {
+            let why = "upgrades are not forwarded to upstreams of HTTP/2";
+            let failure = Failure::Request(StatusCode::NOT_IMPLEMENTED, why);
+            return Err((failure, None));
+        }
         let open = match fresh {
             true => None,
             false => self.http2.take(),

@@ -1,16 +1,16 @@
 //! A reverse proxy.
 //!
 //! ```text
-//! worker.rs              chooses an upstream, and another one after a failure
-//!   outgoing.rs          what a second try needs
-//! member.rs              chooses a connection and sends
-//!   request_head.rs      what of the client's head the upstream gets
-//!     forwarded.rs       who the client is
-//!   connect.rs           opens a socket
-//!   http1.rs, http2.rs   connections and their pools
-//!     request_body.rs    the client's body on its way to the upstream
-//!   response_head.rs     what of the upstream's head the client gets
-//!   upstream_body.rs     the upstream's body on its way to the client
+//! worker.rs                chooses an upstream, and another one after a failure
+//!   request_head.rs        what of the client's head the upstream gets
+//!     forwarded.rs         who the client is
+//!   member.rs              chooses a connection, sends, and says whether to send again (outgoing.rs)
+//!     connect.rs           opens a socket
+//!     http1.rs, http2.rs   connections and their pools
+//!       request_body.rs    the client's body on its way to the upstream
+//!     response_head.rs     what of the upstream's head the client gets
+//!     upstream_body.rs     the upstream's body on its way to the client
+//!     upgrade.rs           the bytes of both directions after an upgrade
 //! ```
 
 mod connect;
@@ -32,6 +32,7 @@ mod send_error;
 mod shared;
 mod single_flight;
 mod spawn;
+mod upgrade;
 mod upstream;
 pub(crate) mod upstream_body;
 mod worker;
@@ -82,7 +83,19 @@ pub use self::{options::ProxyOptions, upstream::Upstream, worker::WorkerProxy};
 /// client is; see [`ProxyOptions::trusted_proxies`]. `x-real-ip` and other `x-forwarded-*` of peers
 /// that are not trusted are removed. There is no `via`, as in nginx.
 ///
-/// CONNECT and TRACE are answered with 501, and an upgrade to another protocol with 502.
+/// CONNECT and TRACE are answered with 501, and an upgrade that no client has asked for with 502.
+///
+/// # Upgrades
+///
+/// If the server allows them ([`Builder::upgrades`](corelane::Builder::upgrades)), WebSockets and all
+/// other upgrades pass to upstreams of HTTP/1.1, from clients of both versions. The upstream gets the
+/// field `upgrade`; for extended CONNECT (RFC 8441) it gets a GET, and for WebSocket a key of the proxy,
+/// which checks `sec-websocket-accept`. After a 101, bytes pass in both directions, without a time limit,
+/// until both have ended. The server's shutdown ends the client's side: most upstreams then end theirs.
+///
+/// Any other answer goes to the client. A 2xx to extended CONNECT, which would mean the other protocol,
+/// becomes 502. Upstreams of HTTP/2 get no upgrade: extended CONNECT is answered with 501. Other versions
+/// of HTTP (`h2c`) and TLS are not asked for: what a client sent in them would pass unseen.
 ///
 /// # Several upstreams
 ///

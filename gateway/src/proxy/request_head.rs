@@ -3,7 +3,7 @@
 use corelane::ConnectionInfo;
 use http::{
     HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING},
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
     uri::{Authority, PathAndQuery, Scheme},
 };
@@ -15,6 +15,7 @@ use super::{
     hop_by_hop::{is_hop_by_hop, named_by_connection},
     options::ProxyOptions,
     request_body::RequestBody,
+    upgrade::Handshake,
 };
 
 /// More fields are refused: servers of HTTP/1.1 accept about 100.
@@ -27,6 +28,7 @@ pub(super) struct Target {
     path: PathAndQuery,
     /// The client accepts trailers (RFC 9110 section 10.1.4).
     te_trailers: bool,
+    pub(super) handshake: Option<Handshake>,
 }
 
 /// Removes from a request what must not be forwarded, and adds what the upstream has to know.
@@ -34,6 +36,7 @@ pub(super) fn prepare(
     head: &mut Parts,
     body: &RequestBody,
     connection: &ConnectionInfo,
+    handshake: Option<Handshake>,
     options: &ProxyOptions,
 ) -> Result<Target, Failure> {
     if head.method == Method::CONNECT || head.method == Method::TRACE {
@@ -48,6 +51,7 @@ pub(super) fn prepare(
         authority: authority(head)?,
         path: path(head)?,
         te_trailers: accepts_trailers(head),
+        handshake,
     };
     let trusted = forwarded::is_trusted(connection, &options.trusted_proxies);
     remove(head, trusted, options);
@@ -67,7 +71,18 @@ impl Target {
         headers.insert(HOST, host.clone());
         if self.te_trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
-            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+        if let Some(handshake) = &self.handshake {
+            headers.insert(UPGRADE, handshake.protocol().clone());
+        }
+        let own = match (self.te_trailers, &self.handshake) {
+            (false, None) => None,
+            (true, None) => Some("te"),
+            (false, Some(_)) => Some("upgrade"),
+            (true, Some(_)) => Some("te, upgrade"),
+        };
+        if let Some(names) = own {
+            headers.insert(CONNECTION, HeaderValue::from_static(names));
         }
         // Said explicitly, because hyper takes GET and HEAD without a length for requests without a
         // body.

@@ -15,13 +15,19 @@ use super::{
 
 /// Removes what belongs to the upstream's connection. An error: the response must not be forwarded.
 pub(super) fn prepare(head: &mut Parts) -> Result<(), Failure> {
-    // The proxy asks for no upgrade (RFC 9110 section 15.2.2); hyper keeps all other interim
+    // An upgrade that was not asked for (RFC 9110 section 15.2.2); hyper keeps all other interim
     // responses to itself.
     if head.status.is_informational() {
         return Err(Failure::Malformed("an interim response as the last one"));
     }
     check_framing(&head.headers)?;
     set_length(head)?;
+    clean(head);
+    Ok(())
+}
+
+/// Removes the fields of the upstream's connection.
+pub(super) fn clean(head: &mut Parts) {
     let headers = &mut head.headers;
     let mut removed = named_by_connection(headers);
     let hop_by_hop = |name: &&HeaderName| is_hop_by_hop(name);
@@ -31,7 +37,6 @@ pub(super) fn prepare(head: &mut Parts) -> Result<(), Failure> {
     }
     head.extensions.clear();
     head.version = Version::default();
-    Ok(())
 }
 
 /// RFC 9112 section 6.1: with `transfer-encoding`, `content-length` is a sign of smuggling; and codings

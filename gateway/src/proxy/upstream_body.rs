@@ -12,7 +12,9 @@ use corelane::Error;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{deadline::Deadline, http1, http2, request_body::Upload, upstream::Upstream};
+use super::{
+    connect::Socket, deadline::Deadline, http1, http2, request_body::Upload, upstream::Upstream,
+};
 
 /// The body of a response that is forwarded. It ends with an error, so that the client's stream is
 /// reset, if the upstream sends less than it declared, resets the connection or is silent for too
@@ -34,6 +36,14 @@ pub(super) enum Lease {
 }
 
 impl Lease {
+    /// See [`http1::Lease::into_upgraded`].
+    pub(super) fn into_upgraded(self) -> Option<(Socket, Bytes)> {
+        match self {
+            Self::Http1(lease) => lease.into_upgraded(),
+            Self::Http2 { .. } => None,
+        }
+    }
+
     pub(super) fn finish(self) {
         match self {
             Self::Http1(lease) => lease.finish(),

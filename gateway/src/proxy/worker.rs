@@ -11,7 +11,7 @@ use http::{Request, Response};
 
 use super::{
     failure::Failure, member::Member, outgoing::Outgoing, request_body::RequestBody, request_head,
-    shared::Shared,
+    shared::Shared, upgrade::Handshake,
 };
 use crate::body::ResponseBody;
 
@@ -74,11 +74,16 @@ impl WorkerProxy {
 type Failed<'a> = (Failure, Option<&'a Rc<Member>>);
 
 impl Inner {
-    async fn forward(&self, request: Request<Body>) -> Result<Response<ResponseBody>, Failed<'_>> {
+    async fn forward(
+        &self,
+        mut request: Request<Body>,
+    ) -> Result<Response<ResponseBody>, Failed<'_>> {
+        let handshake = Handshake::take(&mut request);
         let (mut head, body) = request.into_parts();
         let connection = Arc::clone(body.connection());
         let body = RequestBody::new(body);
-        let target = request_head::prepare(&mut head, &body, &connection, &self.shared.options)
+        let options = &self.shared.options;
+        let target = request_head::prepare(&mut head, &body, &connection, handshake, options)
             .map_err(|failure| (failure, None))?;
         let mut outgoing = Outgoing { head, body };
         let mut member = self.choose(None).ok_or((Failure::AllDown, None))?;

@@ -8,4 +8,5 @@ mod responses;
 mod retries;
 mod smuggling;
 mod streams;
+mod upgrades;
 mod upstream;
