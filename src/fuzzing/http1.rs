@@ -35,6 +35,7 @@ use crate::{
     http1::{ConnectionContext, serve},
     schedule::YieldQueue,
     service::service_fn,
+    upgrade::Policy,
 };
 
 /// The largest request body, bytes. Short, so that arbitrary input exceeds it.
@@ -72,7 +73,14 @@ pub fn http1(steps: &[Step]) -> Vec<Answer> {
     let socket = Socket::default();
     let handler = Rc::new(Handler::default());
     let (stop, stopped) = AbortHandle::new_pair();
-    let context = ConnectionContext::new(info("none"), &limits, &config, clock::TIMER, &counters);
+    let context = ConnectionContext::new(
+        info("none"),
+        &limits,
+        &config,
+        Policy::default(),
+        clock::TIMER,
+        &counters,
+    );
     let service = {
         let handler = Rc::clone(&handler);
         service_fn(move |request| Rc::clone(&handler).answer(request))
