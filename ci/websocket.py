@@ -4,8 +4,9 @@
     ci/websocket.py [BACKEND...]    default: rustls openssl native-tls none
 
 The server is an application on axum (ci/clients/websocket_echo.rs), once by itself and once behind the
-command's `--upstream`. Each client has text and 1 MiB echoed, and a close. Exits with 1 where an answer is
-not the expected one. `ci/setup websocket` installs the clients.
+command's `--upstream`; browsers also use one in Python, which compresses. Each client has text and 1 MiB
+echoed, and a close. Exits with 1 where an answer is not the expected one. `ci/setup websocket` installs the
+clients.
 """
 
 import json
@@ -292,6 +293,19 @@ class Run:
             versions = re.findall(r"HTTP/\S+(?=,)", "".join(answer + "," for _, _, answer in expected))
             self.note(backend, "access log", Counter(versions), lambda: logged(log))
 
+    def compressed(self, browsers):
+        """An upstream of Python, which compresses as the browsers wish: the proxy passes extensions."""
+        server = [PYTHON, CLIENTS / "websocket_server.py"]
+        command = [COMMAND, "--listen", "127.0.0.1:0", "--workers", "1"]
+        with ordinary.Server(server, "websocket_server", self.folder) as upstream:
+            command += ["--upstream", f"http://127.0.0.1:{upstream.port}"]
+            with ordinary.Server(command, "command", self.folder) as forwarding:
+                place = Place("rustls", self.folder, forwarding.port, None)
+                for name, browser in zip(["Chromium", "Firefox"], browsers, strict=True):
+                    ask = browsed(browser, False)
+                    answer = f"{HTTP1}, permessage-deflate"
+                    self.note("rustls", f"{name}, --upstream websockets", answer, lambda ask=ask: ask(place))
+
     def ended(self, *servers):
         return [server.child.wait(LIMIT) for server in servers]
 
@@ -316,6 +330,7 @@ def main():
         ):
             for backend in sys.argv[1:] or ordinary.BACKENDS:
                 run.backend(backend, plain.port, (chromium, firefox))
+            run.compressed((chromium, firefox))
     print(f"{run.surprises} surprises")
     sys.exit(run.surprises > 0)
 

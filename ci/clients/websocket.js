@@ -21,5 +21,7 @@ async function websocketEchoes(url) {
     throw new Error(`${echo.length} other bytes`);
   socket.close(4000, 'done');
   const close = await next('close');
-  return `${version}, echoed, ${close.wasClean ? 'clean' : 'not clean'} ${close.code} ${close.reason}`;
+  const extension = socket.extensions.split(';')[0];
+  const end = `${close.wasClean ? 'clean' : 'not clean'} ${close.code} ${close.reason}`;
+  return `${version}, echoed, ${end}${extension && `, ${extension}`}`;
 }

@@ -3,6 +3,7 @@
 mod support;
 
 use std::{
+    fs,
     future::poll_fn,
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -18,7 +19,7 @@ use support::{
     BACKENDS, Corelane,
     access_log::lines,
     admin::{admin, metrics, sum},
-    client,
+    client, command,
 };
 
 /// An application that accepts each WebSocket, says the path and ends it.
@@ -159,4 +160,23 @@ fn servers_without_an_upstream_have_no_upgrades() {
         let answer = over_http1(&server, "none", "/");
         assert!(!answer.starts_with("101"), "{args:?}: {answer}");
     }
+}
+
+#[test]
+fn a_reload_that_adds_an_upstream_adds_its_upgrades() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (config, pid) = (path("corelane.toml"), path("pid"));
+    let write = |target: &str| fs::write(&config, target).expect("written");
+    write(&format!("root = {:?}", folder.path()));
+    let always = ["--listen", "127.0.0.1:0", "--tls", "none"];
+    let files = ["--config", &config, "--pid-file", &pid];
+    let server = Corelane::start(&[&always[..], &files].concat());
+    assert_eq!(over_http2(server.addr(), "none", "/chat"), None);
+    write(&format!("upstream = {:?}", application()));
+    let reloaded = command(&["reload", "--pid-file", &pid]).output();
+    assert!(reloaded.expect("it runs").status.success());
+    let answer = over_http2(server.addr(), "none", "/chat");
+    assert_eq!(answer.as_deref(), Some("200 /chat\n"));
+    assert_eq!(over_http1(&server, "none", "/chat"), "101 /chat\n");
 }
