@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the test suite of Autobahn, a client that breaks WebSocket's rules, on each backend.
 
-    ci/autobahn.py [BACKEND...]    default: rustls openssl native-tls none
+    ci/autobahn.py [BACKEND...]               default: rustls openssl native-tls none
+    ci/autobahn.py --upstream [BACKEND...]    the same through the command's proxy
 
 The server is an application on axum (ci/clients/websocket_echo.rs), over HTTP/1.1 and, through haproxy,
 over HTTP/2 (RFC 8441). Not part of ci/test and ci/full: it takes a minute for each backend, and the suite
@@ -61,11 +62,17 @@ def judge(results):
     return counts, failed
 
 
-def run(python, backend, folder):
+def run(python, backend, folder, behind_proxy):
     files = [] if backend == "none" else [folder / "cert.pem", folder / "key.pem"]
+    application = ["none"] if behind_proxy else [backend, *files]
     with ExitStack() as stack:
-        echo = ordinary.Server([websocket.ECHO, backend, *files], "websocket_echo", folder)
-        place = websocket.Place(backend, folder, stack.enter_context(echo).port, None)
+        echo = ordinary.Server([websocket.ECHO, *application], "websocket_echo", folder)
+        port = stack.enter_context(echo).port
+        if behind_proxy:
+            command = [websocket.COMMAND, "--tls", backend, "--listen", "127.0.0.1:0"]
+            command += ["--upstream", f"http://127.0.0.1:{port}"]
+            port = stack.enter_context(ordinary.Server(command, "command", folder)).port
+        place = websocket.Place(backend, folder, port, None)
         own = stack.enter_context(websocket.proxy("haproxy", place))
         servers = {
             f"{backend}, HTTP/1.1": place.url("ws", "/echo"),
@@ -106,8 +113,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="corelane-autobahn-") as folder:
         folder = Path(folder)
         ordinary.credentials(folder)
-        for backend in sys.argv[1:] or ordinary.BACKENDS:
-            for name, results in run(python, backend, folder).items():
+        backends = [word for word in sys.argv[1:] if word != "--upstream"]
+        for backend in backends or ordinary.BACKENDS:
+            for name, results in run(python, backend, folder, "--upstream" in sys.argv).items():
                 counts, failed = judge(results)
                 failures += len(failed)
                 verdict = f"FAILED: {', '.join(failed)}" if failed else "passed"

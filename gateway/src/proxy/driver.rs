@@ -91,7 +91,9 @@ impl Driver {
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Done(connection) => {
                 let parts = connection.into_parts();
-                Some((parts.io.into_inner(), parts.read_buf))
+                // A copy, without the rest of hyper's buffer.
+                let read = Bytes::copy_from_slice(&parts.read_buf);
+                Some((parts.io.into_inner(), read))
             }
             other => {
                 self.state = other;

@@ -487,5 +487,8 @@ fn an_end_that_fails_ends_the_other() {
                 upstream.next();
             });
         }
+        server.wait_for("all streams have ended", |counters| {
+            (counters.upgrades, counters.upgrades_ended) == (4, 4)
+        });
     });
 }
