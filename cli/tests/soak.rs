@@ -120,6 +120,7 @@ fn assert_counters_add_up(backend: &str, log: &Log, outcomes: &Outcomes) {
             "connections_accepted",
             &["handshakes_completed", "handshakes_failed"],
         ),
+        ("upgrades", &["upgrades_ended"]),
         (
             "requests",
             &["requests_answered", "requests_abandoned", "streams_stalled"],
@@ -138,6 +139,7 @@ fn assert_counters_add_up(backend: &str, log: &Log, outcomes: &Outcomes) {
         assert_eq!(counted(&[never]), 0, "{backend}: {never}");
     }
     assert!(counted(&["requests_answered"]) >= outcomes.of(&[Client::Polite]));
+    assert!(counted(&["upgrades"]) > 0, "{backend}");
     let refused = outcomes.of(&[Client::WrongProtocol]);
     assert_eq!(counted(&["alpn_refused"]), refused, "{backend}");
 }

@@ -3,8 +3,8 @@
 use std::{io, net::SocketAddr, process::Stdio, time::Duration};
 
 use bytes::Bytes;
-use h2::client::SendRequest;
-use http::Request;
+use h2::{client::SendRequest, ext::Protocol};
+use http::{Method, Request};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_rustls::rustls::{AlertDescription, Error as TlsError};
 
-use super::random::Random;
+use super::{random::Random, server::UPGRADES};
 use crate::support::trusting;
 
 #[derive(Clone, Copy)]
@@ -31,6 +31,8 @@ pub(crate) enum Client {
     Killed,
     /// Stops reading for a while, and closes the socket.
     Stalled,
+    /// Asks an upstream for another protocol, and then behaves as one of these three.
+    Upgraded,
     /// Does not complete its handshake.
     HalfHandshake,
     /// Offers another protocol.
@@ -44,8 +46,9 @@ pub(crate) enum Client {
 impl Client {
     pub(crate) fn any(target: Target, random: &mut Random) -> Self {
         match random.below(20) {
-            0..=6 => Self::Polite,
-            7..=11 => Self::Killed,
+            0..=5 => Self::Polite,
+            6..=9 => Self::Killed,
+            10..=11 => Self::Upgraded,
             12..=14 => Self::Stalled,
             15..=16 => Self::HalfHandshake,
             17 if target.tls => Self::WrongProtocol,
@@ -75,6 +78,7 @@ impl Client {
         match self {
             Self::Killed => killed(target, random, reset).await,
             Self::Stalled => stalled(target, random, reset).await,
+            Self::Upgraded => upgraded(target, random, reset).await,
             Self::HalfHandshake => {
                 let mut tcp = tcp(target, reset).await?;
                 let length = random.below(40) as usize;
@@ -289,6 +293,39 @@ async fn stalled(target: Target, random: &mut Random, reset: bool) -> io::Result
         });
     }
     let _ = timeout(a_while(random), driven.join_next()).await;
+    Ok(())
+}
+
+async fn upgraded(target: Target, random: &mut Random, reset: bool) -> io::Result<()> {
+    let (mut requests, mut driven) = http2(target, reset).await?;
+    // Another response comes behind the server's SETTINGS.
+    ask(requests.clone(), "/drain", Bytes::new())
+        .await
+        .map_err(io::Error::other)?;
+    assert!(requests.is_extended_connect_protocol_enabled());
+    let request = Request::builder()
+        .method(Method::CONNECT)
+        .uri(format!("http://localhost{UPGRADES}"))
+        .extension(Protocol::from_static("echo"));
+    let request = request.body(()).expect("a request");
+    let sent = requests.send_request(request, false);
+    let (response, mut send) = sent.map_err(io::Error::other)?;
+    let mut receive = response.await.map_err(io::Error::other)?.into_body();
+    let length = random.below(200_000) as usize;
+    send.send_data(vec![b'u'; length].into(), false)
+        .map_err(io::Error::other)?;
+    match random.below(3) {
+        0 => {
+            send.send_data(Bytes::new(), true)
+                .map_err(io::Error::other)?;
+            while let Some(data) = receive.data().await {
+                let length = data.map_err(io::Error::other)?.len();
+                let _ = receive.flow_control().release_capacity(length);
+            }
+        }
+        1 => sleep(Duration::from_millis(random.below(300))).await,
+        _ => drop(timeout(a_while(random), driven.join_next()).await),
+    }
     Ok(())
 }
 

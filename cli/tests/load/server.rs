@@ -2,11 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader},
-    net::SocketAddr,
+    io::{self, BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
 };
 
 /// Parts of the known reasons why handshakes fail and connections end: the clients of this test cause
@@ -50,6 +50,38 @@ pub(crate) const GARBAGE: [&str; 2] = [
 
 /// The reason that garbage instead of HTTP/2 causes.
 pub(crate) const NONSENSE: &str = "HTTP/2 error: connection error detected: ";
+
+/// The path of an upstream that upgrades each request.
+pub(crate) const UPGRADES: &str = "/upgrades";
+
+/// Sends back what it gets after the upgrade.
+fn upstream() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.expect("a connection");
+            // An error is that of a client that has gone.
+            thread::spawn(move || drop(upgrade(&stream)));
+        }
+    });
+    format!("http://{addr}")
+}
+
+fn upgrade(mut stream: &TcpStream) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+    }
+    stream.write_all(
+        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
+    )?;
+    io::copy(&mut reader, &mut stream).map(drop)
+}
 
 pub(crate) struct Server {
     child: Child,
@@ -107,7 +139,15 @@ impl Server {
     pub(crate) fn start(backend: &'static str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_corelane"))
             .args(["--tls", backend, "--listen", "127.0.0.1:0", "-vv"])
-            .args(["--workers", "2", "--no-affinity"])
+            .args([
+                "--workers",
+                "2",
+                "--no-affinity",
+                "--http1",
+                "off",
+                "--demo",
+            ])
+            .args(["--route", &format!("{UPGRADES}={}", upstream())])
             // So few that no limit on open files is warned of.
             .args(["--max-connections", "1000"])
             .env("NO_COLOR", "1")
