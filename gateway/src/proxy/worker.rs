@@ -52,7 +52,7 @@ impl WorkerProxy {
     /// | status | cause |
     /// |---|---|
     /// | 400, 431, 501 | the request cannot be forwarded |
-    /// | 502 | the upstream refuses or breaks the connection, or its response is malformed |
+    /// | 502 | the upstream refuses or breaks the connection, its response is malformed, or it is a 2xx to extended CONNECT |
     /// | 503 | all of several upstreams have failed lately, or this host has no more sockets |
     /// | 504 | a time limit of [`ProxyOptions`] is exceeded |
     ///
