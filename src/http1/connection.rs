@@ -20,7 +20,7 @@ use crate::{
     closing::{Closed, Shutdown},
     error::{Error, Kind},
     response::date,
-    schedule::{MAX_ROUNDS, PollGuard, Wakeups, YieldQueue},
+    schedule::{PollGuard, Wakeups, YieldQueue},
     service::HttpService,
     time::Deadline,
 };
@@ -32,6 +32,10 @@ const KEEP_STATE: Duration = Duration::from_secs(1);
 /// The least that hyper buffers of input, and of a response before it is written, bytes: four records
 /// of TLS, so that large writes leave in full records.
 const BUFFER: usize = 64 * 1024;
+
+/// How often a connection goes through its parts in one poll: each piece of a request's body, a record of
+/// TLS, wakes the handler, and the handler hyper. As many as hyper's own loop.
+const MAX_ROUNDS: usize = 16;
 
 type Engine<IO, S> = http1::Connection<TokioIo<Wire<IO>>, RequestService<S>>;
 
@@ -105,10 +109,15 @@ where
     F: Future<Output = ()> + Unpin,
 {
     fn poll(&mut self, cx: &mut Context<'_>, wakeups: &Wakeups) -> Poll<Result<Closed, Error>> {
-        for _ in 0..MAX_ROUNDS {
+        for round in 1..=MAX_ROUNDS {
             // The code below polls every part, so the flag of woken parts can be cleared.
             wakeups.take_woken();
-            if let Some(result) = self.exchange(cx) {
+            let mut ended = self.exchange(cx);
+            // hyper goes on in the next round, and needs no input read for it.
+            if ended.is_none() && (round == MAX_ROUNDS || !wakeups.is_woken()) {
+                ended = self.poll_waiting(cx);
+            }
+            if let Some(result) = ended {
                 return Poll::Ready(result);
             }
             if !wakeups.is_woken() {
@@ -118,7 +127,7 @@ where
         Poll::Pending
     }
 
-    /// Polls every part once. `Some` when the connection has ended.
+    /// Polls hyper. `Some` when the connection has ended.
     fn exchange(&mut self, cx: &mut Context<'_>) -> Option<Result<Closed, Error>> {
         self.shutdown.poll_signal(cx, self.context.timer);
         if self.shutdown.is_signalled() {
@@ -143,7 +152,7 @@ where
                     if let Poll::Ready(Err(error)) = Pin::new(&mut self.wire).poll_flush(cx) {
                         return Some(Err(error.into()));
                     }
-                    return self.poll_idle(cx);
+                    return None;
                 }
             }
         }
@@ -167,7 +176,7 @@ where
             self.keep_state.progress();
             self.idle.progress();
         }
-        self.poll_waiting(cx)
+        None
     }
 
     /// Whether hyper is done because the response has accepted an upgrade. The connection is a tunnel from
@@ -185,6 +194,12 @@ where
 
     /// hyper waits: finds out for what, and whether it has waited for too long.
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Option<Result<Closed, Error>> {
+        if self.tunnel.is_some() {
+            return None;
+        }
+        if self.engine.is_none() {
+            return self.poll_idle(cx);
+        }
         let drained = self.context.poll_drained(cx);
         if self.context.in_flight.get() {
             return self.poll_peer(cx);

@@ -6,10 +6,11 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Version, request::Parts};
+use http_body::Body as _;
 use hyper::{body::Incoming, service::Service, upgrade::OnUpgrade};
 use pin_project_lite::pin_project;
 
@@ -61,25 +62,46 @@ impl<S: HttpService> Service<Request<Incoming>> for RequestService<S> {
         context.counters.requests.add();
         // It is of the connection, which hyper would not hand over.
         head.extensions.remove::<OnUpgrade>();
-        let (incoming, progress) = IncomingBody::new(incoming);
-        let (body, monitor) = Body::receive(
-            Source::Http1(incoming),
-            &head.headers,
-            &context.body_limits,
-            &context.info,
-        );
-        let offer = match monitor {
-            None => upgrade::offer(&mut head, context),
-            Some(_) => None,
+        let receive = |source, head: &Parts| {
+            Body::receive(source, &head.headers, &context.body_limits, &context.info)
         };
-        *context.body.borrow_mut() = monitor.map(|monitor| RequestBody { monitor, progress });
-        let state = State::Ready {
-            service: self.service.clone(),
-            request: Some(Request::from_parts(head, body)),
+        let (body, offer) = if incoming.is_end_stream() {
+            let (body, _) = receive(Source::Empty, &head);
+            (body, upgrade::offer(&mut head, context))
+        } else {
+            let (incoming, progress) = IncomingBody::new(incoming);
+            let (body, monitor) = receive(Source::Http1(incoming), &head);
+            *context.body.borrow_mut() = monitor.map(|monitor| RequestBody { monitor, progress });
+            (body, None)
         };
+        let request = Request::from_parts(head, body);
+        let call = AssertUnwindSafe(|| self.call_service(request));
+        let state = catch_unwind(call).unwrap_or_else(|panic| {
+            let failure = Failure::panicked(&*panic, &context.counters);
+            State::Failed { failure }
+        });
         let mut task = RequestTask::new(context, is_head, state);
         task.offer = offer;
         task
+    }
+}
+
+impl<S: HttpService> RequestService<S> {
+    /// Gives the request to the service at once if that is ready: each move of a request copies it.
+    fn call_service(&self, request: Request<Body>) -> State<S> {
+        let mut service = self.service.clone();
+        // The task asks again, to be woken.
+        let cx = &mut Context::from_waker(Waker::noop());
+        if !self.context.is_body_too_large()
+            && let Poll::Ready(Ok(())) = service.poll_ready(cx)
+        {
+            let answer = service.call(request);
+            return State::Calling { answer };
+        }
+        State::Ready {
+            service,
+            request: Some(request),
+        }
     }
 }
 
@@ -127,6 +149,10 @@ pin_project! {
             #[pin]
             answer: S::Future,
         },
+        /// The service has panicked when it was called.
+        Failed {
+            failure: Failure,
+        },
         Answered,
         /// What looks like a request may be a part of the last one's body: it gets no response.
         Dropped,
@@ -137,7 +163,7 @@ type Answer<S> = Result<Response<<S as HttpService>::ResponseBody>, Unanswered>;
 
 impl<S: HttpService> RequestTask<S> {
     fn new(context: &Rc<ConnectionContext>, is_head: bool, state: State<S>) -> Self {
-        let counts = matches!(state, State::Ready { .. });
+        let counts = !matches!(state, State::Refused { .. } | State::Dropped);
         Self {
             context: Rc::clone(context),
             is_head,
@@ -211,6 +237,9 @@ impl<S: HttpService> RequestTask<S> {
                             Failure::of_handler(error, gone, &context.counters).into()
                         })
                     });
+                }
+                StateProjection::Failed { failure } => {
+                    return Poll::Ready(Err((*failure).into()));
                 }
                 _ => return Poll::Pending,
             }

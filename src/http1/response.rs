@@ -43,11 +43,19 @@ pub(super) fn complete<B: Body>(
     }
     // hyper adapts it to the request's version, and panics at versions that it does not know.
     head.version = Version::HTTP_11;
-    head.headers.remove(TRANSFER_ENCODING);
+    // Compares names instead of looking them up, which hashes: there are few fields.
+    let (mut has_length, mut has_coding) = (false, false);
+    for name in head.headers.keys() {
+        has_length |= *name == CONTENT_LENGTH;
+        has_coding |= *name == TRANSFER_ENCODING;
+    }
+    if has_coding {
+        head.headers.remove(TRANSFER_ENCODING);
+    }
     let size = body.size_hint();
     let may_have_body = may_have_body(head.status);
     let mut declared = DeclaredLength::default();
-    if head.headers.contains_key(CONTENT_LENGTH) {
+    if has_length {
         declared = DeclaredLength::of(&head.headers).map_err(malformed)?;
         if may_have_body
             && !is_head
@@ -68,7 +76,7 @@ pub(super) fn complete<B: Body>(
         }
     }
     // The end of the connection also ends such a body (RFC 9112 section 6.3).
-    let has_length = size.exact().is_some() || head.headers.contains_key(CONTENT_LENGTH);
+    let has_length = has_length || size.exact().is_some();
     let has_body = may_have_body && !is_head && !body.is_end_stream();
     let ends_by_close = context.is_http10.get() && has_body && !has_length;
     if ends_by_close || context.ends_connection() {

@@ -20,10 +20,7 @@ pub(super) fn check(head: &mut Parts, upgrades: Policy) -> Result<(), StatusCode
     if is_connect && framing.iter().any(|name| head.headers.contains_key(name)) {
         return Err(StatusCode::BAD_REQUEST);
     }
-    check_host(&head.headers, head.version)?;
-    if head.headers.contains_key(TRANSFER_ENCODING) {
-        check_transfer_encoding(&head.headers)?;
-    }
+    check_fields(&head.headers, head.version)?;
     match (head.uri.scheme(), head.uri.authority()) {
         (Some(_), Some(authority)) if !is_connect => {
             let host = HeaderValue::try_from(authority.as_str());
@@ -43,32 +40,68 @@ pub(super) fn check(head: &mut Parts, upgrades: Policy) -> Result<(), StatusCode
     }
 }
 
-fn check_host(headers: &HeaderMap, version: Version) -> Result<(), StatusCode> {
-    let mut hosts = headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (None, _) if version == Version::HTTP_10 => Ok(()),
-        (Some(host), None) if is_host(host.as_bytes()) => Ok(()),
-        _ => Err(StatusCode::BAD_REQUEST),
+/// Compares names instead of looking them up: most requests have few fields, and a lookup hashes.
+fn check_fields(headers: &HeaderMap, version: Version) -> Result<(), StatusCode> {
+    let (mut hosts, mut has_coding) = (0, false);
+    for (name, value) in headers {
+        if *name == HOST {
+            hosts += 1;
+            if !is_host(value.as_bytes()) {
+                return Err(StatusCode::BAD_REQUEST);
+            }
+        }
+        has_coding |= *name == TRANSFER_ENCODING;
+    }
+    match hosts {
+        0 if version == Version::HTTP_10 => {}
+        1 => {}
+        _ => return Err(StatusCode::BAD_REQUEST),
+    }
+    match has_coding {
+        true => check_transfer_encoding(headers),
+        false => Ok(()),
     }
 }
 
 /// Whether this may be `uri-host [ ":" port ]` (RFC 3986 section 3.2.2): empty, a name or an address.
 fn is_host(host: &[u8]) -> bool {
-    let name_end = host.iter().rposition(|&byte| byte == b']').unwrap_or(0);
-    let colon = host[name_end..].iter().position(|&byte| byte == b':');
-    let (name, port) = match colon {
-        Some(at) => (&host[..name_end + at], &host[name_end + at + 1..]),
-        None => (host, &host[host.len()..]),
+    let is_in_name = |byte: &&u8| IN_NAME[usize::from(**byte)];
+    let end = match host.first() {
+        Some(b'[') => match host.iter().position(|&byte| byte == b']') {
+            Some(end)
+                if host[1..end]
+                    .iter()
+                    .all(|byte| *byte == b':' || is_in_name(&byte)) =>
+            {
+                end + 1
+            }
+            _ => return false,
+        },
+        _ => host.iter().take_while(is_in_name).count(),
     };
-    let in_brackets = name.first() == Some(&b'[');
-    let is_name = name.iter().all(|&byte| {
-        byte.is_ascii_alphanumeric()
-            || b"-._~!$&'()*+,;=%".contains(&byte)
-            || in_brackets && b"[]:".contains(&byte)
-    });
-    let is_closed = !in_brackets || name.last() == Some(&b']');
-    is_name && is_closed && port.iter().all(u8::is_ascii_digit)
+    match &host[end..] {
+        [] => true,
+        [b':', port @ ..] => port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
 }
+
+/// The bytes of `reg-name`.
+const IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"-._~!$&'()*+,;=%";
+    let mut i = 0;
+    while i < others.len() {
+        table[others[i] as usize] = true;
+        i += 1;
+    }
+    table
+};
 
 /// `chunked` is the only coding here, and is applied once (RFC 9112 sections 6.1 and 7).
 fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), StatusCode> {

@@ -135,7 +135,8 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         let worker = self.worker;
         tracing::debug!(peer = %display_addr(peer_addr), worker, "connection opened");
         let permit = self.handshakes.start();
-        // Boxed, as `close` is, so that an open connection does not keep its memory.
+        // Boxed, as `close` is, so that an open connection does not keep its memory. Each protocol is
+        // boxed, so that a connection of one does not hold the memory of the others.
         let establish = self.establish(stream, peer_addr, options, &permit);
         let (mut stream, protocol, info) = Box::pin(establish).await?;
         let peer = info.peer_addr;
@@ -155,7 +156,7 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             }
             _ => {
                 let serve = self.serve_http2(closing.stream, info, options, permit, shutdown);
-                serve.await
+                Box::pin(serve).await
             }
         };
         drop(closing);
