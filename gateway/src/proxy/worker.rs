@@ -54,7 +54,7 @@ impl WorkerProxy {
     /// | 400, 431, 501 | the request cannot be forwarded |
     /// | 502 | the upstream refuses or breaks the connection, its response is malformed, or it is a 2xx to extended CONNECT |
     /// | 503 | all of several upstreams have failed lately, or this host has no more sockets |
-    /// | 504 | a time limit of [`ProxyOptions`] is exceeded |
+    /// | 504 | a time limit of [`ProxyOptions`](super::ProxyOptions) is exceeded |
     ///
     /// The reason is logged and not told to the client. What fails after the head of the response is
     /// an error of the body, so that the client's stream is reset.
