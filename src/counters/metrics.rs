@@ -296,6 +296,12 @@ pub const METRICS: &[Metric] = {
             &[("", |c| c.upgrades)],
         ),
         metric(
+            "corelane_upgrades_ended_total",
+            Counter,
+            HELP.upgrades_ended,
+            &[("", |c| c.upgrades_ended)],
+        ),
+        metric(
             "corelane_request_bodies_too_large_total",
             Counter,
             HELP.request_bodies_too_large,
