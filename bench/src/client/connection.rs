@@ -27,7 +27,7 @@ pub struct Connection {
 }
 
 enum Requests {
-    Http1(Mutex<Http1<TlsStream<TcpStream>>>),
+    Http1(Box<Mutex<Http1<TlsStream<TcpStream>>>>),
     Http2(Http2),
 }
 
@@ -50,7 +50,7 @@ impl Connection {
             other => anyhow::bail!("the handshake is neither full nor resumed: {other:?}"),
         };
         let requests = match target.terms.http {
-            Http::Http1 => Requests::Http1(Mutex::new(Http1::new(stream))),
+            Http::Http1 => Requests::Http1(Box::new(Mutex::new(Http1::new(stream)))),
             Http::Http2 => Requests::Http2(Http2::new(stream).await?),
         };
         Ok(Self {

@@ -134,7 +134,7 @@ struct Connection<'a> {
 }
 
 enum Requests {
-    Http1(Http1<TlsStream<Wire>>),
+    Http1(Box<Http1<TlsStream<Wire>>>),
     Http2(Http2),
 }
 
@@ -168,7 +168,7 @@ impl<'a> Connection<'a> {
         server.wait_until_idle()?;
         wire.hold();
         let requests = match target.terms.http {
-            Http::Http1 => Requests::Http1(Http1::new(stream)),
+            Http::Http1 => Requests::Http1(Box::new(Http1::new(stream))),
             Http::Http2 => Requests::Http2(Http2::new(stream).await?),
         };
         Ok(Self {
