@@ -165,7 +165,10 @@ where
                     cx.waker().wake_by_ref();
                     None
                 }
-                Ok(()) => Some(Ok(self.closed())),
+                Ok(()) => {
+                    self.context.has_open_end.set(false);
+                    Some(Ok(self.closed()))
+                }
                 Err(error) => Some(self.failed(cx, error)),
             };
         }

@@ -42,6 +42,8 @@ pub(crate) struct ConnectionContext {
     pub(super) unusable: Cell<bool>,
     /// The handler failed when its response had begun.
     pub(super) response_failed: Cell<bool>,
+    /// The present response ends with the connection, and hyper has not sent all of it.
+    pub(super) has_open_end: Cell<bool>,
     pub(super) head: Head,
     /// Which requests can be upgraded.
     pub(super) upgrades: Policy,
@@ -126,10 +128,17 @@ impl ConnectionContext {
             closing: Cell::new(false),
             unusable: Cell::new(false),
             response_failed: Cell::new(false),
+            has_open_end: Cell::new(false),
             head: Head::default(),
             upgrades,
             tunnel: RefCell::new(None),
         }
+    }
+
+    /// Whether the client would take an incomplete response for a complete one, if the connection ended in
+    /// order now.
+    pub(crate) fn has_open_end(&self) -> bool {
+        self.has_open_end.get()
     }
 
     /// Whether the body of the last request is known to have ended where hyper has seen the next one

@@ -79,6 +79,7 @@ pub(super) fn complete<B: Body>(
     let has_length = has_length || size.exact().is_some();
     let has_body = may_have_body && !is_head && !body.is_end_stream();
     let ends_by_close = context.is_http10.get() && has_body && !has_length;
+    context.has_open_end.set(ends_by_close);
     if ends_by_close || context.ends_connection() {
         head.headers
             .insert(CONNECTION, HeaderValue::from_static("close"));

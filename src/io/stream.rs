@@ -63,6 +63,8 @@ pub struct TlsStream<IO> {
     /// Plaintext that waits for a full record or a flush: fewer than [`MAX_PLAINTEXT`] bytes.
     staged: Buffer,
     closing: bool,
+    /// The end of what was written is missing: the peer gets no close_notify.
+    is_cut_off: bool,
     /// The sending side of the socket is shut down.
     fin_sent: bool,
     /// The peer's close_notify or the end of the socket was read.
@@ -102,6 +104,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             replay,
             staged: Buffer::default(),
             closing: false,
+            is_cut_off: false,
             fin_sent: false,
             ended: false,
             truncated: false,
@@ -155,6 +158,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             true => self.poll_fin(cx),
             false => Pin::new(self).poll_shutdown(cx),
         }
+    }
+
+    /// The end of what was written is missing. The stream ends without close_notify, so that the peer does
+    /// not take it for complete (RFC 8446 section 6.1).
+    #[cfg(feature = "http1")]
+    pub(crate) fn cut_off(&mut self) {
+        self.is_cut_off = true;
     }
 
     fn poll_fin(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -379,7 +389,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
         ready!(this.poll_staged_sealed(cx))?;
         if !this.closing {
             this.closing = true;
-            this.session.send_close_notify();
+            if !this.is_cut_off {
+                this.session.send_close_notify();
+            }
         }
         ready!(this.poll_sealed_sent(cx))?;
         this.poll_fin(cx)

@@ -6,6 +6,8 @@ use std::{
 };
 
 use super::{protocol_stream::Shared, socket::Socket};
+#[cfg(feature = "http1")]
+use crate::http1;
 use crate::io::TlsStream;
 
 /// Closes a connection, as far as the socket takes it at once, also if its task is dropped, which
@@ -27,7 +29,23 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// The same for the connection of another protocol.
+/// Leaves out close_notify where the client of HTTP/1.0 would take an incomplete response for a complete one.
+#[cfg(feature = "http1")]
+pub(super) struct OpenEnded<'a> {
+    pub(super) stream: &'a mut TlsStream<Socket>,
+    pub(super) context: Rc<http1::ConnectionContext>,
+}
+
+#[cfg(feature = "http1")]
+impl Drop for OpenEnded<'_> {
+    fn drop(&mut self) {
+        if self.context.has_open_end() {
+            self.stream.cut_off();
+        }
+    }
+}
+
+/// The same as [`Closing`] for the connection of another protocol.
 pub(super) struct ClosingProtocol(pub(super) Rc<Shared>);
 
 impl Drop for ClosingProtocol {

@@ -16,6 +16,8 @@ use futures_util::{
 };
 use monoio::time::timeout;
 
+#[cfg(feature = "http1")]
+use super::closing_stream::OpenEnded;
 use super::{
     accept_tls::accept_tls,
     accepted_stream::{AcceptedStream, Stream},
@@ -324,7 +326,12 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             &self.counters,
         );
         let (service, yields) = (self.service.service(), self.service.yield_queue());
-        http1::serve(stream, service, yields, Rc::new(context), shutdown).await
+        let context = Rc::new(context);
+        let open_ended = OpenEnded {
+            stream,
+            context: Rc::clone(&context),
+        };
+        http1::serve(&mut *open_ended.stream, service, yields, context, shutdown).await
     }
 
     #[cfg(not(feature = "http1"))]

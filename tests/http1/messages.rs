@@ -1,5 +1,7 @@
 //! Requests and responses.
 
+use std::time::Duration;
+
 use corelane_test_support::{
     Backend, Drivers, Http1Client, Pattern, TestServer, deadline, for_each_backend,
 };
@@ -13,6 +15,7 @@ for_each_backend!(
     responses_are_framed_by_what_is_known,
     head_has_the_fields_of_get_and_no_body,
     http_1_0_gets_no_chunks,
+    http_1_0_sees_that_a_response_is_cut_off,
     continue_is_sent_when_the_body_is_read,
     failures_get_500_or_no_end,
     handlers_decide_no_framing,
@@ -128,6 +131,30 @@ fn http_1_0_gets_no_chunks(backend: Backend) {
             let answer = client.ask(keep).await;
             assert_eq!(answer.field("connection"), Some("keep-alive"));
             assert_eq!(answer.text(), "GET / HTTP/1.0 0 0");
+        }
+    });
+}
+
+/// Nothing but the end of the connection tells the end of these responses.
+fn http_1_0_sees_that_a_response_is_cut_off(backend: Backend) {
+    on_all(backend, async |server| {
+        let get = |path| format!("GET {path} HTTP/1.0\r\n\r\n");
+        let mut client = Http1Client::connect(backend, server).await;
+        let answer = client.ask(get("/chunks")).await;
+        assert!(answer.complete, "{answer:?}");
+        for path in ["/late-panic", "/late-error", "/endless"] {
+            let mut client = Http1Client::connect(backend, server).await;
+            client.send(get(path)).await;
+            if path == "/endless" {
+                server.wait_for("its head", |it| it.responses_2xx == 4);
+                server.handle().shutdown(Duration::ZERO);
+            }
+            if let Some(answer) = client.response(false).await
+                && backend.tls
+            {
+                // Without close_notify; FIN alone is an end in order where there is no TLS.
+                assert!(!answer.complete, "{path}: {answer:?}");
+            }
         }
     });
 }

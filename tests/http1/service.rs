@@ -84,6 +84,10 @@ async fn answer(request: Request<Body>) -> Result<Response<AnyBody>, io::Error> 
         }
         "/panic" => panic!("as wanted"),
         "/error" => return Err(io::Error::other("as wanted")),
+        "/endless" => {
+            let body = stream::iter([data("text")]).chain(stream::pending());
+            *response.body_mut() = StreamBody::new(body).boxed_unsync();
+        }
         "/late-panic" => {
             let body = stream::iter([data("text")]).chain(stream::poll_fn(|_| panic!("as wanted")));
             *response.body_mut() = StreamBody::new(body).boxed_unsync();

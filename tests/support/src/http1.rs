@@ -23,7 +23,7 @@ pub struct Http1Response {
     pub head: String,
     pub body: Vec<u8>,
     pub trailers: String,
-    /// Whether it ended as its framing says.
+    /// Whether it ended as its framing says, and in order if the end of the connection is its end.
     pub complete: bool,
 }
 
@@ -127,7 +127,13 @@ impl Http1Client {
             let length = length.parse().expect("a number");
             response.complete = self.exactly(length, &mut response.body).await.is_some();
         } else {
-            while self.fill().await {}
+            response.complete = loop {
+                match self.stream.read_buf(&mut self.unread).await {
+                    Ok(0) => break true,
+                    Ok(_) => {}
+                    Err(_) => break false,
+                }
+            };
             response.body = self.unread.split().to_vec();
         }
     }
