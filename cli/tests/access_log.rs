@@ -4,7 +4,8 @@ mod support;
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -128,6 +129,64 @@ fn responses_of_the_server_itself_are_logged() {
     });
     let line = &lines(&log, 1)[0];
     assert!(line.contains("\"POST /drain HTTP/2.0\" 413 0 "), "{line}");
+}
+
+/// With the bytes of the body, without its framing. What is no request has no line.
+#[test]
+fn requests_of_http_1_are_logged() {
+    let dir = Dir::new("http1");
+    let (server, log) = dir.start(&["--http1", "on", "--max-request-body", "10"]);
+    let head = |line: &str| format!("{line}\r\nhost: localhost\r\nconnection: close\r\n");
+    for (request, status) in [
+        (head("GET /bytes/7 HTTP/1.1") + "\r\n", "200"),
+        (head("GET /bytes/7 HTTP/1.0") + "\r\n", "200"),
+        (head("HEAD /bytes/7 HTTP/1.1") + "\r\n", "200"),
+        (
+            head("POST /echo HTTP/1.1")
+                + "transfer-encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n",
+            "200",
+        ),
+        (
+            head("POST /drain HTTP/1.1")
+                + "transfer-encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n",
+            "413",
+        ),
+        (
+            head("POST /drain HTTP/1.1") + "transfer-encoding: chunked\r\n\r\nx\r\n",
+            "400",
+        ),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), "400"),
+        (head("GET / HTTP/1.1") + "x y\r\n\r\n", "400"),
+        (head("GET /nowhere HTTP/1.1") + "\r\n", "404"),
+    ] {
+        let mut client = TcpStream::connect(server.addr()).expect("connects");
+        client
+            .set_read_timeout(Some(DEADLINE))
+            .expect("a time limit");
+        client.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("answered");
+        assert_eq!(answer.get(9..12), Some(status), "{request}: {answer}");
+    }
+    let lines = lines(&log, 7);
+    let logged = lines
+        .iter()
+        .map(|line| line.split('"').nth(1).zip(line.split('"').nth(2)));
+    let logged: Vec<_> = logged.map(|it| it.expect("combined")).collect();
+    let expected = [
+        ("GET /bytes/7 HTTP/1.1", " 200 7 "),
+        ("GET /bytes/7 HTTP/1.0", " 200 7 "),
+        ("HEAD /bytes/7 HTTP/1.1", " 200 0 "),
+        ("POST /echo HTTP/1.1", " 200 5 "),
+        ("POST /drain HTTP/1.1", " 413 0 "),
+        ("POST /drain HTTP/1.1", " 400 0 "),
+    ];
+    assert_eq!(logged[..6], expected);
+    assert!(
+        lines[6].contains("\"GET /nowhere HTTP/1.1\" 404 "),
+        "{}",
+        lines[6]
+    );
 }
 
 #[test]

@@ -212,17 +212,23 @@ impl ConnectionContext {
         let Some(RequestBody { monitor, progress }) = &mut *body else {
             return Ok(());
         };
+        // Before the response of the handler is dropped: an access log has this status in its place.
         if monitor.is_too_large() {
+            monitor.reject(StatusCode::PAYLOAD_TOO_LARGE);
             return Err(Failure::BodyTooLarge.into());
         }
         if progress.is_malformed() {
+            monitor.reject(StatusCode::BAD_REQUEST);
             return Err(Unanswered::BodyMalformed);
         }
         while let Poll::Ready(event) = monitor.poll_event(cx) {
             match event {
                 // hyper sends it.
                 BodyEvent::WantsContinue => {}
-                BodyEvent::TooSlow => return Err(Failure::BodyTooSlow.into()),
+                BodyEvent::TooSlow => {
+                    monitor.reject(StatusCode::REQUEST_TIMEOUT);
+                    return Err(Failure::BodyTooSlow.into());
+                }
             }
         }
         Ok(())
@@ -231,11 +237,6 @@ impl ConnectionContext {
     /// The server answers with this status in place of the handler, and ends the connection.
     pub(super) fn reject_body(&self, status: StatusCode) {
         let mut body = self.body.borrow_mut();
-        if let Some(RequestBody { monitor, .. }) = &*body
-            && status.is_client_error()
-        {
-            monitor.reject(status);
-        }
         // The client may be sending a body that is too large. Nothing follows the others.
         if status != StatusCode::PAYLOAD_TOO_LARGE && body.take().is_some() {
             self.unusable.set(true);
