@@ -198,6 +198,7 @@ EXPECTED = [
     ("curl --http1.1 --no-alpn", curl("--http1.1", "--no-alpn"), "1.1 200 1 1.1 200 0 1.1 200 same"),
     ("wget", wget, "0 page same"),
     ("requests", program(PYTHON, CLIENTS / "http1_calls.py"), PAGES),
+    ("urllib3", program(PYTHON, CLIENTS / "http1_urllib3.py"), PAGES),
     ("node https", program("node", CLIENTS / "http1_calls.mjs"), PAGES),
     ("Go net/http", program("go", "run", CLIENTS / "http1_calls.go"), PAGES),
     ("Java HttpClient", program("java", CLIENTS / "Http1Calls.java"), PAGES),

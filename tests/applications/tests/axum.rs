@@ -107,6 +107,14 @@ mod over_http1 {
         })
     }
 
+    /// With a target that HTTP/2 spells otherwise (RFC 9112 section 3.2.4).
+    fn requests() -> Vec<Request<Bytes>> {
+        let mut requests = super::requests();
+        let asterisk = Request::options("*").body(Bytes::new());
+        requests.push(asterisk.expect("a request"));
+        requests
+    }
+
     fn bytes(request: &Request<Bytes>) -> Vec<u8> {
         let target = request.uri().path_and_query().expect("a path");
         let mut head = format!(
