@@ -7,7 +7,7 @@ use corelane_test_support::{
     Backend, Drivers, Http1Client, TestServer,
     client::{self, DEADLINE, Tls, deadline},
     for_each_backend,
-    upgrade::{Version, h2_upgrade, head, upgrade},
+    upgrade::{Upgrading, Version, h2_upgrade, head, upgrade},
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -261,43 +261,61 @@ fn bytes_behind_the_request_belong_to_the_stream(backend: Backend) {
 fn connect_is_refused_unless_it_is_allowed(backend: Backend) {
     let runtime = runtime();
     let _entered = runtime.enter();
-    for is_allowed in [false, true] {
+    for (is_allowed, target, http1, http2) in [
+        (false, "localhost:443", 405, 405),
+        (false, "localhost", 405, 400),
+        (true, "localhost", 400, 400),
+        (true, "localhost:443", 200, 200),
+    ] {
         let options = |builder: Builder| builder.connect(is_allowed);
         let server = start(backend, Drivers::all()[0], options, echo);
         deadline(async {
-            for (target, expected) in [("localhost:443", 405), ("localhost", 400)] {
-                let status = if is_allowed && expected == 405 {
-                    200
-                } else {
-                    expected
-                };
-                let tcp = tokio::net::TcpStream::connect(server.addr).await;
-                let tcp = tcp.expect("connects");
-                let mut http1 = client::over_version(backend, Tls::Any, &[b"http/1.1"], tcp).await;
-                let request = format!("CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n\r\n");
-                http1.write_all(request.as_bytes()).await.expect("sent");
-                http1.flush().await.expect("sent");
-                let (of_http1, fields) = head(&mut http1).await.expect("a head");
-                if !(expected == 400 && !is_allowed) {
-                    assert_eq!(of_http1, status, "{target}");
-                }
-                assert_eq!(fields.contains_key(header::CONTENT_LENGTH), of_http1 != 200);
-                let stream = client::connect(backend, server.addr).await;
-                let request = Request::builder().method(Method::CONNECT).uri(target);
-                let request = request.body(()).expect("a request");
-                let http2 = h2_upgrade(stream, &mut h2::client::Builder::new(), request).await;
-                let http2 = http2.expect("a response");
-                assert_eq!(http2.status, status, "{target}");
-                if status == 200 {
-                    for mut stream in [http1, http2.stream] {
-                        stream.write_all(b"tunnel").await.expect("sent");
-                        stream.shutdown().await.expect("ended");
-                        let mut rest = Vec::new();
-                        stream.read_to_end(&mut rest).await.expect("a clean end");
-                        assert_eq!(rest, b"tunnel");
-                    }
-                }
+            let mut streams = Vec::new();
+            for (version, status) in [(Version::Http1, http1), (Version::Http2, http2)] {
+                let answer = connect(version, backend, server.addr, target).await;
+                assert_eq!(answer.status, status, "{version:?} {target}");
+                let has_length = answer.headers.contains_key(header::CONTENT_LENGTH);
+                assert!(!has_length || status != 200, "{version:?}");
+                streams.push(answer.stream);
+            }
+            if http2 != 200 {
+                return;
+            }
+            for mut stream in streams {
+                stream.write_all(b"tunnel").await.expect("sent");
+                stream.shutdown().await.expect("ended");
+                let mut rest = Vec::new();
+                stream.read_to_end(&mut rest).await.expect("a clean end");
+                assert_eq!(rest, b"tunnel");
             }
         });
+    }
+}
+
+/// Asks for a tunnel.
+async fn connect(
+    version: Version,
+    backend: Backend,
+    addr: std::net::SocketAddr,
+    target: &str,
+) -> Upgrading {
+    if version == Version::Http2 {
+        let stream = client::connect(backend, addr).await;
+        let request = Request::builder().method(Method::CONNECT).uri(target);
+        let request = request.body(()).expect("a request");
+        let answer = h2_upgrade(stream, &mut h2::client::Builder::new(), request).await;
+        return answer.expect("a response");
+    }
+    let tcp = tokio::net::TcpStream::connect(addr).await;
+    let tcp = tcp.expect("connects");
+    let mut stream = client::over_version(backend, Tls::Any, &[b"http/1.1"], tcp).await;
+    let request = format!("CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    stream.flush().await.expect("sent");
+    let (status, headers) = head(&mut stream).await.expect("a head");
+    Upgrading {
+        status,
+        headers,
+        stream,
     }
 }

@@ -15,7 +15,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::service::{echo, reporting, runtime, start};
+use super::service::{Reports, echo, reporting, runtime, serve, start};
 
 for_each_backend!(
     bytes_go_both_ways,
@@ -189,13 +189,10 @@ fn what_is_written_before_the_drop_is_sent(backend: Backend) {
     });
 }
 
+type Read = (Vec<u8>, Option<io::ErrorKind>);
+
 /// A server whose handler reports how reading ends, and what came before.
-fn reading(
-    backend: Backend,
-) -> (
-    TestServer,
-    super::service::Reports<(Vec<u8>, Option<io::ErrorKind>)>,
-) {
+fn reading(backend: Backend) -> (TestServer, Reports<Read>) {
     let (handler, reports) = reporting(|mut stream: Upgraded| async move {
         let mut received = Vec::new();
         let result = stream.read_to_end(&mut received).await;
@@ -349,7 +346,7 @@ async fn settled(backend: Backend, server: &TestServer) -> u64 {
 
 fn worker_can_have_the_stream(backend: Backend) {
     over_versions(|version| {
-        let server = super::service::serve(
+        let server = serve(
             backend,
             Drivers::all()[0],
             |builder| builder.upgrades(true),
