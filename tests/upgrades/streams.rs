@@ -4,11 +4,13 @@ use std::{io, net::TcpStream as StdTcpStream, time::Duration};
 
 use corelane::{Limits, Upgraded};
 use corelane_test_support::{
-    Backend, Drivers, Http1Client, TestServer,
-    client::deadline,
+    Backend, Drivers, H2Client, Http1Client, TestServer,
+    client::{deadline, get, send as send_request},
     for_each_backend,
     upgrade::{Version, upgrade, upgrade_over},
 };
+use h2::{Reason, ext::Protocol};
+use http::{Method, Request};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -23,6 +25,7 @@ for_each_backend!(
     each_side_ends_by_itself,
     what_is_written_before_the_drop_is_sent,
     reset_is_an_error_of_the_reader,
+    reset_of_the_stream_alone_is_an_error_of_the_reader,
     end_without_a_clean_close_is_an_error_of_the_reader,
     peer_that_does_not_read_is_reset,
     reader_that_stops_holds_the_peer_back,
@@ -214,6 +217,33 @@ fn reset_is_an_error_of_the_reader(backend: Backend) {
         let reset = Some(io::ErrorKind::ConnectionReset);
         assert_eq!(reports.next(), (Vec::new(), reset), "{version:?}");
     });
+}
+
+fn reset_of_the_stream_alone_is_an_error_of_the_reader(backend: Backend) {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let (server, reports) = reading(backend);
+    deadline(async {
+        let client = H2Client::connect(backend, server.addr).await;
+        client
+            .run(async |requests| {
+                let request = Request::builder()
+                    .method(Method::CONNECT)
+                    .uri("https://localhost/")
+                    .extension(Protocol::from_static("echo"));
+                let request = request.body(()).expect("a request");
+                let mut requests = requests.ready().await.expect("open");
+                let (response, mut stream) = requests.send_request(request, false).expect("open");
+                response.await.expect("accepted");
+                stream.send_reset(Reason::CANCEL);
+                // The connection goes on.
+                let answer = send_request(&requests, get("/"), None).await;
+                assert_eq!(answer.expect("answered").body, b"no upgrade");
+            })
+            .await;
+    });
+    let reset = Some(io::ErrorKind::ConnectionReset);
+    assert_eq!(reports.next(), (Vec::new(), reset));
 }
 
 fn end_without_a_clean_close_is_an_error_of_the_reader(backend: Backend) {
