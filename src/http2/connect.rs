@@ -1,19 +1,15 @@
 //! Requests with CONNECT, and their upgrades until the response decides (RFC 9113 section 8.5, RFC 8441).
 
-use std::sync::Arc;
+use std::{sync::Arc, task::Context};
 
-use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
-    header::{ALLOW, DATE},
-    request::Parts,
-};
+use http::{HeaderMap, Response, StatusCode, header::DATE, request::Parts, response};
 
-use super::context::ConnectionContext;
+use super::{context::ConnectionContext, send_buffer::Chunk, tunnel::Tunnel};
 use crate::{
     body::{Body, Source},
-    h2_engine,
-    response::{clean_trailers, date},
-    upgrade::{Means, Offer, Tunnel},
+    h2_engine::{self, ResponseSender},
+    response::{Failure, clean_trailers, date},
+    upgrade::{self, Means, Offer},
 };
 
 /// The upgrade that a request asks for, and the body that it has if it is not upgraded.
@@ -49,30 +45,47 @@ pub(super) fn offer(
     Ok(Offered { offer, body })
 }
 
-/// The answer to CONNECT that is refused.
-pub(super) fn refusal(status: StatusCode) -> Response<()> {
-    let mut response = Response::new(());
-    *response.status_mut() = status;
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        // RFC 9110 section 15.5.6 requires it; no method applies to the target of CONNECT.
-        let headers = response.headers_mut();
-        headers.insert(ALLOW, HeaderValue::from_static(""));
-    }
-    response
-}
-
 impl Offered {
     /// `None` if a response of this status does not accept the upgrade. The server drains the body then.
     #[cold]
-    pub(super) fn accept(self, status: StatusCode) -> Option<(Tunnel, Source)> {
-        let tunnel = self.offer.accept(status)?;
-        Some((tunnel, self.body.into_source()))
+    pub(super) fn accept(self, status: StatusCode) -> Option<Accepted> {
+        let handler = self.offer.accept(status)?;
+        let source = self.body.into_source();
+        Some(Accepted { handler, source })
+    }
+}
+
+/// An upgrade whose response is not sent yet.
+pub(super) struct Accepted {
+    handler: upgrade::Tunnel,
+    source: Source,
+}
+
+impl Accepted {
+    /// Sends the head of the response. Its body is not sent.
+    pub(super) fn send_head(
+        self,
+        mut head: response::Parts,
+        respond: &mut ResponseSender<Chunk>,
+        context: &ConnectionContext,
+        cx: &mut Context<'_>,
+    ) -> Result<Tunnel, Failure> {
+        complete(&mut head.headers);
+        let status = head.status;
+        let sent = respond.send_head(Response::from_parts(head, ()), false);
+        let stream = sent.map_err(|error| {
+            let gone = respond.poll_closed(cx).is_ready();
+            Failure::not_sent(&error, gone, &context.counters)
+        })?;
+        context.counters.response(status.as_u16());
+        context.wants_pings.set(true);
+        Ok(Tunnel::new(self.handler, self.source, stream, context))
     }
 }
 
 /// Completes the fields of a response that accepts: it has no body, so no `content-length` (RFC 9110 section
 /// 9.3.6).
-pub(super) fn complete(headers: &mut HeaderMap) {
+fn complete(headers: &mut HeaderMap) {
     clean_trailers(headers);
     if !headers.contains_key(DATE)
         && let Some(date) = date::now()

@@ -11,6 +11,7 @@
 //!    A stream that was upgraded goes through `tunnel` instead;
 //! 5. `transport`: puts the frames of all requests together, and flushes them.
 
+mod answer;
 mod clock;
 mod connect;
 mod connection;

@@ -9,11 +9,12 @@ use std::{
     time::Instant,
 };
 
-use http::{Method, Request, Response, StatusCode, response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 
 use super::{
+    answer,
     connect::{self, Offered},
     context::ConnectionContext,
     cookie, headers,
@@ -24,12 +25,10 @@ use super::{
 };
 use crate::{
     body::{Body, BodyEvent, BodyMonitor, Source},
-    counters::Counters,
     grpc::Status,
     h2_engine::{Incoming, ResetCode, ResponseSender},
     response::{Failure, may_have_body},
     service::HttpService,
-    upgrade,
 };
 
 pin_project! {
@@ -205,7 +204,7 @@ impl<S: HttpService> RequestTask<S> {
                     _ if is_too_large(this.monitor) => {
                         if let Some(monitor) = this.monitor {
                             let call = monitor.is_grpc_call();
-                            monitor.reject(too_large(call).status());
+                            monitor.reject(answer::too_large(call).status());
                         }
                         return Poll::Ready(Err(Failure::BodyTooLarge));
                     }
@@ -256,9 +255,9 @@ impl<S: HttpService> RequestTask<S> {
                     }
                 }
                 StateProjection::Refused { status } => {
-                    answer(
+                    answer::send(
                         this.respond,
-                        connect::refusal(*status),
+                        answer::refused(*status),
                         &this.context.counters,
                     );
                     return Poll::Ready(Ok(()));
@@ -292,18 +291,20 @@ impl<S: HttpService> RequestTask<S> {
 
     /// Sends the response's head, or holds it if it ends the response. Returns whether more follows.
     fn send_head(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         response: Response<S::ResponseBody>,
         cx: &mut Context<'_>,
     ) -> Result<bool, Failure> {
-        let mut this = self.as_mut().project();
+        let mut this = self.project();
         let context = &**this.context;
         let malformed = |why| Failure::malformed(why, &context.counters);
         let (mut head, body) = response.into_parts();
         if let Some(offered) = this.upgrade.take()
-            && let Some((tunnel, source)) = offered.accept(head.status)
+            && let Some(accepted) = offered.accept(head.status)
         {
-            self.upgrade(head, tunnel, source, cx)?;
+            let tunnel = accepted.send_head(head, this.respond, context, cx)?;
+            *this.monitor = None;
+            this.state.set(State::Tunneling { tunnel });
             return Ok(false);
         }
         if head.status.is_informational() {
@@ -348,34 +349,6 @@ impl<S: HttpService> RequestTask<S> {
         Ok(has_body)
     }
 
-    /// Sends the head of a response that accepts the upgrade. Its body is not sent.
-    #[cold]
-    fn upgrade(
-        self: Pin<&mut Self>,
-        mut head: response::Parts,
-        tunnel: upgrade::Tunnel,
-        source: Source,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Failure> {
-        let mut this = self.project();
-        let context = &**this.context;
-        connect::complete(&mut head.headers);
-        let status = head.status;
-        let sent = this
-            .respond
-            .send_head(Response::from_parts(head, ()), false);
-        let stream = sent.map_err(|error| {
-            let gone = this.respond.poll_closed(cx).is_ready();
-            Failure::not_sent(&error, gone, &context.counters)
-        })?;
-        context.counters.response(status.as_u16());
-        context.wants_pings.set(true);
-        *this.monitor = None;
-        let tunnel = Tunnel::new(tunnel, source, stream, context);
-        this.state.set(State::Tunneling { tunnel });
-        Ok(())
-    }
-
     /// Counts how the request ended. Without a complete response it sends an error status or a
     /// reset. Returns whether the peer has a response, so that the caller drains the request's
     /// body.
@@ -398,7 +371,7 @@ impl<S: HttpService> RequestTask<S> {
             }
             Err(Failure::BodyTooLarge) => {
                 counters.request_bodies_too_large.add();
-                answer(this.respond, too_large(is_grpc_call), counters);
+                answer::send(this.respond, answer::too_large(is_grpc_call), counters);
                 None
             }
             Err(Failure::BodyTooSlow) => {
@@ -406,7 +379,7 @@ impl<S: HttpService> RequestTask<S> {
                 tracing::debug!(limit = ?context.limits.body, "request body timed out");
                 let mut too_slow = Response::new(());
                 *too_slow.status_mut() = StatusCode::REQUEST_TIMEOUT;
-                answer(this.respond, too_slow, counters);
+                answer::send(this.respond, too_slow, counters);
                 None
             }
             Err(Failure::PeerGone) => {
@@ -418,7 +391,7 @@ impl<S: HttpService> RequestTask<S> {
             }
             Err(Failure::Handler) if is_grpc_call && !has_begun => {
                 let failed = Status::Internal.response("the handler failed");
-                answer(this.respond, failed, counters);
+                answer::send(this.respond, failed, counters);
                 return false;
             }
             Err(Failure::Handler) => Some(ResetCode::InternalError),
@@ -463,24 +436,6 @@ fn is_gone(
 ) -> bool {
     let is_cut_off = monitor.as_ref().is_some_and(|monitor| monitor.is_cut_off());
     is_cut_off || respond.poll_closed(cx).is_ready()
-}
-
-/// The answer to a request whose body is too large.
-fn too_large(is_grpc_call: bool) -> Response<()> {
-    if is_grpc_call {
-        return Status::ResourceExhausted.response("the request is larger than the server allows");
-    }
-    let mut response = Response::new(());
-    *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-    response
-}
-
-/// Answers in place of the handler. A peer that is gone is an error elsewhere.
-fn answer(respond: &mut ResponseSender<Chunk>, response: Response<()>, counters: &Counters) {
-    let status = response.status();
-    if respond.send_head(response, true).is_ok() {
-        counters.response(status.as_u16());
-    }
 }
 
 /// Ready when the peer has reset the stream, or the connection has failed.
