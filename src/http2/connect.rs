@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, task::Context};
 
-use http::{HeaderMap, Response, StatusCode, header::DATE, request::Parts, response};
+use http::{HeaderMap, Request, Response, StatusCode, header::DATE, response};
 
 use super::{context::ConnectionContext, send_buffer::Chunk, tunnel::Tunnel};
 use crate::{
@@ -20,28 +20,26 @@ pub(super) struct Offered {
 
 /// Offers the upgrade to the handler, which gets an empty body meanwhile. The error is the status by which the
 /// server refuses the request.
-#[cold]
 pub(super) fn offer(
-    head: &mut Parts,
-    body: &mut Body,
+    request: &mut Request<Body>,
     context: &ConnectionContext,
 ) -> Result<Offered, StatusCode> {
-    let protocol = h2_engine::connect_protocol(&head.extensions).map(str::to_owned);
+    let protocol = h2_engine::connect_protocol(request.extensions()).map(str::to_owned);
     let is_allowed = match protocol {
         Some(_) => context.upgrades.upgrades,
         // Its target is a host and a port.
-        None if head.uri.port().is_none() => return Err(StatusCode::BAD_REQUEST),
+        None if request.uri().port().is_none() => return Err(StatusCode::BAD_REQUEST),
         None => context.upgrades.connect,
     };
     if !is_allowed {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
     let protocol = protocol.unwrap_or_default();
-    let extensions = &mut head.extensions;
+    let extensions = request.extensions_mut();
     let offer = Offer::new(Means::Connect, &protocol, extensions, &context.counters);
     let offer = offer.ok_or(StatusCode::METHOD_NOT_ALLOWED)?;
     let empty = Body::empty().with_connection(Arc::clone(&context.info));
-    let body = Box::new(std::mem::replace(body, empty));
+    let body = Box::new(std::mem::replace(request.body_mut(), empty));
     Ok(Offered { offer, body })
 }
 

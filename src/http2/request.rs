@@ -107,7 +107,8 @@ impl<S: HttpService> RequestTask<S> {
         let (mut head, stream, respond) = incoming.into_parts();
         cookie::join(&mut head.headers);
         let is_head = head.method == Method::HEAD;
-        let (mut body, monitor) = Body::receive(
+        let is_connect = head.method == Method::CONNECT;
+        let (body, monitor) = Body::receive(
             Source::Http2(stream),
             &head.headers,
             &context.body_limits,
@@ -119,26 +120,36 @@ impl<S: HttpService> RequestTask<S> {
         {
             context.wants_pings.set(true);
         }
-        let mut upgrade = Ok(None);
-        if head.method == Method::CONNECT {
-            upgrade = connect::offer(&mut head, &mut body, &context).map(Some);
-        }
-        let (upgrade, state) = match upgrade {
-            Ok(upgrade) => {
-                let request = Some(Request::from_parts(head, body));
-                (upgrade, State::Ready { service, request })
-            }
-            Err(status) => (None, State::Refused { status }),
-        };
-        Self {
+        let mut task = Self {
             arrived: context.clock.arrival(),
             context,
             respond,
             is_head,
-            upgrade,
+            upgrade: None,
             monitor,
             counted: false,
-            state,
+            state: State::Ready {
+                service,
+                request: Some(Request::from_parts(head, body)),
+            },
+        };
+        if is_connect {
+            task.connect();
+        }
+        task
+    }
+
+    /// Changes the state of a new request with CONNECT. The others do not pay for it.
+    #[cold]
+    #[inline(never)]
+    fn connect(&mut self) {
+        if let State::Ready { request, .. } = &mut self.state
+            && let Some(request) = request
+        {
+            match connect::offer(request, &self.context) {
+                Ok(offered) => self.upgrade = Some(offered),
+                Err(status) => self.state = State::Refused { status },
+            }
         }
     }
 }
