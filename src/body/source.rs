@@ -17,8 +17,9 @@ pub(crate) enum Source {
     Empty,
     Bytes(Bytes),
     Http2(RequestStream),
+    /// Boxed, so that requests of HTTP/2 are not larger for it.
     #[cfg(feature = "http1")]
-    Http1(IncomingBody),
+    Http1(Box<IncomingBody>),
     /// Its bytes arrive while it is polled for the first time.
     #[cfg(test)]
     Late(Bytes),

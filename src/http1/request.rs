@@ -70,7 +70,7 @@ impl<S: HttpService> Service<Request<Incoming>> for RequestService<S> {
             (body, upgrade::offer(&mut head, context))
         } else {
             let (incoming, progress) = IncomingBody::new(incoming);
-            let (body, monitor) = receive(Source::Http1(incoming), &head);
+            let (body, monitor) = receive(Source::Http1(Box::new(incoming)), &head);
             *context.body.borrow_mut() = monitor.map(|monitor| RequestBody { monitor, progress });
             (body, None)
         };

@@ -32,7 +32,7 @@ const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_millis(1_200);
 
 /// What an idle connection holds, bytes, without its TLS session.
-const IDLE: usize = 9 * 1024;
+const IDLE: usize = 4608;
 
 /// rustls' session, which holds more than the others of Rust's memory, bytes.
 const SESSION: usize = 7 * 1024;
