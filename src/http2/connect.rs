@@ -20,6 +20,7 @@ pub(super) struct Offered {
 
 /// Offers the upgrade to the handler, which gets an empty body meanwhile. The error is the status by which the
 /// server refuses the request.
+#[cold]
 pub(super) fn offer(
     request: &mut Request<Body>,
     context: &ConnectionContext,

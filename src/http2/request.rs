@@ -85,10 +85,6 @@ pin_project! {
         Ending {
             end: HeldEnd,
         },
-        /// The server answers with this status itself.
-        Refused {
-            status: StatusCode,
-        },
         /// The response is sent, and the stream is upgraded.
         Tunneling {
             tunnel: Tunnel,
@@ -107,7 +103,6 @@ impl<S: HttpService> RequestTask<S> {
         let (mut head, stream, respond) = incoming.into_parts();
         cookie::join(&mut head.headers);
         let is_head = head.method == Method::HEAD;
-        let is_connect = head.method == Method::CONNECT;
         let (body, monitor) = Body::receive(
             Source::Http2(stream),
             &head.headers,
@@ -120,7 +115,7 @@ impl<S: HttpService> RequestTask<S> {
         {
             context.wants_pings.set(true);
         }
-        let mut task = Self {
+        Self {
             arrived: context.clock.arrival(),
             context,
             respond,
@@ -132,24 +127,6 @@ impl<S: HttpService> RequestTask<S> {
                 service,
                 request: Some(Request::from_parts(head, body)),
             },
-        };
-        if is_connect {
-            task.connect();
-        }
-        task
-    }
-
-    /// Changes the state of a new request with CONNECT. The others do not pay for it.
-    #[cold]
-    #[inline(never)]
-    fn connect(&mut self) {
-        if let State::Ready { request, .. } = &mut self.state
-            && let Some(request) = request
-        {
-            match connect::offer(request, &self.context) {
-                Ok(offered) => self.upgrade = Some(offered),
-                Err(status) => self.state = State::Refused { status },
-            }
         }
     }
 }
@@ -202,6 +179,18 @@ impl<S: HttpService> RequestTask<S> {
                             return Poll::Ready(Err(Failure::of_handler(error, gone, counters)));
                         }
                         Poll::Pending => return poll_gone(this.respond, cx),
+                    }
+                    if let Some(request) = request
+                        && request.method() == Method::CONNECT
+                    {
+                        match connect::offer(request, this.context) {
+                            Ok(offered) => *this.upgrade = Some(offered),
+                            Err(status) => {
+                                let refused = answer::refused(status);
+                                answer::send(this.respond, refused, &this.context.counters);
+                                return Poll::Ready(Ok(()));
+                            }
+                        }
                     }
                     // Always `Some`: only this line takes it, and the state ends here.
                     let Some(request) = request.take() else {
@@ -264,14 +253,6 @@ impl<S: HttpService> RequestTask<S> {
                     {
                         end.send(this.respond, &this.context.counters)?;
                     }
-                }
-                StateProjection::Refused { status } => {
-                    answer::send(
-                        this.respond,
-                        answer::refused(*status),
-                        &this.context.counters,
-                    );
-                    return Poll::Ready(Ok(()));
                 }
                 StateProjection::Tunneling { .. } | StateProjection::Draining => {
                     return Poll::Ready(Ok(()));
