@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     DEFAULT_TABLE_SIZE, FIELD_OVERHEAD,
     dynamic_table::DynamicTable,
-    field_index::{FieldIndex, hash_of_field, hash_of_name},
+    field_index::{FieldIndex, Hashes},
     huffman, integer, static_table,
 };
 
@@ -38,7 +38,7 @@ pub struct Encoder {
     smallest: Option<usize>,
     /// The maximum size that the peer knows.
     signalled: usize,
-    /// Hashes of fields that were not added to the table, each in the place of its lowest bits.
+    /// Hashes of fields that were not added to the table, each in a place of its own.
     sent_once: [u32; SENT_ONCE],
 }
 
@@ -84,10 +84,15 @@ impl Encoder {
     }
 
     /// Begins a block. It signals changes of the table's size (section 6.3).
+    #[inline]
     pub fn begin_block(&mut self, out: &mut impl BufMut) {
-        let Some(smallest) = self.smallest.take() else {
-            return;
-        };
+        if let Some(smallest) = self.smallest.take() {
+            self.signal_sizes(smallest, out);
+        }
+    }
+
+    #[cold]
+    fn signal_sizes(&mut self, smallest: usize, out: &mut impl BufMut) {
         let size = self.table.max_size();
         if smallest < size && smallest < self.signalled {
             integer::encode(5, SIZE_UPDATE, smallest, out);
@@ -117,8 +122,8 @@ impl Encoder {
 
     /// Appends a field, also of trailers.
     pub fn field(&mut self, name: &HeaderName, value: &HeaderValue, out: &mut impl BufMut) {
-        let name = name.as_str().as_bytes();
         let known = static_table::find(name).unwrap_or(0);
+        let name = name.as_str().as_bytes();
         let bytes = value.as_bytes();
         if value.is_sensitive() {
             let index = self.name_index(known, name);
@@ -143,19 +148,30 @@ impl Encoder {
     }
 
     /// `known` is the index of the name in the static table, or zero.
+    #[inline]
     fn worth_indexing(&mut self, known: usize, name: &[u8], value: &[u8], out: &mut impl BufMut) {
-        let name_hash = hash_of_name(known, name);
-        let hash = hash_of_field(name_hash, value);
-        if let Some(age) = self.index.field(hash, name, value, &self.table) {
-            integer::encode(7, INDEXED, static_table::LEN + 1 + age, out);
-            return;
+        let hashes = Hashes::new(known, name, value);
+        match self.index.field(hashes, name, value, &self.table) {
+            Some(age) => integer::encode(7, INDEXED, static_table::LEN + 1 + age, out),
+            None => self.not_in_table(known, hashes, name, value, out),
         }
-        let same_name = self.index.name(name_hash, name, &self.table);
+    }
+
+    #[inline(never)]
+    fn not_in_table(
+        &mut self,
+        known: usize,
+        hashes: Hashes,
+        name: &[u8],
+        value: &[u8],
+        out: &mut impl BufMut,
+    ) {
+        let same_name = self.index.name(hashes, name, &self.table);
         let index = match (known, same_name) {
             (0, Some(age)) => static_table::LEN + 1 + age,
             _ => known,
         };
-        let sent_before = self.was_sent(hash);
+        let sent_before = self.was_sent(hashes.field);
         // A field of more than half a table would displace most others.
         let fits = name.len() + value.len() + FIELD_OVERHEAD <= self.table.max_size() / 2;
         if !fits || (same_name.is_some() && !sent_before) {
@@ -163,14 +179,13 @@ impl Encoder {
             return;
         }
         literal(6, WITH_INDEXING, index, name, value, out);
-        let number = self.table.next_number();
         self.table.add(name, value);
-        self.index.insert(hash, name_hash, number, &self.table);
+        self.index.insert(hashes, &self.table);
     }
 
     /// Whether a field with this hash was sent before, as far as the encoder remembers.
     fn was_sent(&mut self, hash: u32) -> bool {
-        let place = &mut self.sent_once[hash as usize % SENT_ONCE];
+        let place = &mut self.sent_once[(hash >> 16) as usize % SENT_ONCE];
         std::mem::replace(place, hash) == hash
     }
 
@@ -178,7 +193,8 @@ impl Encoder {
         if known != 0 {
             return known;
         }
-        match self.index.name(hash_of_name(0, name), name, &self.table) {
+        let hashes = Hashes::new(known, name, &[]);
+        match self.index.name(hashes, name, &self.table) {
             Some(age) => static_table::LEN + 1 + age,
             None => 0,
         }

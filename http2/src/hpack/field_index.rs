@@ -31,19 +31,23 @@ const WAYS: usize = 4;
 
 impl FieldIndex {
     /// The age of the newest entry with this name and value.
+    #[inline]
     pub fn field(
         &self,
-        hash: u32,
+        hashes: Hashes,
         name: &[u8],
         value: &[u8],
         table: &DynamicTable,
     ) -> Option<usize> {
-        find(&self.fields, hash, table, |found| found == (name, value))
+        let is_known = !hashes.field.is_multiple_of(HASHES_OF_KNOWN);
+        find(&self.fields, hashes.field, table, |found| {
+            found.1 == value && (is_known || found.0 == name)
+        })
     }
 
     /// The age of the newest entry with this name.
-    pub fn name(&self, hash: u32, name: &[u8], table: &DynamicTable) -> Option<usize> {
-        find(&self.names, hash, table, |found| found.0 == name)
+    pub fn name(&self, hashes: Hashes, name: &[u8], table: &DynamicTable) -> Option<usize> {
+        find(&self.names, hashes.name, table, |found| found.0 == name)
     }
 
     /// The memory that the index holds, in bytes.
@@ -51,27 +55,51 @@ impl FieldIndex {
         (self.fields.capacity() + self.names.capacity()) * size_of::<Slot>()
     }
 
-    /// Adds the entry with this number, which is already in the table.
-    pub fn insert(&mut self, field: u32, name: u32, number: u32, table: &DynamicTable) {
+    /// Adds the newest entry of the table.
+    pub fn insert(&mut self, hashes: Hashes, table: &DynamicTable) {
         let wanted = (table.len() * 2).min(MAX_SLOTS);
         if wanted > self.fields.len() {
             grow(&mut self.fields, table);
             grow(&mut self.names, table);
         }
-        put(
-            &mut self.fields,
-            Slot {
-                hash: field,
-                number,
-            },
-            table,
-        );
-        put(&mut self.names, Slot { hash: name, number }, table);
+        let number = table.next_number().wrapping_sub(1);
+        for (slots, hash) in [
+            (&mut self.fields, hashes.field),
+            (&mut self.names, hashes.name),
+        ] {
+            put(slots, Slot { hash, number }, table);
+        }
+    }
+}
+
+/// The hashes of a field and of its name.
+#[derive(Clone, Copy)]
+pub(crate) struct Hashes {
+    pub field: u32,
+    name: u32,
+}
+
+/// The lowest bits of both hashes are the index of a name of the static table, or zero: such names need not be
+/// compared.
+const HASHES_OF_KNOWN: u32 = 64;
+
+impl Hashes {
+    /// `known` is the index of the name in the static table, or zero.
+    #[inline]
+    pub fn new(known: usize, name: &[u8], value: &[u8]) -> Self {
+        let name = match known {
+            0 => hash(0, name) & !(HASHES_OF_KNOWN - 1),
+            known => known as u32,
+        };
+        let field = hash(name, value) & !(HASHES_OF_KNOWN - 1) | known as u32;
+        Self { field, name }
     }
 }
 
 fn ways(hash: u32, slots: usize) -> impl Iterator<Item = usize> {
-    (0..WAYS.min(slots)).map(move |way| (hash as usize + way) & (slots - 1))
+    // The lowest bits are those of the name.
+    let first = (hash ^ hash >> 16) as usize;
+    (0..WAYS.min(slots)).map(move |way| (first + way) & (slots - 1))
 }
 
 fn find(
@@ -116,18 +144,6 @@ fn grow(slots: &mut Vec<Slot>, table: &DynamicTable) {
             put(slots, slot, table);
         }
     }
-}
-
-/// `known` is the index of the name in the static table, or zero.
-pub(crate) fn hash_of_name(known: usize, name: &[u8]) -> u32 {
-    match known {
-        0 => hash(0, name),
-        known => known as u32,
-    }
-}
-
-pub(crate) fn hash_of_field(name: u32, value: &[u8]) -> u32 {
-    hash(name, value)
 }
 
 /// Takes the length and three samples of eight bytes, so that it costs the same for each string.

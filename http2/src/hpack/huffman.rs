@@ -11,7 +11,15 @@ use super::{
 
 /// Appends the decoded string to `out`: at most 8/5 of the length of `input`.
 pub(crate) fn decode(mut input: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-    out.reserve(input.len() * 8 / 5);
+    let start = out.len();
+    // The shortest code has 5 bits.
+    out.resize(start + input.len() * 8 / 5, 0);
+    let mut free = out[start..].iter_mut();
+    let mut put = |symbol| {
+        free.next()
+            .map(|byte| *byte = symbol)
+            .ok_or(Error::InvalidHuffman)
+    };
     let mut bits = 0u64;
     let mut valid = 0;
     while let Some((next, rest)) = input.split_first_chunk() {
@@ -21,7 +29,7 @@ pub(crate) fn decode(mut input: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         // Any code is complete then.
         while valid >= MAX_LENGTH {
             let (symbol, length) = first_symbol(bits).ok_or(Error::InvalidHuffman)?;
-            out.push(symbol);
+            put(symbol)?;
             bits <<= length;
             valid -= length;
         }
@@ -30,26 +38,24 @@ pub(crate) fn decode(mut input: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         bits |= u64::from(*byte) << (56 - valid);
         valid += 8;
     }
-    while valid > 0 {
-        // Ones follow the last bit, as if the padding went on.
-        match first_symbol(bits | (u64::MAX >> valid)) {
+    // Up to seven bits of one begin EOS and no other code.
+    while valid >= 8 || bits != !(u64::MAX >> valid) {
+        match first_symbol(bits) {
             Some((symbol, length)) if length <= valid => {
-                out.push(symbol);
+                put(symbol)?;
                 bits <<= length;
                 valid -= length;
             }
-            _ => break,
+            _ => return Err(Error::InvalidHuffman),
         }
     }
-    let padded_by_ones = (bits | (u64::MAX >> valid)) == u64::MAX;
-    if valid < 8 && (valid == 0 || padded_by_ones) {
-        Ok(())
-    } else {
-        Err(Error::InvalidHuffman)
-    }
+    let unused = free.len();
+    out.truncate(out.len() - unused);
+    Ok(())
 }
 
 /// The symbol whose code the upper bits begin with, and the code's length. None for EOS.
+#[inline]
 fn first_symbol(bits: u64) -> Option<(u8, u32)> {
     let entry = SHORT[(bits >> (64 - SHORT_BITS)) as usize];
     if entry != 0 {

@@ -8,28 +8,33 @@ use super::error::Error;
 /// 2^28: more than a field block can hold.
 const MAX_BYTES: usize = 5;
 
-/// Takes an integer off the front of `block`. `prefix` is the number of its bits in the first byte, 4 to 7.
+/// Takes an integer off the front of `block`. `prefix` is the number of its bits in the first byte.
+#[inline]
 pub(crate) fn decode(prefix: u32, block: &mut &[u8]) -> Result<usize, Error> {
-    let (&first, mut rest) = block.split_first().ok_or(Error::Truncated)?;
-    let mask = (1usize << prefix) - 1;
-    let mut value = usize::from(first) & mask;
-    if value == mask {
-        for shift in (0..).step_by(7).take(MAX_BYTES - 1) {
-            let (&byte, after) = rest.split_first().ok_or(Error::Truncated)?;
-            rest = after;
-            value += usize::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                *block = rest;
-                return Ok(value);
-            }
-        }
-        return Err(Error::IntegerTooLong);
-    }
+    let (&first, rest) = block.split_first().ok_or(Error::Truncated)?;
     *block = rest;
-    Ok(value)
+    let mask = (1usize << prefix) - 1;
+    let value = usize::from(first) & mask;
+    if value < mask {
+        return Ok(value);
+    }
+    decode_rest(value, block)
+}
+
+fn decode_rest(mut value: usize, block: &mut &[u8]) -> Result<usize, Error> {
+    for shift in (0..).step_by(7).take(MAX_BYTES - 1) {
+        let (&byte, rest) = block.split_first().ok_or(Error::Truncated)?;
+        *block = rest;
+        value += usize::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    Err(Error::IntegerTooLong)
 }
 
 /// Appends an integer. `pattern` holds the bits of the first byte above the prefix.
+#[inline]
 pub(crate) fn encode(prefix: u32, pattern: u8, value: usize, out: &mut impl BufMut) {
     let mask = (1usize << prefix) - 1;
     if value < mask {
@@ -37,7 +42,10 @@ pub(crate) fn encode(prefix: u32, pattern: u8, value: usize, out: &mut impl BufM
         return;
     }
     out.put_u8(pattern | mask as u8);
-    let mut rest = value - mask;
+    encode_rest(value - mask, out);
+}
+
+fn encode_rest(mut rest: usize, out: &mut impl BufMut) {
     while rest >= 0x80 {
         out.put_u8(rest as u8 | 0x80);
         rest >>= 7;
