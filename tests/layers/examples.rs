@@ -161,13 +161,15 @@ fn package(folder: &str) -> &'static Package {
 
 /// Folder, file, forbidden imports, allowed imports.
 #[rustfmt::skip]
-const EXAMPLES: [(&str, &str, &[&str], &[&str]); 17] = [
+const EXAMPLES: [(&str, &str, &[&str], &[&str]); 19] = [
     ("", "src/lib.rs", &["corelane_ops::Signals", "corelane_probe::Report", "clap::Parser"], &["h2::Reason"]),
     ("openssl-ticket-keys", "src/lib.rs", &["corelane::Server", "clap::Parser"], &["openssl::ssl::Ssl"]),
     ("probe", "src/main.rs", &["corelane::Server", "corelane::tls::Identity", "corelane_ops::Signals", "rustls::ClientConfig", "serde::Serialize"],
         &["corelane::ProtocolName", "corelane::tls::TlsVersion", "monoio::spawn"]),
     ("ops", "src/lib.rs", &["corelane_probe::Report", "clap::Parser", "rustls::ServerConfig"], &["corelane::Handle"]),
     ("gateway", "src/lib.rs", &["corelane_ops::Signals", "clap::Parser", "h2::Reason"], &["corelane::Body", "hyper::Request"]),
+    ("http2", "src/stream.rs", &["corelane::Body", "tokio::io::AsyncRead", "h2::Reason"], &["http::HeaderMap", "bytes::Bytes"]),
+    ("http2", "src/hpack/decoder.rs", &["corelane::Body", "crate::stream::Stream"], &["http::HeaderName"]),
     ("cli", "src/main.rs", &["corelane_bench::Shape", "h2::Reason"], &["corelane::Server", "corelane_gateway::Proxy", "corelane_ops::Signals", "corelane_probe::Report"]),
     ("backend-tests", "src/lib.rs", &["openssl::ssl::Ssl", "native_tls::TlsAcceptor", "corelane_probe::Report", "clap::Parser"], &["corelane::Error", "rustls::ClientConfig"]),
     ("backends/boring", "src/lib.rs", &["corelane_probe::Report", "monoio::spawn", "openssl::ssl::Ssl"], &["boring::ssl::Ssl", "corelane::tls::Pipe"]),

@@ -360,6 +360,20 @@ const PROBE: &[Layer] = &[
     },
 ];
 
+/// The engine of HTTP/2: compression knows of nothing else.
+const HTTP2: &[Layer] = &[
+    Layer {
+        path: "hpack/",
+        modules: &["hpack::*"],
+        crates: &["http"],
+    },
+    Layer {
+        path: "",
+        modules: &["*"],
+        crates: &["http"],
+    },
+];
+
 /// A package of this repository.
 pub struct Package {
     pub folder: &'static str,
@@ -404,6 +418,13 @@ pub const PACKAGES: &[Package] = &[
         may_use: &["corelane"],
         never: &["clap", "h2", "native_tls", "openssl", "rustls"],
         layers: &[],
+    },
+    // It has no I/O, no runtime and no clock.
+    Package {
+        folder: "http2",
+        may_use: &[],
+        never: &["clap", "h2", "monoio", "tokio"],
+        layers: HTTP2,
     },
     Package {
         folder: "cli",

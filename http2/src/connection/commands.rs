@@ -1,0 +1,233 @@
+//! What the caller does.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use super::{Connection, MAX_STREAM};
+use crate::{
+    error::{CommandError, ErrorCode},
+    fields::is_connection_field,
+    frame::{flag, kind},
+    priority::Priority,
+    stream::{Sending, StreamId},
+};
+
+impl Connection {
+    /// Queues the head of a response. `end` says that no body follows: for a request with a body that has not
+    /// arrived, [`reset`](Self::reset) with `NO_ERROR` then tells the client to stop sending it (RFC 9113 section 8.1).
+    ///
+    /// The caller completes the fields: none is added. Fields whose values are marked as sensitive enter no table.
+    pub fn respond(
+        &mut self,
+        stream: StreamId,
+        status: StatusCode,
+        fields: &HeaderMap,
+        end: bool,
+    ) -> Result<(), CommandError> {
+        let next = match end {
+            true => Sending::Ended,
+            false => Sending::Body,
+        };
+        if status.is_informational() {
+            return Err(CommandError::ForbiddenField);
+        }
+        self.head(stream, status, fields, next)
+    }
+
+    /// Queues an informational response before the final one: 100 or 103, for example (RFC 9110 section 15.2). HTTP/2 has no
+    /// 101 (RFC 9113 section 8.6).
+    pub fn informational(
+        &mut self,
+        stream: StreamId,
+        status: StatusCode,
+        fields: &HeaderMap,
+    ) -> Result<(), CommandError> {
+        if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(CommandError::ForbiddenField);
+        }
+        self.head(stream, status, fields, Sending::Head)
+    }
+
+    #[inline]
+    fn head(
+        &mut self,
+        id: StreamId,
+        status: StatusCode,
+        fields: &HeaderMap,
+        next: Sending,
+    ) -> Result<(), CommandError> {
+        let stream = self.streams.get(id).ok_or(CommandError::Closed)?;
+        if stream.sending != Sending::Head {
+            return Err(CommandError::OutOfOrder);
+        }
+        if fields.keys().any(is_connection_field) {
+            return Err(CommandError::ForbiddenField);
+        }
+        stream.sending = next;
+        let is_closed = stream.is_closed();
+        let encoder = &mut self.encoder;
+        let (end, max) = (next == Sending::Ended, self.peer.max_frame_size);
+        self.output.header_block(id.number, end, max, |out| {
+            encoder.begin_block(out);
+            encoder.status(status.as_u16(), out);
+            for (name, value) in fields {
+                encoder.field(name, value, out);
+            }
+        });
+        if is_closed {
+            self.remove(id.slot);
+        }
+        Ok(())
+    }
+
+    /// Queues a piece of a response's body; `end` says that nothing follows. The connection keeps it until the windows
+    /// let it go, and then names the stream in [`poll_writable`](Self::poll_writable). Before that, another piece is
+    /// [`CommandError::OutOfOrder`].
+    pub fn send_data(
+        &mut self,
+        stream: StreamId,
+        data: Bytes,
+        end: bool,
+    ) -> Result<(), CommandError> {
+        let id = stream;
+        let stream = self.streams.get(id).ok_or(CommandError::Closed)?;
+        if stream.sending != Sending::Body || !stream.data.is_empty() {
+            return Err(CommandError::OutOfOrder);
+        }
+        if !data.is_empty() {
+            stream.data = data;
+            stream.notifies = !end;
+            if end {
+                stream.sending = Sending::Ending;
+            }
+            self.schedule_if_sendable(id.slot);
+        } else if end {
+            stream.sending = Sending::Ended;
+            let is_closed = stream.is_closed();
+            self.output
+                .frame(kind::DATA, flag::END_STREAM, id.number, &[]);
+            if is_closed {
+                self.remove(id.slot);
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues trailers behind the body, which end the response (RFC 9113 section 8.1).
+    pub fn send_trailers(
+        &mut self,
+        stream: StreamId,
+        trailers: HeaderMap,
+    ) -> Result<(), CommandError> {
+        let id = stream;
+        let stream = self.streams.get(id).ok_or(CommandError::Closed)?;
+        if stream.sending != Sending::Body {
+            return Err(CommandError::OutOfOrder);
+        }
+        if trailers.keys().any(is_connection_field) {
+            return Err(CommandError::ForbiddenField);
+        }
+        stream.notifies = false;
+        if stream.data.is_empty() {
+            self.encode_trailers(id, &trailers);
+        } else {
+            stream.sending = Sending::Ending;
+            stream.trailers = Some(Box::new(trailers));
+        }
+        Ok(())
+    }
+
+    /// The data is sent: the trailers go to the output.
+    pub(super) fn encode_trailers(&mut self, id: StreamId, trailers: &HeaderMap) {
+        let encoder = &mut self.encoder;
+        let max = self.peer.max_frame_size;
+        self.output.header_block(id.number, true, max, |out| {
+            encoder.begin_block(out);
+            for (name, value) in trailers {
+                encoder.field(name, value, out);
+            }
+        });
+        if let Some(stream) = self.streams.get(id) {
+            stream.sending = Sending::Ended;
+            if stream.is_closed() {
+                self.remove(id.slot);
+            }
+        }
+    }
+
+    /// Ends a stream with RST_STREAM, and drops what it has queued. Frames of the client that were on their way are ignored.
+    pub fn reset(&mut self, stream: StreamId, code: ErrorCode) -> Result<(), CommandError> {
+        self.streams.get(stream).ok_or(CommandError::Closed)?;
+        self.remove(stream.slot);
+        self.reset_number(stream.number, code);
+        Ok(())
+    }
+
+    /// Gives the bytes of [`Event::Data`](crate::Event::Data) back to the windows of the stream and of the connection. The
+    /// client learns it when half of a window was given back (RFC 9113 section 6.9). Never an error: the stream may be
+    /// closed.
+    pub fn release_capacity(&mut self, stream: StreamId, bytes: usize) {
+        self.release(stream, u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    /// Changes the priority of a response, as the server may (RFC 9218 section 8).
+    pub fn set_priority(
+        &mut self,
+        stream: StreamId,
+        priority: Priority,
+    ) -> Result<(), CommandError> {
+        self.streams.get(stream).ok_or(CommandError::Closed)?;
+        self.schedule.remove(stream.slot, &mut self.streams);
+        if let Some(it) = self.streams.get(stream) {
+            it.priority = Priority {
+                urgency: priority.urgency.min(7),
+                ..priority
+            };
+        }
+        self.schedule_if_sendable(stream.slot);
+        Ok(())
+    }
+
+    /// Queues PING. The answer is [`Event::Pong`](crate::Event::Pong).
+    pub fn ping(&mut self, payload: [u8; 8]) {
+        if !self.ended {
+            self.output.frame(kind::PING, 0, 0, &payload);
+        }
+    }
+
+    /// The first step of a graceful shutdown (RFC 9113 section 6.8): GOAWAY with `NO_ERROR` tells the client to send no more requests. Those
+    /// that it has sent until it reads this are accepted. Follow it by [`ping`](Self::ping), and by
+    /// [`go_away`](Self::go_away) when the answer is there or a time limit is over.
+    pub fn announce_shutdown(&mut self) {
+        if !self.ended {
+            self.output.go_away(self.accepts_up_to, ErrorCode::NO_ERROR);
+        }
+    }
+
+    /// The second step: GOAWAY names the last request that is answered, and later ones are ignored. Streams that are open go on. When
+    /// [`open_streams`](Self::open_streams) is 0, [`close`](Self::close) or close the transport.
+    pub fn go_away(&mut self) {
+        if !self.ended && self.accepts_up_to == MAX_STREAM {
+            self.accepts_up_to = self.streams.last();
+            self.output.go_away(self.accepts_up_to, ErrorCode::NO_ERROR);
+        }
+    }
+
+    /// Ends the connection: all streams are dropped, and the output ends with GOAWAY and this code.
+    pub fn close(&mut self, code: ErrorCode) {
+        self.end(code);
+    }
+
+    /// Bytes of a response's body that the connection holds: [`send_data`](Self::send_data) takes another piece when there are
+    /// none. 0 for a stream that is closed.
+    pub fn queued(&self, stream: StreamId) -> usize {
+        self.streams
+            .peek(stream)
+            .map_or(0, |stream| stream.data.len())
+    }
+
+    /// Whether the stream is not closed: commands may have an effect.
+    pub fn is_open(&self, stream: StreamId) -> bool {
+        self.streams.peek(stream).is_some()
+    }
+}

@@ -1,0 +1,230 @@
+//! The connection: its state, and how it is used.
+
+mod commands;
+mod data;
+mod frames;
+mod headers;
+mod receive;
+mod transmit;
+
+use std::collections::VecDeque;
+
+use crate::{
+    config::{Config, DEFAULT_HEADER_TABLE_SIZE},
+    error::{ConnectionError, ErrorCode},
+    flow_control::{DEFAULT_WINDOW, ReceiveWindow, SendWindow},
+    hpack::{Decoder, Encoder},
+    input::{Input, PartialBlock},
+    output::Output,
+    priority::Priority,
+    schedule::Schedule,
+    settings::{self, PeerSettings},
+    stats::Stats,
+    stream::StreamId,
+    streams::Streams,
+};
+
+/// A server's side of one connection of HTTP/2, without I/O.
+///
+/// # How it is used
+///
+/// 1. Give what was read to [`receive`](Self::receive), again and again, until it returns `None`:
+///    each call takes frames up to the next event. If it leaves input behind, transmit first.
+/// 2. Act on the events by commands: [`respond`](Self::respond), [`send_data`](Self::send_data),
+///    [`send_trailers`](Self::send_trailers), [`reset`](Self::reset),
+///    [`release_capacity`](Self::release_capacity). A command on a stream that was closed meanwhile is
+///    [`CommandError::Closed`](crate::CommandError::Closed), and otherwise of no effect.
+/// 3. Call [`transmit`](Self::transmit) while [`wants_transmit`](Self::wants_transmit), and send
+///    what it writes. It has to arrive in full and in order.
+/// 4. Give more data to the streams that [`poll_writable`](Self::poll_writable) names, and go to 3 if there
+///    were any.
+/// 5. When [`is_ended`](Self::is_ended) and nothing is left to transmit, close the transport.
+///
+/// Nothing here waits or has a clock. Time limits are the caller's: for the first bytes, for
+/// [`Event::SettingsAcknowledged`](crate::Event::SettingsAcknowledged), for a stream that makes no
+/// progress, for a connection without streams.
+///
+/// # Errors
+///
+/// A malformed request ends its stream only: the connection sends RST_STREAM, and returns
+/// [`Event::Reset`](crate::Event::Reset) if it has returned the request before. What breaks the connection ends it:
+/// `receive` returns an error once, the output ends with GOAWAY, and all streams are closed.
+///
+/// # What it holds
+///
+/// Everything is bounded by [`Config`]:
+///
+/// | what | bytes at most |
+/// |---|---|
+/// | a part of a frame; DATA is never held | `max_frame_size` + 9 |
+/// | a header block in several frames | 4 × `max_header_list_size` + `max_frame_size` |
+/// | the tables of HPACK | 44/32 × (`header_table_size` + 4,096), and the index of the encoder |
+/// | frames to be sent but for DATA | 16 KiB + one frame, and the heads, trailers and WINDOW_UPDATE of the streams that are open |
+/// | streams | `max_concurrent_streams`, about 200 bytes each |
+/// | response data | one piece for each stream, as large as the caller makes it |
+/// | priorities of requests that have not arrived, identifiers of streams that were reset | 16 and 64 |
+///
+/// The data of requests is the caller's at once. What it does not release, the windows bound:
+/// `initial_connection_window_size` for all streams.
+///
+/// Memory is allocated when it is needed. [`shrink`](Self::shrink) frees what an idle connection does not
+/// need.
+pub struct Connection {
+    config: Config,
+    input: Input,
+    /// The first bytes of a frame whose rest has not arrived. Empty, and without memory, otherwise.
+    partial: Vec<u8>,
+    block: Option<Box<PartialBlock>>,
+    decoder: Decoder,
+    encoder: Encoder,
+    peer: PeerSettings,
+    /// The client's SETTINGS have arrived.
+    has_peer_settings: bool,
+    /// SETTINGS that the client has not acknowledged.
+    unacknowledged: u8,
+    streams: Streams,
+    schedule: Schedule,
+    output: Output,
+    send_window: SendWindow,
+    receive_window: ReceiveWindow,
+    /// The window of a new stream's request body.
+    stream_window: u32,
+    /// Streams whose data was sent. Each is here once at most.
+    writable: VecDeque<StreamId>,
+    /// The client sends priorities, so that the defaults of RFC 9218 apply.
+    prioritizes: bool,
+    /// Priorities of streams that are idle.
+    early_priorities: Vec<(u32, Priority)>,
+    /// Requests above are ignored (RFC 9113 section 6.8).
+    accepts_up_to: u32,
+    ended: bool,
+    stats: Stats,
+}
+
+/// The highest identifier of a stream.
+const MAX_STREAM: u32 = (1 << 31) - 1;
+
+impl Connection {
+    /// A connection whose output begins with the server's SETTINGS (RFC 9113 section 3.4).
+    pub fn new(config: Config) -> Self {
+        let mut output = Output::default();
+        settings::encode(&config, output.bytes());
+        let window = config.initial_connection_window_size;
+        if window > DEFAULT_WINDOW {
+            output.window_update(0, window - DEFAULT_WINDOW);
+        }
+        Self {
+            config,
+            input: Input::Preface(0),
+            partial: Vec::new(),
+            block: None,
+            // The client may use the defaults until it knows the settings: a smaller table or window
+            // applies when it acknowledges them.
+            decoder: Decoder::new(config.header_table_size.max(DEFAULT_HEADER_TABLE_SIZE) as usize),
+            encoder: Encoder::new(),
+            peer: PeerSettings::default(),
+            has_peer_settings: false,
+            unacknowledged: 1,
+            streams: Streams::default(),
+            schedule: Schedule::default(),
+            output,
+            send_window: SendWindow::new(DEFAULT_WINDOW),
+            receive_window: ReceiveWindow::new(window),
+            stream_window: config.initial_stream_window_size.max(DEFAULT_WINDOW),
+            writable: VecDeque::new(),
+            prioritizes: false,
+            early_priorities: Vec::new(),
+            accepts_up_to: MAX_STREAM,
+            ended: false,
+            stats: Stats::default(),
+        }
+    }
+
+    /// What the client has set.
+    pub fn peer_settings(&self) -> &PeerSettings {
+        &self.peer
+    }
+
+    /// Counts of what the client has sent.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// How many streams are open or half-closed.
+    pub fn open_streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Whether the client has sent its preface, with SETTINGS (RFC 9113 section 3.4).
+    pub fn is_established(&self) -> bool {
+        self.has_peer_settings
+    }
+
+    /// Whether the client has not acknowledged the server's SETTINGS yet.
+    pub fn awaits_settings_ack(&self) -> bool {
+        self.unacknowledged > 0
+    }
+
+    /// Whether the input so far ends within a frame, within a header block or within the preface: a client that
+    /// closes its side now has cut something off.
+    pub fn is_within_frame(&self) -> bool {
+        match self.input {
+            Input::Preface(_) | Input::Data(_) | Input::Skip(_) => true,
+            Input::Frame => !self.partial.is_empty() || self.block.is_some(),
+        }
+    }
+
+    /// Whether the connection takes no more input, because of an error or of
+    /// [`close`](Self::close).
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Frees memory that a connection without streams does not need.
+    pub fn shrink(&mut self) {
+        self.output.shrink();
+        if self.streams.is_empty() {
+            self.streams.shrink();
+            self.writable = VecDeque::new();
+        }
+    }
+
+    /// Ends everything: GOAWAY is the last frame.
+    fn end(&mut self, code: ErrorCode) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        let last = self.streams.last().min(self.accepts_up_to);
+        self.output.go_away(last, code);
+        self.schedule.clear();
+        self.streams.clear();
+        self.writable = VecDeque::new();
+        self.early_priorities = Vec::new();
+        self.partial = Vec::new();
+        self.block = None;
+        self.input = Input::Frame;
+    }
+
+    /// Removes a stream that is closed.
+    fn remove(&mut self, slot: u32) {
+        self.schedule.remove(slot, &mut self.streams);
+        self.streams.remove(slot);
+    }
+}
+
+impl From<crate::hpack::Error> for ConnectionError {
+    fn from(error: crate::hpack::Error) -> Self {
+        use crate::hpack::Error;
+        match error {
+            Error::ListTooLarge | Error::ListFarTooLarge => Self::new(
+                ErrorCode::ENHANCE_YOUR_CALM,
+                "a header list far above the limit",
+            ),
+            _ => Self::new(
+                ErrorCode::COMPRESSION_ERROR,
+                "a header block that cannot be decoded",
+            ),
+        }
+    }
+}

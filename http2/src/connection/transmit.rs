@@ -1,0 +1,120 @@
+//! What is sent next (RFC 9113 sections 5.2, 6.1 and 6.9, RFC 9218 section 10).
+
+use bytes::{Buf, BufMut, Bytes};
+
+use super::Connection;
+use crate::{
+    frame::{FrameHead, HEAD, flag, kind},
+    stream::{Sending, StreamId},
+};
+
+/// Bytes of one turn of a stream, if the client takes frames as large: a TLS record holds no more.
+const TURN: usize = 16 * 1024;
+
+/// Bytes of data at least, if the stream has as many: a buffer with less room behind other frames is
+/// full.
+const MIN_PIECE: usize = 256;
+
+impl Connection {
+    /// Appends at most `max` bytes of frames to `out`, and returns how many. Data of responses is copied once, from the caller's
+    /// `Bytes` to here. Frames may be cut at the end of `out`, so that a TLS record is filled: the next call continues them.
+    ///
+    /// Frames of the connection and heads go first, then data: the most urgent streams, in turns. `max` below 10 sends no
+    /// data.
+    pub fn transmit(&mut self, out: &mut impl BufMut, max: usize) -> usize {
+        let max = max.min(out.remaining_mut());
+        let mut room = max;
+        loop {
+            if !self.output.is_empty() {
+                room -= self.output.transmit(out, room);
+                if !self.output.is_empty() {
+                    break;
+                }
+            }
+            match self.data_frame(out, room, room == max) {
+                0 => break,
+                length => room -= length,
+            }
+        }
+        max - room
+    }
+
+    /// Whether [`transmit`](Self::transmit) has something to send.
+    pub fn wants_transmit(&self) -> bool {
+        !self.output.is_empty()
+            || self.send_window.available() > 0 && self.schedule.next().is_some()
+    }
+
+    /// The next stream whose data was sent, and that takes more. Call it after `transmit` until it returns `None`.
+    pub fn poll_writable(&mut self) -> Option<StreamId> {
+        loop {
+            let id = self.writable.pop_front()?;
+            if self.is_open(id) {
+                return Some(id);
+            }
+        }
+    }
+
+    /// Bytes of frames that wait, without DATA.
+    pub fn pending_output(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Sends a DATA frame of the stream whose turn it is. Returns its length, 0 if there is none.
+    #[inline]
+    fn data_frame(&mut self, out: &mut impl BufMut, room: usize, is_first: bool) -> usize {
+        let Some(slot) = self.schedule.next() else {
+            return 0;
+        };
+        let window = self.send_window.available();
+        let Some(stream) = self.streams.at(slot) else {
+            return 0;
+        };
+        let left = stream.data.len();
+        let wanted = left
+            .min(stream.send_window.available())
+            .min(window)
+            .min(self.peer.max_frame_size as usize)
+            .min(TURN);
+        let length = wanted.min(room.saturating_sub(HEAD));
+        if length == 0 || length < wanted && length < MIN_PIECE && !is_first {
+            return 0;
+        }
+        let is_last = length == left;
+        let end = is_last && stream.sending == Sending::Ending && stream.trailers.is_none();
+        let number = stream.number;
+        let head = FrameHead {
+            length: length as u32,
+            kind: kind::DATA,
+            flags: flag::END_STREAM * u8::from(end),
+            stream: number,
+        };
+        out.put_slice(&head.encode());
+        out.put_slice(&stream.data[..length]);
+        stream.send_window.take(length);
+        self.send_window.take(length);
+        if !is_last {
+            stream.data.advance(length);
+            let more = stream.send_window.available() > 0;
+            self.schedule.sent(slot, more, &mut self.streams);
+            return HEAD + length;
+        }
+        stream.data = Bytes::new();
+        if end {
+            stream.sending = Sending::Ended;
+        }
+        let is_closed = stream.is_closed();
+        let notifies = std::mem::take(&mut stream.notifies);
+        let trailers = stream.trailers.take();
+        self.schedule.sent(slot, false, &mut self.streams);
+        let id = StreamId { number, slot };
+        if is_closed {
+            self.streams.remove(slot);
+        } else if let Some(trailers) = trailers {
+            self.encode_trailers(id, &trailers);
+        } else if notifies {
+            self.writable.push_back(id);
+        }
+        HEAD + length
+    }
+}

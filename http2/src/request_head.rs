@@ -1,0 +1,342 @@
+//! The head of a request, and trailers, from decoded fields (RFC 9113 sections 8.1 to 8.3, 8.5).
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
+    header::{CONTENT_LENGTH, COOKIE, HOST, TE},
+    request::Parts,
+    uri::{self, Authority, PathAndQuery, Scheme},
+};
+
+use crate::{
+    fields::{content_length, is_connection_field, same_authority},
+    priority::Priority,
+    stream::UNKNOWN_LENGTH,
+};
+
+/// Why a request is malformed: a stream error (section 8.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed(pub(crate) &'static str);
+
+/// The protocol that an extended CONNECT asks for, such as `websocket` (RFC 8441 section 4). It is in
+/// the extensions of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protocol(HeaderValue);
+
+impl Protocol {
+    /// The value of `:protocol`.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// A request whose head is complete.
+#[derive(Debug)]
+pub(crate) struct RequestHead {
+    pub(crate) parts: Parts,
+    /// The value of `content-length`, or [`UNKNOWN_LENGTH`].
+    pub(crate) promised: u64,
+    /// From the field `priority` (RFC 9218 section 5).
+    pub(crate) priority: Option<Priority>,
+}
+
+/// Takes the fields of a request in their order.
+pub(crate) struct RequestBuilder {
+    fields: Fields,
+    method: Option<Method>,
+    scheme: Option<Scheme>,
+    authority: Option<Authority>,
+    path: Option<Bytes>,
+    protocol: Option<HeaderValue>,
+    priority: Option<Priority>,
+    promised: u64,
+    cookies: Vec<HeaderValue>,
+    malformed: Option<Malformed>,
+}
+
+impl RequestBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            fields: Fields::default(),
+            method: None,
+            scheme: None,
+            authority: None,
+            path: None,
+            protocol: None,
+            priority: None,
+            promised: UNKNOWN_LENGTH,
+            cookies: Vec::new(),
+            malformed: None,
+        }
+    }
+
+    pub(crate) fn field(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
+        if self.malformed.is_none()
+            && let Err(malformed) = self.take(name, value, sensitive)
+        {
+            self.malformed = Some(malformed);
+        }
+    }
+
+    fn take(&mut self, name: &[u8], value: &[u8], sensitive: bool) -> Result<(), Malformed> {
+        if name.first() == Some(&b':') {
+            return self.pseudo(name, value);
+        }
+        let (name, value) = self.fields.parse(name, value, sensitive)?;
+        if name == COOKIE {
+            self.cookies.push(value);
+            return Ok(());
+        }
+        if name == CONTENT_LENGTH {
+            let length = content_length(value.as_bytes())
+                .ok_or(Malformed("content-length is not a number of 64 bits"))?;
+            if self.promised != UNKNOWN_LENGTH && self.promised != length {
+                return Err(Malformed("two values of content-length"));
+            }
+            self.promised = length;
+        } else if name == TE && !value.as_bytes().eq_ignore_ascii_case(b"trailers") {
+            return Err(Malformed("te is not trailers"));
+        } else if name.as_str() == "priority" {
+            self.priority = Some(Priority::parse(value.as_bytes()));
+        }
+        self.fields.append(name, value)
+    }
+
+    /// Section 8.3.
+    fn pseudo(&mut self, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
+        if !self.fields.map.is_empty() || !self.cookies.is_empty() {
+            return Err(Malformed("a pseudo-header field behind a field"));
+        }
+        let twice = match name {
+            b":method" => {
+                let method = Method::from_bytes(value);
+                let method = method.map_err(|_| Malformed(":method is not a token"))?;
+                self.method.replace(method).is_some()
+            }
+            b":scheme" => {
+                let scheme = Scheme::try_from(value);
+                let scheme = scheme.map_err(|_| Malformed(":scheme is not a scheme"))?;
+                self.scheme.replace(scheme).is_some()
+            }
+            b":authority" => {
+                let authority = Authority::from_maybe_shared(self.fields.store(value));
+                let authority = authority.map_err(|_| Malformed(":authority is invalid"))?;
+                self.authority.replace(authority).is_some()
+            }
+            b":path" => self.path.replace(self.fields.store(value)).is_some(),
+            b":protocol" => {
+                let protocol = HeaderValue::from_bytes(value);
+                let protocol = protocol.map_err(|_| Malformed(":protocol is invalid"))?;
+                self.protocol.replace(protocol).is_some()
+            }
+            _ => return Err(Malformed("an unknown pseudo-header field")),
+        };
+        match twice {
+            true => Err(Malformed("a pseudo-header field twice")),
+            false => Ok(()),
+        }
+    }
+
+    /// `ends` says that no body follows, `extended_connect` that the server allows RFC 8441.
+    pub(crate) fn finish(
+        mut self,
+        ends: bool,
+        extended_connect: bool,
+    ) -> Result<RequestHead, Malformed> {
+        if let Some(malformed) = self.malformed {
+            return Err(malformed);
+        }
+        let method = self.method.take().ok_or(Malformed("no :method"))?;
+        let is_connect = method == Method::CONNECT;
+        if self.protocol.is_some() && !(is_connect && extended_connect) {
+            return Err(Malformed(":protocol without extended CONNECT"));
+        }
+        let is_tunnel = is_connect && self.protocol.is_none();
+        self.check_host()?;
+        let uri = match is_tunnel {
+            true => self.connect_uri()?,
+            false => self.uri(&method)?,
+        };
+        if is_connect {
+            // It has no content (RFC 9110 section 9.3.6).
+            self.promised = UNKNOWN_LENGTH;
+        } else if ends && !matches!(self.promised, 0 | UNKNOWN_LENGTH) {
+            return Err(Malformed("content-length without a body"));
+        }
+        if let Some(cookie) = self.cookie() {
+            self.fields.append(COOKIE, cookie)?;
+        }
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.method = method;
+        parts.uri = uri;
+        parts.version = http::Version::HTTP_2;
+        parts.headers = self.fields.map;
+        if let Some(protocol) = self.protocol {
+            parts.extensions.insert(Protocol(protocol));
+        }
+        Ok(RequestHead {
+            parts,
+            promised: self.promised,
+            priority: self.priority,
+        })
+    }
+
+    /// Section 8.3.1: `host` names the same as `:authority`.
+    fn check_host(&self) -> Result<(), Malformed> {
+        if !self.fields.map.contains_key(HOST) {
+            return Ok(());
+        }
+        let mut hosts = self.fields.map.get_all(HOST).iter();
+        let (host, another) = (hosts.next(), hosts.next());
+        if another.is_some() {
+            return Err(Malformed("host twice"));
+        }
+        match (&self.authority, host) {
+            (Some(authority), Some(host)) => {
+                let authority = authority.as_str().as_bytes();
+                match same_authority(authority, host.as_bytes(), self.scheme.as_ref()) {
+                    true => Ok(()),
+                    false => Err(Malformed("host differs from :authority")),
+                }
+            }
+            (None, Some(host)) if host.is_empty() => Err(Malformed("host is empty")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Section 8.5.
+    fn connect_uri(&mut self) -> Result<Uri, Malformed> {
+        if self.scheme.is_some() || self.path.is_some() {
+            return Err(Malformed("CONNECT with :scheme or :path"));
+        }
+        let authority = self.authority.take();
+        authority
+            .map(Uri::from)
+            .ok_or(Malformed("CONNECT without :authority"))
+    }
+
+    /// Section 8.3.1.
+    fn uri(&mut self, method: &Method) -> Result<Uri, Malformed> {
+        let scheme = self.scheme.take().ok_or(Malformed("no :scheme"))?;
+        let path = self.path.take().ok_or(Malformed("no :path"))?;
+        match &path[..] {
+            [b'/', ..] => {}
+            b"*" if *method == Method::OPTIONS => {}
+            _ => return Err(Malformed(":path does not begin with /")),
+        }
+        let path = PathAndQuery::from_maybe_shared(path);
+        let mut parts = uri::Parts::default();
+        parts.path_and_query = Some(path.map_err(|_| Malformed(":path is invalid"))?);
+        parts.authority = self.authority.take();
+        if parts.authority.is_some() {
+            parts.scheme = Some(scheme);
+        } else if matches!(scheme.as_str(), "http" | "https") && !self.fields.map.contains_key(HOST)
+        {
+            return Err(Malformed("neither :authority nor host"));
+        }
+        Uri::from_parts(parts).map_err(|_| Malformed("the target is no URI"))
+    }
+
+    /// Joins the pieces of a cookie (section 8.2.3).
+    fn cookie(&mut self) -> Option<HeaderValue> {
+        const SEPARATOR: &[u8] = b"; ";
+        if self.cookies.len() <= 1 {
+            return self.cookies.pop();
+        }
+        let lengths = self
+            .cookies
+            .iter()
+            .map(|piece| SEPARATOR.len() + piece.len());
+        let mut joined = Vec::with_capacity(lengths.sum());
+        for piece in &self.cookies {
+            if !joined.is_empty() {
+                joined.extend_from_slice(SEPARATOR);
+            }
+            joined.extend_from_slice(piece.as_bytes());
+        }
+        let mut cookie = HeaderValue::from_maybe_shared(Bytes::from(joined)).ok()?;
+        cookie.set_sensitive(self.cookies.iter().any(HeaderValue::is_sensitive));
+        Some(cookie)
+    }
+}
+
+/// Takes the fields of trailers, which have no pseudo-header fields (section 8.1).
+#[derive(Default)]
+pub(crate) struct TrailersBuilder {
+    fields: Fields,
+    malformed: Option<Malformed>,
+}
+
+impl TrailersBuilder {
+    pub(crate) fn field(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
+        if self.malformed.is_some() {
+            return;
+        }
+        let field = self.fields.parse(name, value, sensitive);
+        let taken = field.and_then(|(name, value)| self.fields.append(name, value));
+        self.malformed = taken.err();
+    }
+
+    pub(crate) fn finish(self) -> Result<HeaderMap, Malformed> {
+        match self.malformed {
+            Some(malformed) => Err(malformed),
+            None => Ok(self.fields.map),
+        }
+    }
+}
+
+/// Fields, whose values share memory: a few allocations for all of them.
+#[derive(Default)]
+struct Fields {
+    map: HeaderMap,
+    memory: BytesMut,
+}
+
+impl Fields {
+    /// Section 8.2.
+    fn parse(
+        &mut self,
+        name: &[u8],
+        value: &[u8],
+        sensitive: bool,
+    ) -> Result<(HeaderName, HeaderValue), Malformed> {
+        // It refuses capitals, controls, spaces, colons and what is not ASCII (section 8.2.1).
+        let name = HeaderName::from_lowercase(name).map_err(|_| Malformed("a field's name"))?;
+        if is_connection_field(&name) {
+            return Err(Malformed("a field of the connection"));
+        }
+        let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+        if is_space(value.first()) || is_space(value.last()) {
+            return Err(Malformed("a value that begins or ends with whitespace"));
+        }
+        let value = HeaderValue::from_maybe_shared(self.store(value));
+        let mut value = value.map_err(|_| Malformed("a control character in a value"))?;
+        if sensitive {
+            value.set_sensitive(true);
+        }
+        Ok((name, value))
+    }
+
+    fn append(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Malformed> {
+        if self.map.capacity() == 0 {
+            // Browsers send about this many.
+            self.map.reserve(12);
+        }
+        match self.map.try_append(name, value) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Malformed("more fields than a map takes")),
+        }
+    }
+
+    fn store(&mut self, value: &[u8]) -> Bytes {
+        if value.is_empty() {
+            return Bytes::new();
+        }
+        if self.memory.capacity() < value.len() {
+            // Enough for the values of a small request.
+            self.memory = BytesMut::with_capacity(value.len().max(256));
+        }
+        self.memory.put_slice(value);
+        self.memory.split().freeze()
+    }
+}

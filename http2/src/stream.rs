@@ -1,0 +1,79 @@
+//! One stream (RFC 9113 section 5.1).
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::{
+    flow_control::{ReceiveWindow, SendWindow},
+    priority::Priority,
+};
+
+/// Names a stream, for commands. It stays valid, and refers to nothing else, when the stream is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StreamId {
+    pub(crate) number: u32,
+    pub(crate) slot: u32,
+}
+
+impl StreamId {
+    /// The identifier that frames bear.
+    pub fn number(self) -> u32 {
+        self.number
+    }
+}
+
+/// Our half. The states of RFC 9113 section 5.1 are the product of both halves: *open* is any but
+/// `Ended` beside `receives`, *half-closed (remote)* any but `Ended` without it, *half-closed
+/// (local)* `Ended` beside it. A stream of which both have ended is *closed*, and removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    /// The head of the final response is not there yet.
+    Head,
+    /// Data or trailers may come.
+    Body,
+    /// The end of the stream follows `data`, in its last frame or as `trailers`.
+    Ending,
+    /// END_STREAM is in the output.
+    Ended,
+}
+
+/// A stream that is not closed.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) number: u32,
+    pub(crate) sending: Sending,
+    /// The peer has not ended its half.
+    pub(crate) receives: bool,
+    /// The stream is in the schedule: it has data and window.
+    pub(crate) scheduled: bool,
+    /// The caller is told when `data` is sent.
+    pub(crate) notifies: bool,
+    pub(crate) priority: Priority,
+    pub(crate) send_window: SendWindow,
+    pub(crate) receive_window: ReceiveWindow,
+    /// Bytes of body that `content-length` still promises; [`UNKNOWN_LENGTH`] if there is none.
+    pub(crate) promised: u64,
+    /// What waits for the window: one piece at most.
+    pub(crate) data: Bytes,
+    pub(crate) trailers: Option<Box<HeaderMap>>,
+    /// Neighbours in a list of the schedule.
+    pub(crate) next: u32,
+    pub(crate) previous: u32,
+}
+
+/// No `content-length`.
+pub(crate) const UNKNOWN_LENGTH: u64 = u64::MAX;
+
+/// No slot.
+pub(crate) const NONE: u32 = u32::MAX;
+
+impl Stream {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sending == Sending::Ended && !self.receives
+    }
+
+    /// Whether some of the data may be sent, as far as the stream's window goes.
+    pub(crate) fn is_sendable(&self) -> bool {
+        !self.data.is_empty() && self.send_window.available() > 0
+    }
+}
