@@ -50,6 +50,7 @@ mod config;
 mod connection;
 mod error;
 mod event;
+mod field_cache;
 mod fields;
 mod flow_control;
 mod frame;

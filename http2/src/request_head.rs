@@ -1,6 +1,6 @@
 //! The head of a request, and trailers, from decoded fields (RFC 9113 sections 8.1 to 8.3, 8.5).
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{CONTENT_LENGTH, COOKIE, HOST, TE},
@@ -9,7 +9,9 @@ use http::{
 };
 
 use crate::{
+    field_cache::{FieldCache, Parsed},
     fields::{content_length, is_connection_field, same_authority},
+    hpack::Field,
     priority::Priority,
     stream::UNKNOWN_LENGTH,
 };
@@ -41,28 +43,35 @@ pub(crate) struct RequestHead {
 }
 
 /// Takes the fields of a request in their order.
-pub(crate) struct RequestBuilder {
+pub(crate) struct RequestBuilder<'c> {
+    cache: &'c mut FieldCache,
     fields: Fields,
+    /// A field has come that is no pseudo-header field.
+    has_fields: bool,
     method: Option<Method>,
     scheme: Option<Scheme>,
     authority: Option<Authority>,
     path: Option<Bytes>,
     protocol: Option<HeaderValue>,
+    host: Option<HeaderValue>,
     priority: Option<Priority>,
     promised: u64,
     cookies: Vec<HeaderValue>,
     malformed: Option<Malformed>,
 }
 
-impl RequestBuilder {
-    pub(crate) fn new() -> Self {
+impl<'c> RequestBuilder<'c> {
+    pub(crate) fn new(cache: &'c mut FieldCache) -> Self {
         Self {
+            cache,
             fields: Fields::default(),
+            has_fields: false,
             method: None,
             scheme: None,
             authority: None,
             path: None,
             protocol: None,
+            host: None,
             priority: None,
             promised: UNKNOWN_LENGTH,
             cookies: Vec::new(),
@@ -70,19 +79,36 @@ impl RequestBuilder {
         }
     }
 
-    pub(crate) fn field(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
+    #[inline]
+    pub(crate) fn field(&mut self, field: Field<'_>) {
         if self.malformed.is_none()
-            && let Err(malformed) = self.take(name, value, sensitive)
+            && let Err(malformed) = self.take(field)
         {
             self.malformed = Some(malformed);
         }
     }
 
-    fn take(&mut self, name: &[u8], value: &[u8], sensitive: bool) -> Result<(), Malformed> {
-        if name.first() == Some(&b':') {
-            return self.pseudo(name, value);
+    fn take(&mut self, field: Field<'_>) -> Result<(), Malformed> {
+        if let Some(entry) = field.entry
+            && let Some(parsed) = self.cache.get(entry)
+        {
+            return match parsed.clone() {
+                Parsed::Authority(authority) => self.authority(authority),
+                Parsed::Field(name, value) => self.regular(name, value),
+            };
         }
-        let (name, value) = self.fields.parse(name, value, sensitive)?;
+        if field.name.first() == Some(&b':') {
+            return self.pseudo(field);
+        }
+        let (name, value) = parse(field)?;
+        if let Some(entry) = field.entry {
+            self.cache.put_field(entry, &name, &value);
+        }
+        self.regular(name, value)
+    }
+
+    fn regular(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Malformed> {
+        self.has_fields = true;
         if name == COOKIE {
             self.cookies.push(value);
             return Ok(());
@@ -94,8 +120,14 @@ impl RequestBuilder {
                 return Err(Malformed("two values of content-length"));
             }
             self.promised = length;
-        } else if name == TE && !value.as_bytes().eq_ignore_ascii_case(b"trailers") {
-            return Err(Malformed("te is not trailers"));
+        } else if name == TE {
+            if !value.as_bytes().eq_ignore_ascii_case(b"trailers") {
+                return Err(Malformed("te is not trailers"));
+            }
+        } else if name == HOST {
+            if self.host.replace(value.clone()).is_some() {
+                return Err(Malformed("host twice"));
+            }
         } else if name.as_str() == "priority" {
             self.priority = Some(Priority::parse(value.as_bytes()));
         }
@@ -103,11 +135,9 @@ impl RequestBuilder {
     }
 
     /// Section 8.3.
-    fn pseudo(&mut self, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
-        if !self.fields.map.is_empty() || !self.cookies.is_empty() {
-            return Err(Malformed("a pseudo-header field behind a field"));
-        }
-        let twice = match name {
+    fn pseudo(&mut self, field: Field<'_>) -> Result<(), Malformed> {
+        let value = field.value;
+        let twice = match field.name {
             b":method" => {
                 let method = Method::from_bytes(value);
                 let method = method.map_err(|_| Malformed(":method is not a token"))?;
@@ -119,11 +149,17 @@ impl RequestBuilder {
                 self.scheme.replace(scheme).is_some()
             }
             b":authority" => {
-                let authority = Authority::from_maybe_shared(self.fields.store(value));
+                let authority = Authority::try_from(value);
                 let authority = authority.map_err(|_| Malformed(":authority is invalid"))?;
-                self.authority.replace(authority).is_some()
+                if let Some(entry) = field.entry {
+                    self.cache.put_authority(entry, value);
+                }
+                return self.authority(authority);
             }
-            b":path" => self.path.replace(self.fields.store(value)).is_some(),
+            b":path" => {
+                let path = Bytes::copy_from_slice(value);
+                self.path.replace(path).is_some()
+            }
             b":protocol" => {
                 let protocol = HeaderValue::from_bytes(value);
                 let protocol = protocol.map_err(|_| Malformed(":protocol is invalid"))?;
@@ -131,6 +167,18 @@ impl RequestBuilder {
             }
             _ => return Err(Malformed("an unknown pseudo-header field")),
         };
+        self.check_pseudo(twice)
+    }
+
+    fn authority(&mut self, authority: Authority) -> Result<(), Malformed> {
+        let twice = self.authority.replace(authority).is_some();
+        self.check_pseudo(twice)
+    }
+
+    fn check_pseudo(&self, twice: bool) -> Result<(), Malformed> {
+        if self.has_fields {
+            return Err(Malformed("a pseudo-header field behind a field"));
+        }
         match twice {
             true => Err(Malformed("a pseudo-header field twice")),
             false => Ok(()),
@@ -170,7 +218,7 @@ impl RequestBuilder {
         parts.method = method;
         parts.uri = uri;
         parts.version = http::Version::HTTP_2;
-        parts.headers = self.fields.map;
+        parts.headers = self.fields.0;
         if let Some(protocol) = self.protocol {
             parts.extensions.insert(Protocol(protocol));
         }
@@ -183,15 +231,7 @@ impl RequestBuilder {
 
     /// Section 8.3.1: `host` names the same as `:authority`.
     fn check_host(&self) -> Result<(), Malformed> {
-        if !self.fields.map.contains_key(HOST) {
-            return Ok(());
-        }
-        let mut hosts = self.fields.map.get_all(HOST).iter();
-        let (host, another) = (hosts.next(), hosts.next());
-        if another.is_some() {
-            return Err(Malformed("host twice"));
-        }
-        match (&self.authority, host) {
+        match (&self.authority, &self.host) {
             (Some(authority), Some(host)) => {
                 let authority = authority.as_str().as_bytes();
                 match same_authority(authority, host.as_bytes(), self.scheme.as_ref()) {
@@ -230,8 +270,7 @@ impl RequestBuilder {
         parts.authority = self.authority.take();
         if parts.authority.is_some() {
             parts.scheme = Some(scheme);
-        } else if matches!(scheme.as_str(), "http" | "https") && !self.fields.map.contains_key(HOST)
-        {
+        } else if matches!(scheme.as_str(), "http" | "https") && !self.fields.0.contains_key(HOST) {
             return Err(Malformed("neither :authority nor host"));
         }
         Uri::from_parts(parts).map_err(|_| Malformed("the target is no URI"))
@@ -268,11 +307,11 @@ pub(crate) struct TrailersBuilder {
 }
 
 impl TrailersBuilder {
-    pub(crate) fn field(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
+    pub(crate) fn field(&mut self, field: Field<'_>) {
         if self.malformed.is_some() {
             return;
         }
-        let field = self.fields.parse(name, value, sensitive);
+        let field = parse(field);
         let taken = field.and_then(|(name, value)| self.fields.append(name, value));
         self.malformed = taken.err();
     }
@@ -280,63 +319,44 @@ impl TrailersBuilder {
     pub(crate) fn finish(self) -> Result<HeaderMap, Malformed> {
         match self.malformed {
             Some(malformed) => Err(malformed),
-            None => Ok(self.fields.map),
+            None => Ok(self.fields.0),
         }
     }
 }
 
-/// Fields, whose values share memory: a few allocations for all of them.
+/// Fields in a map.
 #[derive(Default)]
-struct Fields {
-    map: HeaderMap,
-    memory: BytesMut,
-}
+struct Fields(HeaderMap);
 
 impl Fields {
-    /// Section 8.2.
-    fn parse(
-        &mut self,
-        name: &[u8],
-        value: &[u8],
-        sensitive: bool,
-    ) -> Result<(HeaderName, HeaderValue), Malformed> {
-        // It refuses capitals, controls, spaces, colons and what is not ASCII (section 8.2.1).
-        let name = HeaderName::from_lowercase(name).map_err(|_| Malformed("a field's name"))?;
-        if is_connection_field(&name) {
-            return Err(Malformed("a field of the connection"));
-        }
-        let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-        if is_space(value.first()) || is_space(value.last()) {
-            return Err(Malformed("a value that begins or ends with whitespace"));
-        }
-        let value = HeaderValue::from_maybe_shared(self.store(value));
-        let mut value = value.map_err(|_| Malformed("a control character in a value"))?;
-        if sensitive {
-            value.set_sensitive(true);
-        }
-        Ok((name, value))
-    }
-
     fn append(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Malformed> {
-        if self.map.capacity() == 0 {
+        if self.0.capacity() == 0 {
             // Browsers send about this many.
-            self.map.reserve(12);
+            self.0.reserve(12);
         }
-        match self.map.try_append(name, value) {
+        match self.0.try_append(name, value) {
             Ok(_) => Ok(()),
             Err(_) => Err(Malformed("more fields than a map takes")),
         }
     }
+}
 
-    fn store(&mut self, value: &[u8]) -> Bytes {
-        if value.is_empty() {
-            return Bytes::new();
-        }
-        if self.memory.capacity() < value.len() {
-            // Enough for the values of a small request.
-            self.memory = BytesMut::with_capacity(value.len().max(256));
-        }
-        self.memory.put_slice(value);
-        self.memory.split().freeze()
+/// Section 8.2.
+fn parse(field: Field<'_>) -> Result<(HeaderName, HeaderValue), Malformed> {
+    // It refuses capitals, controls, spaces, colons and what is not ASCII (section 8.2.1).
+    let name = HeaderName::from_lowercase(field.name);
+    let name = name.map_err(|_| Malformed("a field's name"))?;
+    if is_connection_field(&name) {
+        return Err(Malformed("a field of the connection"));
     }
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    if is_space(field.value.first()) || is_space(field.value.last()) {
+        return Err(Malformed("a value that begins or ends with whitespace"));
+    }
+    let value = HeaderValue::from_bytes(field.value);
+    let mut value = value.map_err(|_| Malformed("a control character in a value"))?;
+    if field.sensitive {
+        value.set_sensitive(true);
+    }
+    Ok((name, value))
 }

@@ -8,7 +8,7 @@ use crate::{
     event::Event,
     flow_control::{ReceiveWindow, SendWindow},
     frame::{self, FrameHead, flag},
-    hpack,
+    hpack::{self, Decoder, Field},
     input::{MAX_BLOCK, MAX_CONTINUATIONS, PartialBlock},
     priority::Priority,
     request_head::{RequestBuilder, TrailersBuilder},
@@ -92,22 +92,8 @@ impl Connection {
     }
 
     fn ignore(&mut self, block: &[u8]) -> Result<(), ConnectionError> {
-        self.decode(block, &mut |_, _, _| {}).map(|_fits| ())
-    }
-
-    /// Returns whether the list is within its limit.
-    #[inline]
-    fn decode(
-        &mut self,
-        block: &[u8],
-        field: &mut impl FnMut(&[u8], &[u8], bool),
-    ) -> Result<bool, ConnectionError> {
-        let limit = self.config.max_header_list_size as usize;
-        match self.decoder.decode(block, limit, field) {
-            Ok(()) => Ok(true),
-            Err(hpack::Error::ListTooLarge) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        let limit = self.config.max_header_list_size;
+        decode(&mut self.decoder, block, limit, &mut |_| {}).map(|_fits| ())
     }
 
     fn request(
@@ -125,9 +111,10 @@ impl Connection {
             self.reset_number(number, ErrorCode::REFUSED_STREAM);
             return Ok(None);
         }
-        let mut builder = RequestBuilder::new();
-        let fits = self.decode(block, &mut |name, value, sensitive| {
-            builder.field(name, value, sensitive);
+        let mut builder = RequestBuilder::new(&mut self.cache);
+        let limit = self.config.max_header_list_size;
+        let fits = decode(&mut self.decoder, block, limit, &mut |field| {
+            builder.field(field);
         })?;
         if !fits {
             let stream = self.open(number, end, UNKNOWN_LENGTH, early);
@@ -178,8 +165,9 @@ impl Connection {
         block: &[u8],
     ) -> Result<Option<Event<'static>>, ConnectionError> {
         let mut builder = TrailersBuilder::default();
-        let fits = self.decode(block, &mut |name, value, sensitive| {
-            builder.field(name, value, sensitive);
+        let limit = self.config.max_header_list_size;
+        let fits = decode(&mut self.decoder, block, limit, &mut |field| {
+            builder.field(field);
         })?;
         let Some(stream) = self.streams.get(id) else {
             return Ok(None);
@@ -206,5 +194,20 @@ impl Connection {
             ErrorCode::PROTOCOL_ERROR
         };
         Ok(self.stream_error(id.number, code))
+    }
+}
+
+/// Returns whether the list is within its limit.
+#[inline]
+fn decode(
+    decoder: &mut Decoder,
+    block: &[u8],
+    limit: u32,
+    field: &mut impl FnMut(Field<'_>),
+) -> Result<bool, ConnectionError> {
+    match decoder.decode_fields(block, limit as usize, field) {
+        Ok(()) => Ok(true),
+        Err(hpack::Error::ListTooLarge) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }

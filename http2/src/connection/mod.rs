@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use crate::{
     config::{Config, DEFAULT_HEADER_TABLE_SIZE},
     error::{ConnectionError, ErrorCode},
+    field_cache::FieldCache,
     flow_control::{DEFAULT_WINDOW, ReceiveWindow, SendWindow},
     hpack::{Decoder, Encoder},
     input::{Input, PartialBlock},
@@ -59,6 +60,7 @@ use crate::{
 /// | a part of a frame; DATA is never held | `max_frame_size` + 9 |
 /// | a header block in several frames | 4 × `max_header_list_size` + `max_frame_size` |
 /// | the tables of HPACK | 44/32 × (`header_table_size` + 4,096), and the index of the encoder |
+/// | fields that were checked, of the table of requests | 32 × 336 |
 /// | frames to be sent but for DATA | 16 KiB + one frame, and the heads, trailers and WINDOW_UPDATE of the streams that are open |
 /// | streams | `max_concurrent_streams`, about 200 bytes each |
 /// | response data | one piece for each stream, as large as the caller makes it |
@@ -76,6 +78,7 @@ pub struct Connection {
     partial: Vec<u8>,
     block: Option<Box<PartialBlock>>,
     decoder: Decoder,
+    cache: FieldCache,
     encoder: Encoder,
     peer: PeerSettings,
     /// The client's SETTINGS have arrived.
@@ -121,6 +124,7 @@ impl Connection {
             // The client may use the defaults until it knows the settings: a smaller table or window
             // applies when it acknowledges them.
             decoder: Decoder::new(config.header_table_size.max(DEFAULT_HEADER_TABLE_SIZE) as usize),
+            cache: FieldCache::default(),
             encoder: Encoder::new(),
             peer: PeerSettings::default(),
             has_peer_settings: false,

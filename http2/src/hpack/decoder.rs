@@ -72,6 +72,18 @@ impl Decoder {
         max_list_size: usize,
         field: &mut impl FnMut(&[u8], &[u8], bool),
     ) -> Result<(), Error> {
+        self.decode_fields(block, max_list_size, &mut |it: Field<'_>| {
+            field(it.name, it.value, it.sensitive);
+        })
+    }
+
+    /// As [`decode`](Self::decode), for a caller that keeps what it makes of an entry of the dynamic table.
+    pub(crate) fn decode_fields(
+        &mut self,
+        block: &[u8],
+        max_list_size: usize,
+        field: &mut impl FnMut(Field<'_>),
+    ) -> Result<(), Error> {
         let mut rest = block;
         self.change_sizes(&mut rest)?;
         let mut list = List {
@@ -87,7 +99,12 @@ impl Decoder {
             if first & INDEXED != 0 {
                 let index = integer::decode(7, &mut rest)?;
                 let (name, value) = self.get(index)?;
-                list.push(name, value, false);
+                list.push(Field {
+                    name,
+                    value,
+                    sensitive: false,
+                    entry: self.number(index),
+                });
                 continue;
             }
             let indexing = first & WITH_INDEXING != 0;
@@ -114,7 +131,12 @@ impl Decoder {
             };
             let value = string(&mut rest, &mut strings)?;
             let (name, value) = (name.of(&strings), value.of(&strings));
-            list.push(name, value, !indexing && first & NEVER_INDEXED != 0);
+            list.push(Field {
+                name,
+                value,
+                sensitive: !indexing && first & NEVER_INDEXED != 0,
+                entry: None,
+            });
             if indexing {
                 self.table.add(name, value);
             }
@@ -158,6 +180,12 @@ impl Decoder {
         }
     }
 
+    /// The number of an entry of the dynamic table.
+    fn number(&self, index: usize) -> Option<u32> {
+        let age = index.checked_sub(static_table::LEN + 1)? as u32;
+        Some(self.table.next_number().wrapping_sub(age + 1))
+    }
+
     fn get(&self, index: usize) -> Result<(&[u8], &[u8]), Error> {
         static_table::get(index)
             .or_else(|| self.table.get(index.checked_sub(static_table::LEN + 1)?))
@@ -172,6 +200,17 @@ const SIZE_UPDATE: u8 = 0x20; // Section 6.3
 const SIZE_UPDATE_MASK: u8 = 0xe0;
 const NEVER_INDEXED: u8 = 0x10; // Section 6.2.3
 
+/// A field, as the peer's bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Field<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) value: &'a [u8],
+    pub(crate) sensitive: bool,
+    /// The number of the entry of the dynamic table that it was read from. Entries are numbered in the order in which they
+    /// enter the table, modulo 2^32, so that each field that has the same number is the same.
+    pub(crate) entry: Option<u32>,
+}
+
 /// The fields of one block.
 struct List<'a, F> {
     field: &'a mut F,
@@ -179,13 +218,13 @@ struct List<'a, F> {
     max_size: usize,
 }
 
-impl<F: FnMut(&[u8], &[u8], bool)> List<'_, F> {
-    fn push(&mut self, name: &[u8], value: &[u8], sensitive: bool) {
+impl<F: FnMut(Field<'_>)> List<'_, F> {
+    fn push(&mut self, field: Field<'_>) {
         self.size = self
             .size
-            .saturating_add(name.len() + value.len() + FIELD_OVERHEAD);
+            .saturating_add(field.name.len() + field.value.len() + FIELD_OVERHEAD);
         if self.size <= self.max_size {
-            (self.field)(name, value, sensitive);
+            (self.field)(field);
         }
     }
 }

@@ -1,0 +1,239 @@
+//! Answers small requests in memory, by this crate or by crate h2: counts of callgrind then compare both.
+//!
+//! ```console
+//! $ cargo build --release -p corelane-http2 --example instructions
+//! $ for batches in 100 1100; do
+//! >     valgrind --tool=callgrind target/release/examples/instructions engine 32 $batches
+//! > done
+//! ```
+//!
+//! The difference of both counts, by 1,000 and by the requests of a batch, is the cost of a request: 32 arrive in one
+//! read here, and the answers leave before the next read.
+
+use std::{
+    env,
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use corelane_http2::{Config, Connection, Event};
+use corelane_test_frames as frames;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+fn main() {
+    let mut arguments = env::args().skip(1);
+    let engine = arguments.next().unwrap_or_default();
+    let mut number = |default| match arguments.next() {
+        Some(argument) => argument.parse().expect("a number"),
+        None => default,
+    };
+    let (streams, batches) = (number(32), number(100));
+    let input = Input::new(streams);
+    let sent = match engine.as_str() {
+        "engine" => by_this_crate(input, batches),
+        "h2" => by_h2(input, batches),
+        // What the client costs.
+        "none" => (0..batches)
+            .fold(input, |mut input, _| {
+                input.batch();
+                input
+            })
+            .bytes
+            .len(),
+        _ => panic!("arguments: engine|h2|none STREAMS BATCHES"),
+    };
+    println!("{engine}: {batches} batches of {streams}: {sent} bytes sent");
+}
+
+/// What the client sends.
+struct Input {
+    bytes: Vec<u8>,
+    streams: u32,
+    next: u32,
+}
+
+impl Input {
+    fn new(streams: u32) -> Self {
+        let bytes = [
+            frames::PREFACE,
+            &frames::settings(&[(frames::setting::INITIAL_WINDOW_SIZE, (1 << 31) - 1)]),
+            &frames::settings_ack(),
+            &frames::window_update(0, (1 << 31) - 1 - 65_535),
+        ];
+        Self {
+            bytes: bytes.concat(),
+            streams,
+            next: 1,
+        }
+    }
+
+    /// Adds requests, as libraries encode them: of the same fields, all but `:path` are indexed after the first.
+    fn batch(&mut self) {
+        const FIRST: &[u8] =
+            b"\x82\x87\x04\x05/tiny\x41\x09localhost\x7a\x06client\x53\x03*/*\x50\x04gzip";
+        const NEXT: &[u8] = b"\x82\x87\x04\x05/tiny\xc1\xc0\xbf\xbe";
+        for _ in 0..self.streams {
+            let block = if self.next == 1 { FIRST } else { NEXT };
+            let head = frames::head(
+                block.len() as u32,
+                frames::kind::HEADERS,
+                frames::WHOLE,
+                self.next,
+            );
+            self.bytes.extend_from_slice(&head);
+            self.bytes.extend_from_slice(block);
+            self.next += 2;
+        }
+    }
+}
+
+fn fields() -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(4);
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    fields.insert(header::CONTENT_LENGTH, HeaderValue::from_static("13"));
+    fields.insert(
+        header::DATE,
+        HeaderValue::from_static("Mon, 30 Nov 2026 12:00:00 GMT"),
+    );
+    fields
+}
+
+const BODY: Bytes = Bytes::from_static(b"Hello, world!");
+
+fn by_this_crate(mut input: Input, batches: u32) -> usize {
+    let mut connection = Connection::new(Config::default());
+    let (mut output, mut sent) = (Vec::new(), 0);
+    for _ in 0..batches {
+        input.batch();
+        let mut rest = &input.bytes[..];
+        while let Some(event) = connection.receive(&mut rest).expect("valid frames") {
+            let Event::Request { stream, head, .. } = event else {
+                continue;
+            };
+            assert_eq!(head.uri.path(), "/tiny");
+            let fields = fields();
+            connection
+                .respond(stream, StatusCode::OK, &fields, false)
+                .expect("open");
+            connection.send_data(stream, BODY, true).expect("open");
+        }
+        assert!(rest.is_empty());
+        while connection.wants_transmit() {
+            output.clear();
+            sent += connection.transmit(&mut output, 16 * 1024);
+        }
+        input.bytes.clear();
+    }
+    sent
+}
+
+/// A transport of which each read returns everything.
+struct Memory {
+    input: Input,
+    sent: usize,
+    /// How much was read.
+    read: usize,
+}
+
+impl AsyncRead for Memory {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let rest = &self.input.bytes[self.read..];
+        if rest.is_empty() {
+            return Poll::Pending;
+        }
+        let n = rest.len().min(buffer.remaining());
+        buffer.put_slice(&rest[..n]);
+        self.read += n;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Memory {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.sent += bytes.len();
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Lends the memory to h2, which owns its transport.
+struct Lent(std::rc::Rc<std::cell::RefCell<Memory>>);
+
+impl AsyncRead for Lent {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Lent {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn by_h2(mut input: Input, batches: u32) -> usize {
+    input.batch();
+    let memory = Memory {
+        input,
+        sent: 0,
+        read: 0,
+    };
+    let memory = std::rc::Rc::new(std::cell::RefCell::new(memory));
+    let cx = &mut Context::from_waker(Waker::noop());
+    let handshake = h2::server::Builder::new().handshake(Lent(memory.clone()));
+    let Poll::Ready(Ok(mut connection)) = pin!(handshake).poll(cx) else {
+        panic!("the preface is there");
+    };
+    for batch in 0..batches {
+        if batch > 0 {
+            let mut memory = memory.borrow_mut();
+            memory.input.bytes.clear();
+            memory.read = 0;
+            memory.input.batch();
+        }
+        while let Poll::Ready(Some(request)) = connection.poll_accept(cx) {
+            let (request, mut respond) = request.expect("valid frames");
+            assert_eq!(request.uri().path(), "/tiny");
+            let mut response = Response::new(());
+            *response.headers_mut() = fields();
+            let mut stream = respond.send_response(response, false).expect("open");
+            stream.send_data(BODY, true).expect("open");
+        }
+    }
+    memory.borrow().sent
+}
