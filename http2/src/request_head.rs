@@ -287,8 +287,8 @@ impl<'c> RequestBuilder<'c> {
             .iter()
             .map(|piece| SEPARATOR.len() + piece.len());
         let mut joined = Vec::with_capacity(lengths.sum());
-        for piece in &self.cookies {
-            if !joined.is_empty() {
+        for (i, piece) in self.cookies.iter().enumerate() {
+            if i > 0 {
                 joined.extend_from_slice(SEPARATOR);
             }
             joined.extend_from_slice(piece.as_bytes());
