@@ -69,10 +69,10 @@ impl ReceiveWindow {
         }
     }
 
-    /// Takes the length of a DATA frame, padding included.
+    /// Takes the length of a DATA frame, padding included. An empty one needs no window (section 6.9).
     #[inline]
     pub(crate) fn take(&mut self, bytes: u32) -> Result<(), Exceeded> {
-        if i64::from(bytes) > i64::from(self.available) {
+        if i64::from(bytes) > i64::from(self.available.max(0)) {
             return Err(Exceeded);
         }
         self.available -= bytes as i32;
@@ -95,12 +95,14 @@ impl ReceiveWindow {
         Some(increment)
     }
 
-    /// Changes the size (section 6.9.2).
-    pub(crate) fn resize(&mut self, size: u32) {
+    /// Changes the size (section 6.9.2). Returns the increment to announce now: of a smaller window, what was given
+    /// back before can be half.
+    pub(crate) fn resize(&mut self, size: u32) -> Option<u32> {
         let difference = i64::from(size) - i64::from(self.size);
         let available = i64::from(self.available) + difference;
         self.available = i32::try_from(available).unwrap_or(i32::MAX);
         self.size = size;
+        self.release(0)
     }
 }
 
@@ -154,10 +156,21 @@ mod tests {
     fn a_smaller_receive_window_counts_what_was_taken() {
         let mut window = ReceiveWindow::new(100);
         assert_eq!(window.take(80), Ok(()));
-        window.resize(50);
+        assert_eq!(window.resize(50), None);
         assert_eq!(window.take(1), Err(Exceeded));
+        assert_eq!(window.take(0), Ok(()));
         assert_eq!(window.release(80), Some(80));
         assert_eq!(window.take(51), Err(Exceeded));
         assert_eq!(window.take(50), Ok(()));
+    }
+
+    #[test]
+    fn a_smaller_receive_window_is_announced_if_half_of_it_was_given_back() {
+        let mut window = ReceiveWindow::new(100);
+        assert_eq!(window.take(60), Ok(()));
+        assert_eq!(window.release(40), None);
+        assert_eq!(window.resize(50), Some(40));
+        assert_eq!(window.take(31), Err(Exceeded));
+        assert_eq!(window.take(30), Ok(()));
     }
 }

@@ -212,7 +212,10 @@ impl Connection {
         if window != self.stream_window {
             self.stream_window = window;
             for (_, stream) in self.streams.iter_mut() {
-                stream.receive_window.resize(window);
+                let increment = stream.receive_window.resize(window);
+                if let Some(increment) = increment.filter(|_| stream.receives) {
+                    self.output.window_update(stream.number, increment);
+                }
             }
         }
         Ok(Event::SettingsAcknowledged)
