@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The difference of both counts, by 1,000 and by the requests of a batch, is the cost of a request: 32 arrive in one
-//! read here, and the answers leave before the next read.
+//! read here, and the answers leave before the next read. A fourth argument is the length of a response's body, 13 bytes
+//! otherwise. `none` in place of the engine is what the client costs.
 
 use std::{
     env,
@@ -19,7 +20,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use corelane_http2::{Config, Connection, Event};
+use corelane_http2::{Config, Connection, Event, TransmitBuffer};
 use corelane_test_frames as frames;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -31,22 +32,44 @@ fn main() {
         Some(argument) => argument.parse().expect("a number"),
         None => default,
     };
-    let (streams, batches) = (number(32), number(100));
+    let (streams, batches, length) = (number(32), number(100), number(13));
     let input = Input::new(streams);
+    let handler = Handler {
+        body: Bytes::from(vec![b'x'; length as usize]),
+        length: HeaderValue::from(length),
+    };
     let sent = match engine.as_str() {
-        "engine" => by_this_crate(input, batches),
-        "h2" => by_h2(input, batches),
-        // What the client costs.
-        "none" => (0..batches)
-            .fold(input, |mut input, _| {
-                input.batch();
-                input
-            })
-            .bytes
-            .len(),
-        _ => panic!("arguments: engine|h2|none STREAMS BATCHES"),
+        "engine" => by_this_crate(input, batches, &handler),
+        "h2" => by_h2(input, batches, &handler),
+        "none" => by_none(input, batches),
+        _ => panic!("arguments: engine|h2|none STREAMS BATCHES LENGTH"),
     };
     println!("{engine}: {batches} batches of {streams}: {sent} bytes sent");
+}
+
+fn by_none(mut input: Input, batches: u32) -> usize {
+    for _ in 0..batches {
+        input.batch();
+        input.bytes.clear();
+    }
+    0
+}
+
+/// Answers each request alike.
+struct Handler {
+    body: Bytes,
+    length: HeaderValue,
+}
+
+impl Handler {
+    fn fields(&self) -> HeaderMap {
+        let mut fields = HeaderMap::with_capacity(4);
+        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        fields.insert(header::CONTENT_LENGTH, self.length.clone());
+        let date = HeaderValue::from_static("Mon, 30 Nov 2026 12:00:00 GMT");
+        fields.insert(header::DATE, date);
+        fields
+    }
 }
 
 /// What the client sends.
@@ -91,22 +114,29 @@ impl Input {
     }
 }
 
-fn fields() -> HeaderMap {
-    let mut fields = HeaderMap::with_capacity(4);
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    fields.insert(header::CONTENT_LENGTH, HeaderValue::from_static("13"));
-    fields.insert(
-        header::DATE,
-        HeaderValue::from_static("Mon, 30 Nov 2026 12:00:00 GMT"),
-    );
-    fields
+/// Does not copy what h2 does not copy.
+#[derive(Default)]
+struct Pieces {
+    heads: Vec<u8>,
+    data: Vec<Bytes>,
 }
 
-const BODY: Bytes = Bytes::from_static(b"Hello, world!");
+impl TransmitBuffer for Pieces {
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.heads.extend_from_slice(bytes);
+    }
 
-fn by_this_crate(mut input: Input, batches: u32) -> usize {
+    fn put_data(&mut self, data: &Bytes, length: usize) {
+        match length {
+            0..1024 => self.put_slice(&data[..length]),
+            _ => self.data.push(data.slice(..length)),
+        }
+    }
+}
+
+fn by_this_crate(mut input: Input, batches: u32, handler: &Handler) -> usize {
     let mut connection = Connection::new(Config::default());
-    let (mut output, mut sent) = (Vec::new(), 0);
+    let (mut output, mut sent) = (Pieces::default(), 0);
     for _ in 0..batches {
         input.batch();
         let mut rest = &input.bytes[..];
@@ -115,15 +145,18 @@ fn by_this_crate(mut input: Input, batches: u32) -> usize {
                 continue;
             };
             assert_eq!(head.uri.path(), "/tiny");
-            let fields = fields();
+            let fields = handler.fields();
             connection
                 .respond(stream, StatusCode::OK, &fields, false)
                 .expect("open");
-            connection.send_data(stream, BODY, true).expect("open");
+            connection
+                .send_data(stream, handler.body.clone(), true)
+                .expect("open");
         }
         assert!(rest.is_empty());
         while connection.wants_transmit() {
-            output.clear();
+            output.heads.clear();
+            output.data.clear();
             sent += connection.transmit(&mut output, 16 * 1024);
         }
         input.bytes.clear();
@@ -206,7 +239,7 @@ impl AsyncWrite for Lent {
     }
 }
 
-fn by_h2(mut input: Input, batches: u32) -> usize {
+fn by_h2(mut input: Input, batches: u32, handler: &Handler) -> usize {
     input.batch();
     let memory = Memory {
         input,
@@ -230,9 +263,9 @@ fn by_h2(mut input: Input, batches: u32) -> usize {
             let (request, mut respond) = request.expect("valid frames");
             assert_eq!(request.uri().path(), "/tiny");
             let mut response = Response::new(());
-            *response.headers_mut() = fields();
+            *response.headers_mut() = handler.fields();
             let mut stream = respond.send_response(response, false).expect("open");
-            stream.send_data(BODY, true).expect("open");
+            stream.send_data(handler.body.clone(), true).expect("open");
         }
     }
     memory.borrow().sent

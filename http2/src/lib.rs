@@ -64,6 +64,7 @@ mod settings;
 mod stats;
 mod stream;
 mod streams;
+mod transmit_buffer;
 
 pub use self::{
     config::Config,
@@ -75,4 +76,5 @@ pub use self::{
     settings::PeerSettings,
     stats::Stats,
     stream::StreamId,
+    transmit_buffer::TransmitBuffer,
 };

@@ -1,10 +1,9 @@
 //! Bytes that wait to be sent: frames of the connection and header blocks, in their order.
 
-use bytes::BufMut;
-
 use crate::{
     error::ErrorCode,
     frame::{FrameHead, HEAD, flag, kind},
+    transmit_buffer::TransmitBuffer,
 };
 
 /// Bytes beyond which the connection takes no more input: a peer that sends PINGs, or requests, and
@@ -43,7 +42,7 @@ impl Output {
 
     /// Moves at most `room` bytes. Returns how many.
     #[inline]
-    pub(crate) fn transmit(&mut self, out: &mut impl BufMut, room: usize) -> usize {
+    pub(crate) fn transmit(&mut self, out: &mut impl TransmitBuffer, room: usize) -> usize {
         let rest = self.bytes.get(self.sent..).unwrap_or_default();
         let n = rest.len().min(room);
         out.put_slice(&rest[..n]);

@@ -1,11 +1,12 @@
 //! What is sent next (RFC 9113 sections 5.2, 6.1 and 6.9, RFC 9218 section 10).
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, Bytes};
 
 use super::Connection;
 use crate::{
     frame::{FrameHead, HEAD, flag, kind},
     stream::{Sending, StreamId},
+    transmit_buffer::TransmitBuffer,
 };
 
 /// Bytes of one turn of a stream, if the client takes frames as large: a TLS record holds no more.
@@ -17,12 +18,11 @@ const MIN_PIECE: usize = 256;
 
 impl Connection {
     /// Appends at most `max` bytes of frames to `out`, and returns how many. Data of responses is copied once, from the caller's
-    /// `Bytes` to here. Frames may be cut at the end of `out`, so that a TLS record is filled: the next call continues them.
+    /// `Bytes` to here, or not at all. Frames may be cut at the end of `out`, so that a TLS record is filled: the next call continues them.
     ///
     /// Frames of the connection and heads go first, then data: the most urgent streams, in turns. `max` below 10 sends no
     /// data.
-    pub fn transmit(&mut self, out: &mut impl BufMut, max: usize) -> usize {
-        let max = max.min(out.remaining_mut());
+    pub fn transmit(&mut self, out: &mut impl TransmitBuffer, max: usize) -> usize {
         let mut room = max;
         loop {
             if !self.output.is_empty() {
@@ -62,7 +62,7 @@ impl Connection {
 
     /// Sends a DATA frame of the stream whose turn it is. Returns its length, 0 if there is none.
     #[inline]
-    fn data_frame(&mut self, out: &mut impl BufMut, room: usize, is_first: bool) -> usize {
+    fn data_frame(&mut self, out: &mut impl TransmitBuffer, room: usize, is_first: bool) -> usize {
         let Some(slot) = self.schedule.next() else {
             return 0;
         };
@@ -90,7 +90,7 @@ impl Connection {
             stream: number,
         };
         out.put_slice(&head.encode());
-        out.put_slice(&stream.data[..length]);
+        out.put_data(&stream.data, length);
         stream.send_window.take(length);
         self.send_window.take(length);
         if !is_last {
