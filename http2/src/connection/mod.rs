@@ -60,7 +60,7 @@ use crate::{
 /// | a part of a frame; DATA is never held | `max_frame_size` + 9 |
 /// | a header block in several frames | 4 × `max_header_list_size` + `max_frame_size` |
 /// | the tables of HPACK | 44/32 × (`header_table_size` + 4,096), and the index of the encoder |
-/// | fields that were checked, of the table of requests | 32 × 336 |
+/// | fields that were checked, of the table of requests | 32 × 376 |
 /// | frames to be sent but for DATA | 16 KiB + one frame, and the heads, trailers and WINDOW_UPDATE of the streams that are open |
 /// | streams | `max_concurrent_streams`, about 200 bytes each |
 /// | response data | one piece for each stream, as large as the caller makes it |

@@ -111,6 +111,12 @@ impl Connection {
         }
         let length = HEAD + held_length(head);
         let piece = take(input, length - self.partial.len());
+        let needed = self.partial.len() + piece.len();
+        if needed > self.partial.capacity() {
+            // As a vector grows, but no larger than the frame.
+            let capacity = needed.max(2 * self.partial.capacity()).min(length);
+            self.partial.reserve_exact(capacity - self.partial.len());
+        }
         self.partial.extend_from_slice(piece);
         if self.partial.len() < length {
             return Ok(None);

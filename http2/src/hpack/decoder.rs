@@ -181,9 +181,9 @@ impl Decoder {
     }
 
     /// The number of an entry of the dynamic table.
-    fn number(&self, index: usize) -> Option<u32> {
-        let age = index.checked_sub(static_table::LEN + 1)? as u32;
-        Some(self.table.next_number().wrapping_sub(age + 1))
+    fn number(&self, index: usize) -> Option<u64> {
+        let age = index.checked_sub(static_table::LEN + 1)? as u64;
+        self.table.next_number().checked_sub(age + 1)
     }
 
     fn get(&self, index: usize) -> Result<(&[u8], &[u8]), Error> {
@@ -207,8 +207,8 @@ pub(crate) struct Field<'a> {
     pub(crate) value: &'a [u8],
     pub(crate) sensitive: bool,
     /// The number of the entry of the dynamic table that it was read from. Entries are numbered in the order in which they
-    /// enter the table, modulo 2^32, so that each field that has the same number is the same.
-    pub(crate) entry: Option<u32>,
+    /// enter the table, so that each field that has the same number is the same.
+    pub(crate) entry: Option<u64>,
 }
 
 /// The fields of one block.

@@ -15,8 +15,8 @@ pub(crate) struct DynamicTable {
     entries: VecDeque<Entry>,
     /// The position of `bytes[0]` in the stream of all bytes that were added, modulo 2^32.
     base: u32,
-    /// Entries have numbers in the order in which they were added, from 1 on, modulo 2^32.
-    next_number: u32,
+    /// Entries have numbers in the order in which they were added, from 1 on.
+    next_number: u64,
     size: usize,
     max_size: usize,
 }
@@ -65,7 +65,7 @@ impl DynamicTable {
     }
 
     /// The number of the entry that is added next.
-    pub fn next_number(&self) -> u32 {
+    pub fn next_number(&self) -> u64 {
         self.next_number
     }
 
@@ -112,7 +112,7 @@ impl DynamicTable {
         self.bytes.extend_from_slice(name);
         self.bytes.extend_from_slice(value);
         self.size += len + FIELD_OVERHEAD;
-        self.next_number = self.next_number.wrapping_add(1);
+        self.next_number += 1;
         true
     }
 

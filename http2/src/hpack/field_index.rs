@@ -13,7 +13,7 @@ pub(crate) struct FieldIndex {
     names: Vec<Slot>,
 }
 
-/// The hash and the number of an entry.
+/// The hash and the number of an entry, modulo 2^32.
 #[derive(Clone, Copy, Default)]
 struct Slot {
     hash: u32,
@@ -62,7 +62,7 @@ impl FieldIndex {
             grow(&mut self.fields, table);
             grow(&mut self.names, table);
         }
-        let number = table.next_number().wrapping_sub(1);
+        let number = (table.next_number() - 1) as u32;
         for (slots, hash) in [
             (&mut self.fields, hashes.field),
             (&mut self.names, hashes.name),
@@ -117,8 +117,7 @@ fn find(
 
 /// None if the entry was evicted.
 fn age(slot: Slot, table: &DynamicTable) -> Option<usize> {
-    let age = table
-        .next_number()
+    let age = (table.next_number() as u32)
         .wrapping_sub(slot.number)
         .wrapping_sub(1) as usize;
     (age < table.len()).then_some(age)
