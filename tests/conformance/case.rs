@@ -42,13 +42,13 @@ pub enum Outcome {
     Ignored,
 }
 
-enum Step {
+pub enum Step {
     Send(Vec<u8>),
     Settle,
     End,
 }
 
-pub struct Script(Vec<Step>);
+pub struct Script(pub Vec<Step>);
 
 /// Starts a script.
 pub fn send(bytes: Vec<u8>) -> Script {
@@ -85,13 +85,14 @@ type Check = (&'static str, fn(&[Frame]) -> bool);
 pub struct Case {
     /// Starts with the section of RFC 9113, or with "HPACK" and the section of RFC 7541.
     pub name: &'static str,
-    script: Script,
+    pub script: Script,
     /// The stream on which the outcome is expected.
     stream: u32,
-    bare: bool,
-    ask_again: bool,
+    /// The script is all that the client sends.
+    pub bare: bool,
+    pub ask_again: bool,
     allowed: Vec<Outcome>,
-    today: Outcome,
+    pub today: Outcome,
     /// Today's outcome without TLS, if it differs.
     cleartext: Option<Outcome>,
     /// Why today's outcome differs from what the RFC allows.
@@ -213,6 +214,25 @@ impl Case {
         self
     }
 
+    /// Checks the outcome by the RFC alone.
+    pub fn judge(&self, received: &Received) -> Result<Outcome, String> {
+        let seen = outcome_of(received, self.stream);
+        if !self.allowed.contains(&seen) {
+            return Err(format!(
+                "{}: {seen:?} instead of {:?}",
+                self.name, self.allowed
+            ));
+        }
+        let is_complete = |required: fn(&[Frame]) -> bool| required(&received.frames);
+        if !self.lacking.is_none_or(is_complete) {
+            return Err(format!("{}: something is missing: {received:?}", self.name));
+        }
+        match self.also.iter().find(|(_, check)| !check(&received.frames)) {
+            Some((what, _)) => Err(format!("{}: not so: {what}: {received:?}", self.name)),
+            None => Ok(seen),
+        }
+    }
+
     /// Reports the differences from the case on this server.
     pub async fn run(&self, backend: Backend, server: &TestServer) -> Result<(), String> {
         let received = self.received(backend, server).await;
@@ -265,10 +285,10 @@ impl Case {
 
 /// The frames that arrived before the server had handled everything or the connection ended.
 #[derive(Debug, Default)]
-struct Received {
-    frames: Vec<Frame>,
-    pings: u8,
-    over: bool,
+pub struct Received {
+    pub frames: Vec<Frame>,
+    pub pings: u8,
+    pub over: bool,
 }
 
 impl Received {

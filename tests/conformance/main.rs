@@ -4,6 +4,7 @@
 //! If crate h2 deviates from the RFC, the case and features.md say so.
 
 mod case;
+mod in_memory;
 
 mod compression;
 mod continuation;

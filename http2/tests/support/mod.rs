@@ -7,8 +7,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use corelane_http2::{Connection, ErrorCode, Event, StreamId};
-use corelane_test_frames::{ACK, END_STREAM, kind};
 use http::{HeaderMap, StatusCode};
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+/// Flags (RFC 9113 section 6).
+const ACK: u8 = 1;
+const END_STREAM: u8 = 1;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -28,7 +33,7 @@ impl Frame {
     }
 
     pub fn ends_stream(&self) -> bool {
-        matches!(self.kind, kind::DATA | kind::HEADERS) && self.flags & END_STREAM != 0
+        matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
     }
 
     pub fn number(&self, at: usize) -> u32 {
@@ -102,6 +107,8 @@ pub struct Service {
     exchanges: BTreeMap<u32, Exchange>,
     /// By the identifiers of their streams.
     unreleased: BTreeMap<u32, (StreamId, usize)>,
+    /// The client sends no more requests.
+    is_last: bool,
     pub seen: Vec<Seen>,
     pub output: Vec<u8>,
 }
@@ -115,6 +122,7 @@ impl Service {
             connection,
             exchanges: BTreeMap::new(),
             unreleased: BTreeMap::new(),
+            is_last: false,
             seen: Vec::new(),
             output: Vec::new(),
         }
@@ -125,6 +133,7 @@ impl Service {
         while !input.is_empty() {
             match self.connection.receive(&mut input) {
                 Ok(Some(event)) => {
+                    self.is_last |= matches!(event, Event::GoAway { .. });
                     let seen = see(&mut self.exchanges, &mut self.unreleased, &event);
                     self.note(seen);
                 }
@@ -150,6 +159,14 @@ impl Service {
 
     /// Handles what was received, and sends everything that can be sent.
     pub fn act(&mut self) {
+        self.handle();
+        if self.is_last && self.connection.open_streams() == 0 {
+            self.connection.close(ErrorCode::NO_ERROR);
+            self.transmit();
+        }
+    }
+
+    fn handle(&mut self) {
         for (stream, bytes) in std::mem::take(&mut self.unreleased).into_values() {
             self.connection.release_capacity(stream, bytes);
         }

@@ -76,6 +76,11 @@ impl Frame {
             [0x08 | 0x48, 0x83, 0x69, 0x90, 0xff, ..] => 431,
             [0x08 | 0x48, 0x83, 0x68, 0x0d, 0xff, ..] => 405,
             [0x08 | 0x48, 0x83, 0x68, 0x0f, 0x7f, ..] => 408,
+            // As it is.
+            [0x08 | 0x48, 3, digits @ ..] => {
+                let digits = digits.iter().take(3).map(|digit| u16::from(digit - b'0'));
+                digits.fold(0, |status, digit| 10 * status + digit)
+            }
             _ => panic!("a status that the tests do not know: {block:02x?}"),
         }
     }
