@@ -1,13 +1,14 @@
-//! A server of cleartext HTTP/2 with prior knowledge (RFC 9113 section 3.3), a thread for each connection: for h2spec,
-//! nghttp, h2load and curl. Without any limit on time or on floods: for development only.
+//! A server of cleartext HTTP/2 with prior knowledge (RFC 9113 section 3.3), a thread for each
+//! connection: for h2spec, nghttp, h2load and curl. Without any limit on time or on floods: for
+//! development only.
 //!
 //! ```console
 //! $ cargo run --release -p corelane-http2 --example h2c_server -- 127.0.0.1:8080
 //! $ curl --http2-prior-knowledge http://127.0.0.1:8080/bytes/100
 //! ```
 //!
-//! It answers with the length of the request's body; `/bytes/N` with N bytes, `/wait` never, `/hint` with 103 before the
-//! response. `/unread` neither reads nor answers.
+//! It answers with the length of the request's body; `/bytes/N` with N bytes, `/wait` never,
+//! `/hint` with 103 before the response. `/unread` neither reads nor answers.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,5 @@
-//! Answers small requests in memory, by this crate or by crate h2: counts of callgrind then compare both.
+//! Answers small requests in memory, by this crate or by crate h2: counts of callgrind then compare
+//! both.
 //!
 //! ```console
 //! $ cargo build --release -p corelane-http2 --example instructions
@@ -7,9 +8,10 @@
 //! > done
 //! ```
 //!
-//! The difference of both counts, by 1,000 and by the requests of a batch, is the cost of a request: 32 arrive in one
-//! read here, and the answers leave before the next read. A fourth argument is the length of a response's body, 13 bytes
-//! otherwise. `none` in place of the engine is what the client costs.
+//! The difference of both counts, by 1,000 and by the requests of a batch, is the cost of a
+//! request: 32 arrive in one read here, and the answers leave before the next read. A fourth
+//! argument is the length of a response's body, 13 bytes otherwise. `none` in place of the engine
+//! is what the client costs.
 
 use std::{
     env,
@@ -94,7 +96,8 @@ impl Input {
         }
     }
 
-    /// Adds requests, as libraries encode them: of the same fields, all but `:path` are indexed after the first.
+    /// Adds requests, as libraries encode them: of the same fields, all but `:path` are indexed
+    /// after the first.
     fn batch(&mut self) {
         const FIRST: &[u8] =
             b"\x82\x87\x04\x05/tiny\x41\x09localhost\x7a\x06client\x53\x03*/*\x50\x04gzip";

@@ -5,7 +5,8 @@ use crate::{
     frame::{MAX_MAX_FRAME_SIZE, MIN_MAX_FRAME_SIZE},
 };
 
-/// The limits of a connection. A setter moves a value that is out of range to the nearest end of it.
+/// The limits of a connection. A setter moves a value that is out of range to the nearest end of
+/// it.
 ///
 /// ```
 /// use corelane_http2::Config;
@@ -61,8 +62,8 @@ impl Config {
         self
     }
 
-    /// Size of the dynamic table that decodes requests, bytes (SETTINGS_HEADER_TABLE_SIZE): 4,096 by
-    /// default, 65,536 at most.
+    /// Size of the dynamic table that decodes requests, bytes (SETTINGS_HEADER_TABLE_SIZE): 4,096
+    /// by default, 65,536 at most.
     pub fn header_table_size(mut self, bytes: u32) -> Self {
         self.header_table_size = bytes.min(MAX_HEADER_TABLE_SIZE);
         self

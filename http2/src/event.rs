@@ -50,19 +50,20 @@ pub enum Event<'i> {
         stream: StreamId,
         /// The code of RST_STREAM.
         code: ErrorCode,
-        /// Whether the client sent RST_STREAM. Otherwise the connection did, because what the client
-        /// sent is malformed.
+        /// Whether the client sent RST_STREAM. Otherwise the connection did, because what the
+        /// client sent is malformed.
         by_peer: bool,
     },
     /// The client has changed its settings. They apply already, and their acknowledgement is in the
     /// output.
     Settings(PeerSettings),
-    /// The client has acknowledged the server's SETTINGS. A caller that sets a deadline for it ends the
-    /// connection with `SETTINGS_TIMEOUT` (RFC 9113 section 6.5.3).
+    /// The client has acknowledged the server's SETTINGS. A caller that sets a deadline for it ends
+    /// the connection with `SETTINGS_TIMEOUT` (RFC 9113 section 6.5.3).
     SettingsAcknowledged,
     /// The answer to [`Connection::ping`](crate::Connection::ping), with its payload.
     Pong([u8; 8]),
-    /// The client has changed the priority of a response (RFC 9218 section 7.1). It applies already.
+    /// The client has changed the priority of a response (RFC 9218 section 7.1). It applies
+    /// already.
     PriorityChanged {
         /// The stream.
         stream: StreamId,

@@ -2,8 +2,8 @@
 
 use http::{HeaderName, HeaderValue, uri::Authority};
 
-/// What was made of fields that clients send with each request, so that they are checked and copied once, not once for
-/// each request.
+/// What was made of fields that clients send with each request, so that they are checked and copied
+/// once, not once for each request.
 ///
 /// Holds at most 32 fields of at most 256 bytes, and memory of 120 bytes for each beside them.
 #[derive(Debug, Default)]
@@ -19,7 +19,8 @@ pub(crate) enum Parsed {
 /// Browsers repeat about 20 fields.
 const SLOTS: u64 = 32;
 
-/// Bytes of name and value. Longer values are cookies, most of them, and would be the most part of the memory.
+/// Bytes of name and value. Longer values are cookies, most of them, and would be the most part of
+/// the memory.
 const MAX_FIELD: usize = 256;
 
 impl FieldCache {

@@ -69,7 +69,8 @@ impl ReceiveWindow {
         }
     }
 
-    /// Takes the length of a DATA frame, padding included. An empty one needs no window (section 6.9).
+    /// Takes the length of a DATA frame, padding included. An empty one needs no window (section
+    /// 6.9).
     #[inline]
     pub(crate) fn take(&mut self, bytes: u32) -> Result<(), Exceeded> {
         if i64::from(bytes) > i64::from(self.available.max(0)) {
@@ -95,8 +96,8 @@ impl ReceiveWindow {
         Some(increment)
     }
 
-    /// Changes the size (section 6.9.2). Returns the increment to announce now: of a smaller window, what was given
-    /// back before can be half.
+    /// Changes the size (section 6.9.2). Returns the increment to announce now: of a smaller
+    /// window, what was given back before can be half.
     pub(crate) fn resize(&mut self, size: u32) -> Option<u32> {
         let difference = i64::from(size) - i64::from(self.size);
         let available = i64::from(self.available) + difference;

@@ -86,8 +86,9 @@ impl FrameHead {
     }
 }
 
-/// The priority of RFC 7540 in HEADERS and PRIORITY is deprecated, and ignored (section 5.3.2). A stream that depends on
-/// itself remains an error, as in RFC 7540 section 5.3.1. RFC 9113 section 5.4.1 lets it be one of the connection.
+/// The priority of RFC 7540 in HEADERS and PRIORITY is deprecated, and ignored (section 5.3.2). A
+/// stream that depends on itself remains an error, as in RFC 7540 section 5.3.1. RFC 9113 section
+/// 5.4.1 lets it be one of the connection.
 pub(crate) fn check_dependency(stream: u32, priority: &[u8]) -> Result<(), ConnectionError> {
     match number(priority, 0) & 0x7fff_ffff == stream {
         true => Err(ConnectionError::protocol("a stream depends on itself")),

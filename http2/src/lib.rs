@@ -1,8 +1,9 @@
 //! A server's side of HTTP/2 (RFC 9113) without I/O: bytes in, events out; commands in, bytes out.
 //!
-//! A [`Connection`] belongs to one thread. It has no runtime, no clock, no locks and no sockets: the caller gives it what was
-//! read, acts on [`Event`]s by calling its methods, and sends what it writes into a buffer of the caller's. Start at
-//! [`Connection`]: it says what to call in which order, and what it holds at most.
+//! A [`Connection`] belongs to one thread. It has no runtime, no clock, no locks and no sockets:
+//! the caller gives it what was read, acts on [`Event`]s by calling its methods, and sends what it
+//! writes into a buffer of the caller's. Start at [`Connection`]: it says what to call in which
+//! order, and what it holds at most.
 //!
 //! ```
 //! use bytes::Bytes;

@@ -12,9 +12,9 @@ const FULL: usize = 16 * 1024;
 
 /// Encoded frames that are not DATA.
 ///
-/// Holds 16 KiB and what one more frame of the peer's and the commands of the caller add: for each open
-/// stream the head of its response, trailers and two WINDOW_UPDATE. Exists while something is in
-/// it, up to [`shrink`](Self::shrink).
+/// Holds 16 KiB and what one more frame of the peer's and the commands of the caller add: for each
+/// open stream the head of its response, trailers and two WINDOW_UPDATE. Exists while something is
+/// in it, up to [`shrink`](Self::shrink).
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     bytes: Vec<u8>,

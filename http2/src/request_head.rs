@@ -20,8 +20,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed(pub(crate) &'static str);
 
-/// The protocol that an extended CONNECT asks for, such as `websocket` (RFC 8441 section 4). It is in
-/// the extensions of the request.
+/// The protocol that an extended CONNECT asks for, such as `websocket` (RFC 8441 section 4). It is
+/// in the extensions of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Protocol(HeaderValue);
 

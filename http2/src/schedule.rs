@@ -5,9 +5,9 @@ use crate::{priority::LEVELS, stream::NONE, streams::Streams};
 /// The streams that have data and window, in lists that are linked through the streams. It needs no
 /// memory of its own.
 ///
-/// Streams of a lower urgency wait until no stream of a higher one can send. Within an urgency, streams
-/// that are not incremental send one after the other in the order of their identifiers, and incremental ones
-/// in turns, a frame each; where there are both, the two kinds take turns.
+/// Streams of a lower urgency wait until no stream of a higher one can send. Within an urgency,
+/// streams that are not incremental send one after the other in the order of their identifiers, and
+/// incremental ones in turns, a frame each; where there are both, the two kinds take turns.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
     levels: [Level; LEVELS],

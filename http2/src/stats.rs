@@ -3,8 +3,8 @@
 /// What the client has sent and caused so far, for a caller that guards against floods (RFC 9113
 /// section 10.5). The counts wrap around: compare two by `wrapping_sub`.
 ///
-/// The connection itself bounds what it holds, and what one header block may cost. It does not bound
-/// how often a client may do something that is allowed.
+/// The connection itself bounds what it holds, and what one header block may cost. It does not
+/// bound how often a client may do something that is allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -8,7 +8,8 @@ use crate::{
     priority::Priority,
 };
 
-/// Names a stream, for commands. It stays valid, and refers to nothing else, when the stream is closed.
+/// Names a stream, for commands. It stays valid, and refers to nothing else, when the stream is
+/// closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StreamId {
     pub(crate) number: u32,

@@ -2,8 +2,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// The buffer that [`Connection::transmit`](crate::Connection::transmit) appends to: a vector of bytes, or a list of
-/// pieces for a vectored write.
+/// The buffer that [`Connection::transmit`](crate::Connection::transmit) appends to: a vector of
+/// bytes, or a list of pieces for a vectored write.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -35,8 +35,8 @@ pub trait TransmitBuffer {
     fn put_slice(&mut self, bytes: &[u8]);
 
     /// Appends the first `length` bytes of `data`, which the caller gave to
-    /// [`Connection::send_data`](crate::Connection::send_data). It has as many. They are copied, unless an
-    /// implementation keeps a slice of `data` in their place.
+    /// [`Connection::send_data`](crate::Connection::send_data). It has as many. They are copied,
+    /// unless an implementation keeps a slice of `data` in their place.
     #[inline]
     fn put_data(&mut self, data: &Bytes, length: usize) {
         self.put_slice(&data[..length]);

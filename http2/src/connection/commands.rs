@@ -13,10 +13,12 @@ use crate::{
 };
 
 impl Connection {
-    /// Queues the head of a response. `end` says that no body follows: for a request with a body that has not
-    /// arrived, [`reset`](Self::reset) with `NO_ERROR` then tells the client to stop sending it (RFC 9113 section 8.1).
+    /// Queues the head of a response. `end` says that no body follows: for a request with a body
+    /// that has not arrived, [`reset`](Self::reset) with `NO_ERROR` then tells the client to stop
+    /// sending it (RFC 9113 section 8.1).
     ///
-    /// The caller completes the fields: none is added. Fields whose values are marked as sensitive enter no table.
+    /// The caller completes the fields: none is added. Fields whose values are marked as sensitive
+    /// enter no table.
     pub fn respond(
         &mut self,
         stream: StreamId,
@@ -34,8 +36,8 @@ impl Connection {
         self.head(stream, status, fields, next)
     }
 
-    /// Queues an informational response before the final one: 100 or 103, for example (RFC 9110 section 15.2). HTTP/2 has no
-    /// 101 (RFC 9113 section 8.6).
+    /// Queues an informational response before the final one: 100 or 103, for example (RFC 9110
+    /// section 15.2). HTTP/2 has no 101 (RFC 9113 section 8.6).
     pub fn informational(
         &mut self,
         stream: StreamId,
@@ -80,8 +82,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Queues a piece of a response's body; `end` says that nothing follows. The connection keeps it until the windows
-    /// let it go, and then names the stream in [`poll_writable`](Self::poll_writable). Before that, another piece is
+    /// Queues a piece of a response's body; `end` says that nothing follows. The connection keeps
+    /// it until the windows let it go, and then names the stream in
+    /// [`poll_writable`](Self::poll_writable). Before that, another piece is
     /// [`CommandError::OutOfOrder`].
     pub fn send_data(
         &mut self,
@@ -155,7 +158,8 @@ impl Connection {
         }
     }
 
-    /// Ends a stream with RST_STREAM, and drops what it has queued. Frames of the client that were on their way are ignored.
+    /// Ends a stream with RST_STREAM, and drops what it has queued. Frames of the client that were
+    /// on their way are ignored.
     pub fn reset(&mut self, stream: StreamId, code: ErrorCode) -> Result<(), CommandError> {
         self.streams.get(stream).ok_or(CommandError::Closed)?;
         self.remove(stream.slot);
@@ -163,9 +167,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Gives the bytes of [`Event::Data`](crate::Event::Data) back to the windows of the stream and of the connection. The
-    /// client learns it when half of a window was given back (RFC 9113 section 6.9). Never an error: the stream may be
-    /// closed.
+    /// Gives the bytes of [`Event::Data`](crate::Event::Data) back to the windows of the stream and
+    /// of the connection. The client learns it when half of a window was given back (RFC 9113
+    /// section 6.9). Never an error: the stream may be closed.
     pub fn release_capacity(&mut self, stream: StreamId, bytes: usize) {
         self.release(stream, u32::try_from(bytes).unwrap_or(u32::MAX));
     }
@@ -195,17 +199,19 @@ impl Connection {
         }
     }
 
-    /// The first step of a graceful shutdown (RFC 9113 section 6.8): GOAWAY with `NO_ERROR` tells the client to send no more requests. Those
-    /// that it has sent until it reads this are accepted. Follow it by [`ping`](Self::ping), and by
-    /// [`go_away`](Self::go_away) when the answer is there or a time limit is over.
+    /// The first step of a graceful shutdown (RFC 9113 section 6.8): GOAWAY with `NO_ERROR` tells
+    /// the client to send no more requests. Those that it has sent until it reads this are
+    /// accepted. Follow it by [`ping`](Self::ping), and by [`go_away`](Self::go_away) when the
+    /// answer is there or a time limit is over.
     pub fn announce_shutdown(&mut self) {
         if !self.ended {
             self.output.go_away(self.accepts_up_to, ErrorCode::NO_ERROR);
         }
     }
 
-    /// The second step: GOAWAY names the last request that is answered, and later ones are ignored. Streams that are open go on. When
-    /// [`open_streams`](Self::open_streams) is 0, [`close`](Self::close) or close the transport.
+    /// The second step: GOAWAY names the last request that is answered, and later ones are ignored.
+    /// Streams that are open go on. When [`open_streams`](Self::open_streams) is 0,
+    /// [`close`](Self::close) or close the transport.
     pub fn go_away(&mut self) {
         if !self.ended && self.accepts_up_to == MAX_STREAM {
             self.accepts_up_to = self.streams.last();
@@ -218,8 +224,8 @@ impl Connection {
         self.end(code);
     }
 
-    /// Bytes of a response's body that the connection holds: [`send_data`](Self::send_data) takes another piece when there are
-    /// none. 0 for a stream that is closed.
+    /// Bytes of a response's body that the connection holds: [`send_data`](Self::send_data) takes
+    /// another piece when there are none. 0 for a stream that is closed.
     pub fn queued(&self, stream: StreamId) -> usize {
         self.streams
             .peek(stream)

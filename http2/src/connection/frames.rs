@@ -10,11 +10,13 @@ use crate::{
     streams::Found,
 };
 
-/// Priorities that are kept for streams that are idle. A client sends them right before the request.
+/// Priorities that are kept for streams that are idle. A client sends them right before the
+/// request.
 const MAX_EARLY_PRIORITIES: usize = 16;
 
 impl Connection {
-    /// Handles a frame whose head was checked. The payload is there as far as the receiver holds it.
+    /// Handles a frame whose head was checked. The payload is there as far as the receiver holds
+    /// it.
     #[inline]
     pub(super) fn handle<'i>(
         &mut self,
@@ -42,8 +44,8 @@ impl Connection {
         }
     }
 
-    /// Resets a stream because of what the client sent (section 5.4.2). The event is for a stream that the caller
-    /// knows.
+    /// Resets a stream because of what the client sent (section 5.4.2). The event is for a stream
+    /// that the caller knows.
     pub(super) fn stream_error(&mut self, number: u32, code: ErrorCode) -> Option<Event<'static>> {
         self.stats.stream_errors = self.stats.stream_errors.wrapping_add(1);
         let found = self.streams.find(number);
@@ -323,8 +325,8 @@ impl Connection {
         Ok(None)
     }
 
-    /// The priority that PRIORITY_UPDATE gave a stream before its request: it overrides the request's
-    /// own.
+    /// The priority that PRIORITY_UPDATE gave a stream before its request: it overrides the
+    /// request's own.
     #[inline]
     pub(super) fn take_early_priority(&mut self, number: u32) -> Option<Priority> {
         if self.early_priorities.is_empty() {

@@ -33,12 +33,12 @@ use crate::{
 ///    each call takes frames up to the next event. If it leaves input behind, transmit first.
 /// 2. Act on the events by commands: [`respond`](Self::respond), [`send_data`](Self::send_data),
 ///    [`send_trailers`](Self::send_trailers), [`reset`](Self::reset),
-///    [`release_capacity`](Self::release_capacity). A command on a stream that was closed meanwhile is
-///    [`CommandError::Closed`](crate::CommandError::Closed), and otherwise of no effect.
+///    [`release_capacity`](Self::release_capacity). A command on a stream that was closed meanwhile
+///    is [`CommandError::Closed`](crate::CommandError::Closed), and otherwise of no effect.
 /// 3. Call [`transmit`](Self::transmit) while [`wants_transmit`](Self::wants_transmit), and send
 ///    what it writes. It has to arrive in full and in order.
-/// 4. Give more data to the streams that [`poll_writable`](Self::poll_writable) names, and go to 3 if there
-///    were any.
+/// 4. Give more data to the streams that [`poll_writable`](Self::poll_writable) names, and go to 3
+///    if there were any.
 /// 5. When [`is_ended`](Self::is_ended) and nothing is left to transmit, close the transport.
 ///
 /// Nothing here waits or has a clock. Time limits are the caller's: for the first bytes, for
@@ -48,8 +48,9 @@ use crate::{
 /// # Errors
 ///
 /// A malformed request ends its stream only: the connection sends RST_STREAM, and returns
-/// [`Event::Reset`](crate::Event::Reset) if it has returned the request before. What breaks the connection ends it:
-/// `receive` returns an error once, the output ends with GOAWAY, and all streams are closed.
+/// [`Event::Reset`](crate::Event::Reset) if it has returned the request before. What breaks the
+/// connection ends it: `receive` returns an error once, the output ends with GOAWAY, and all
+/// streams are closed.
 ///
 /// # What it holds
 ///
@@ -69,8 +70,8 @@ use crate::{
 /// The data of requests is the caller's at once. What it does not release, the windows bound:
 /// `initial_connection_window_size` for all streams.
 ///
-/// Memory is allocated when it is needed. [`shrink`](Self::shrink) frees what an idle connection does not
-/// need.
+/// Memory is allocated when it is needed. [`shrink`](Self::shrink) frees what an idle connection
+/// does not need.
 pub struct Connection {
     config: Config,
     input: Input,
@@ -121,8 +122,8 @@ impl Connection {
             input: Input::Preface(0),
             partial: Vec::new(),
             block: None,
-            // The client may use the defaults until it knows the settings: a smaller table or window
-            // applies when it acknowledges them.
+            // The client may use the defaults until it knows the settings: a smaller table or
+            // window applies when it acknowledges them.
             decoder: Decoder::new(config.header_table_size.max(DEFAULT_HEADER_TABLE_SIZE) as usize),
             cache: FieldCache::default(),
             encoder: Encoder::new(),
@@ -169,8 +170,8 @@ impl Connection {
         self.unacknowledged > 0
     }
 
-    /// Whether the input so far ends within a frame, within a header block or within the preface: a client that
-    /// closes its side now has cut something off.
+    /// Whether the input so far ends within a frame, within a header block or within the preface: a
+    /// client that closes its side now has cut something off.
     pub fn is_within_frame(&self) -> bool {
         match self.input {
             Input::Preface(_) | Input::Data(_) | Input::Skip(_) => true,

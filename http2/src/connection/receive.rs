@@ -9,9 +9,10 @@ use crate::{
 };
 
 impl Connection {
-    /// Takes bytes off the front of `input`, up to the next event. `None` means that the input is used up, or that
-    /// [`transmit`](Self::transmit) has to make room for the answers first: then some input is left. The error comes once;
-    /// after it, and after [`close`](Self::close), all input is ignored.
+    /// Takes bytes off the front of `input`, up to the next event. `None` means that the input is
+    /// used up, or that [`transmit`](Self::transmit) has to make room for the answers first: then
+    /// some input is left. The error comes once; after it, and after [`close`](Self::close), all
+    /// input is ignored.
     ///
     /// Frames that are whole in the input are parsed where they lie.
     pub fn receive<'i>(

@@ -12,16 +12,17 @@ use crate::{
 /// Bytes of one turn of a stream, if the client takes frames as large: a TLS record holds no more.
 const TURN: usize = 16 * 1024;
 
-/// Bytes of data at least, if the stream has as many: a buffer with less room behind other frames is
-/// full.
+/// Bytes of data at least, if the stream has as many: a buffer with less room behind other frames
+/// is full.
 const MIN_PIECE: usize = 256;
 
 impl Connection {
-    /// Appends at most `max` bytes of frames to `out`, and returns how many. Data of responses is copied once, from the caller's
-    /// `Bytes` to here, or not at all. Frames may be cut at the end of `out`, so that a TLS record is filled: the next call continues them.
+    /// Appends at most `max` bytes of frames to `out`, and returns how many. Data of responses is
+    /// copied once, from the caller's `Bytes` to here, or not at all. Frames may be cut at the end
+    /// of `out`, so that a TLS record is filled: the next call continues them.
     ///
-    /// Frames of the connection and heads go first, then data: the most urgent streams, in turns. `max` below 10 sends no
-    /// data.
+    /// Frames of the connection and heads go first, then data: the most urgent streams, in turns.
+    /// `max` below 10 sends no data.
     pub fn transmit(&mut self, out: &mut impl TransmitBuffer, max: usize) -> usize {
         let mut room = max;
         loop {
@@ -45,7 +46,8 @@ impl Connection {
             || self.send_window.available() > 0 && self.schedule.next().is_some()
     }
 
-    /// The next stream whose data was sent, and that takes more. Call it after `transmit` until it returns `None`.
+    /// The next stream whose data was sent, and that takes more. Call it after `transmit` until it
+    /// returns `None`.
     pub fn poll_writable(&mut self) -> Option<StreamId> {
         loop {
             let id = self.writable.pop_front()?;

@@ -7,7 +7,8 @@ use http::{HeaderMap, StatusCode};
 
 use crate::support::{Pair, Seen, data_of, stream_of};
 
-/// Answers requests of these priorities with 40,000 bytes each, and returns whose DATA the frames are.
+/// Answers requests of these priorities with 40,000 bytes each, and returns whose DATA the frames
+/// are.
 fn order(mut pair: Pair, priorities: &[(u32, Option<&str>)]) -> Vec<u32> {
     let large = [
         frames::settings(&[(setting::INITIAL_WINDOW_SIZE, 1 << 20)]),
