@@ -67,6 +67,9 @@ mod stream;
 mod streams;
 mod transmit_buffer;
 
+#[cfg(test)]
+mod schedule_tests;
+
 pub use self::{
     config::Config,
     connection::Connection,
