@@ -10,8 +10,8 @@
 //!
 //! The difference of both counts, by 1,000 and by the requests of a batch, is the cost of a
 //! request: 32 arrive in one read here, and the answers leave before the next read. A fourth
-//! argument is the length of a response's body, 13 bytes otherwise. `none` in place of the engine
-//! is what the client costs.
+//! argument is the length of a response's body, 13 bytes otherwise; a fifth, `call`, sends a
+//! message of gRPC and reads trailers. `none` in place of the engine is what the client costs.
 
 use std::{
     env,
@@ -22,7 +22,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use corelane_http2::{Config, Connection, Event, TransmitBuffer};
+use corelane_http2::{Config, Connection, Event, StreamId, TransmitBuffer};
 use corelane_test_frames as frames;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -35,8 +35,10 @@ fn main() {
         None => default,
     };
     let (streams, batches, length) = (number(32), number(100), number(13));
-    let input = Input::new(streams);
+    let is_call = arguments.next().is_some_and(|it| it == "call");
+    let input = Input::new(streams, is_call);
     let handler = Handler {
+        is_call,
         body: Bytes::from(vec![b'x'; length as usize]),
         length: HeaderValue::from(length),
     };
@@ -44,7 +46,7 @@ fn main() {
         "engine" => by_this_crate(input, batches, &handler),
         "h2" => by_h2(input, batches, &handler),
         "none" => by_none(input, batches),
-        _ => panic!("arguments: engine|h2|none STREAMS BATCHES LENGTH"),
+        _ => panic!("arguments: engine|h2|none STREAMS BATCHES LENGTH [call]"),
     };
     println!("{engine}: {batches} batches of {streams}: {sent} bytes sent");
 }
@@ -59,6 +61,7 @@ fn by_none(mut input: Input, batches: u32) -> usize {
 
 /// Answers each request alike.
 struct Handler {
+    is_call: bool,
     body: Bytes,
     length: HeaderValue,
 }
@@ -72,6 +75,13 @@ impl Handler {
         fields.insert(header::DATE, date);
         fields
     }
+
+    /// Trailers of a call.
+    fn trailers(&self) -> HeaderMap {
+        let mut trailers = HeaderMap::with_capacity(2);
+        trailers.insert("grpc-status", HeaderValue::from_static("0"));
+        trailers
+    }
 }
 
 /// What the client sends.
@@ -79,10 +89,11 @@ struct Input {
     bytes: Vec<u8>,
     streams: u32,
     next: u32,
+    is_call: bool,
 }
 
 impl Input {
-    fn new(streams: u32) -> Self {
+    fn new(streams: u32, is_call: bool) -> Self {
         let bytes = [
             frames::PREFACE,
             &frames::settings(&[(frames::setting::INITIAL_WINDOW_SIZE, (1 << 31) - 1)]),
@@ -93,6 +104,7 @@ impl Input {
             bytes: bytes.concat(),
             streams,
             next: 1,
+            is_call,
         }
     }
 
@@ -102,18 +114,32 @@ impl Input {
         const FIRST: &[u8] =
             b"\x82\x87\x04\x05/tiny\x41\x09localhost\x7a\x06client\x53\x03*/*\x50\x04gzip";
         const NEXT: &[u8] = b"\x82\x87\x04\x05/tiny\xc1\xc0\xbf\xbe";
+        // A message of gRPC follows.
+        const FIRST_CALL: &[u8] = b"\x83\x86\x04\x05/tiny\x41\x09localhost\x7a\x06client\
+            \x40\x02te\x08trailers\x5f\x10application/grpc";
+        const NEXT_CALL: &[u8] = b"\x83\x86\x04\x05/tiny\xc1\xc0\xbf\xbe";
+        let (first, next, flags) = match self.is_call {
+            true => (FIRST_CALL, NEXT_CALL, frames::END_HEADERS),
+            false => (FIRST, NEXT, frames::WHOLE),
+        };
         for _ in 0..self.streams {
-            let block = if self.next == 1 { FIRST } else { NEXT };
-            let head = frames::head(
-                block.len() as u32,
-                frames::kind::HEADERS,
-                frames::WHOLE,
-                self.next,
-            );
-            self.bytes.extend_from_slice(&head);
-            self.bytes.extend_from_slice(block);
+            let block = if self.next == 1 { first } else { next };
+            self.frame(frames::kind::HEADERS, flags, block);
+            if self.is_call {
+                self.frame(
+                    frames::kind::DATA,
+                    frames::END_STREAM,
+                    b"\0\0\0\0\x07message",
+                );
+            }
             self.next += 2;
         }
+    }
+
+    fn frame(&mut self, kind: u8, flags: u8, payload: &[u8]) {
+        let head = frames::head(payload.len() as u32, kind, flags, self.next);
+        self.bytes.extend_from_slice(&head);
+        self.bytes.extend_from_slice(payload);
     }
 }
 
@@ -144,17 +170,21 @@ fn by_this_crate(mut input: Input, batches: u32, handler: &Handler) -> usize {
         input.batch();
         let mut rest = &input.bytes[..];
         while let Some(event) = connection.receive(&mut rest).expect("valid frames") {
-            let Event::Request { stream, head, .. } = event else {
-                continue;
-            };
-            assert_eq!(head.uri.path(), "/tiny");
-            let fields = handler.fields();
-            connection
-                .respond(stream, StatusCode::OK, &fields, false)
-                .expect("open");
-            connection
-                .send_data(stream, handler.body.clone(), true)
-                .expect("open");
+            match event {
+                Event::Request { stream, head, end } => {
+                    assert_eq!(head.uri.path(), "/tiny");
+                    if end {
+                        answer(&mut connection, stream, handler);
+                    }
+                }
+                Event::Data { stream, data, end } => {
+                    let message = Bytes::copy_from_slice(data);
+                    connection.release_capacity(stream, message.len());
+                    assert!(end);
+                    answer(&mut connection, stream, handler);
+                }
+                _ => {}
+            }
         }
         assert!(rest.is_empty());
         while connection.wants_transmit() {
@@ -165,6 +195,18 @@ fn by_this_crate(mut input: Input, batches: u32, handler: &Handler) -> usize {
         input.bytes.clear();
     }
     sent
+}
+
+fn answer(connection: &mut Connection, stream: StreamId, handler: &Handler) {
+    let (fields, body) = (handler.fields(), handler.body.clone());
+    let responded = connection.respond(stream, StatusCode::OK, &fields, false);
+    responded.expect("open");
+    let sent = connection.send_data(stream, body, !handler.is_call);
+    sent.expect("open");
+    if handler.is_call {
+        let sent = connection.send_trailers(stream, handler.trailers());
+        sent.expect("open");
+    }
 }
 
 /// A transport of which each read returns everything.
@@ -262,14 +304,32 @@ fn by_h2(mut input: Input, batches: u32, handler: &Handler) -> usize {
             memory.read = 0;
             memory.input.batch();
         }
+        let mut calls = Vec::new();
         while let Poll::Ready(Some(request)) = connection.poll_accept(cx) {
-            let (request, mut respond) = request.expect("valid frames");
+            let (request, respond) = request.expect("valid frames");
             assert_eq!(request.uri().path(), "/tiny");
+            calls.push((request, respond));
+        }
+        for (request, mut respond) in calls {
+            if handler.is_call {
+                let body = &mut request.into_body();
+                let Poll::Ready(Some(Ok(message))) = body.poll_data(cx) else {
+                    panic!("it is there");
+                };
+                let released = body.flow_control().release_capacity(message.len());
+                released.expect("open");
+            }
             let mut response = Response::new(());
             *response.headers_mut() = handler.fields();
             let mut stream = respond.send_response(response, false).expect("open");
-            stream.send_data(handler.body.clone(), true).expect("open");
+            let sent = stream.send_data(handler.body.clone(), !handler.is_call);
+            sent.expect("open");
+            if handler.is_call {
+                let sent = stream.send_trailers(handler.trailers());
+                sent.expect("open");
+            }
         }
+        assert!(connection.poll_accept(cx).is_pending());
     }
     memory.borrow().sent
 }

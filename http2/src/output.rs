@@ -1,4 +1,5 @@
-//! Bytes that wait to be sent: frames of the connection and header blocks, in their order.
+//! Bytes that wait to be sent: frames of the connection, header blocks and small data, in their
+//! order.
 
 use crate::{
     error::ErrorCode,
@@ -10,9 +11,9 @@ use crate::{
 /// reads no answers has to wait. Enough for the heads of some hundred responses.
 const FULL: usize = 16 * 1024;
 
-/// Encoded frames that are not DATA.
+/// Encoded frames: all but DATA that is large or has to wait.
 ///
-/// Holds 16 KiB and what one more frame of the peer's and the commands of the caller add: for each
+/// Holds 16 KiB, as much again that was sent already, and what one more frame of the peer's and the commands of the caller add: for each
 /// open stream the head of its response, trailers and two WINDOW_UPDATE. Exists while something is
 /// in it, up to [`shrink`](Self::shrink).
 #[derive(Debug, Default)]
@@ -51,6 +52,10 @@ impl Output {
             self.bytes.clear();
         } else {
             self.sent += n;
+            if self.sent >= FULL {
+                self.bytes.drain(..self.sent);
+                self.sent = 0;
+            }
         }
         n
     }
@@ -130,6 +135,20 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_sent_is_dropped_even_if_some_is_always_left() {
+        let mut output = Output::default();
+        let mut sent = Vec::new();
+        for i in 0..10_000u32 {
+            output.window_update(1, i);
+            output.transmit(&mut sent, if i == 0 { 12 } else { 13 });
+            assert!(output.bytes.len() <= FULL + 26);
+        }
+        output.transmit(&mut sent, 1);
+        assert_eq!(sent.len(), 130_000);
+        assert!(sent.ends_with(&9999u32.to_be_bytes()));
+    }
 
     #[test]
     fn a_long_block_continues() {

@@ -109,7 +109,7 @@ fn stream(number: u32) -> Stream {
         sending: Sending::Body,
         receives: false,
         scheduled: false,
-        notifies: false,
+        is_writable: false,
         priority: Priority::default(),
         send_window: SendWindow::new(1),
         receive_window: ReceiveWindow::new(1),

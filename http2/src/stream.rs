@@ -47,8 +47,8 @@ pub(crate) struct Stream {
     pub(crate) receives: bool,
     /// The stream is in the schedule: it has data and window.
     pub(crate) scheduled: bool,
-    /// The caller is told when `data` is sent.
-    pub(crate) notifies: bool,
+    /// The stream is among those that the caller is told of, because its data was sent.
+    pub(crate) is_writable: bool,
     pub(crate) priority: Priority,
     pub(crate) send_window: SendWindow,
     pub(crate) receive_window: ReceiveWindow,

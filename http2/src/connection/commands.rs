@@ -12,6 +12,10 @@ use crate::{
     stream::{Sending, StreamId},
 };
 
+/// Bytes of data that go to the output at once, if no other stream waits: to copy them twice costs
+/// less than to keep them.
+const IMMEDIATE: usize = 512;
+
 impl Connection {
     /// Queues the head of a response. `end` says that no body follows: for a request with a body
     /// that has not arrived, [`reset`](Self::reset) with `NO_ERROR` then tells the client to stop
@@ -82,10 +86,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Queues a piece of a response's body; `end` says that nothing follows. The connection keeps
-    /// it until the windows let it go, and then names the stream in
-    /// [`poll_writable`](Self::poll_writable). Before that, another piece is
-    /// [`CommandError::OutOfOrder`].
+    /// Queues a piece of a response's body; `end` says that nothing follows. The connection keeps it
+    /// until the windows let it go, and then names the stream in
+    /// [`poll_writable`](Self::poll_writable), unless it was the last. While it keeps a piece,
+    /// another one is [`CommandError::OutOfOrder`].
     pub fn send_data(
         &mut self,
         stream: StreamId,
@@ -97,21 +101,34 @@ impl Connection {
         if stream.sending != Sending::Body || !stream.data.is_empty() {
             return Err(CommandError::OutOfOrder);
         }
-        if !data.is_empty() {
+        if data.is_empty() && !end {
+            return Ok(());
+        }
+        let length = data.len();
+        let is_immediate = length <= IMMEDIATE
+            && length <= stream.send_window.available()
+            && length <= self.send_window.available()
+            && self.schedule.next().is_none()
+            && !self.output.is_full();
+        if !is_immediate && length > 0 {
             stream.data = data;
-            stream.notifies = !end;
             if end {
                 stream.sending = Sending::Ending;
             }
             self.schedule_if_sendable(id.slot);
-        } else if end {
+            return Ok(());
+        }
+        stream.send_window.take(length);
+        self.send_window.take(length);
+        let flags = flag::END_STREAM * u8::from(end);
+        self.output.frame(kind::DATA, flags, id.number, &data);
+        if end {
             stream.sending = Sending::Ended;
-            let is_closed = stream.is_closed();
-            self.output
-                .frame(kind::DATA, flag::END_STREAM, id.number, &[]);
-            if is_closed {
+            if stream.is_closed() {
                 self.remove(id.slot);
             }
+        } else if !std::mem::replace(&mut stream.is_writable, true) {
+            self.writable.push_back(id);
         }
         Ok(())
     }
@@ -130,7 +147,6 @@ impl Connection {
         if trailers.keys().any(is_connection_field) {
             return Err(CommandError::ForbiddenField);
         }
-        stream.notifies = false;
         if stream.data.is_empty() {
             self.encode_trailers(id, &trailers);
         } else {

@@ -146,7 +146,7 @@ impl Connection {
             sending: Sending::Head,
             receives: !end,
             scheduled: false,
-            notifies: false,
+            is_writable: false,
             priority: priority.unwrap_or(default),
             send_window: SendWindow::new(self.peer.initial_window_size),
             receive_window: ReceiveWindow::new(self.stream_window),

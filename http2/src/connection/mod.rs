@@ -62,9 +62,9 @@ use crate::{
 /// | a header block in several frames | 4 × `max_header_list_size` + `max_frame_size` |
 /// | the tables of HPACK | 44/32 × (`header_table_size` + 4,096), and the index of the encoder |
 /// | fields that were checked, of the table of requests | 32 × 376 |
-/// | frames to be sent but for DATA | 16 KiB + one frame, and the heads, trailers and WINDOW_UPDATE of the streams that are open |
+/// | frames to be sent, small DATA among them | 32 KiB + one frame, and the heads, trailers and WINDOW_UPDATE of the streams that are open |
 /// | streams | `max_concurrent_streams`, about 200 bytes each |
-/// | response data | one piece for each stream, as large as the caller makes it |
+/// | larger response data | one piece for each stream, as large as the caller makes it |
 /// | priorities of requests that have not arrived, identifiers of streams that were reset | 16 and 64 |
 ///
 /// The data of requests is the caller's at once. What it does not release, the windows bound:

@@ -51,7 +51,11 @@ impl Connection {
     pub fn poll_writable(&mut self) -> Option<StreamId> {
         loop {
             let id = self.writable.pop_front()?;
-            if self.is_open(id) {
+            let Some(stream) = self.streams.get(id) else {
+                continue;
+            };
+            stream.is_writable = false;
+            if stream.sending == Sending::Body && stream.data.is_empty() {
                 return Some(id);
             }
         }
@@ -106,8 +110,9 @@ impl Connection {
             stream.sending = Sending::Ended;
         }
         let is_closed = stream.is_closed();
-        let notifies = std::mem::take(&mut stream.notifies);
         let trailers = stream.trailers.take();
+        let notifies =
+            stream.sending == Sending::Body && !std::mem::replace(&mut stream.is_writable, true);
         self.schedule.sent(slot, false, &mut self.streams);
         let id = StreamId { number, slot };
         if is_closed {

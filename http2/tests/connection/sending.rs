@@ -68,7 +68,7 @@ fn commands_out_of_order_are_errors_and_leave_the_stream_open() {
     let stream = pair.request(1, "/");
     let server = &mut pair.server;
     let out_of_order = Err(CommandError::OutOfOrder);
-    assert_eq!(server.send_data(stream, zeros(1), true), out_of_order);
+    assert_eq!(server.send_data(stream, zeros(1000), true), out_of_order);
     assert_eq!(server.send_trailers(stream, NO_FIELDS()), out_of_order);
     let mut forbidden = NO_FIELDS();
     forbidden.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -90,14 +90,14 @@ fn commands_out_of_order_are_errors_and_leave_the_stream_open() {
         out_of_order
     );
     assert_eq!(server.send_trailers(stream, forbidden), refused);
-    assert_eq!(server.send_data(stream, zeros(1), false), Ok(()));
-    assert_eq!(server.send_data(stream, zeros(1), false), out_of_order);
+    assert_eq!(server.send_data(stream, zeros(1000), false), Ok(()));
+    assert_eq!(server.send_data(stream, zeros(1000), false), out_of_order);
     pair.frames();
     assert_eq!(pair.server.poll_writable(), Some(stream));
     assert_eq!(pair.server.poll_writable(), None);
     assert_eq!(pair.server.send_data(stream, Bytes::new(), true), Ok(()));
     assert_eq!(
-        pair.server.send_data(stream, zeros(1), true),
+        pair.server.send_data(stream, zeros(1000), true),
         Err(CommandError::Closed)
     );
 }
@@ -193,7 +193,7 @@ fn frames_are_no_larger_than_the_client_reads() {
 fn a_reset_stream_sends_nothing_more() {
     let mut pair = Pair::new(Config::default());
     let stream = pair.responding(1);
-    assert_eq!(pair.server.send_data(stream, zeros(10), true), Ok(()));
+    assert_eq!(pair.server.send_data(stream, zeros(1000), true), Ok(()));
     assert_eq!(pair.server.reset(stream, ErrorCode::CANCEL), Ok(()));
     assert_eq!(
         pair.server.reset(stream, ErrorCode::CANCEL),
@@ -212,4 +212,44 @@ fn a_reset_stream_sends_nothing_more() {
     ];
     assert!(pair.send(&late.concat()).is_empty());
     assert_eq!(pair.frames(), []);
+}
+
+#[test]
+fn small_pieces_go_at_once_within_the_windows() {
+    let mut pair = Pair::new(Config::default());
+    pair.send(&frames::settings(&[(setting::INITIAL_WINDOW_SIZE, 5)]));
+    let (first, second) = (pair.responding(1), pair.responding(3));
+    // Both before the caller polls.
+    for _ in 0..2 {
+        assert_eq!(pair.server.send_data(first, zeros(2), false), Ok(()));
+        assert_eq!(pair.server.queued(first), 0);
+    }
+    assert_eq!(pair.server.poll_writable(), Some(first));
+    assert_eq!(pair.server.poll_writable(), None);
+    assert_eq!(pair.server.send_data(first, zeros(2), true), Ok(()));
+    assert_eq!(pair.server.queued(first), 2);
+    // It does not overtake one that waits for its turn.
+    assert_eq!(pair.server.send_data(second, zeros(5), false), Ok(()));
+    assert_eq!(data_of(&pair.frames()), [(1, 2), (1, 2), (1, 1), (3, 5)]);
+    assert_eq!(pair.server.poll_writable(), Some(second));
+    assert_eq!(pair.server.send_trailers(second, NO_FIELDS()), Ok(()));
+    pair.send(&frames::window_update(1, 1));
+    assert_eq!(data_of(&pair.frames()), [(1, 1)]);
+    assert_eq!(pair.server.open_streams(), 0);
+    assert_eq!(pair.server.poll_writable(), None);
+}
+
+#[test]
+fn pieces_that_are_not_sent_are_bounded() {
+    let mut pair = Pair::new(Config::default());
+    let stream = pair.responding(1);
+    let mut pieces = 0;
+    while pair.server.send_data(stream, zeros(500), false).is_ok() {
+        assert!(pair.server.pending_output() < 17 * 1024);
+        pieces += 1;
+    }
+    assert_eq!(pair.server.queued(stream), 500);
+    assert_eq!(data_of(&pair.frames()).len(), pieces);
+    assert_eq!(pair.server.poll_writable(), Some(stream));
+    assert_eq!(pair.server.poll_writable(), None);
 }
