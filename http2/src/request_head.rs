@@ -249,10 +249,14 @@ impl<'c> RequestBuilder<'c> {
         if self.scheme.is_some() || self.path.is_some() {
             return Err(Malformed("CONNECT with :scheme or :path"));
         }
-        let authority = self.authority.take();
-        authority
-            .map(Uri::from)
-            .ok_or(Malformed("CONNECT without :authority"))
+        match self.authority.take() {
+            // RFC 9110 section 9.3.6.
+            Some(authority) if authority.port_u16().unwrap_or(0) == 0 => {
+                Err(Malformed("CONNECT without a port"))
+            }
+            Some(authority) => Ok(Uri::from(authority)),
+            None => Err(Malformed("CONNECT without :authority")),
+        }
     }
 
     /// Section 8.3.1.

@@ -110,6 +110,7 @@ fn stream(number: u32) -> Stream {
         receives: false,
         scheduled: false,
         is_writable: false,
+        resets_when_sent: false,
         priority: Priority::default(),
         send_window: SendWindow::new(1),
         receive_window: ReceiveWindow::new(1),

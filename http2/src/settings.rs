@@ -154,15 +154,24 @@ pub(crate) fn encode(config: &Config, out: &mut Vec<u8>) {
     let sent = settings
         .iter()
         .filter(|(_, value, default)| value != default);
+    frame(sent.map(|(id, value, _)| (*id, *value)), out);
+}
+
+/// Appends SETTINGS that change the window of request bodies.
+pub(crate) fn encode_window(size: u32, out: &mut Vec<u8>) {
+    frame(std::iter::once((id::INITIAL_WINDOW_SIZE, size)), out);
+}
+
+fn frame(settings: impl Iterator<Item = (u16, u32)> + Clone, out: &mut Vec<u8>) {
     let head = FrameHead {
-        length: (sent.clone().count() * SETTING) as u32,
+        length: (settings.clone().count() * SETTING) as u32,
         kind: kind::SETTINGS,
         flags: 0,
         stream: 0,
     };
     out.reserve(HEAD + head.length as usize);
     out.extend_from_slice(&head.encode());
-    for (id, value, _) in sent {
+    for (id, value) in settings {
         out.extend_from_slice(&id.to_be_bytes());
         out.extend_from_slice(&value.to_be_bytes());
     }

@@ -49,6 +49,8 @@ pub(crate) struct Stream {
     pub(crate) scheduled: bool,
     /// The stream is among those that the caller is told of, because its data was sent.
     pub(crate) is_writable: bool,
+    /// The client is to stop sending its body when the response is sent.
+    pub(crate) resets_when_sent: bool,
     pub(crate) priority: Priority,
     pub(crate) send_window: SendWindow,
     pub(crate) receive_window: ReceiveWindow,

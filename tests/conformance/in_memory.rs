@@ -45,6 +45,13 @@ const OTHERWISE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "a malformed request is a stream error (8.1.1); the server answers what h2 lets pass with 400",
+        &[
+            "8.5 CONNECT without :authority",
+            "8.5 CONNECT without a port",
+        ],
+    ),
+    (
         "a server SHOULD refuse it (8.3.1); h2 does not look at host",
         &["8.3.1 host that differs from :authority"],
     ),

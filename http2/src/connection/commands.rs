@@ -7,8 +7,10 @@ use super::{Connection, MAX_STREAM};
 use crate::{
     error::{CommandError, ErrorCode},
     fields::is_connection_field,
+    flow_control::MAX_WINDOW,
     frame::{flag, kind},
     priority::Priority,
+    settings,
     stream::{Sending, StreamId},
 };
 
@@ -70,7 +72,6 @@ impl Connection {
             return Err(CommandError::ForbiddenField);
         }
         stream.sending = next;
-        let is_closed = stream.is_closed();
         let encoder = &mut self.encoder;
         let (end, max) = (next == Sending::Ended, self.peer.max_frame_size);
         self.output.header_block(id.number, end, max, |out| {
@@ -80,8 +81,8 @@ impl Connection {
                 encoder.field(name, value, out);
             }
         });
-        if is_closed {
-            self.remove(id.slot);
+        if end {
+            self.sent_all(id);
         }
         Ok(())
     }
@@ -123,10 +124,7 @@ impl Connection {
         let flags = flag::END_STREAM * u8::from(end);
         self.output.frame(kind::DATA, flags, id.number, &data);
         if end {
-            stream.sending = Sending::Ended;
-            if stream.is_closed() {
-                self.remove(id.slot);
-            }
+            self.sent_all(id);
         } else if !std::mem::replace(&mut stream.is_writable, true) {
             self.writable.push_back(id);
         }
@@ -166,12 +164,20 @@ impl Connection {
                 encoder.field(name, value, out);
             }
         });
-        if let Some(stream) = self.streams.get(id) {
-            stream.sending = Sending::Ended;
-            if stream.is_closed() {
-                self.remove(id.slot);
-            }
+        self.sent_all(id);
+    }
+
+    /// Tells the client, when the response is sent in full, to stop sending the body of its request:
+    /// RST_STREAM with `NO_ERROR` (RFC 9113 section 8.1). Until then data still arrives. No effect if
+    /// the request is complete by then.
+    pub fn reset_when_sent(&mut self, stream: StreamId) -> Result<(), CommandError> {
+        let id = stream;
+        let stream = self.streams.get(id).ok_or(CommandError::Closed)?;
+        stream.resets_when_sent = true;
+        if stream.sending == Sending::Ended {
+            self.sent_all(id);
         }
+        Ok(())
     }
 
     /// Ends a stream with RST_STREAM, and drops what it has queued. Frames of the client that were
@@ -206,6 +212,19 @@ impl Connection {
         }
         self.schedule_if_sendable(stream.slot);
         Ok(())
+    }
+
+    /// Changes the window of a request's body, bytes, for open streams too
+    /// (SETTINGS_INITIAL_WINDOW_SIZE, RFC 9113 section 6.9.2), 2^31-1 at most. A smaller one applies
+    /// when the client acknowledges it ([`Event::SettingsAcknowledged`](crate::Event)): change it no
+    /// more often than that.
+    pub fn set_initial_stream_window_size(&mut self, bytes: u32) {
+        if !self.ended {
+            let bytes = bytes.min(MAX_WINDOW);
+            settings::encode_window(bytes, self.output.bytes());
+            self.announced.push_back(bytes);
+            self.resize_receive_windows();
+        }
     }
 
     /// Queues PING. The answer is [`Event::Pong`](crate::Event::Pong).

@@ -200,26 +200,15 @@ impl Connection {
 
     /// Section 6.5.3: what the server has set applies. Larger values do from the start.
     fn acknowledged(&mut self) -> Result<Event<'static>, ConnectionError> {
-        match self.unacknowledged.checked_sub(1) {
-            Some(rest) => self.unacknowledged = rest,
-            None => {
-                return Err(ConnectionError::protocol(
-                    "SETTINGS with ACK that acknowledge nothing",
-                ));
-            }
-        }
+        let Some(window) = self.announced.pop_front() else {
+            return Err(ConnectionError::protocol(
+                "SETTINGS with ACK that acknowledge nothing",
+            ));
+        };
         self.decoder
             .set_max_table_size(self.config.header_table_size as usize);
-        let window = self.config.initial_stream_window_size;
-        if window != self.stream_window {
-            self.stream_window = window;
-            for (_, stream) in self.streams.iter_mut() {
-                let increment = stream.receive_window.resize(window);
-                if let Some(increment) = increment.filter(|_| stream.receives) {
-                    self.output.window_update(stream.number, increment);
-                }
-            }
-        }
+        self.acknowledged_window = window;
+        self.resize_receive_windows();
         Ok(Event::SettingsAcknowledged)
     }
 

@@ -147,6 +147,7 @@ impl Connection {
             receives: !end,
             scheduled: false,
             is_writable: false,
+            resets_when_sent: false,
             priority: priority.unwrap_or(default),
             send_window: SendWindow::new(self.peer.initial_window_size),
             receive_window: ReceiveWindow::new(self.stream_window),

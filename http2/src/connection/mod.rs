@@ -21,7 +21,7 @@ use crate::{
     schedule::Schedule,
     settings::{self, PeerSettings},
     stats::Stats,
-    stream::StreamId,
+    stream::{Sending, StreamId},
     streams::Streams,
 };
 
@@ -84,15 +84,17 @@ pub struct Connection {
     peer: PeerSettings,
     /// The client's SETTINGS have arrived.
     has_peer_settings: bool,
-    /// SETTINGS that the client has not acknowledged.
-    unacknowledged: u8,
     streams: Streams,
     schedule: Schedule,
     output: Output,
     send_window: SendWindow,
     receive_window: ReceiveWindow,
-    /// The window of a new stream's request body.
+    /// The window of a new stream's request body: the largest of the one that the client has
+    /// acknowledged and of `announced`.
     stream_window: u32,
+    acknowledged_window: u32,
+    /// The windows in SETTINGS that the client has not acknowledged.
+    announced: VecDeque<u32>,
     /// Streams whose data was sent. Each is here once at most.
     writable: VecDeque<StreamId>,
     /// The client sends priorities, so that the defaults of RFC 9218 apply.
@@ -129,13 +131,14 @@ impl Connection {
             encoder: Encoder::new(),
             peer: PeerSettings::default(),
             has_peer_settings: false,
-            unacknowledged: 1,
             streams: Streams::default(),
             schedule: Schedule::default(),
             output,
             send_window: SendWindow::new(DEFAULT_WINDOW),
             receive_window: ReceiveWindow::new(window),
             stream_window: config.initial_stream_window_size.max(DEFAULT_WINDOW),
+            acknowledged_window: DEFAULT_WINDOW,
+            announced: VecDeque::from([config.initial_stream_window_size]),
             writable: VecDeque::new(),
             prioritizes: false,
             early_priorities: Vec::new(),
@@ -167,7 +170,7 @@ impl Connection {
 
     /// Whether the client has not acknowledged the server's SETTINGS yet.
     pub fn awaits_settings_ack(&self) -> bool {
-        self.unacknowledged > 0
+        !self.announced.is_empty()
     }
 
     /// Whether the input so far ends within a frame, within a header block or within the preface: a
@@ -209,6 +212,36 @@ impl Connection {
         self.partial = Vec::new();
         self.block = None;
         self.input = Input::Frame;
+    }
+
+    /// Applies the window that request bodies have now to all streams.
+    fn resize_receive_windows(&mut self) {
+        let announced = self.announced.iter().copied();
+        let window = announced.fold(self.acknowledged_window, u32::max);
+        if window == self.stream_window {
+            return;
+        }
+        self.stream_window = window;
+        for (_, stream) in self.streams.iter_mut() {
+            let increment = stream.receive_window.resize(window);
+            if let Some(increment) = increment.filter(|_| stream.receives) {
+                self.output.window_update(stream.number, increment);
+            }
+        }
+    }
+
+    /// END_STREAM is in the output: the stream may be closed.
+    fn sent_all(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get(id) else {
+            return;
+        };
+        stream.sending = Sending::Ended;
+        if stream.is_closed() {
+            self.remove(id.slot);
+        } else if stream.resets_when_sent {
+            self.remove(id.slot);
+            self.reset_number(id.number, ErrorCode::NO_ERROR);
+        }
     }
 
     /// Removes a stream that is closed.

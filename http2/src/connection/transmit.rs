@@ -106,17 +106,13 @@ impl Connection {
             return HEAD + length;
         }
         stream.data = Bytes::new();
-        if end {
-            stream.sending = Sending::Ended;
-        }
-        let is_closed = stream.is_closed();
         let trailers = stream.trailers.take();
         let notifies =
             stream.sending == Sending::Body && !std::mem::replace(&mut stream.is_writable, true);
         self.schedule.sent(slot, false, &mut self.streams);
         let id = StreamId { number, slot };
-        if is_closed {
-            self.streams.remove(slot);
+        if end {
+            self.sent_all(id);
         } else if let Some(trailers) = trailers {
             self.encode_trailers(id, &trailers);
         } else if notifies {

@@ -232,3 +232,66 @@ fn a_request_may_come_in_any_pieces() {
         assert!(!pair.server.is_within_frame());
     }
 }
+
+#[test]
+fn a_client_is_told_to_stop_when_the_response_is_sent() {
+    let mut pair = Pair::new(Config::default());
+    pair.frames();
+    let stream = pair.upload(1);
+    let body = || bytes::Bytes::from_static(&[0; 1000]);
+    let (server, fields) = (&mut pair.server, HeaderMap::new());
+    assert_eq!(
+        server.respond(stream, StatusCode::OK, &fields, false),
+        Ok(())
+    );
+    assert_eq!(server.reset_when_sent(stream), Ok(()));
+    assert_eq!(server.send_data(stream, body(), true), Ok(()));
+    assert_eq!(pair.server.open_streams(), 1);
+    let sent = pair.frames();
+    let kinds: Vec<_> = sent.iter().map(|frame| frame.kind).collect();
+    assert_eq!(kinds, [kind::HEADERS, kind::DATA, kind::RST_STREAM]);
+    assert_eq!(sent[2].number(0), ErrorCode::NO_ERROR.0);
+    assert_eq!(pair.server.open_streams(), 0);
+    // On its way.
+    assert!(pair.send(&frames::data(1, END_STREAM, b"x")).is_empty());
+    assert_eq!(pair.frames(), []);
+
+    // The request is complete first: nothing to stop.
+    let stream = pair.upload(3);
+    assert_eq!(pair.server.reset_when_sent(stream), Ok(()));
+    pair.send(&frames::data(3, END_STREAM, b"x"));
+    let responded = pair.server.respond(stream, StatusCode::OK, &fields, true);
+    assert_eq!(responded, Ok(()));
+    assert_eq!(pair.reset_code(3), None);
+
+    // The response is sent first.
+    let stream = pair.upload(5);
+    let responded = pair.server.respond(stream, StatusCode::OK, &fields, true);
+    assert_eq!(responded, Ok(()));
+    assert_eq!(pair.server.reset_when_sent(stream), Ok(()));
+    assert_eq!(pair.reset_code(5), Some(ErrorCode::NO_ERROR.0));
+}
+
+#[test]
+fn windows_change_with_the_settings() {
+    let mut pair = Pair::new(small());
+    let stream = pair.upload(1);
+    pair.frames();
+    // A larger window at once, a smaller one when it is acknowledged.
+    pair.server.set_initial_stream_window_size(2000);
+    let sent = pair.frames();
+    assert_eq!(sent[0].payload, [0, 4, 0, 0, 7, 0xd0]);
+    assert_eq!(pair.send(&frames::data(1, 0, &[0; 1500])).len(), 1);
+    pair.server.set_initial_stream_window_size(1000);
+    assert_eq!(pair.send(&frames::data(1, 0, &[0; 500])).len(), 1);
+    pair.send(&frames::settings_ack());
+    pair.server.release_capacity(stream, 1000);
+    assert_eq!(increments(&mut pair), [(1, 1000)]);
+    assert_eq!(pair.send(&frames::data(1, 0, &[0; 900])).len(), 1);
+    assert!(pair.server.awaits_settings_ack());
+    pair.send(&frames::settings_ack());
+    assert!(!pair.server.awaits_settings_ack());
+    // The window is 1000, and 1900 are not released.
+    let seen = pair.send(&frames::data(1, 0, &[0; 100]));
+    assert!(matches!(seen[..], [Seen::Event(Event::Reset { .. })]));
+}

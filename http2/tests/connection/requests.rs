@@ -138,6 +138,8 @@ fn pseudo_header_fields_are_checked() {
         (":path", b"/"),
     ];
     let connect: (&str, &[u8]) = (":method", b"CONNECT");
+    let target: (&str, &[u8]) = (":authority", b"localhost:443");
+    let port_0: (&str, &[u8]) = (":authority", b"localhost:0");
     let protocol: (&str, &[u8]) = (":protocol", b"websocket");
     let host: (&str, &[u8]) = ("host", b"localhost");
     let options: (&str, &[u8]) = (":method", b"OPTIONS");
@@ -160,11 +162,13 @@ fn pseudo_header_fields_are_checked() {
         (&[method, scheme, authority, star], false),
         (&[options, scheme, authority, star], true),
         (&[method, scheme, authority, relative], false),
-        (&[connect, authority], true),
+        (&[connect, target], true),
+        (&[connect, authority], false),
+        (&[connect, port_0], false),
         (&[connect], false),
-        (&[connect, scheme, authority], false),
-        (&[connect, authority, path], false),
-        (&[connect, authority, protocol], false),
+        (&[connect, scheme, target], false),
+        (&[connect, target, path], false),
+        (&[connect, target, protocol], false),
         (&[connect, scheme, authority, path, protocol], false),
         (&[method, scheme, authority, path, protocol], false),
     ] {
@@ -175,7 +179,7 @@ fn pseudo_header_fields_are_checked() {
     let protocol = extended.extensions.get::<Protocol>().expect("it is there");
     assert_eq!(protocol.as_bytes(), b"websocket");
     assert_eq!(extended.uri, "https://localhost/");
-    assert!(valid(&[connect, authority], true).is_some());
+    assert!(valid(&[connect, target], true).is_some());
     assert!(
         valid(
             &[method, scheme, authority, path, (":protocol", b"x")],

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use corelane_http2::{Connection, ErrorCode, Event, StreamId};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -85,8 +85,8 @@ enum Wish {
     Unread,
     /// Anything else: the length of the body.
     Length,
-    /// 431.
-    TooLarge,
+    /// This status alone.
+    Status(StatusCode),
 }
 
 #[derive(Debug)]
@@ -230,7 +230,7 @@ impl Exchange {
     fn act(&mut self, connection: &mut Connection) {
         let status = match self.wish {
             Wish::Bytes(_) => StatusCode::OK,
-            Wish::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Wish::Status(status) => status,
             Wish::Length if self.ended => StatusCode::OK,
             _ => return,
         };
@@ -265,6 +265,8 @@ fn see(
         Event::Request { stream, head, end } => {
             let path = head.uri.path();
             let wish = match path.strip_prefix("/bytes/").map(str::parse) {
+                // As the server does.
+                _ if head.method == Method::CONNECT => Wish::Status(StatusCode::METHOD_NOT_ALLOWED),
                 Some(Ok(length)) => Wish::Bytes(length),
                 _ if path == "/wait" => Wish::Wait,
                 _ if path == "/unread" => Wish::Unread,
@@ -276,7 +278,11 @@ fn see(
         Event::HeadTooLarge { stream, end } => {
             exchanges.insert(
                 stream.number(),
-                Exchange::new(*stream, Wish::TooLarge, *end),
+                Exchange::new(
+                    *stream,
+                    Wish::Status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+                    *end,
+                ),
             );
             Seen::Request(stream.number(), "too large".to_owned(), *end)
         }
