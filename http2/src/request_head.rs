@@ -61,10 +61,13 @@ pub(crate) struct RequestBuilder<'c> {
 }
 
 impl<'c> RequestBuilder<'c> {
-    pub(crate) fn new(cache: &'c mut FieldCache) -> Self {
+    /// `block` is the length of the header block.
+    pub(crate) fn new(cache: &'c mut FieldCache, block: usize) -> Self {
+        // A field of the table is one or two bytes there. Browsers send about 20.
+        let fields = (block / 3).min(24);
         Self {
             cache,
-            fields: Fields::default(),
+            fields: Fields(HeaderMap::with_capacity(fields)),
             has_fields: false,
             method: None,
             scheme: None,
@@ -334,10 +337,6 @@ struct Fields(HeaderMap);
 
 impl Fields {
     fn append(&mut self, name: HeaderName, value: HeaderValue) -> Result<(), Malformed> {
-        if self.0.capacity() == 0 {
-            // Browsers send about this many.
-            self.0.reserve(12);
-        }
         match self.0.try_append(name, value) {
             Ok(_) => Ok(()),
             Err(_) => Err(Malformed("more fields than a map takes")),

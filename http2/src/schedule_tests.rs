@@ -123,6 +123,11 @@ fn stream(number: u32) -> Stream {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
     #[test]
     fn the_schedule_behaves_as_queues(steps in steps()) {
         let (mut schedule, mut streams) = (Schedule::default(), Streams::default());

@@ -111,7 +111,7 @@ impl Connection {
             self.reset_number(number, ErrorCode::REFUSED_STREAM);
             return Ok(None);
         }
-        let mut builder = RequestBuilder::new(&mut self.cache);
+        let mut builder = RequestBuilder::new(&mut self.cache, block.len());
         let limit = self.config.max_header_list_size;
         let fits = decode(&mut self.decoder, block, limit, &mut |field| {
             builder.field(field);
