@@ -22,6 +22,7 @@ pub struct Config {
     pub(crate) initial_stream_window_size: u32,
     pub(crate) initial_connection_window_size: u32,
     pub(crate) extended_connect: bool,
+    pub(crate) max_stream_errors: u32,
 }
 
 impl Default for Config {
@@ -34,6 +35,7 @@ impl Default for Config {
             initial_stream_window_size: DEFAULT_WINDOW,
             initial_connection_window_size: DEFAULT_WINDOW,
             extended_connect: false,
+            max_stream_errors: DEFAULT_STREAM_ERRORS,
         }
     }
 }
@@ -83,6 +85,13 @@ impl Config {
         self
     }
 
+    /// Streams of the connection that the client may cause the server to reset or refuse (CVE-2025-8671):
+    /// 1,024 by default, over the whole life of the connection. One more ends it with `ENHANCE_YOUR_CALM`.
+    pub fn max_stream_errors(mut self, streams: u32) -> Self {
+        self.max_stream_errors = streams;
+        self
+    }
+
     /// Whether the client may send extended CONNECT (SETTINGS_ENABLE_CONNECT_PROTOCOL, RFC 8441):
     /// not by default. The request then has [`Protocol`](crate::Protocol) in its extensions.
     pub fn extended_connect(mut self, allowed: bool) -> Self {
@@ -90,6 +99,9 @@ impl Config {
         self
     }
 }
+
+/// Five times the streams that may be open by default.
+const DEFAULT_STREAM_ERRORS: u32 = 1024;
 
 /// The dynamic table of HPACK by default, bytes (RFC 9113 section 6.5.2).
 pub(crate) const DEFAULT_HEADER_TABLE_SIZE: u32 = 4096;

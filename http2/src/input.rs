@@ -41,4 +41,4 @@ pub(crate) const MAX_CONTINUATIONS: u32 = 32;
 /// Bytes of one header block for each byte that a header list may have. A block is usually shorter
 /// than its list: one that is longer than this is not sent to be read. Up to here a list that is
 /// too large is answered by 431.
-pub(crate) const MAX_BLOCK: usize = 4;
+pub(crate) const MAX_BLOCK: usize = 5;

@@ -9,7 +9,7 @@ use crate::{
     flow_control::{ReceiveWindow, SendWindow},
     priority::{LEVELS, Priority},
     schedule::Schedule,
-    stream::{NONE, Sending, Stream, UNKNOWN_LENGTH},
+    stream::{Asks, NONE, Sending, Stream, UNKNOWN_LENGTH},
     streams::Streams,
 };
 
@@ -110,6 +110,7 @@ fn stream(number: u32) -> Stream {
         receives: false,
         scheduled: false,
         is_writable: false,
+        asks: Asks::No,
         resets_when_sent: false,
         priority: Priority::default(),
         send_window: SendWindow::new(1),

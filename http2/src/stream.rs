@@ -21,6 +21,13 @@ impl StreamId {
     pub fn number(self) -> u32 {
         self.number
     }
+
+    /// A place in a table of the caller's, below
+    /// [`Config::max_concurrent_streams`](crate::Config::max_concurrent_streams). When the stream is
+    /// closed, a later one may have the same.
+    pub fn slot(self) -> usize {
+        self.slot as usize
+    }
 }
 
 /// Our half. The states of RFC 9113 section 5.1 are the product of both halves: *open* is any but
@@ -38,6 +45,16 @@ pub(crate) enum Sending {
     Ended,
 }
 
+/// Whether the caller waits for capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    No,
+    /// For the stream's window, or until `data` is sent.
+    Stream,
+    /// In the queue for the window of the connection.
+    Connection,
+}
+
 /// A stream that is not closed.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -49,6 +66,7 @@ pub(crate) struct Stream {
     pub(crate) scheduled: bool,
     /// The stream is among those that the caller is told of, because its data was sent.
     pub(crate) is_writable: bool,
+    pub(crate) asks: Asks,
     /// The client is to stop sending its body when the response is sent.
     pub(crate) resets_when_sent: bool,
     pub(crate) priority: Priority,

@@ -11,12 +11,15 @@ use crate::{
     frame::{flag, kind},
     priority::Priority,
     settings,
-    stream::{Sending, StreamId},
+    stream::{Asks, Sending, StreamId},
 };
 
 /// Bytes of data that go to the output at once, if no other stream waits: to copy them twice costs
 /// less than to keep them.
 const IMMEDIATE: usize = 512;
+
+/// Bytes that may follow a piece that is kept: the end of a body. They cost a copy of both.
+const FEW: usize = 16;
 
 impl Connection {
     /// Queues the head of a response. `end` says that no body follows: for a request with a body
@@ -89,8 +92,8 @@ impl Connection {
 
     /// Queues a piece of a response's body; `end` says that nothing follows. The connection keeps it
     /// until the windows let it go, and then names the stream in
-    /// [`poll_writable`](Self::poll_writable), unless it was the last. While it keeps a piece,
-    /// another one is [`CommandError::OutOfOrder`].
+    /// [`poll_writable`](Self::poll_writable), unless it was the last. While it keeps a piece, another one
+    /// of more than 16 bytes is [`CommandError::OutOfOrder`].
     pub fn send_data(
         &mut self,
         stream: StreamId,
@@ -99,10 +102,17 @@ impl Connection {
     ) -> Result<(), CommandError> {
         let id = stream;
         let stream = self.streams.get(id).ok_or(CommandError::Closed)?;
-        if stream.sending != Sending::Body || !stream.data.is_empty() {
+        if stream.sending != Sending::Body {
             return Err(CommandError::OutOfOrder);
         }
         if data.is_empty() && !end {
+            return Ok(());
+        }
+        if !stream.data.is_empty() {
+            if data.len() > FEW {
+                return Err(CommandError::OutOfOrder);
+            }
+            self.append(id, &data, end);
             return Ok(());
         }
         let length = data.len();
@@ -113,6 +123,7 @@ impl Connection {
             && !self.output.is_full();
         if !is_immediate && length > 0 {
             stream.data = data;
+            self.queued += length;
             if end {
                 stream.sending = Sending::Ending;
             }
@@ -129,6 +140,19 @@ impl Connection {
             self.writable.push_back(id);
         }
         Ok(())
+    }
+
+    #[cold]
+    fn append(&mut self, id: StreamId, data: &[u8], end: bool) {
+        if let Some(stream) = self.streams.get(id) {
+            if !data.is_empty() {
+                stream.data = [&stream.data, data].concat().into();
+                self.queued += data.len();
+            }
+            if end {
+                stream.sending = Sending::Ending;
+            }
+        }
     }
 
     /// Queues trailers behind the body, which end the response (RFC 9113 section 8.1).
@@ -178,6 +202,40 @@ impl Connection {
             self.sent_all(id);
         }
         Ok(())
+    }
+
+    /// The caller has no more commands for the stream, and needs no more of its request: a response that
+    /// has not ended is reset with `CANCEL`, one that has is followed by
+    /// [`reset_when_sent`](Self::reset_when_sent). No effect on a stream that is closed.
+    pub fn abandon(&mut self, stream: StreamId) {
+        let sending = self.streams.get(stream).map(|stream| stream.sending);
+        // The stream is open, so neither is an error.
+        let _ = match sending {
+            None => Ok(()),
+            Some(Sending::Head | Sending::Body) => self.reset(stream, ErrorCode::CANCEL),
+            Some(Sending::Ending | Sending::Ended) => self.reset_when_sent(stream),
+        };
+    }
+
+    /// How many bytes [`send_data`](Self::send_data) may queue so that the windows let all of them go:
+    /// none while a piece is queued. Then [`poll_capacity`](Self::poll_capacity) names the stream when
+    /// that has changed. For a caller that limits the time in which the client opens its windows.
+    pub fn capacity(&mut self, stream: StreamId) -> usize {
+        let of_connection = self.connection_capacity();
+        let id = stream;
+        let Some(stream) = self.streams.get(id) else {
+            return 0;
+        };
+        let of_stream = match stream.data.is_empty() {
+            true => stream.send_window.available(),
+            false => 0,
+        };
+        let capacity = of_stream.min(of_connection);
+        if capacity == 0 && stream.asks == Asks::No {
+            stream.asks = Asks::Stream;
+            self.queue_asking(id);
+        }
+        capacity
     }
 
     /// Ends a stream with RST_STREAM, and drops what it has queued. Frames of the client that were

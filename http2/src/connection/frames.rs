@@ -49,7 +49,9 @@ impl Connection {
     pub(super) fn stream_error(&mut self, number: u32, code: ErrorCode) -> Option<Event<'static>> {
         self.stats.stream_errors = self.stats.stream_errors.wrapping_add(1);
         let found = self.streams.find(number);
-        self.reset_number(number, code);
+        if !self.has_too_many_errors() {
+            self.reset_number(number, code);
+        }
         let Found::Live(slot) = found else {
             return None;
         };
@@ -59,6 +61,11 @@ impl Connection {
             code,
             by_peer: false,
         })
+    }
+
+    pub(super) fn has_too_many_errors(&self) -> bool {
+        let errors = self.stats.stream_errors.wrapping_add(self.stats.refused);
+        errors > self.config.max_stream_errors
     }
 
     pub(super) fn reset_number(&mut self, number: u32, code: ErrorCode) {
@@ -103,6 +110,10 @@ impl Connection {
             return Ok(self.stream_error(head.stream, ErrorCode::FLOW_CONTROL_ERROR));
         }
         self.schedule_if_sendable(slot);
+        self.queue_asking(StreamId {
+            number: head.stream,
+            slot,
+        });
         Ok(None)
     }
 
@@ -192,7 +203,9 @@ impl Connection {
             if stream.is_sendable() {
                 self.schedule.add(slot, &mut self.streams);
             } else {
+                let number = stream.number;
                 self.schedule.remove(slot, &mut self.streams);
+                self.queue_asking(StreamId { number, slot });
             }
         }
         Ok(())

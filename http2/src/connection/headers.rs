@@ -12,7 +12,7 @@ use crate::{
     input::{MAX_BLOCK, MAX_CONTINUATIONS, PartialBlock},
     priority::Priority,
     request_head::{RequestBuilder, TrailersBuilder},
-    stream::{NONE, Sending, Stream, StreamId, UNKNOWN_LENGTH},
+    stream::{Asks, NONE, Sending, Stream, StreamId, UNKNOWN_LENGTH},
     streams::Found,
 };
 
@@ -53,6 +53,8 @@ impl Connection {
             ));
         };
         block.continuations += 1;
+        // Exactly, as it counts towards what a connection holds.
+        block.bytes.reserve_exact(payload.len());
         block.bytes.extend_from_slice(payload);
         let limit = (self.config.max_header_list_size as usize).saturating_mul(MAX_BLOCK);
         let limit = limit.max(self.config.max_frame_size as usize);
@@ -108,7 +110,9 @@ impl Connection {
         if self.streams.len() >= self.config.max_concurrent_streams as usize {
             self.ignore(block)?;
             self.stats.refused = self.stats.refused.wrapping_add(1);
-            self.reset_number(number, ErrorCode::REFUSED_STREAM);
+            if !self.has_too_many_errors() {
+                self.reset_number(number, ErrorCode::REFUSED_STREAM);
+            }
             return Ok(None);
         }
         let mut builder = RequestBuilder::new(&mut self.cache, block.len());
@@ -147,6 +151,7 @@ impl Connection {
             receives: !end,
             scheduled: false,
             is_writable: false,
+            asks: Asks::No,
             resets_when_sent: false,
             priority: priority.unwrap_or(default),
             send_window: SendWindow::new(self.peer.initial_window_size),

@@ -59,7 +59,7 @@ use crate::{
 /// | what | bytes at most |
 /// |---|---|
 /// | a part of a frame; DATA is never held | `max_frame_size` + 9 |
-/// | a header block in several frames | 4 × `max_header_list_size` + `max_frame_size` |
+/// | a header block in several frames | 5 × `max_header_list_size` + `max_frame_size` |
 /// | the tables of HPACK | 44/32 × (`header_table_size` + 4,096), and the index of the encoder |
 /// | fields that were checked, of the table of requests | 32 × 376 |
 /// | frames to be sent, small DATA among them | 32 KiB + one frame, and the heads, trailers and WINDOW_UPDATE of the streams that are open |
@@ -88,6 +88,10 @@ pub struct Connection {
     schedule: Schedule,
     output: Output,
     send_window: SendWindow,
+    /// Bytes of all streams' data that wait to be sent.
+    queued: usize,
+    /// Streams that wait for the connection's window. Each is here once at most.
+    asking: VecDeque<StreamId>,
     receive_window: ReceiveWindow,
     /// The window of a new stream's request body: the largest of the one that the client has
     /// acknowledged and of `announced`.
@@ -135,6 +139,8 @@ impl Connection {
             schedule: Schedule::default(),
             output,
             send_window: SendWindow::new(DEFAULT_WINDOW),
+            queued: 0,
+            asking: VecDeque::new(),
             receive_window: ReceiveWindow::new(window),
             stream_window: config.initial_stream_window_size.max(DEFAULT_WINDOW),
             acknowledged_window: DEFAULT_WINDOW,
@@ -194,6 +200,7 @@ impl Connection {
         if self.streams.is_empty() {
             self.streams.shrink();
             self.writable = VecDeque::new();
+            self.asking = VecDeque::new();
         }
     }
 
@@ -208,6 +215,8 @@ impl Connection {
         self.schedule.clear();
         self.streams.clear();
         self.writable = VecDeque::new();
+        self.asking = VecDeque::new();
+        self.queued = 0;
         self.early_priorities = Vec::new();
         self.partial = Vec::new();
         self.block = None;
@@ -247,7 +256,9 @@ impl Connection {
     /// Removes a stream that is closed.
     fn remove(&mut self, slot: u32) {
         self.schedule.remove(slot, &mut self.streams);
-        self.streams.remove(slot);
+        if let Some(stream) = self.streams.remove(slot) {
+            self.queued -= stream.data.len();
+        }
     }
 }
 

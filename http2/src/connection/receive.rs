@@ -2,7 +2,7 @@
 
 use super::Connection;
 use crate::{
-    error::ConnectionError,
+    error::{ConnectionError, ErrorCode},
     event::Event,
     frame::{FrameHead, HEAD, PREFACE, flag, kind},
     input::Input,
@@ -48,6 +48,12 @@ impl Connection {
                     None
                 }
             };
+            if self.has_too_many_errors() {
+                return Err(ConnectionError::new(
+                    ErrorCode::ENHANCE_YOUR_CALM,
+                    "too many streams with errors",
+                ));
+            }
             if event.is_some() {
                 return Ok(event);
             }

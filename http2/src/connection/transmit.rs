@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes};
 use super::Connection;
 use crate::{
     frame::{FrameHead, HEAD, flag, kind},
-    stream::{Sending, StreamId},
+    stream::{Asks, Sending, StreamId},
     transmit_buffer::TransmitBuffer,
 };
 
@@ -61,6 +61,56 @@ impl Connection {
         }
     }
 
+    /// The next stream of which a piece of data was sent, the last one too: for a caller that counts
+    /// what it has queued. Call it in place of [`poll_writable`](Self::poll_writable). It may name a piece
+    /// that was sent when [`send_data`](Self::send_data) returned, and names no stream that was reset.
+    pub fn poll_sent(&mut self) -> Option<StreamId> {
+        let id = self.writable.pop_front()?;
+        if let Some(stream) = self.streams.get(id) {
+            stream.is_writable = false;
+        }
+        Some(id)
+    }
+
+    /// The next stream that has asked for [`capacity`](Self::capacity) and has some now. Call it after
+    /// `receive` and `transmit`, for as many streams as can use
+    /// [`connection_capacity`](Self::connection_capacity).
+    pub fn poll_capacity(&mut self) -> Option<StreamId> {
+        loop {
+            let id = *self.asking.front()?;
+            let has_some = self.connection_capacity() > 0;
+            if let Some(stream) = self.streams.get(id) {
+                if stream.send_window.available() == 0 {
+                    stream.asks = Asks::Stream;
+                } else if !has_some {
+                    return None;
+                } else {
+                    stream.asks = Asks::No;
+                    self.asking.pop_front();
+                    return Some(id);
+                }
+            }
+            self.asking.pop_front();
+        }
+    }
+
+    /// The window of the connection, bytes, less the data that is queued for it.
+    pub fn connection_capacity(&self) -> usize {
+        self.send_window.available().saturating_sub(self.queued)
+    }
+
+    /// If the caller waits for capacity of the stream and it has some, it waits for the connection's.
+    pub(super) fn queue_asking(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get(id)
+            && stream.asks == Asks::Stream
+            && stream.data.is_empty()
+            && stream.send_window.available() > 0
+        {
+            stream.asks = Asks::Connection;
+            self.asking.push_back(id);
+        }
+    }
+
     /// Bytes of frames that wait, without DATA.
     pub fn pending_output(&self) -> usize {
         self.output.len()
@@ -99,6 +149,7 @@ impl Connection {
         out.put_data(&stream.data, length);
         stream.send_window.take(length);
         self.send_window.take(length);
+        self.queued -= length;
         if !is_last {
             stream.data.advance(length);
             let more = stream.send_window.available() > 0;
@@ -107,16 +158,18 @@ impl Connection {
         }
         stream.data = Bytes::new();
         let trailers = stream.trailers.take();
-        let notifies =
-            stream.sending == Sending::Body && !std::mem::replace(&mut stream.is_writable, true);
+        let is_named = std::mem::replace(&mut stream.is_writable, true);
         self.schedule.sent(slot, false, &mut self.streams);
         let id = StreamId { number, slot };
+        if !is_named {
+            self.writable.push_back(id);
+        }
         if end {
             self.sent_all(id);
         } else if let Some(trailers) = trailers {
             self.encode_trailers(id, &trailers);
-        } else if notifies {
-            self.writable.push_back(id);
+        } else {
+            self.queue_asking(id);
         }
         HEAD + length
     }
