@@ -112,10 +112,10 @@ mod file;
 #[doc(hidden)]
 pub mod fuzzing;
 mod grpc;
-mod h2_engine;
 #[cfg(feature = "http1")]
 mod http1;
 mod http2;
+mod http2_engine;
 mod io;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -155,7 +155,7 @@ pub use self::{
 pub use self::upgrade::{Upgrade, Upgraded};
 
 #[doc(inline)]
-pub use self::config::{Http2Config, Limits};
+pub use self::config::{Http2Config, Http2Engine, Limits};
 #[allow(
     unused_imports,
     unreachable_pub,

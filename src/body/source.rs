@@ -7,7 +7,7 @@ use http_body::Frame;
 
 #[cfg(feature = "http1")]
 use super::incoming::IncomingBody;
-use crate::{error::Error, h2_engine::RequestStream};
+use crate::{error::Error, http2_engine::RequestStream};
 
 /// One variant for each protocol. A variant yields frames, data before trailers, and updates the
 /// peer's flow control. A protocol provides nothing else for its request bodies.

@@ -6,6 +6,7 @@
 
 #[macro_use]
 mod declare;
+mod engine;
 mod http2;
 mod limits;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub(crate) use self::http2::{MAX_ERROR_RESETS, MAX_RESET_STREAMS};
 pub use self::{
     declare::{DefaultValue, Limit},
+    engine::Http2Engine,
     http2::Http2Config,
     limits::Limits,
 };

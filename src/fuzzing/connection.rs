@@ -23,7 +23,7 @@ use super::{clock, socket::Socket, task::Task};
 use crate::{
     alpn::{AlpnMissing, AlpnRule},
     body::Body,
-    config::{Http2Config, Limits},
+    config::{Http2Config, Http2Engine, Limits},
     connection_info::ConnectionInfo,
     counters::Counters,
     error::Error,
@@ -81,7 +81,13 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
             let accepted = accept(socket, acceptor, rule).await;
             let Accepted { mut stream, .. } = accepted.map_err(|failed| failed.error)?;
             stream.answer_with_flushes();
-            let connection = http2::preface(&mut stream, &http2, Policy::default()).await?;
+            let connection = http2::preface(
+                &mut stream,
+                &http2,
+                Http2Engine::default(),
+                Policy::default(),
+            )
+            .await?;
             let stopped = Abortable::new(pending::<()>(), stopped).map(drop);
             let service = WorkerService::new(service_fn(answer));
             http2::serve(connection, &service, context, stopped).await

@@ -3,7 +3,7 @@
 use http::{HeaderValue, Response, StatusCode, header::ALLOW};
 
 use super::send_buffer::Chunk;
-use crate::{counters::Counters, grpc::Status, h2_engine::ResponseSender};
+use crate::{counters::Counters, grpc::Status, http2_engine::ResponseSender};
 
 /// The answer to CONNECT that is refused.
 pub(super) fn refused(status: StatusCode) -> Response<()> {

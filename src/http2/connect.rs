@@ -7,7 +7,7 @@ use http::{HeaderMap, Request, Response, StatusCode, header::DATE, response};
 use super::{context::ConnectionContext, send_buffer::Chunk, tunnel::Tunnel};
 use crate::{
     body::{Body, Source},
-    h2_engine::{self, ResponseSender},
+    http2_engine::{self, ResponseSender},
     response::{Failure, clean_trailers, date},
     upgrade::{self, Means, Offer},
 };
@@ -25,7 +25,7 @@ pub(super) fn offer(
     request: &mut Request<Body>,
     context: &ConnectionContext,
 ) -> Result<Offered, StatusCode> {
-    let protocol = h2_engine::connect_protocol(request.extensions()).map(str::to_owned);
+    let protocol = http2_engine::connect_protocol(request.extensions()).map(str::to_owned);
     let is_allowed = match protocol {
         Some(_) => context.upgrades.upgrades,
         // Its target is a host and a port.

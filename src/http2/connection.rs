@@ -23,16 +23,16 @@ use super::{
 };
 use crate::{
     closing::{Closed, Shutdown},
-    config::{self, Http2Config},
+    config::{self, Http2Config, Http2Engine},
     error::{Error, Kind},
-    h2_engine::{self, ProtocolError},
+    http2_engine::{self, ProtocolError},
     schedule::{MAX_ROUNDS, Phase, PollGuard, Wakeups},
     service::HttpService,
     time::Deadline,
     upgrade::Policy,
 };
 
-type Engine<IO> = h2_engine::Connection<Transport<IO>, Chunk>;
+type Engine<IO> = http2_engine::Connection<Transport<IO>, Chunk>;
 
 /// A connection whose preface has been exchanged.
 pub(crate) struct Connection<IO> {
@@ -46,6 +46,7 @@ pub(crate) struct Connection<IO> {
 pub(crate) async fn preface<IO>(
     io: IO,
     config: &Http2Config,
+    engine: Http2Engine,
     upgrades: Policy,
 ) -> Result<Connection<IO>, Error>
 where
@@ -53,7 +54,12 @@ where
 {
     let mut poll_guard = PollGuard::new();
     let (io, transport) = transport(io, poll_guard.wakeups(), config);
-    let mut handshake = pin!(h2_engine::handshake(io, config, upgrades.upgrades));
+    let mut handshake = pin!(http2_engine::handshake(
+        io,
+        config,
+        engine,
+        upgrades.upgrades
+    ));
     let engine = poll_fn(|cx| {
         let task = cx.waker();
         let (result, woken) = poll_guard.run(task, |cx, wakeups| {
@@ -82,7 +88,7 @@ where
 
 /// Sends GOAWAY in place of a connection whose preface has failed.
 pub(crate) async fn refuse<IO: AsyncWrite + Unpin>(mut io: IO, error: &Error) {
-    let _ = poll_fn(|cx| Pin::new(&mut io).poll_write(cx, &h2_engine::goaway(error))).await;
+    let _ = poll_fn(|cx| Pin::new(&mut io).poll_write(cx, &http2_engine::goaway(error))).await;
 }
 
 /// Serves a connection until it ends. When `shutdown` is ready the server sends GOAWAY (RFC 9113
@@ -261,7 +267,7 @@ where
         }
     }
 
-    fn accept(&mut self, incoming: h2_engine::Incoming<Chunk>) {
+    fn accept(&mut self, incoming: http2_engine::Incoming<Chunk>) {
         self.context.counters.requests.add();
         self.context.credits.request();
         self.shutdown.request_received();

@@ -8,7 +8,7 @@ use http::{HeaderMap, Response};
 use super::send_buffer::Chunk;
 use crate::{
     counters::Counters,
-    h2_engine::{BodySender, ResponseSender},
+    http2_engine::{BodySender, ResponseSender},
     response::Failure,
 };
 

@@ -5,16 +5,17 @@ use std::{
     time::Duration,
 };
 
+use super::send_buffer::Chunk;
 use crate::{
     config::Limits,
-    h2_engine::Pings,
+    http2_engine::Pings,
     time::{Deadline, Timer},
 };
 
 /// Sends a PING to a peer that has been silent while a stream is open. Every byte that arrives
 /// counts as an answer, because the answer to the PING may follow a long upload.
 pub(super) struct KeepAlive {
-    pings: Pings,
+    pings: Pings<Chunk>,
     /// Time until the PING is sent.
     silence: Deadline,
     /// Time until the connection is closed.
@@ -23,7 +24,12 @@ pub(super) struct KeepAlive {
 }
 
 impl KeepAlive {
-    pub(super) fn new(pings: Pings, interval: Duration, limits: &Limits, timer: Timer) -> Self {
+    pub(super) fn new(
+        pings: Pings<Chunk>,
+        interval: Duration,
+        limits: &Limits,
+        timer: Timer,
+    ) -> Self {
         Self {
             silence: Deadline::new(timer, interval),
             answer: Deadline::new(timer, limits.keep_alive_timeout),

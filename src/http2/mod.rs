@@ -3,7 +3,7 @@
 //! It sees a byte stream only, with TLS below it or without. A request goes through the files in
 //! this order:
 //!
-//! 1. `connection`: drives the engine ([`h2_engine`](crate::h2_engine)) and accepts requests;
+//! 1. `connection`: drives the engine ([`http2_engine`](crate::http2_engine)) and accepts requests;
 //! 2. `in_flight`: polls the requests of the connection, in the same task;
 //! 3. `request`: calls the service, with a [`Body`](crate::Body) to read, and sends the response's
 //!    head;

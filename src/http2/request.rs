@@ -26,7 +26,7 @@ use super::{
 use crate::{
     body::{Body, BodyEvent, BodyMonitor, Source},
     grpc::Status,
-    h2_engine::{Incoming, ResetCode, ResponseSender},
+    http2_engine::{Incoming, ResetCode, ResponseSender},
     response::{Failure, may_have_body},
     service::HttpService,
 };

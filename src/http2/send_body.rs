@@ -16,7 +16,7 @@ use super::{
 use crate::{
     body::BodyMonitor,
     error::BoxError,
-    h2_engine::{BodySender, PeerGone, ResetCode},
+    http2_engine::{BodySender, PeerGone, ResetCode},
     response::{DeclaredLength, Failure, clean_trailers},
     time::MinRate,
 };

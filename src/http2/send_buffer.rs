@@ -195,4 +195,8 @@ impl Buf for Chunk {
     fn advance(&mut self, n: usize) {
         self.bytes.advance(n);
     }
+
+    fn copy_to_bytes(&mut self, n: usize) -> Bytes {
+        self.bytes.copy_to_bytes(n)
+    }
 }

@@ -15,7 +15,7 @@ use tokio::io::ReadBuf;
 use super::{context::ConnectionContext, send_body::SendBody, send_buffer::Chunk};
 use crate::{
     body::Source,
-    h2_engine::{BodySender, ResetCode},
+    http2_engine::{BodySender, ResetCode},
     response::{DeclaredLength, Failure},
     scratch::Scratch,
     time::Deadline,

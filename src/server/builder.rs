@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     alpn::{AlpnMissing, ProtocolName},
-    config::{BACKLOG, Http2Config, Limits, MAX_CONNECTIONS, MAX_HANDSHAKES, UNIX_MODE},
+    config::{
+        BACKLOG, Http2Config, Http2Engine, Limits, MAX_CONNECTIONS, MAX_HANDSHAKES, UNIX_MODE,
+    },
     connection_info::ConnectionInfo,
     tls::TlsAcceptor,
 };
@@ -350,6 +352,12 @@ impl Builder {
     /// Sets the HTTP/2 settings. Default [`Http2Config::default`].
     pub fn http2(mut self, http2: Http2Config) -> Self {
         self.connection_options.http2 = http2;
+        self
+    }
+
+    /// Sets the implementation of HTTP/2. Default [`Http2Engine::H2`].
+    pub fn http2_engine(mut self, engine: Http2Engine) -> Self {
+        self.connection_options.http2_engine = engine;
         self
     }
 }

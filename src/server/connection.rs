@@ -402,7 +402,12 @@ async fn exchange_preface<'a>(
     options: &ConnectionOptions,
     permit: &HandshakePermit<'_>,
 ) -> Result<Box<http2::Connection<&'a mut TlsStream<Socket>>>, Error> {
-    let preface = pin!(http2::preface(stream, &options.http2, options.upgrades));
+    let preface = pin!(http2::preface(
+        stream,
+        &options.http2,
+        options.http2_engine,
+        options.upgrades
+    ));
     let preface = permit.run("the HTTP/2 preface", preface).await?;
     preface.map(Box::new)
 }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::{protocol_handler::ProtocolHandlers, protocol_stream::ProtocolStream};
 use crate::{
     alpn::{AlpnMissing, AlpnRule, ProtocolName},
-    config::{Http2Config, Limits},
+    config::{Http2Config, Http2Engine, Limits},
     connection_info::ConnectionInfo,
     error::Error,
     tls::TlsAcceptor,
@@ -42,6 +42,8 @@ pub struct ConnectionOptions {
     pub limits: Limits,
     /// HTTP/2 settings.
     pub http2: Http2Config,
+    /// The implementation of HTTP/2. Default [`Http2Engine::H2`].
+    pub http2_engine: Http2Engine,
     /// Which requests can be upgraded.
     pub(super) upgrades: Policy,
     /// The handlers of protocols other than HTTP.
@@ -57,6 +59,7 @@ impl Default for ConnectionOptions {
             unix_proxy_protocol: false,
             limits: Limits::default(),
             http2: Http2Config::default(),
+            http2_engine: Http2Engine::default(),
             upgrades: Policy::default(),
             handlers: ProtocolHandlers::default(),
         }
@@ -118,6 +121,13 @@ impl ConnectionOptions {
     #[must_use]
     pub fn http2(mut self, http2: Http2Config) -> Self {
         self.http2 = http2;
+        self
+    }
+
+    /// Sets [`http2_engine`](Self#structfield.http2_engine).
+    #[must_use]
+    pub fn http2_engine(mut self, engine: Http2Engine) -> Self {
+        self.http2_engine = engine;
         self
     }
 

@@ -136,7 +136,7 @@ fn import_past_a_layer_is_found() {
         ),
         ("http1/connection.rs", "use monoio::time::sleep;"),
         ("http2/connection.rs", "use hyper::server::conn::http1;"),
-        ("response/failure.rs", "use crate::h2_engine::PeerGone;"),
+        ("response/failure.rs", "use crate::http2_engine::PeerGone;"),
         ("body/incoming.rs", "use hyper::Request;"),
         ("body/mod.rs", "use crate::http2::ConnectionContext;"),
         ("error.rs", "use h2::Reason;"),

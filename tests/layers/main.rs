@@ -109,8 +109,8 @@ fn backends_are_chosen_in_one_place() {
             continue;
         }
         // These features have nothing to do with backends.
-        let others =
-            ["metrics", "tokio", "http1", "upgrade"].map(|name| format!("feature = \"{name}\""));
+        let others = ["metrics", "tokio", "http1", "http2-engine", "upgrade"]
+            .map(|name| format!("feature = \"{name}\""));
         let text = others
             .iter()
             .fold(text, |text, other| text.replace(other, ""));

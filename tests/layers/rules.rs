@@ -154,15 +154,25 @@ const LAYERS: &[Layer] = &[
         crates: &[],
     },
     Layer {
-        path: "h2_engine/",
-        modules: &["h2_engine::*"],
+        path: "http2_engine/crate_h2/",
+        modules: &["http2_engine::*"],
         crates: &["h2", "http", "http_body", "tokio"],
+    },
+    Layer {
+        path: "http2_engine/own/",
+        modules: &["http2_engine::*"],
+        crates: &["corelane_http2", "http", "http_body", "tokio"],
+    },
+    Layer {
+        path: "http2_engine/",
+        modules: &["http2_engine::*"],
+        crates: &["http", "http_body", "tokio"],
     },
     Layer {
         path: "body/",
         modules: &[
             "body::*",
-            "h2_engine::RequestStream",
+            "http2_engine::RequestStream",
             "response::clean_trailers",
         ],
         crates: &[
@@ -215,7 +225,7 @@ const LAYERS: &[Layer] = &[
         modules: &[
             "http2::*",
             "body::*",
-            "h2_engine",
+            "http2_engine",
             "response::*",
             "schedule::*",
             "service",
@@ -391,7 +401,7 @@ pub const UNSAFE: &str = "openssl-ticket-keys";
 pub const PACKAGES: &[Package] = &[
     Package {
         folder: "",
-        may_use: &["openssl_ticket_keys"],
+        may_use: &["openssl_ticket_keys", "corelane_http2"],
         never: &["clap"],
         layers: LAYERS,
     },

@@ -7,7 +7,8 @@ use std::{
 };
 
 use corelane::{
-    Affinity, Builder, Driver, Handle, HttpService, Server, WorkerCounters, WorkerInfo,
+    Affinity, Builder, Driver, Handle, Http2Engine, HttpService, Server, WorkerCounters,
+    WorkerInfo,
     monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder},
     tls::{Cleartext, TlsAcceptor},
 };
@@ -56,6 +57,20 @@ pub fn block_on<F: Future>(driver: Driver, future: F) -> F::Output {
     }
 }
 
+/// The implementation of HTTP/2 that servers under test use: what CORELANE_TEST_HTTP2_ENGINE names, `h2` by default.
+///
+/// # Panics
+///
+/// If it names none, or one that is not compiled in.
+pub fn http2_engine() -> Http2Engine {
+    match std::env::var("CORELANE_TEST_HTTP2_ENGINE").as_deref() {
+        Err(_) | Ok("h2") => Http2Engine::H2,
+        #[cfg(feature = "http2-engine")]
+        Ok("corelane") => Http2Engine::Corelane,
+        Ok(other) => panic!("no engine of HTTP/2, or not compiled in: {other}"),
+    }
+}
+
 pub struct TestServer {
     handle: Option<Handle>,
     pub addr: SocketAddr,
@@ -85,7 +100,8 @@ impl TestServer {
             .listen(SocketAddr::from(([127, 0, 0, 1], 0)))
             .workers(1)
             .affinity(Affinity::None)
-            .driver(driver);
+            .driver(driver)
+            .http2_engine(http2_engine());
         let server = options(builder).bind().expect("loopback");
         let addr = server.local_addrs()[0];
         let handle = server.serve(factory).expect("workers");

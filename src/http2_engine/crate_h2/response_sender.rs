@@ -5,14 +5,10 @@ use std::task::{Context, Poll};
 use bytes::Buf;
 use http::{HeaderMap, Response, StatusCode};
 
-use super::error::ProtocolError;
-
-/// Why the server resets a stream (RFC 9113 section 7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ResetCode {
-    InternalError,
-    Cancel,
-}
+use super::{
+    super::{PeerGone, ResetCode},
+    error::ProtocolError,
+};
 
 impl From<ResetCode> for h2::Reason {
     fn from(code: ResetCode) -> Self {
@@ -107,10 +103,6 @@ impl<D: Buf> BodySender<D> {
     }
 }
 
-/// The peer has reset the stream, or the connection has failed: nothing can be sent on it.
-#[derive(Debug)]
-pub(crate) struct PeerGone;
-
 #[cfg(test)]
 mod tests {
     use std::{future::poll_fn, pin::pin, task::Waker};
@@ -119,7 +111,7 @@ mod tests {
     use http::{HeaderValue, Request, header::CONNECTION};
 
     use super::*;
-    use crate::{config::Http2Config, h2_engine};
+    use crate::config::{Http2Config, Http2Engine};
 
     fn ready<F: Future>(future: F) -> F::Output {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -139,7 +131,12 @@ mod tests {
         let mut client = pin!(client);
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(client.as_mut().poll(cx).is_pending());
-        let server = h2_engine::handshake::<_, Bytes>(far, &Http2Config::default(), false);
+        let server = super::super::handshake::<_, Bytes>(
+            far,
+            &Http2Config::default(),
+            Http2Engine::H2,
+            false,
+        );
         let mut server = ready(server).expect("a server");
         let incoming = ready(poll_fn(|cx| server.poll_request(cx)));
         let (_, _, mut sender) = incoming.expect("open").expect("a request").into_parts();

@@ -1,18 +1,20 @@
 //! PING frames that the server sends (RFC 9113 section 6.7).
 
-use std::task::Context;
+use std::{marker::PhantomData, task::Context};
 
 /// Sends one PING at a time.
-pub(crate) struct Pings {
+pub(crate) struct Pings<D> {
     ping_pong: h2::PingPong,
     awaited: bool,
+    data: PhantomData<D>,
 }
 
-impl Pings {
+impl<D> Pings<D> {
     pub(super) fn new(ping_pong: h2::PingPong) -> Self {
         Self {
             ping_pong,
             awaited: false,
+            data: PhantomData,
         }
     }
 

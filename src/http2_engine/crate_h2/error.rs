@@ -53,7 +53,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     use super::super::handshake;
-    use crate::{Chain, Http2Config};
+    use crate::{Chain, Http2Config, Http2Engine};
 
     /// The preface, empty SETTINGS and the first half of a PING.
     const CUT: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
@@ -67,7 +67,7 @@ mod tests {
         let error = runtime.expect("a runtime").block_on(async {
             peer.write_all(CUT).await.expect("memory");
             peer.shutdown().await.expect("memory");
-            let connection = handshake::<_, Bytes>(near, &config, false).await;
+            let connection = handshake::<_, Bytes>(near, &config, Http2Engine::H2, false).await;
             let mut connection = connection.expect("a preface");
             let request = poll_fn(|cx| connection.poll_request(cx)).await;
             request.expect("an error").err().expect("an error")

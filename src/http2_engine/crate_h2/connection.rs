@@ -14,10 +14,7 @@ use super::{
     error::ProtocolError, ping::Pings, request_stream::RequestStream,
     response_sender::ResponseSender,
 };
-use crate::{
-    config::{self, Http2Config},
-    error::Error,
-};
+use crate::config::{self, Http2Config, Http2Engine};
 
 /// One connection over `IO`. `D` holds the data of response bodies until it is sent.
 pub(crate) struct Connection<IO, D: Buf>(h2::server::Connection<IO, D>);
@@ -28,6 +25,7 @@ pub(crate) struct Connection<IO, D: Buf>(h2::server::Connection<IO, D>);
 pub(crate) fn handshake<IO, D>(
     io: IO,
     config: &Http2Config,
+    _engine: Http2Engine,
     connect_protocol: bool,
 ) -> impl Future<Output = Result<Connection<IO, D>, ProtocolError>> + use<IO, D>
 where
@@ -57,17 +55,6 @@ where
 pub(crate) fn connect_protocol(extensions: &Extensions) -> Option<&str> {
     let protocol = extensions.get::<h2::ext::Protocol>();
     protocol.map(h2::ext::Protocol::as_str)
-}
-
-/// GOAWAY for a connection that has no [`Connection`] yet, because its preface is invalid, or is not
-/// there in time (RFC 9113 section 3.4).
-pub(crate) fn goaway(error: &Error) -> [u8; 17] {
-    let reason = match error.is_http2() {
-        true => h2::Reason::PROTOCOL_ERROR,
-        false => h2::Reason::NO_ERROR,
-    };
-    let [a, b, c, d] = u32::from(reason).to_be_bytes();
-    [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]
 }
 
 struct Handshake<IO, D: Buf>(h2::server::Handshake<IO, D>);
@@ -122,7 +109,7 @@ where
     }
 
     /// Only the first call returns `Some`.
-    pub(crate) fn pings(&mut self) -> Option<Pings> {
+    pub(crate) fn pings(&mut self) -> Option<Pings<D>> {
         self.0.ping_pong().map(Pings::new)
     }
 }
