@@ -254,10 +254,14 @@ impl SendBody {
             if let Poll::Ready(granted) = self.stream.poll_window(wanted, cx)? {
                 return Poll::Ready(Ok(granted));
             }
-            // What is queued has to leave before the stream is reset.
-            let is_stuck =
-                context.input_ended.get() && context.send_buffer.poll_empty(cx).is_ready();
-            stalled = is_stuck || self.stall.poll_waiting(cx).is_ready();
+            if self.stream.waits_for_transport() {
+                self.stall.pause();
+            } else {
+                // What is queued has to leave before the stream is reset.
+                let is_stuck =
+                    context.input_ended.get() && context.send_buffer.poll_empty(cx).is_ready();
+                stalled = is_stuck || self.stall.poll_waiting(cx).is_ready();
+            }
         }
         match self.stream.poll_closed(cx) {
             Poll::Ready(()) => Poll::Ready(Err(Failure::PeerGone)),

@@ -254,6 +254,10 @@ impl<D: Buf> BodySender<D> {
         either!(self, it => it.poll_window(wanted, cx))
     }
 
+    pub(crate) fn waits_for_transport(&self) -> bool {
+        either!(self, it => it.waits_for_transport())
+    }
+
     pub(crate) fn send_data(&mut self, data: D, end_of_stream: bool) -> Result<(), PeerGone> {
         either!(self, it => it.send_data(data, end_of_stream))
     }

@@ -80,6 +80,13 @@ impl<D: Buf> BodySender<D> {
         }
     }
 
+    /// Whether [`poll_window`](Self::poll_window) waits until data is written that has its window, not for the peer: never,
+    /// as crate h2 queues any number of pieces.
+    #[allow(clippy::unused_self)]
+    pub(crate) fn waits_for_transport(&self) -> bool {
+        false
+    }
+
     /// Queues data, which [`poll_window`](Self::poll_window) has granted.
     pub(crate) fn send_data(&mut self, data: D, end_of_stream: bool) -> Result<(), PeerGone> {
         self.0

@@ -133,6 +133,11 @@ impl<D: Buf> BodySender<D> {
         Poll::Pending
     }
 
+    /// Whether [`poll_window`](Self::poll_window) waits until data is written that has its window, not for the peer.
+    pub(crate) fn waits_for_transport(&self) -> bool {
+        self.0.shared.borrow().engine.queued(self.0.id) > 0
+    }
+
     /// Queues data, which [`poll_window`](Self::poll_window) has granted.
     pub(crate) fn send_data(&mut self, mut data: D, end_of_stream: bool) -> Result<(), PeerGone> {
         let mut shared = self.0.shared.borrow_mut();
