@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bench_peers::{Args, Backend, Bodies, answer, native_tls_acceptor, rustls_config};
 use clap::Parser;
 use corelane::{
-    Driver, ProtocolName, Server, service_fn,
+    Driver, Http2Engine, ProtocolName, Server, service_fn,
     tls::{Identity, NativeTlsAcceptor, OpensslAcceptor, RustlsAcceptor, TlsAcceptor, TlsConfig},
 };
 
@@ -35,7 +35,13 @@ fn main() -> anyhow::Result<()> {
         "epoll" => Driver::Epoll,
         other => anyhow::bail!("unknown driver {other:?}: use auto, io-uring or epoll"),
     };
+    let engine = match std::env::var("CORELANE_BENCH_HTTP2_ENGINE").as_deref() {
+        Err(_) | Ok("h2") => Http2Engine::H2,
+        Ok("corelane") => Http2Engine::Corelane,
+        Ok(other) => anyhow::bail!("unknown engine {other:?}: use h2 or corelane"),
+    };
     let handle = Server::builder(acceptor)
+        .http2_engine(engine)
         .listen(args.listen)
         .workers(args.workers.get())
         .driver(driver)
