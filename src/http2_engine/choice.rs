@@ -51,7 +51,10 @@ where
     };
     async move {
         match (h2, own) {
-            (Some(h2), _) => Ok(Connection::H2(h2.await.map_err(ProtocolError::H2)?)),
+            (Some(h2), _) => {
+                let h2 = h2.await.map_err(ProtocolError::H2)?;
+                Ok(Connection::H2(Box::new(h2)))
+            }
             (_, Some(own)) => Ok(Connection::Own(own.await.map_err(ProtocolError::Own)?)),
             // One of them was made above.
             (None, None) => std::future::pending().await,
@@ -103,7 +106,8 @@ impl From<own::EngineError> for ProtocolError {
 
 /// As [`crate_h2::Connection`].
 pub(crate) enum Connection<IO, D: Buf> {
-    H2(crate_h2::Connection<IO, D>),
+    /// Boxed, so that the other one does not take as much memory.
+    H2(Box<crate_h2::Connection<IO, D>>),
     Own(own::Connection<IO, D>),
 }
 
@@ -216,7 +220,7 @@ pub(crate) enum ResponseSender<D: Buf> {
 
 impl<D: Buf> ResponseSender<D> {
     pub(crate) fn send_continue(&mut self) -> Result<(), ProtocolError> {
-        Ok(either!(self, it => it.send_continue()?))
+        either!(self, it => it.send_continue().map_err(ProtocolError::from))
     }
 
     pub(crate) fn send_head(
@@ -263,7 +267,7 @@ impl<D: Buf> BodySender<D> {
     }
 
     pub(crate) fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), ProtocolError> {
-        Ok(either!(self, it => it.send_trailers(trailers)?))
+        either!(self, it => it.send_trailers(trailers).map_err(ProtocolError::from))
     }
 
     pub(crate) fn reset(&mut self, code: ResetCode) {

@@ -50,6 +50,9 @@ enum Draining {
 /// DATA without data that does not end its stream: as many as crate h2 accepts on a connection.
 const MAX_EMPTY_DATA: u32 = 100;
 
+/// The code of GOAWAY, and the error.
+type Failed = (ErrorCode, EngineError);
+
 enum Phase {
     Open,
     /// What is left is written, then the transport is shut down.
@@ -180,10 +183,7 @@ where
 
     /// Ready with the next request, with an error and the code of GOAWAY, or with `None` when the connection ends
     /// without one.
-    fn poll_open(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Incoming<D>>, (ErrorCode, EngineError)>> {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming<D>>, Failed>> {
         {
             let mut shared = self.shared.borrow_mut();
             shared.begin_poll(cx);
@@ -232,7 +232,7 @@ where
     }
 
     /// Gives the input to the engine, up to the next request.
-    fn receive(&mut self) -> Result<Option<Incoming<D>>, (ErrorCode, EngineError)> {
+    fn receive(&mut self) -> Result<Option<Incoming<D>>, Failed> {
         let received = self.next_request();
         let received = received.map_err(|error| (error.code(), EngineError::Connection(error)))?;
         let flood = if self.early_resets > self.max_early_resets {

@@ -23,7 +23,7 @@ const SLICES: usize = 8;
 
 /// At most [`AT_ONCE`] bytes. It has memory, of the thread's, only while it is not empty.
 #[derive(Default)]
-pub(super) struct Output(Option<Box<Pieces>>);
+pub(super) struct Output(Option<Pieces>);
 
 /// Bytes that were copied, and slices of responses' data between them.
 #[derive(Default)]
@@ -46,7 +46,7 @@ const KEPT: usize = 16;
 const LARGEST_KEPT: usize = 32 * 1024;
 
 thread_local! {
-    static IDLE: RefCell<Vec<Box<Pieces>>> = const { RefCell::new(Vec::new()) };
+    static IDLE: RefCell<Vec<Pieces>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Output {
