@@ -192,6 +192,8 @@ fn by_this_crate(mut input: Input, batches: u32, handler: &Handler) -> usize {
             output.data.clear();
             sent += connection.transmit(&mut output, 16 * 1024);
         }
+        // The client waits.
+        connection.shrink();
         input.bytes.clear();
     }
     sent

@@ -11,6 +11,9 @@ use crate::{
 /// reads no answers has to wait. Enough for the heads of some hundred responses.
 const FULL: usize = 16 * 1024;
 
+/// Bytes that an idle connection keeps: the head of a response, and more.
+const KEPT: usize = 256;
+
 /// Encoded frames: all but DATA that is large or has to wait.
 ///
 /// Holds 16 KiB, as much again that was sent already, and what one more frame of the peer's and the commands of the caller add: for each
@@ -60,8 +63,9 @@ impl Output {
         n
     }
 
+    /// Frees the memory, but for what one request at a time needs.
     pub(crate) fn shrink(&mut self) {
-        if self.bytes.is_empty() {
+        if self.bytes.is_empty() && self.bytes.capacity() > KEPT {
             self.bytes = Vec::new();
         }
     }

@@ -103,7 +103,7 @@ impl Model {
     }
 }
 
-fn stream(number: u32) -> Stream {
+pub(crate) fn stream(number: u32) -> Stream {
     Stream {
         number,
         sending: Sending::Body,

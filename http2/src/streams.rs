@@ -1,15 +1,15 @@
 //! The streams of a connection, and what is remembered of closed ones (RFC 9113 section 5.1).
 
-use std::{
-    collections::{HashMap, VecDeque},
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::collections::VecDeque;
 
 use crate::stream::{Stream, StreamId};
 
 /// Streams that the connection has reset and whose late frames it ignores (RFC 9113 section 5.4.2).
 /// The oldest is forgotten first. 64 is more than what clients have on their way.
 const MAX_REMEMBERED: usize = 64;
+
+/// Slots that an idle connection keeps: a vector begins with as many.
+const KEPT: usize = 4;
 
 /// The streams that are not closed, in slots that are used again.
 ///
@@ -19,7 +19,9 @@ const MAX_REMEMBERED: usize = 64;
 pub(crate) struct Streams {
     slots: Vec<Option<Stream>>,
     free: Vec<u32>,
-    slot_of: HashMap<u32, u32, BuildHasherDefault<NumberHasher>>,
+    /// Identifiers and slots, by identifier. New ones come last, as a client counts upwards, and most
+    /// streams are closed in their order: both ends are cheap.
+    by_number: VecDeque<(u32, u32)>,
     /// The highest identifier that the client has used.
     last: u32,
     /// Bit `i` says that the client has used the identifier `last - 2 * i`.
@@ -44,11 +46,11 @@ pub(crate) enum Found {
 
 impl Streams {
     pub(crate) fn len(&self) -> usize {
-        self.slot_of.len()
+        self.by_number.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.slot_of.is_empty()
+        self.by_number.is_empty()
     }
 
     /// The highest identifier that the client has used, 0 if none.
@@ -60,7 +62,10 @@ impl Streams {
         if number > self.last || number.is_multiple_of(2) {
             return Found::Idle;
         }
-        if let Some(&slot) = self.slot_of.get(&number) {
+        if let Some(&(_, slot)) = self
+            .place(number)
+            .and_then(|place| self.by_number.get(place))
+        {
             return Found::Live(slot);
         }
         if self.reset.contains(&number) {
@@ -97,14 +102,31 @@ impl Streams {
                 self.slots.len() as u32 - 1
             }
         };
-        self.slot_of.insert(number, slot);
+        self.by_number.push_back((number, slot));
         StreamId { number, slot }
+    }
+
+    /// Where `by_number` has this identifier.
+    #[inline]
+    fn place(&self, number: u32) -> Option<usize> {
+        let (&(first, _), &(last, _)) = (self.by_number.front()?, self.by_number.back()?);
+        if number == first {
+            return Some(0);
+        }
+        if number == last {
+            return Some(self.by_number.len() - 1);
+        }
+        self.by_number
+            .binary_search_by_key(&number, |(it, _)| *it)
+            .ok()
     }
 
     pub(crate) fn remove(&mut self, slot: u32) -> Option<Stream> {
         let stream = self.slots.get_mut(slot as usize)?.take()?;
         self.free.push(slot);
-        self.slot_of.remove(&stream.number);
+        if let Some(place) = self.place(stream.number) {
+            self.by_number.remove(place);
+        }
         Some(stream)
     }
 
@@ -146,43 +168,18 @@ impl Streams {
     pub(crate) fn clear(&mut self) {
         self.slots = Vec::new();
         self.free = Vec::new();
-        self.slot_of = HashMap::default();
+        self.by_number = VecDeque::new();
         self.reset = VecDeque::new();
     }
 
-    /// Frees the memory of streams if none is open.
+    /// Frees the memory of streams if none is open, but for the few that one request at a time needs.
     pub(crate) fn shrink(&mut self) {
-        if self.is_empty() {
+        if self.is_empty() && self.slots.len() > KEPT {
             self.slots = Vec::new();
             self.free = Vec::new();
-            self.slot_of = HashMap::default();
+            self.by_number = VecDeque::new();
             self.reset.shrink_to_fit();
         }
-    }
-}
-
-/// Spreads identifiers, which are odd and mostly consecutive. A client can choose ones that
-/// collide, but each stands for an open stream, of which there are few.
-#[derive(Default)]
-pub(crate) struct NumberHasher(u64);
-
-impl Hasher for NumberHasher {
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u32(u32::from(byte));
-        }
-    }
-
-    #[inline]
-    fn write_u32(&mut self, number: u32) {
-        // The golden ratio times 2^64: the upper bits of the product depend on all of the number's.
-        let product = (self.0 ^ u64::from(number >> 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = product ^ product >> 32;
     }
 }
 
@@ -207,6 +204,26 @@ mod tests {
         assert_eq!(streams.find(11), Found::Skipped);
         streams.open((1 << 31) - 1);
         assert_eq!(streams.find(9 + 128), Found::Closed);
+    }
+
+    #[test]
+    fn streams_are_found_by_identifier_in_whatever_order_they_close() {
+        let mut streams = Streams::default();
+        let numbers = [1, 3, 7, 9, 15];
+        for number in numbers {
+            streams.open(number);
+            streams.insert(crate::schedule_tests::stream(number));
+        }
+        for closed in [7, 15, 1, 3, 9] {
+            let Found::Live(slot) = streams.find(closed) else {
+                panic!("{closed} is open");
+            };
+            let removed = streams.remove(slot).map(|stream| stream.number);
+            assert_eq!(removed, Some(closed));
+            assert_eq!(streams.find(closed), Found::Closed);
+        }
+        assert!(streams.is_empty());
+        assert_eq!(streams.find(5), Found::Skipped);
     }
 
     #[test]

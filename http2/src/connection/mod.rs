@@ -194,11 +194,12 @@ impl Connection {
         self.ended
     }
 
-    /// Frees memory that a connection without streams does not need.
+    /// Frees memory that a connection without streams does not need, but for 1 KiB that one request at
+    /// a time needs again. Call it before a wait for the client.
     pub fn shrink(&mut self) {
         self.output.shrink();
-        if self.streams.is_empty() {
-            self.streams.shrink();
+        self.streams.shrink();
+        if self.streams.is_empty() && self.writable.capacity() > 4 {
             self.writable = VecDeque::new();
             self.asking = VecDeque::new();
         }
