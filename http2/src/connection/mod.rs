@@ -7,7 +7,7 @@ mod headers;
 mod receive;
 mod transmit;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
 use crate::{
     config::{Config, DEFAULT_HEADER_TABLE_SIZE},
@@ -26,6 +26,8 @@ use crate::{
 };
 
 /// A server's side of one connection of HTTP/2, without I/O.
+///
+/// It is `Send`, and a thread at a time uses it.
 ///
 /// # How it is used
 ///
@@ -260,6 +262,16 @@ impl Connection {
         if let Some(stream) = self.streams.remove(slot) {
             self.queued -= stream.data.len();
         }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("open_streams", &self.open_streams())
+            .field("is_ended", &self.ended)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
     }
 }
 

@@ -102,3 +102,17 @@ fn the_preface_is_checked_byte_by_byte() {
     let bytes = [frames::PREFACE, &frames::ping(&[0; 8])].concat();
     assert!(server.receive(&mut &bytes[..]).is_err());
 }
+
+#[test]
+fn a_connection_may_move_to_another_thread() {
+    let mut pair = Pair::new(Config::default());
+    let stream = pair.request(1, "/");
+    let server = std::thread::spawn(move || {
+        let fields = HeaderMap::new();
+        let responded = pair.server.respond(stream, StatusCode::OK, &fields, true);
+        assert_eq!(responded, Ok(()));
+        pair.server
+    });
+    let server = server.join().expect("no panic");
+    assert!(format!("{server:?}").contains("open_streams: 0"));
+}
