@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use corelane_http2::{Connection, ErrorCode, Event, StreamId};
+use corelane_http2::{Connection, ConnectionError, ErrorCode, Event, StreamId};
 use http::{HeaderMap, Method, StatusCode};
 
 const DATA: u8 = 0;
@@ -109,6 +109,7 @@ pub struct Service {
     unreleased: BTreeMap<u32, (StreamId, usize)>,
     /// The client sends no more requests.
     is_last: bool,
+    pub error: Option<ConnectionError>,
     pub seen: Vec<Seen>,
     pub output: Vec<u8>,
 }
@@ -123,6 +124,7 @@ impl Service {
             exchanges: BTreeMap::new(),
             unreleased: BTreeMap::new(),
             is_last: false,
+            error: None,
             seen: Vec::new(),
             output: Vec::new(),
         }
@@ -139,7 +141,10 @@ impl Service {
                 }
                 Ok(None) if input.is_empty() => return,
                 Ok(None) => self.transmit(),
-                Err(error) => self.note(Seen::Error(error.code())),
+                Err(error) => {
+                    self.error = Some(error);
+                    self.note(Seen::Error(error.code()));
+                }
             }
         }
     }
@@ -241,6 +246,9 @@ impl Exchange {
         let ends = self.left == 0 && body.is_none();
         // Errors say that the stream is closed.
         let _ = connection.respond(self.stream, status, &HeaderMap::new(), ends);
+        if matches!(self.wish, Wish::Status(_)) {
+            let _ = connection.reset_when_sent(self.stream);
+        }
         match body {
             Some(body) => drop(connection.send_data(self.stream, body.into(), true)),
             None if ends => {}
