@@ -35,6 +35,8 @@ enum Action {
     InitialWindow(u32),
     /// The client applies the server's settings and acknowledges them.
     Acknowledge,
+    /// The server changes its own, if the client has acknowledged the last ones.
+    ServerWindow(u32),
 }
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -49,7 +51,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         3 => (any::<Index>(), 1..50_000u32).prop_map(|(at, by)| StreamWindow(at, by)),
         3 => (1..100_000u32).prop_map(ConnectionWindow),
         1 => select(&[0, 1, 500, 65_535, 200_000][..]).prop_map(InitialWindow),
-        1 => Just(Acknowledge),
+        2 => Just(Acknowledge),
+        1 => select(&[0, 1, 1000, 65_535, 300_000][..]).prop_map(ServerWindow),
     ];
     vec(action, 1..60)
 }
@@ -148,7 +151,13 @@ impl Client {
                 self.upload_size = self.server_size;
                 self.send(&settings_ack());
             }
-            Action::Acknowledge => {}
+            Action::ServerWindow(size) if self.acknowledged => {
+                self.acknowledged = false;
+                self.server_size = (*size).into();
+                self.server.connection.set_initial_stream_window_size(*size);
+                self.send(&[]);
+            }
+            Action::Acknowledge | Action::ServerWindow(_) => {}
         }
     }
 
