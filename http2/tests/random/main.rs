@@ -1,8 +1,9 @@
-//! Random input: cuts make no difference, windows are kept, and nothing is held above the bounds.
+//! Random input: cuts make no difference, nor does the room for output, and windows are kept.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod cuts;
 mod input;
+mod rooms;
 mod windows;

@@ -112,6 +112,9 @@ pub struct Service {
     pub error: Option<ConnectionError>,
     pub seen: Vec<Seen>,
     pub output: Vec<u8>,
+    /// How much the buffers for output take, in turns.
+    pub rooms: Vec<usize>,
+    turn: usize,
 }
 
 /// Bytes of a piece of a response.
@@ -127,6 +130,8 @@ impl Service {
             error: None,
             seen: Vec::new(),
             output: Vec::new(),
+            rooms: vec![16 * 1024],
+            turn: 0,
         }
     }
 
@@ -200,8 +205,12 @@ impl Service {
     /// If the connection wants to send but does not.
     pub fn transmit(&mut self) {
         while self.connection.wants_transmit() {
-            let n = self.connection.transmit(&mut self.output, 16 * 1024);
+            let room = self.rooms[self.turn % self.rooms.len()];
+            self.turn += 1;
+            let before = self.output.len();
+            let n = self.connection.transmit(&mut self.output, room);
             assert!(n > 0, "no progress");
+            assert!(n <= room && self.output.len() == before + n);
         }
     }
 
