@@ -53,17 +53,21 @@ impl Connection {
             ));
         };
         block.continuations += 1;
-        // Exactly, as it counts towards what a connection holds.
-        block.bytes.reserve_exact(payload.len());
-        block.bytes.extend_from_slice(payload);
         let limit = (self.config.max_header_list_size as usize).saturating_mul(MAX_BLOCK);
         let limit = limit.max(self.config.max_frame_size as usize);
-        if block.continuations > MAX_CONTINUATIONS || block.bytes.len() > limit {
+        let length = block.bytes.len() + payload.len();
+        if block.continuations > MAX_CONTINUATIONS || length > limit {
             return Err(ConnectionError::new(
                 ErrorCode::ENHANCE_YOUR_CALM,
                 "a header block far above the limit",
             ));
         }
+        if length > block.bytes.capacity() {
+            // As a vector grows, but no larger than the limit.
+            let capacity = length.max(2 * block.bytes.capacity()).min(limit);
+            block.bytes.reserve_exact(capacity - block.bytes.len());
+        }
+        block.bytes.extend_from_slice(payload);
         if head.has(flag::END_HEADERS) {
             return self.block(block.stream, block.end_stream, &block.bytes);
         }
