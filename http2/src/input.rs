@@ -34,11 +34,11 @@ pub(crate) struct PartialBlock {
     pub(crate) continuations: u32,
 }
 
-/// CONTINUATION frames of one header block. Clients send frames that are full, so that a block of
-/// [`MAX_BLOCK`] needs four or five of them; proxies may cut smaller ones.
+/// CONTINUATION frames of one header block. Clients send frames that are full, so that the
+/// largest block needs four or five of them; proxies may cut smaller ones.
 pub(crate) const MAX_CONTINUATIONS: u32 = 32;
 
 /// Bytes of one header block for each byte that a header list may have. A block is usually shorter
 /// than its list: one that is longer than this is not sent to be read. Up to here a list that is
 /// too large is answered by 431.
-pub(crate) const MAX_BLOCK: usize = 5;
+pub(crate) const BLOCK_PER_LIST: usize = 5;

@@ -22,9 +22,9 @@ const IMMEDIATE: usize = 512;
 const FEW: usize = 16;
 
 impl Connection {
-    /// Queues the head of a response. `end` says that no body follows: for a request with a body
-    /// that has not arrived, [`reset`](Self::reset) with `NO_ERROR` then tells the client to stop
-    /// sending it (RFC 9113 section 8.1).
+    /// Queues the head of a response. `end` says that no body follows. If the body of the request
+    /// has not arrived, [`reset_when_sent`](Self::reset_when_sent) tells the client to stop sending
+    /// it.
     ///
     /// The caller completes the fields: none is added. Fields whose values are marked as sensitive
     /// enter no table.
@@ -191,9 +191,9 @@ impl Connection {
         self.sent_all(id);
     }
 
-    /// Tells the client, when the response is sent in full, to stop sending the body of its request:
-    /// RST_STREAM with `NO_ERROR` (RFC 9113 section 8.1). Until then data still arrives. No effect if
-    /// the request is complete by then.
+    /// Tells the client, when the response is sent in full, to stop sending the body of its
+    /// request: RST_STREAM with `NO_ERROR` (RFC 9113 section 8.1). Until then data still arrives.
+    /// No effect if the request is complete by then.
     pub fn reset_when_sent(&mut self, stream: StreamId) -> Result<(), CommandError> {
         let id = stream;
         let stream = self.streams.get(id).ok_or(CommandError::Closed)?;
@@ -273,9 +273,9 @@ impl Connection {
     }
 
     /// Changes the window of a request's body, bytes, for open streams too
-    /// (SETTINGS_INITIAL_WINDOW_SIZE, RFC 9113 section 6.9.2), 2^31-1 at most. A smaller one applies
-    /// when the client acknowledges it ([`Event::SettingsAcknowledged`](crate::Event)): change it no
-    /// more often than that.
+    /// (SETTINGS_INITIAL_WINDOW_SIZE, RFC 9113 section 6.9.2), 2^31-1 at most. A smaller one
+    /// applies when the client acknowledges it ([`Event::SettingsAcknowledged`](crate::Event)):
+    /// change it no more often than that.
     pub fn set_initial_stream_window_size(&mut self, bytes: u32) {
         if !self.ended {
             let bytes = bytes.min(MAX_WINDOW);

@@ -9,7 +9,7 @@ use crate::{
     flow_control::{ReceiveWindow, SendWindow},
     frame::{self, FrameHead, flag},
     hpack::{self, Decoder, Field},
-    input::{MAX_BLOCK, MAX_CONTINUATIONS, PartialBlock},
+    input::{BLOCK_PER_LIST, MAX_CONTINUATIONS, PartialBlock},
     priority::Priority,
     request_head::{RequestBuilder, TrailersBuilder},
     stream::{Asks, NONE, Sending, Stream, StreamId, UNKNOWN_LENGTH},
@@ -53,7 +53,7 @@ impl Connection {
             ));
         };
         block.continuations += 1;
-        let limit = (self.config.max_header_list_size as usize).saturating_mul(MAX_BLOCK);
+        let limit = (self.config.max_header_list_size as usize).saturating_mul(BLOCK_PER_LIST);
         let limit = limit.max(self.config.max_frame_size as usize);
         let length = block.bytes.len() + payload.len();
         if block.continuations > MAX_CONTINUATIONS || length > limit {

@@ -61,7 +61,7 @@ use crate::{
 /// | what | bytes at most |
 /// |---|---|
 /// | a part of a frame; DATA is never held | `max_frame_size` + 9 |
-/// | a header block in several frames | 4 × `max_header_list_size`, or `max_frame_size` if that is more |
+/// | a header block in several frames | 5 × `max_header_list_size`, or `max_frame_size` if that is more |
 /// | the tables of HPACK | 44/32 × (`header_table_size` + 4,096), and the index of the encoder |
 /// | fields that were checked, of the table of requests | 32 × 376 |
 /// | frames to be sent, small DATA among them | 32 KiB + one frame, and the heads, trailers and WINDOW_UPDATE of the streams that are open |
@@ -196,8 +196,8 @@ impl Connection {
         self.ended
     }
 
-    /// Frees memory that a connection without streams does not need, but for 1 KiB that one request at
-    /// a time needs again. Call it before a wait for the client.
+    /// Frees memory that a connection without streams does not need, but for 1 KiB that one request
+    /// at a time needs again. Call it before a wait for the client.
     pub fn shrink(&mut self) {
         self.output.shrink();
         self.streams.shrink();

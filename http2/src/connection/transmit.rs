@@ -111,7 +111,8 @@ impl Connection {
         }
     }
 
-    /// Bytes of frames that wait, without DATA.
+    /// Bytes that wait for [`transmit`](Self::transmit), without the data of
+    /// [`queued`](Self::queued).
     pub fn pending_output(&self) -> usize {
         self.output.len()
     }
