@@ -66,6 +66,11 @@ pub fn explain(frame: &[u8], ours: &Outcome, theirs: &Outcome) -> Option<&'stati
             "h2 is wrong: an identifier below an earlier one is a connection error (5.1.1)",
         );
     }
+    if error(ours) == Some(COMPRESSION_ERROR) && theirs.goaway.is_none() {
+        return Some(
+            "h2 is wrong: a block changes the table's size twice at most (RFC 7541 section 4.2)",
+        );
+    }
     if error(ours) == Some(STREAM_CLOSED) && theirs.goaway.is_none() {
         return Some(
             "h2 is wrong: HEADERS on a stream that both have ended is a connection error (5.1)",
