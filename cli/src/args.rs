@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use corelane::{
-    AlpnMissing, Driver, IpNet, ProtocolName,
+    AlpnMissing, Driver, Http2Engine, IpNet, ProtocolName,
     tls::{CipherSuite, NamedGroup},
 };
 use corelane_ops::ListenAddr;
@@ -135,6 +135,11 @@ pub(crate) struct Args {
     /// --root, --upstream or --route.
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(crate) http1: Http1Arg,
+
+    /// The implementation of HTTP/2: crate h2, or crate corelane-http2, which needs less time for a
+    /// request and less memory for a connection.
+    #[arg(long, value_enum, value_name = "ENGINE", default_value = "h2")]
+    pub(crate) http2_engine: Http2EngineArg,
 
     /// How to treat clients that offer no protocol by ALPN and speak HTTP/2. Where HTTP/1.1 is served,
     /// they can always speak that.
@@ -275,6 +280,21 @@ pub(crate) enum Http1Arg {
     Auto,
     On,
     Off,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Http2EngineArg {
+    H2,
+    Corelane,
+}
+
+impl From<Http2EngineArg> for Http2Engine {
+    fn from(arg: Http2EngineArg) -> Self {
+        match arg {
+            Http2EngineArg::H2 => Self::H2,
+            Http2EngineArg::Corelane => Self::Corelane,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -25,6 +25,7 @@ pub(crate) fn configure(args: &Args) -> Result<Configured, corelane::Error> {
         .driver(args.driver.into())
         .share_port(args.restart.takeover)
         .protocols(args.protocols())
+        .http2_engine(args.http2_engine.into())
         .alpn_missing(args.alpn_missing.into())
         .upgrades(routes.has_upstreams())
         .proxy_protocol(

@@ -150,6 +150,7 @@ mod tests {
         "demo",
         "groups",
         "http1",
+        "http2-engine",
         "hidden-files",
         "key",
         "key-log",

@@ -8,8 +8,8 @@ impl Reloader {
     /// connections keep theirs.
     ///
     /// A running server takes over the acceptor, [`limits`](Builder::limits), [`http2`](Builder::http2),
-    /// [`alpn_missing`](Builder::alpn_missing), whether requests are upgraded,
-    /// [`proxy_protocol`](Builder::proxy_protocol),
+    /// [`http2_engine`](Builder::http2_engine), [`alpn_missing`](Builder::alpn_missing), whether requests are
+    /// upgraded, [`proxy_protocol`](Builder::proxy_protocol),
     /// [`max_connections`](Builder::max_connections) and [`max_handshakes`](Builder::max_handshakes).
     /// It cannot change its addresses, its workers or their driver: those of `builder` are ignored.
     ///
