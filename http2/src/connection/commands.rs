@@ -11,7 +11,7 @@ use crate::{
     frame::{flag, kind},
     priority::Priority,
     settings,
-    stream::{Asks, Sending, StreamId},
+    stream::{Asks, Sending, Stream, StreamId},
 };
 
 /// Bytes of data that go to the output at once, if no other stream waits: to copy them twice costs
@@ -323,6 +323,13 @@ impl Connection {
         self.streams
             .peek(stream)
             .map_or(0, |stream| stream.data.len())
+    }
+
+    /// Whether the next [`transmit`](Self::transmit) can send some of what is [`queued`](Self::queued), so that
+    /// it does not wait for the client to open a window.
+    pub fn is_sendable(&self, stream: StreamId) -> bool {
+        let stream = self.streams.peek(stream);
+        self.send_window.available() > 0 && stream.is_some_and(Stream::is_sendable)
     }
 
     /// Whether the stream is not closed: commands may have an effect.

@@ -281,6 +281,7 @@ where
                         *early_resets += 1;
                         shared.reset(stream, EngineError::Reset { code, by_peer });
                     }
+                    Event::Settings(_) => shared.windows_changed(),
                     Event::Pong(ping::KEEP_ALIVE) => shared.keep_alive_answered = true,
                     Event::Pong(ping::SHUTDOWN) => {
                         shared.engine.go_away();

@@ -134,8 +134,9 @@ impl<D: Buf> BodySender<D> {
     }
 
     /// Whether [`poll_window`](Self::poll_window) waits until data is written that has its window, not for the peer.
+    /// Then the task is woken when that has happened.
     pub(crate) fn waits_for_transport(&self) -> bool {
-        self.0.shared.borrow().engine.queued(self.0.id) > 0
+        self.0.shared.borrow_mut().waits_for_transport(self.0.id)
     }
 
     /// Queues data, which [`poll_window`](Self::poll_window) has granted.

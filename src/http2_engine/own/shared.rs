@@ -38,6 +38,8 @@ struct Slot<D> {
     task: Option<Waker>,
     /// Counts for its data until that is sent.
     queued: Option<D>,
+    /// `task` waits until that is sent.
+    wakes_when_sent: bool,
     inbox: Option<Arc<Inbox>>,
     /// The response is done, and its handler too.
     sender_gone: bool,
@@ -93,6 +95,7 @@ impl<D: Buf> Shared<D> {
             id,
             task: None,
             queued: None,
+            wakes_when_sent: false,
             inbox: inbox.clone(),
             sender_gone: false,
         });
@@ -166,6 +169,31 @@ impl<D: Buf> Shared<D> {
         while let Some(id) = self.engine.poll_sent() {
             if let Some(slot) = self.slot(id) {
                 slot.queued = None;
+                if std::mem::take(&mut slot.wakes_when_sent)
+                    && let Some(task) = &slot.task
+                {
+                    task.wake_by_ref();
+                }
+            }
+        }
+    }
+
+    /// Whether the stream has data that the windows let go and that waits to be transmitted. Its task is woken when it is sent.
+    pub(super) fn waits_for_transport(&mut self, id: StreamId) -> bool {
+        let waits = self.engine.is_sendable(id);
+        if let Some(slot) = self.slot(id) {
+            slot.wakes_when_sent = waits;
+        }
+        waits
+    }
+
+    /// The client has changed its settings: what had window may have none now.
+    pub(super) fn windows_changed(&mut self) {
+        for slot in self.slots.iter_mut().flatten() {
+            if std::mem::take(&mut slot.wakes_when_sent)
+                && let Some(task) = &slot.task
+            {
+                task.wake_by_ref();
             }
         }
     }
