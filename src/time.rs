@@ -32,8 +32,7 @@ pub(crate) struct Deadline {
     /// Waited before the last pause.
     waited: Duration,
     waiting_since: Option<Instant>,
-    /// The timer, and when it fires.
-    sleep: Option<(Sleep, Instant)>,
+    sleep: Option<Sleep>,
 }
 
 impl Deadline {
@@ -49,29 +48,17 @@ impl Deadline {
 
     /// Called while the wait goes on. Ready when it has lasted for the limit.
     pub(crate) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let since = match self.waiting_since {
-            Some(since) => since,
-            None => {
-                let now = (self.timer.now)();
-                self.waiting_since = Some(now);
-                if self.sleep.as_ref().is_some_and(|(_, fires)| now < *fires) {
-                    // It was polled before, and will wake the same task.
-                    return Poll::Pending;
-                }
-                now
-            }
-        };
+        let since = *self.waiting_since.get_or_insert_with(self.timer.now);
         loop {
-            let (sleep, _) = match &mut self.sleep {
+            let sleep = match &mut self.sleep {
                 Some(sleep) => sleep,
                 None => {
-                    let now = (self.timer.now)();
-                    let waited = self.waited + now.saturating_duration_since(since);
+                    let waited = self.waited + self.timer.since(since);
                     let left = self.limit.saturating_sub(waited);
                     if left.is_zero() {
                         return Poll::Ready(());
                     }
-                    self.sleep.insert(((self.timer.sleep)(left), now + left))
+                    self.sleep.insert((self.timer.sleep)(left))
                 }
             };
             if sleep.as_mut().poll(cx).is_pending() {

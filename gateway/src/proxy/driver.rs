@@ -86,6 +86,15 @@ impl Driver {
         self.upgradable = true;
     }
 
+    /// The response refuses the upgrade: the connection is one like all others. One that has ended must not be
+    /// kept, because its request channel would look open.
+    pub(super) fn forget_upgrade(&mut self) {
+        self.upgradable = false;
+        if matches!(self.state, State::Done(_)) {
+            self.state = State::Ended;
+        }
+    }
+
     /// The socket of an upgraded connection, and what was read from it already.
     pub(super) fn take_upgraded(&mut self) -> Option<(Socket, Bytes)> {
         match std::mem::replace(&mut self.state, State::Ended) {

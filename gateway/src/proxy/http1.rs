@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use corelane::monoio::time::{sleep, timeout};
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 
@@ -98,8 +98,11 @@ impl Connection {
             },
         )
         .await;
-        if sent.is_ok() {
+        if let Ok(response) = &sent {
             self.head.end();
+            if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                self.driver.forget_upgrade();
+            }
             // The client may send more before it reads the response.
             if upload.is_some_and(|upload| !upload.is_over()) {
                 self.driver.spawn();

@@ -91,7 +91,8 @@ pub use self::{options::ProxyOptions, upstream::Upstream, worker::WorkerProxy};
 /// other upgrades pass to upstreams of HTTP/1.1, from clients of both versions. The upstream gets the
 /// field `upgrade`; for extended CONNECT (RFC 8441) it gets a GET, and for WebSocket a key of the proxy,
 /// which checks `sec-websocket-accept`. After a 101, bytes pass in both directions, without a time limit,
-/// until both have ended. The server's shutdown ends the client's side: most upstreams then end theirs.
+/// until both have ended. The server's shutdown ends the client's side: most upstreams then end theirs. An
+/// upstream that breaks its connection ends the client's side as if it had closed it.
 ///
 /// Any other answer goes to the client. A 2xx to extended CONNECT, which would mean the other protocol,
 /// becomes 502. Upstreams of HTTP/2 get no upgrade: extended CONNECT is answered with 501. Other versions

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     io::{self, ErrorKind, Read, Write},
+    net::Shutdown,
     time::{Duration, Instant},
 };
 
@@ -12,7 +13,7 @@ use corelane_test_support::{
     Backend, Http1Client, TestServer,
     backends::{NONE, RUSTLS},
     certs::identity,
-    client::DEADLINE,
+    client::{DEADLINE, get},
     deadline,
     upgrade::{Upgrading, Version, upgrade},
 };
@@ -23,7 +24,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     streams,
-    upstream::{Connection, Raw, everywhere, impatient, on_both_drivers},
+    upstream::{Connection, Raw, ask, everywhere, impatient, on_both_drivers},
 };
 
 /// The example of RFC 6455 section 1.3.
@@ -267,6 +268,34 @@ fn upstreams_without_the_protocol_stay_in_use() {
                 let answer = websocket(Version::Http2, NONE, &server).await;
                 assert_eq!(answer.status, 502);
             });
+        }
+    });
+}
+
+/// The connection of a refused upgrade is one like all others: it is not used after its end.
+#[test]
+fn refused_upgrades_leave_no_dead_connection() {
+    on_both_drivers(|driver| {
+        let upstream = Raw::start(|connection| {
+            let head = connection.head()?;
+            if field(&head, "upgrade").is_none() {
+                return connection.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            }
+            connection.write("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")?;
+            connection.stream.get_ref().shutdown(Shutdown::Both)?;
+            (connection.tell)("closed".into());
+            Ok(())
+        });
+        let server = start(NONE, driver, upstream.http(), impatient());
+        for version in Version::ALL {
+            deadline(async {
+                let mut answer = websocket(version, NONE, &server).await;
+                assert_eq!(answer.status, 403, "{version:?}");
+                assert_eq!(read(&mut answer.stream, 2).await, "no");
+            });
+            assert_eq!(upstream.next(), "closed");
+            let answer = ask(NONE, &server, get("/")).expect("an answer");
+            assert_eq!(answer.head.status, 200, "{version:?}");
         }
     });
 }
