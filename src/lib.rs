@@ -69,6 +69,7 @@
 //! | `openssl-vendored` | | the same, with OpenSSL compiled in |
 //! | `tokio` | yes | handlers use a tokio runtime: `Builder::tokio` |
 //! | `http1` | | HTTP/1.1 beside HTTP/2, see [`Builder::protocols`] |
+//! | `http2-engine` | | `Http2Engine::Corelane`, see [`Builder::http2_engine`] |
 //! | `upgrade` | | `Upgrade`: WebSocket and other protocols on HTTP/2, and on HTTP/1.1 with `http1` |
 //! | `metrics` | | `Handle::record_metrics`, for the crate metrics |
 //!

@@ -124,7 +124,7 @@ pub const METRICS: &[Metric] = {
         metric(
             "corelane_floods_total",
             Counter,
-            "Connections ended with ENHANCE_YOUR_CALM, by cause; other: a limit of crate h2.",
+            "Connections ended with ENHANCE_YOUR_CALM, by cause; other: a limit of the implementation of HTTP/2.",
             &[
                 ("frames", |c| c.frame_floods),
                 ("resets", |c| c.reset_floods),
