@@ -20,7 +20,7 @@ use hyper::body::Incoming;
 
 use crate::{
     error::{Error, Kind},
-    response::clean_trailers,
+    response::remove_framing,
 };
 
 /// Yields data, then trailers.
@@ -96,7 +96,7 @@ impl IncomingBody {
                 }
                 Some(trailers) => {
                     self.progress.set(COMPLETE_WITH_TRAILERS);
-                    clean_trailers(trailers);
+                    remove_framing(trailers);
                     Some(Ok(frame))
                 }
                 None => {

@@ -20,7 +20,7 @@ use pin_project_lite::pin_project;
 use super::context::ConnectionContext;
 use crate::{
     error::BoxError,
-    response::{DeclaredLength, Failure, clean_trailers, may_have_body},
+    response::{DeclaredLength, Failure, may_have_body, remove_framing},
 };
 
 /// A response's body whose head was checked. `None`: the response has none.
@@ -238,7 +238,7 @@ impl<B: Body<Error: Into<BoxError>>> ResponseBody<B> {
                 Err(frame) => {
                     if let Ok(mut trailers) = frame.into_trailers() {
                         this.declared.end().map_err(malformed)?;
-                        clean_trailers(&mut trailers);
+                        remove_framing(&mut trailers);
                         this.body.set(None);
                         return Poll::Ready(Ok(Some(Frame::trailers(trailers))));
                     }

@@ -9,7 +9,7 @@ use http::{
 
 use super::context::ConnectionContext;
 use crate::{
-    response::clean_trailers,
+    response::remove_framing,
     upgrade::{Means, Offer},
 };
 
@@ -30,9 +30,10 @@ pub(super) fn offer(head: &mut Parts, context: &ConnectionContext) -> Option<Off
 /// The first protocol of the field `upgrade`, if `connection` names that field. `h2c` is none: RFC 9113
 /// section 3.1 has removed it.
 fn protocol(headers: &HeaderMap) -> Option<String> {
-    let is_wanted = tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"));
     let mut protocols = tokens(headers, &UPGRADE);
     let protocol = protocols.find(|token| !token.eq_ignore_ascii_case("h2c"))?;
+    let mut wanted = tokens(headers, &CONNECTION);
+    let is_wanted = wanted.any(|token| token.eq_ignore_ascii_case("upgrade"));
     is_wanted.then(|| protocol.to_owned())
 }
 
@@ -47,7 +48,7 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 /// them, without those of a body; `connection` has to name `upgrade`.
 pub(super) fn accepted(mut head: response::Parts, context: &ConnectionContext) -> Response<()> {
     let protocol = head.headers.remove(UPGRADE);
-    clean_trailers(&mut head.headers);
+    remove_framing(&mut head.headers);
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         head.headers
             .insert(CONNECTION, HeaderValue::from_static("upgrade"));

@@ -8,7 +8,7 @@ use super::{context::ConnectionContext, send_buffer::Chunk, tunnel::Tunnel};
 use crate::{
     body::{Body, Source},
     http2_engine::{self, ResponseSender},
-    response::{Failure, clean_trailers, date},
+    response::{Failure, date, remove_framing},
     upgrade::{self, Means, Offer},
 };
 
@@ -85,7 +85,7 @@ impl Accepted {
 /// Completes the fields of a response that accepts: it has no body, so no `content-length` (RFC 9110 section
 /// 9.3.6).
 fn complete(headers: &mut HeaderMap) {
-    clean_trailers(headers);
+    remove_framing(headers);
     if !headers.contains_key(DATE)
         && let Some(date) = date::now()
     {

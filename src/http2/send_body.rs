@@ -17,7 +17,7 @@ use crate::{
     body::BodyMonitor,
     error::BoxError,
     http2_engine::{BodySender, PeerGone, ResetCode},
-    response::{DeclaredLength, Failure, clean_trailers},
+    response::{DeclaredLength, Failure, remove_framing},
     time::MinRate,
 };
 
@@ -141,7 +141,7 @@ impl SendBody {
                             let why = "data after the trailers";
                             return Poll::Ready(Err(Failure::malformed(why, counters)));
                         }
-                        clean_trailers(&mut trailers);
+                        remove_framing(&mut trailers);
                         if self.holds_end(&mut monitor) {
                             return Poll::Ready(Ok(Sent::UpToEnd(Some(Box::new(trailers)))));
                         }

@@ -20,14 +20,15 @@ pub(crate) fn may_have_body(status: StatusCode) -> bool {
     status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
 }
 
-/// Removes the fields of a connection from trailers, and `content-length`, which describes a body before
-/// it is sent (RFC 9110 section 6.5.1). Some clients treat a second `content-length` as malformed.
-pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
+/// Removes the fields of a connection, and `content-length`: from trailers, where some clients treat a second
+/// one as malformed (RFC 9110 section 6.5.1), and from the head of a response that has no body because it
+/// accepts an upgrade.
+pub(crate) fn remove_framing(fields: &mut HeaderMap) {
     let removed = |name: &HeaderName| *name == CONTENT_LENGTH || CONNECTION_FIELDS.contains(name);
-    if trailers.keys().any(removed) {
+    if fields.keys().any(removed) {
         for name in CONNECTION_FIELDS {
-            trailers.remove(name);
+            fields.remove(name);
         }
-        trailers.remove(CONTENT_LENGTH);
+        fields.remove(CONTENT_LENGTH);
     }
 }

@@ -9,5 +9,5 @@ mod fields;
 pub(crate) use self::{
     declared_length::DeclaredLength,
     failure::Failure,
-    fields::{CONNECTION_FIELDS, clean_trailers, may_have_body},
+    fields::{CONNECTION_FIELDS, may_have_body, remove_framing},
 };

@@ -1,19 +1,17 @@
 //! Takes a connection through its steps, from the accepted socket to the end.
 
+mod protocol;
+
 use std::{
     future::{Future, pending, poll_fn},
     net::SocketAddr,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::catch_unwind,
     pin::pin,
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
-use futures_util::{
-    FutureExt,
-    future::{Either, select},
-};
 use monoio::time::timeout;
 
 #[cfg(feature = "http1")]
@@ -22,23 +20,22 @@ use super::{
     accept_tls::accept_tls,
     accepted_stream::{AcceptedStream, Stream},
     client_addr::{Peer, read_client_addr},
-    closing_stream::{Closing, ClosingProtocol},
+    closing_stream::Closing,
     connection_options::ConnectionOptions,
     current_acceptor::AcceptorSource,
     handshake_limiter::{HandshakeLimiter, HandshakePermit},
     linger::linger,
-    protocol_stream::ProtocolStream,
     runtime::TIMER,
     socket::Socket,
 };
 #[cfg(feature = "http1")]
 use crate::http1;
 use crate::{
-    alpn::{Protocol, ProtocolName},
+    alpn::Protocol,
     closing::Closed,
     connection_info::{ConnectionInfo, display_addr},
     counters::Counters,
-    error::{Chain, Error, Kind, panic_message},
+    error::{Chain, Error, Kind},
     http2::{self, WorkerService},
     io::{Accepted, TlsStream},
     negotiated::Negotiated,
@@ -347,46 +344,6 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
             "the protocol http/1.1",
             "it lacks the feature http1",
         ))
-    }
-
-    /// Gives the connection to the handler of its protocol, and closes it when the handler ends.
-    async fn serve_protocol(
-        &self,
-        name: &ProtocolName,
-        stream: TlsStream<Socket>,
-        info: Arc<ConnectionInfo>,
-        options: &ConnectionOptions,
-        shutdown: impl Future<Output = ()> + Unpin,
-    ) -> Result<(), Error> {
-        let peer = info.peer_addr;
-        let Some(handler) = options.handlers.get(name) else {
-            let error = Error::config(format!("the protocol {name} has no handler"));
-            return Err(self.failed(peer, error));
-        };
-        let stream = ProtocolStream::new(stream, &options.limits);
-        let shared = ClosingProtocol(stream.shared());
-        let run = async { handler(stream, info).await };
-        let run = pin!(AssertUnwindSafe(run).catch_unwind());
-        let ended = match select(run, shutdown).await {
-            Either::Left((ended, _)) => ended,
-            Either::Right(((), run)) => {
-                shared.0.shut_down();
-                run.await
-            }
-        };
-        let result = ended.unwrap_or_else(|panic| {
-            self.counters.handler_panics.add();
-            let panic = panic_message(&*panic);
-            tracing::error!(protocol = %name, panic, "handler panicked");
-            Err(Error::new(Kind::Io, "the handler of the protocol panicked"))
-        });
-        if let Some(stream) = shared.0.take() {
-            self.close(stream, options.limits.write).await;
-        }
-        result.map_err(|error| self.failed(peer, error))?;
-        let peer = display_addr(peer);
-        tracing::debug!(%peer, protocol = %name, "connection closed");
-        Ok(())
     }
 
     fn failed(&self, peer: Option<SocketAddr>, error: Error) -> Error {

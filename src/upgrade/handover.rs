@@ -47,7 +47,7 @@ impl Handover {
         Some((on_upgrade, handover))
     }
 
-    /// Hands the stream over. It is dropped if nobody waits for it.
+    /// Gives the stream to the `OnUpgrade`, and drops it if the handler has dropped that.
     pub(super) fn complete(mut self) {
         self.switch.0.accepted.set(true);
         // All of it is in memory: the first call writes the response, and then has nothing to wait for.

@@ -71,7 +71,7 @@ pub(super) struct Link {
     failed: OnceLock<io::ErrorKind>,
     /// [`Upgraded`] was dropped.
     abandoned: AtomicBool,
-    /// It was dropped because nobody waited for it.
+    /// [`Unjoined::join`] has dropped it, because the handler has dropped its `OnUpgrade`.
     unwanted: AtomicBool,
     connection: AtomicWaker,
     shutdown: CancellationToken,
@@ -94,8 +94,9 @@ impl Unjoined {
         (upgraded, Self { io: far, link })
     }
 
-    /// Calls `hand_over`, which gives the other end to the handler. `None` if it has dropped it, because
-    /// nobody waits for it. A handler may drop it at once, too, but on another thread or later on this one.
+    /// Calls `hand_over`, which gives the other end to the handler, or drops it if the handler does not wait
+    /// for it: `None` then. A handler that gets it may drop it at once, but after `hand_over` has returned, or
+    /// on another thread.
     pub(super) fn join(self, hand_over: impl FnOnce(), counters: Arc<Counters>) -> Option<Tunnel> {
         HANDING_OVER.set(true);
         hand_over();
@@ -214,7 +215,7 @@ impl Tunnel {
         !self.input_ended && !self.is_abandoned()
     }
 
-    /// Gives the reader data of the peer. Ready with how much was taken: all of it, if nobody reads.
+    /// Gives the reader data of the peer. Ready with how many bytes were taken: all, if the reader is gone.
     pub(crate) fn poll_input(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<usize> {
         if !self.takes_input() {
             return Poll::Ready(data.len());

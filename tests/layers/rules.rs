@@ -173,7 +173,7 @@ const LAYERS: &[Layer] = &[
         modules: &[
             "body::*",
             "http2_engine::RequestStream",
-            "response::clean_trailers",
+            "response::remove_framing",
         ],
         crates: &[
             "futures_util",

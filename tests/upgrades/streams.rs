@@ -301,7 +301,7 @@ fn peer_that_is_gone_is_found_by_ping(backend: Backend) {
     let options = |builder: corelane::Builder| builder.limits(limits);
     let server = start(backend, Drivers::all()[0], options, handler);
     deadline(async {
-        // Nobody drives its connection, which would answer.
+        // The client does not poll its connection, so it does not answer.
         let client = ask(Version::Http2, backend, &server).await;
         assert_eq!(reports.next(), Err(io::ErrorKind::ConnectionReset));
         drop(client);

@@ -2,7 +2,7 @@
 //! authority connects to the server's own port to check that the names are its own: tls-alpn-01 (RFC 8737).
 //!
 //! `cargo run -- [::]:443 example.org www.example.org` asks the authority's staging environment, whose
-//! certificates nobody trusts. Account and certificates are kept in the folder `acme`.
+//! certificates that clients do not trust. Account and certificates are kept in the folder `acme`.
 
 use std::{convert::Infallible, env, error::Error, fmt::Debug, sync::Arc, thread};
 

@@ -39,7 +39,7 @@ pub(crate) struct Connection<IO, D: Buf> {
     has_pings: bool,
 }
 
-/// Who has sent GOAWAY.
+/// The side that has sent GOAWAY.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Draining {
     /// The server, with the last stream that it answers.
