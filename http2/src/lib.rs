@@ -23,6 +23,8 @@
 //!     while connection.wants_transmit() {
 //!         connection.transmit(output, 16 * 1024);
 //!     }
+//!     // It has no more data for streams whose data was sent.
+//!     while connection.poll_writable().is_some() {}
 //! }
 //!
 //! let mut connection = Connection::new(Config::default());

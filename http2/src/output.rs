@@ -12,13 +12,13 @@ use crate::{
 const FULL: usize = 16 * 1024;
 
 /// Bytes that an idle connection keeps: the head of a response, and more.
-const KEPT: usize = 256;
+const KEPT: usize = 1024;
 
 /// Encoded frames: all but DATA that is large or has to wait.
 ///
-/// Holds 16 KiB, as much again that was sent already, and what one more frame of the peer's and the commands of the caller add: for each
-/// open stream the head of its response, trailers and two WINDOW_UPDATE. Exists while something is
-/// in it, up to [`shrink`](Self::shrink).
+/// Holds up to 16 KiB that wait and 16 KiB that were sent. Beyond that one more frame of the client and the
+/// commands of the caller add: for each open stream the head of its response, trailers and two
+/// WINDOW_UPDATE. The memory stays until [`shrink`](Self::shrink).
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     bytes: Vec<u8>,

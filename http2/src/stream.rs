@@ -64,7 +64,7 @@ pub(crate) struct Stream {
     pub(crate) receives: bool,
     /// The stream is in the schedule: it has data and window.
     pub(crate) scheduled: bool,
-    /// Data was sent, and `Connection::writable` holds the stream, for the caller.
+    /// The stream is in `Connection::writable`.
     pub(crate) is_writable: bool,
     pub(crate) asks: Asks,
     /// The client is to stop sending its body when the response is sent.

@@ -76,10 +76,12 @@ impl Server {
                     let _ = self
                         .connection
                         .respond(stream, StatusCode::OK, &fields(), false);
-                    // It keeps none of this memory.
-                    let _ = self
-                        .connection
-                        .send_data(stream, Bytes::from_static(b"hello"), false);
+                    if self.connection.capacity(stream) > 0 {
+                        // It keeps none of this memory.
+                        let _ =
+                            self.connection
+                                .send_data(stream, Bytes::from_static(b"hello"), false);
+                    }
                 }
             }
         }
@@ -101,6 +103,7 @@ impl Server {
             self.connection.transmit(&mut sent, FRAME);
             sent.clear();
         }
+        while self.connection.poll_sent().is_some() {}
         self.count(before);
     }
 }
@@ -213,6 +216,16 @@ fn nothing_is_held_above_the_bounds() {
         println!("then {rest} of {held}");
         assert!(rest < held / 4, "{rest} of {held}");
     }
+
+    // Streams that are reset while they wait for the window of the connection.
+    let mut server = Server::new(true);
+    for number in 0..30_000 {
+        server.receive(&ask(stream(number), &hpack::get("/")));
+        server.receive(&reset(stream(number), 8));
+        server.transmit();
+    }
+    assert_eq!(server.connection.connection_capacity(), 0);
+    assert!(server.held < 8 * few, "{}", server.held);
 
     // Resets, windows and priorities of streams that are not there.
     let mut server = Server::new(false);

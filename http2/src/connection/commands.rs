@@ -18,7 +18,8 @@ use crate::{
 /// less than to keep them.
 const IMMEDIATE: usize = 512;
 
-/// Bytes that may follow a piece that is kept: the end of a body. They cost a copy of both.
+/// A piece of at most this many bytes may follow one that is still queued: the last bytes of a body. Both
+/// are copied into one.
 const FEW: usize = 16;
 
 impl Connection {

@@ -40,7 +40,8 @@ impl Connection {
                 "DATA past the window of the connection",
             ));
         }
-        let refused = match self.streams.find(head.stream) {
+        let found = self.streams.find(head.stream);
+        let refused = match found {
             Found::Live(slot) => self.accept_data(slot, head, length),
             Found::Idle if head.stream <= self.accepts_up_to => {
                 return Err(ConnectionError::protocol("DATA on an idle stream"));
@@ -53,7 +54,7 @@ impl Connection {
             self.skip(payload);
             return Ok(self.stream_error(head.stream, code));
         }
-        let Found::Live(slot) = self.streams.find(head.stream) else {
+        let Found::Live(slot) = found else {
             self.release_connection(head.length);
             self.skip(payload);
             return Ok(None);

@@ -21,7 +21,7 @@ use crate::{
     schedule::Schedule,
     settings::{self, PeerSettings},
     stats::Stats,
-    stream::{Sending, StreamId},
+    stream::{Asks, Sending, StreamId},
     streams::Streams,
 };
 
@@ -64,9 +64,10 @@ use crate::{
 /// | a header block in several frames | 5 × `max_header_list_size`, or `max_frame_size` if that is more |
 /// | the tables of HPACK | 44/32 × (`header_table_size` + 4,096), and the index of the encoder |
 /// | fields that were checked, of the table of requests | 32 × 376 |
-/// | frames to be sent, small DATA among them | 32 KiB + one frame, and the heads, trailers and WINDOW_UPDATE of the streams that are open |
+/// | frames to be sent, small DATA among them | 32 KiB + one frame, and the heads, trailers and WINDOW_UPDATE of the streams that are open; their vector may have twice the capacity |
 /// | streams | `max_concurrent_streams`, about 200 bytes each |
 /// | larger response data | one piece for each stream, as large as the caller makes it |
+/// | streams whose data was sent, until the caller asks for them by [`poll_writable`](Self::poll_writable) or [`poll_sent`](Self::poll_sent) | 8 each |
 /// | priorities of requests that have not arrived, identifiers of streams that were reset | 16 and 64 |
 ///
 /// The data of requests is the caller's at once. What it does not release, the windows bound:
@@ -201,9 +202,12 @@ impl Connection {
     pub fn shrink(&mut self) {
         self.output.shrink();
         self.streams.shrink();
-        if self.streams.is_empty() && self.writable.capacity() > 4 {
-            self.writable = VecDeque::new();
-            self.asking = VecDeque::new();
+        if self.streams.is_empty() {
+            for list in [&mut self.writable, &mut self.asking] {
+                if list.is_empty() && list.capacity() > 4 {
+                    *list = VecDeque::new();
+                }
+            }
         }
     }
 
@@ -261,6 +265,9 @@ impl Connection {
         self.schedule.remove(slot, &mut self.streams);
         if let Some(stream) = self.streams.remove(slot) {
             self.queued -= stream.data.len();
+            if stream.asks == Asks::Connection {
+                self.asking.retain(|id| id.slot != slot);
+            }
         }
     }
 }

@@ -12,8 +12,8 @@ use crate::{
 /// Bytes of one turn of a stream, if the client takes frames as large: a TLS record holds no more.
 const TURN: usize = 16 * 1024;
 
-/// Bytes of data at least, if the stream has as many: a buffer with less room behind other frames
-/// is full.
+/// If less room is left behind other frames, bytes, data waits for the next buffer, unless the stream
+/// has no more.
 const MIN_PIECE: usize = 256;
 
 impl Connection {
@@ -63,13 +63,20 @@ impl Connection {
 
     /// The next stream of which a piece of data was sent, the last one too: for a caller that counts
     /// what it has queued. Call it in place of [`poll_writable`](Self::poll_writable). It may name a piece
-    /// that was sent when [`send_data`](Self::send_data) returned, and names no stream that was reset.
+    /// that was sent when [`send_data`](Self::send_data) returned, or a stream that is closed by now, and
+    /// does not name a piece that a reset has dropped.
     pub fn poll_sent(&mut self) -> Option<StreamId> {
-        let id = self.writable.pop_front()?;
-        if let Some(stream) = self.streams.get(id) {
+        loop {
+            let id = self.writable.pop_front()?;
+            let Some(stream) = self.streams.get(id) else {
+                return Some(id);
+            };
             stream.is_writable = false;
+            // A later piece may be queued already.
+            if stream.data.is_empty() {
+                return Some(id);
+            }
         }
-        Some(id)
     }
 
     /// The next stream that has asked for [`capacity`](Self::capacity) and has some now. Call it after

@@ -253,3 +253,22 @@ fn pieces_that_are_not_sent_are_bounded() {
     assert_eq!(pair.server.poll_writable(), Some(stream));
     assert_eq!(pair.server.poll_writable(), None);
 }
+
+/// A caller that counts what it has queued must not take a later piece for sent.
+#[test]
+fn a_stream_is_not_named_as_sent_while_data_is_queued() {
+    let mut pair = Pair::new(Config::default());
+    let stream = pair.responding(1);
+    assert_eq!(pair.server.send_data(stream, zeros(10), false), Ok(()));
+    assert_eq!(pair.server.queued(stream), 0);
+    assert_eq!(pair.server.send_data(stream, zeros(60_000), false), Ok(()));
+    let mut first = Vec::new();
+    pair.server.transmit(&mut first, 100);
+    assert!(pair.server.queued(stream) > 0);
+    assert_eq!(pair.server.poll_sent(), None);
+    while pair.server.wants_transmit() {
+        pair.server.transmit(&mut first, 100_000);
+    }
+    assert_eq!(pair.server.poll_sent(), Some(stream));
+    assert_eq!(pair.server.poll_sent(), None);
+}

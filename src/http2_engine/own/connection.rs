@@ -33,7 +33,7 @@ pub(crate) struct Connection<IO, D: Buf> {
     phase: Phase,
     /// The connection ends with its last stream.
     draining: Option<Draining>,
-    /// Streams that the client has reset before their responses began, since the requests were last polled.
+    /// Streams that were reset since there was last nothing to read.
     early_resets: u32,
     max_early_resets: u32,
     has_pings: bool,

@@ -44,7 +44,7 @@ enum End {
     Failed(EngineError),
 }
 
-/// Bytes. Shorter data is copied to the data before it.
+/// Bytes. Shorter pieces are put together.
 const SHORT: usize = 4 * 1024;
 
 impl Inbox {
@@ -62,9 +62,13 @@ impl Inbox {
 
     // Called by the connection.
 
-    /// Whether the reader gets it. Otherwise the caller gives the data back.
-    pub(super) fn push(&self, data: &[u8]) -> bool {
+    /// `end` says that nothing follows. Returns whether the reader gets the data; otherwise the caller gives it
+    /// back.
+    pub(super) fn push(&self, data: &[u8], end: bool) -> bool {
         let mut state = self.state();
+        if end && state.end.is_none() {
+            state.end = Some(End::Complete);
+        }
         if state.reader_gone {
             return false;
         }
@@ -79,10 +83,6 @@ impl Inbox {
         }
         wake(state);
         true
-    }
-
-    pub(super) fn complete(&self) {
-        self.end(End::Complete);
     }
 
     pub(super) fn trailers(&self, trailers: HeaderMap) {
@@ -213,8 +213,9 @@ impl Returns {
                 gone,
             }),
         }
-        self.any.store(true, Release);
-        if let Some(connection) = &list.connection {
+        // What waits already has woken the connection.
+        let is_first = !self.any.swap(true, Release);
+        if is_first && let Some(connection) = &list.connection {
             connection.wake_by_ref();
         }
     }

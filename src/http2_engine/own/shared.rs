@@ -36,9 +36,9 @@ struct Slot<D> {
     id: StreamId,
     /// Waits for window, for a reset or for the end of the connection.
     task: Option<Waker>,
-    /// Counts for its data until that is sent.
+    /// The data that the engine holds, for its count in the send buffer: dropped when it was sent.
     queued: Option<D>,
-    /// `task` waits until that is sent.
+    /// Wakes `task` when the data was sent.
     wakes_when_sent: bool,
     inbox: Option<Arc<Inbox>>,
     /// The response is done, and its handler too.
@@ -124,13 +124,9 @@ impl<D: Buf> Shared<D> {
 
     /// Data of a request has arrived.
     pub(super) fn data(&mut self, id: StreamId, data: &[u8], end: bool) {
-        let inbox = self.inbox(id).map(Arc::clone);
-        let is_kept = inbox.as_ref().is_some_and(|inbox| inbox.push(data));
+        let is_kept = self.inbox(id).is_some_and(|inbox| inbox.push(data, end));
         if !is_kept {
             self.engine.release_capacity(id, data.len());
-        }
-        if end && let Some(inbox) = inbox {
-            inbox.complete();
         }
     }
 
@@ -142,7 +138,7 @@ impl<D: Buf> Shared<D> {
         for it in returns.take() {
             self.engine.release_capacity(it.stream, it.bytes);
             if it.gone && self.slot(it.stream).is_some_and(|slot| slot.sender_gone) {
-                self.engine.abandon(it.stream);
+                self.abandon(it.stream);
             }
         }
     }
@@ -238,15 +234,24 @@ impl<D: Buf> Shared<D> {
         slot.sender_gone = true;
         let is_read = slot.inbox.as_ref().is_some_and(|it| !it.is_reader_gone());
         if !is_read && self.engine.is_open(id) {
-            self.engine.abandon(id);
+            self.abandon(id);
             self.notify();
+        }
+    }
+
+    fn abandon(&mut self, id: StreamId) {
+        self.engine.abandon(id);
+        if !self.engine.is_open(id) && self.slot(id).is_some() {
+            self.slots[id.slot()] = None;
         }
     }
 
     /// Frees the memory of a burst, if no stream is open.
     pub(super) fn shrink(&mut self) {
-        if self.engine.open_streams() == 0 && self.slots.len() > KEPT_SLOTS {
-            self.slots = Vec::new();
+        if self.engine.open_streams() == 0 {
+            if self.slots.len() > KEPT_SLOTS {
+                self.slots = Vec::new();
+            }
             self.engine.shrink();
         }
     }
