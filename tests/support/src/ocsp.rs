@@ -144,11 +144,9 @@ impl Authority {
 /// A good response with another `thisUpdate` and `nextUpdate`, to the second. Its signature is no longer
 /// valid, which only clients notice.
 pub fn between(mut response: Vec<u8>, this_update: SystemTime, next_update: SystemTime) -> Vec<u8> {
-    /// Tag and length of a GeneralizedTime such as 20240102030405Z.
-    const HEAD: [u8; 2] = [0x18, 15];
-    let places = response.windows(2).enumerate();
+    let places = response.windows(17).enumerate();
     let places: Vec<_> = places
-        .filter(|(_, window)| *window == HEAD)
+        .filter(|(_, window)| is_generalized_time(window))
         .map(|(at, _)| at + 2)
         .collect();
     // producedAt is the first one.
@@ -168,4 +166,10 @@ pub fn between(mut response: Vec<u8>, this_update: SystemTime, next_update: Syst
         response[*at..][..15].copy_from_slice(text.as_bytes());
     }
     response
+}
+
+/// Whether this is a GeneralizedTime such as 20240102030405Z, tag and length before it. A hash may hold
+/// these two by chance, so all of it is compared.
+fn is_generalized_time(der: &[u8]) -> bool {
+    matches!(der, [0x18, 15, digits @ .., b'Z'] if digits.iter().all(u8::is_ascii_digit))
 }
