@@ -251,6 +251,8 @@ fn idle_websockets_are_small_and_end_at_shutdown(backend: Backend) {
             };
             let held = held(version, backend, driver, count);
             assert!(held <= most, "{version:?}: {held} bytes, at most {most}");
+            // Of something that was counted.
+            assert!(8 * held >= most, "{version:?}: {held} bytes of {most}");
         }
     }
 }

@@ -15,6 +15,7 @@
 
 use std::{
     env,
+    error::Error,
     future::Future,
     io,
     pin::{Pin, pin},
@@ -27,15 +28,21 @@ use corelane_test_frames as frames;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-fn main() {
+const USAGE: &str = "usage: instructions engine|h2|none [STREAMS [BATCHES [LENGTH [call]]]]";
+
+fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let engine = arguments.next().unwrap_or_default();
     let mut number = |default| match arguments.next() {
-        Some(argument) => argument.parse().expect("a number"),
-        None => default,
+        Some(argument) => argument.parse().map_err(|_| USAGE),
+        None => Ok(default),
     };
-    let (streams, batches, length) = (number(32), number(100), number(13));
-    let is_call = arguments.next().is_some_and(|it| it == "call");
+    let (streams, batches, length) = (number(32)?, number(100)?, number(13)?);
+    let is_call = match arguments.next().as_deref() {
+        None => false,
+        Some("call") => true,
+        Some(_) => return Err(USAGE.into()),
+    };
     let input = Input::new(streams, is_call);
     let handler = Handler {
         is_call,
@@ -46,9 +53,10 @@ fn main() {
         "engine" => by_this_crate(input, batches, &handler),
         "h2" => by_h2(input, batches, &handler),
         "none" => by_none(input, batches),
-        _ => panic!("arguments: engine|h2|none STREAMS BATCHES LENGTH [call]"),
+        _ => return Err(USAGE.into()),
     };
     println!("{engine}: {batches} batches of {streams}: {sent} bytes sent");
+    Ok(())
 }
 
 fn by_none(mut input: Input, batches: u32) -> usize {

@@ -47,8 +47,9 @@ async fn answer(
     let protocol = upgrade.protocol().to_owned();
     let other = upgrade.clone();
     let (mut response, upgraded) = upgrade.accept();
+    let reports = report.clone();
     let will_report = async move {
-        let _ = report.send(outcome(upgraded.await));
+        let _ = reports.send(outcome(upgraded.await));
     };
     match path.as_str() {
         "/usual" => return Ok(Response::new(protocol)),
@@ -60,9 +61,9 @@ async fn answer(
         "/dropped" => drop((will_report, other)),
         "/twice" => {
             let (_response, again) = other.accept();
-            tokio::spawn(async {
+            tokio::spawn(async move {
                 will_report.await;
-                again.await.expect_err("accepted already");
+                let _ = report.send(outcome(again.await));
             });
         }
         _ => {
@@ -147,6 +148,9 @@ fn handlers_decide(backend: Backend) {
             );
             ask(version, "/twice").await;
             assert_eq!(outcomes.recv_timeout(DEADLINE), Ok(Ok(())));
+            let again = outcomes.recv_timeout(DEADLINE).expect("a report");
+            let error = again.expect_err("one use");
+            assert!(error.contains("accepted already"), "{error}");
         }
     });
     let counters = server.counters()[0];

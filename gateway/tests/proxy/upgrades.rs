@@ -513,7 +513,7 @@ fn an_end_that_fails_ends_the_other() {
                 stream.write_all(b"wait\n").await.expect("sent");
                 stream.flush().await.expect("sent");
                 drop(stream);
-                upstream.next();
+                assert_eq!(upstream.next(), "true", "a clean end, {version:?}");
             });
         }
         server.wait_for("all streams have ended", |counters| {

@@ -20,8 +20,14 @@ const ENHANCE_YOUR_CALM: u32 = 11;
 
 const PRIORITY_UPDATE: u8 = 16;
 
-/// Why the outcomes differ after this frame, and not before.
-pub fn explain(frame: &[u8], ours: &Outcome, theirs: &Outcome) -> Option<&'static str> {
+/// Why the outcomes differ after the last of these frames, and not before.
+pub fn explain(frames: &[Vec<u8>], ours: &Outcome, theirs: &Outcome) -> Option<&'static str> {
+    let frame = frames.last()?;
+    // Trailers, or an identifier that is no longer idle.
+    let heads = frames
+        .iter()
+        .filter(|it| it.get(3) == Some(&HEADERS) && it.get(5..9) >= frame.get(5..9));
+    let is_late = heads.count() > 1;
     let Some((&[a, b, c, kind, flags, number @ ..], payload)) = frame.split_first_chunk::<9>()
     else {
         return Some("both may: h2 looks at a length before the rest of the head is there");
@@ -49,13 +55,19 @@ pub fn explain(frame: &[u8], ours: &Outcome, theirs: &Outcome) -> Option<&'stati
         return Some("both may: h2 acknowledges SETTINGS before it applies them (6.5.3)");
     }
     if error(ours) == error(theirs) {
-        return streams(ours, theirs);
+        return streams(ours, theirs, is_late);
     }
     if kind == PRIORITY_UPDATE && theirs.goaway.is_none() {
         return Some("h2 does not know PRIORITY_UPDATE, as it may (RFC 9218 section 7.1)");
     }
     if kind == SETTINGS && error(ours) == Some(FLOW_CONTROL_ERROR) && theirs.goaway.is_none() {
         return Some("h2 may: it has no window of a response that was sent (6.9.2)");
+    }
+    let priorities = |setting: &[u8]| setting.starts_with(&[0, 9]);
+    if kind == SETTINGS && theirs.goaway.is_none() && payload.chunks(6).any(priorities) {
+        return Some(
+            "h2 does not know SETTINGS_NO_RFC7540_PRIORITIES, as it may (RFC 9218 section 2.1)",
+        );
     }
     let reset_by_h2 = theirs
         .streams
@@ -66,12 +78,13 @@ pub fn explain(frame: &[u8], ours: &Outcome, theirs: &Outcome) -> Option<&'stati
             "h2 is wrong: an identifier below an earlier one is a connection error (5.1.1)",
         );
     }
-    if error(ours) == Some(COMPRESSION_ERROR) && theirs.goaway.is_none() {
+    let sizes = payload.iter().filter(|byte| **byte >> 5 == 1).count();
+    if sizes > 2 && error(ours) == Some(COMPRESSION_ERROR) && theirs.goaway.is_none() {
         return Some(
             "h2 is wrong: a block changes the table's size twice at most (RFC 7541 section 4.2)",
         );
     }
-    if error(ours) == Some(STREAM_CLOSED) && theirs.goaway.is_none() {
+    if is_late && error(ours) == Some(STREAM_CLOSED) && theirs.goaway.is_none() {
         return Some(
             "h2 is wrong: HEADERS on a stream that both have ended is a connection error (5.1)",
         );
@@ -85,6 +98,9 @@ pub fn explain(frame: &[u8], ours: &Outcome, theirs: &Outcome) -> Option<&'stati
         }
         (Some(FRAME_SIZE_ERROR), _) => {
             Some("h2 is wrong: a length that the type forbids is FRAME_SIZE_ERROR (4.2)")
+        }
+        (Some(FLOW_CONTROL_ERROR), _) if kind == SETTINGS => {
+            Some("h2 is wrong: a window above 2^31-1 is FLOW_CONTROL_ERROR (6.5.2)")
         }
         (Some(STREAM_CLOSED), _) => {
             Some("both may: a frame on a stream that was closed (5.1); h2 forgets closed streams")
@@ -106,7 +122,7 @@ pub fn explain(frame: &[u8], ours: &Outcome, theirs: &Outcome) -> Option<&'stati
 }
 
 /// Every stream that differs has a reason. Returns the first one.
-fn streams(ours: &Outcome, theirs: &Outcome) -> Option<&'static str> {
+fn streams(ours: &Outcome, theirs: &Outcome, is_late: bool) -> Option<&'static str> {
     if (ours.settings, ours.pings) != (theirs.settings, theirs.pings) {
         return None;
     }
@@ -117,13 +133,13 @@ fn streams(ours: &Outcome, theirs: &Outcome) -> Option<&'static str> {
     let mut reasons = numbers.into_iter().filter_map(|number| {
         let ours = ours.streams.get(number).unwrap_or(&none);
         let theirs = theirs.streams.get(number).unwrap_or(&none);
-        (ours != theirs).then(|| stream(ours, theirs, same_sum))
+        (ours != theirs).then(|| stream(ours, theirs, same_sum, is_late))
     });
     let first = reasons.next()??;
     reasons.all(|reason| reason.is_some()).then_some(first)
 }
 
-fn stream(ours: &Stream, theirs: &Stream, same_sum: bool) -> Option<&'static str> {
+fn stream(ours: &Stream, theirs: &Stream, same_sum: bool, is_late: bool) -> Option<&'static str> {
     match (&ours.resets[..], &theirs.resets[..]) {
         ([first], [other, _, ..]) if first == other => {
             Some("h2 is wrong: frames on a stream that the server has reset are ignored (5.4.2)")
@@ -131,16 +147,16 @@ fn stream(ours: &Stream, theirs: &Stream, same_sum: bool) -> Option<&'static str
         ([STREAM_CLOSED], [PROTOCOL_ERROR]) => {
             Some("h2 is wrong: a frame on a half-closed stream is STREAM_CLOSED (5.1)")
         }
-        ([PROTOCOL_ERROR], []) => {
+        ([PROTOCOL_ERROR], []) if is_late => {
             Some("h2 is wrong: trailers with pseudo-header fields are malformed (8.1)")
         }
         ([FLOW_CONTROL_ERROR], []) if ours.ended => {
             Some("both may: a window above 2^31-1, of a response that was sent (6.9.1)")
         }
-        ([ENHANCE_YOUR_CALM], [PROTOCOL_ERROR]) => {
+        ([ENHANCE_YOUR_CALM], [PROTOCOL_ERROR]) if is_late => {
             Some("both may: trailers above the limit, which is only advice (6.5.2)")
         }
-        ([ENHANCE_YOUR_CALM], []) => {
+        ([ENHANCE_YOUR_CALM], []) if is_late => {
             Some("h2 is wrong: of trailers above the limit it drops the end, and says nothing")
         }
         ([REFUSED_STREAM], [PROTOCOL_ERROR]) => {
