@@ -173,7 +173,7 @@ where
             // The first event is that of SETTINGS.
             let received = self
                 .input
-                .take(|bytes| engine.receive(bytes).map(|_event| ()));
+                .take(|bytes, _| engine.receive(bytes).map(|_event| ()));
             if let Err(error) = received {
                 return Poll::Ready(Err(EngineError::Connection(error)));
             }
@@ -250,7 +250,7 @@ where
         let mut shared = handle.borrow_mut();
         let shared = &mut *shared;
         let (draining, early_resets) = (&mut self.draining, &mut self.early_resets);
-        self.input.take(|bytes| {
+        self.input.take(|bytes, mut buffer| {
             while let Some(event) = shared.engine.receive(bytes)? {
                 match event {
                     Event::Request { stream, head, end } => {
@@ -267,7 +267,9 @@ where
                         let _ = shared.engine.respond(stream, status, &fields, true);
                         shared.engine.abandon(stream);
                     }
-                    Event::Data { stream, data, end } => shared.data(stream, data, end),
+                    Event::Data { stream, data, end } => {
+                        shared.data(stream, data, end, &mut buffer);
+                    }
                     Event::Trailers { stream, trailers } => {
                         if let Some(inbox) = shared.inbox(stream) {
                             inbox.trailers(trailers);

@@ -18,7 +18,7 @@ use corelane_http2::StreamId;
 use http::HeaderMap;
 use http_body::Frame;
 
-use super::error::EngineError;
+use super::{error::EngineError, input::InputBuffer};
 
 /// The body of one request. The windows bound its data: the handler gives back what it takes.
 pub(super) struct Inbox {
@@ -64,7 +64,7 @@ impl Inbox {
 
     /// `end` says that nothing follows. Returns whether the reader gets the data; otherwise the caller gives it
     /// back.
-    pub(super) fn push(&self, data: &[u8], end: bool) -> bool {
+    pub(super) fn push(&self, data: &[u8], end: bool, buffer: &mut InputBuffer<'_>) -> bool {
         let mut state = self.state();
         if end && state.end.is_none() {
             state.end = Some(End::Complete);
@@ -74,7 +74,7 @@ impl Inbox {
         }
         if data.len() >= SHORT {
             state.complete_short();
-            state.data.push_back(Bytes::copy_from_slice(data));
+            state.data.push_back(buffer.keep(data));
         } else {
             state.short.extend_from_slice(data);
             if state.short.len() >= SHORT {

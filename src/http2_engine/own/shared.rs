@@ -13,6 +13,7 @@ use corelane_http2::{Connection, StreamId};
 use super::{
     error::EngineError,
     inbox::{Inbox, Returns},
+    input::InputBuffer,
 };
 
 pub(super) type Handle<D> = Rc<RefCell<Shared<D>>>;
@@ -123,8 +124,15 @@ impl<D: Buf> Shared<D> {
     }
 
     /// Data of a request has arrived.
-    pub(super) fn data(&mut self, id: StreamId, data: &[u8], end: bool) {
-        let is_kept = self.inbox(id).is_some_and(|inbox| inbox.push(data, end));
+    pub(super) fn data(
+        &mut self,
+        id: StreamId,
+        data: &[u8],
+        end: bool,
+        buffer: &mut InputBuffer<'_>,
+    ) {
+        let inbox = self.inbox(id);
+        let is_kept = inbox.is_some_and(|inbox| inbox.push(data, end, buffer));
         if !is_kept {
             self.engine.release_capacity(id, data.len());
         }
