@@ -1,18 +1,8 @@
-//! Tests what 1,000 idle WebSockets hold, and that they do not hold up a shutdown.
-//!
-//! The test counts what Rust allocates on the worker, where the handlers run too. OpenSSL's own memory is
-//! not included.
-#![cfg(all(feature = "http1", feature = "upgrade"))]
+//! What 1,000 idle WebSockets hold; they do not hold up a shutdown.
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
     convert::Infallible,
     future::poll_fn,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicIsize, Ordering::Relaxed},
-    },
     time::{Duration, Instant},
 };
 
@@ -24,7 +14,7 @@ use corelane::{
 use corelane_test_support::{
     Backend, Drivers, TestServer,
     certs::identity,
-    client::{self, DEADLINE, Stream},
+    client::{self, Stream},
     deadline, for_each_backend,
     upgrade::{Version, upgrade},
 };
@@ -36,41 +26,12 @@ use tokio::{
     task::LocalSet,
 };
 
+use crate::{
+    SESSION,
+    counting::{alone, count_this_thread, settled},
+};
+
 for_each_backend!(idle_websockets_are_small_and_end_at_shutdown);
-
-/// Counts the bytes that the server's thread has allocated.
-struct Counting;
-
-static ALLOCATED: AtomicIsize = AtomicIsize::new(0);
-
-thread_local! {
-    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
-}
-
-// SAFETY: forwards all calls unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if IS_WORKER.get() {
-            ALLOCATED.fetch_add(layout.size().cast_signed(), Relaxed);
-        }
-        // SAFETY: the caller upholds the contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        if IS_WORKER.get() {
-            ALLOCATED.fetch_sub(layout.size().cast_signed(), Relaxed);
-        }
-        // SAFETY: the caller upholds the contract.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// One test at a time, as they share the count.
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// How many streams of HTTP/2 share a connection: tabs of a browser do.
 const STREAMS: usize = 10;
@@ -78,14 +39,14 @@ const STREAMS: usize = 10;
 /// How long the shutdown of them all may take, far less than the deadline of the server.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// For how long no more memory has been allocated when all of it counts.
+const STABLE: Duration = Duration::from_millis(100);
+
 /// What an idle WebSocket holds, bytes, with a connection of its own and without its TLS session.
 const HTTP1: usize = 8 * 1024;
 
 /// What one holds as a stream, with its part of the connection.
 const HTTP2: usize = 8 * 1024;
-
-/// rustls' session, which holds more than the others of Rust's memory, bytes.
-const SESSION: usize = 7 * 1024;
 
 async fn accept(mut request: Request<Body>) -> Result<Response<String>, Infallible> {
     let upgrade = Upgrade::take(&mut request).expect("an upgrade");
@@ -104,22 +65,6 @@ async fn echo(mut stream: Upgraded) {
     while let Ok(n @ 1..) = stream.read(&mut buf).await {
         stream.write_all(&buf[..n]).await.expect("written");
     }
-}
-
-/// Waits until the amount of allocated memory is stable, and returns it.
-async fn settled() -> isize {
-    let begun = Instant::now();
-    let mut last = ALLOCATED.load(Relaxed);
-    let mut since = Instant::now();
-    while since.elapsed() < Duration::from_millis(100) {
-        assert!(begun.elapsed() < DEADLINE, "it never settles");
-        tokio::task::yield_now().await;
-        let now = ALLOCATED.load(Relaxed);
-        if now.abs_diff(last) > 1024 {
-            (last, since) = (now, Instant::now());
-        }
-    }
-    last
 }
 
 /// The client's ends of a connection, after a message was echoed on each.
@@ -203,7 +148,7 @@ fn held(version: Version, backend: Backend, driver: Driver, count: usize) -> usi
     let acceptor = (backend.make)(&config).expect("an acceptor");
     let options = |builder: corelane::Builder| builder.protocols(names()).upgrades(true);
     let server = TestServer::with(acceptor, driver, options, |_| {
-        IS_WORKER.set(true);
+        count_this_thread();
         service_fn(accept)
     });
     let each = match version {
@@ -214,11 +159,11 @@ fn held(version: Version, backend: Backend, driver: Driver, count: usize) -> usi
         let open = || Client::open(version, backend, &server);
         // The first connection allocates what the thread keeps for all of them.
         let mut clients = vec![open().await];
-        let before = settled().await;
+        let before = settled(STABLE).await;
         while clients.len() * each < count + each {
             clients.extend(join_all((0..10).map(|_| open())).await);
         }
-        let held = (settled().await - before).unsigned_abs() / count;
+        let held = (settled(STABLE).await - before).unsigned_abs() / count;
         let counters = server.counters()[0];
         let open = counters.upgrades - counters.upgrades_ended;
         assert_eq!(open, (count + each) as u64, "all are open");
@@ -239,7 +184,7 @@ fn held(version: Version, backend: Backend, driver: Driver, count: usize) -> usi
 }
 
 fn idle_websockets_are_small_and_end_at_shutdown(backend: Backend) {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     for (index, &driver) in Drivers::all().iter().enumerate() {
         let is_first = backend.name == "rustls" && index == 0;
         let count = if is_first { 1000 } else { 100 };

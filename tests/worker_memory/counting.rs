@@ -74,13 +74,13 @@ pub fn begin() -> isize {
 }
 
 /// Waits until the amount of allocated memory is stable for this time, and returns it.
-pub fn settled(time: Duration) -> isize {
+pub async fn settled(time: Duration) -> isize {
     let begun = Instant::now();
     let mut last = allocated();
     let mut since = Instant::now();
     while since.elapsed() < time {
         assert!(begun.elapsed() < DEADLINE, "it never settles");
-        std::thread::yield_now();
+        tokio::task::yield_now().await;
         let now = allocated();
         if now.abs_diff(last) > 1024 {
             (last, since) = (now, Instant::now());

@@ -1,12 +1,4 @@
-//! Tests how much memory a connection of HTTP/1.1 holds: idle ones little, and the others no more than
-//! `docs/limits.md` says.
-//!
-//! The test counts what Rust allocates. OpenSSL's own buffers, two records per connection, are not
-//! included.
-#![cfg(feature = "http1")]
-
-mod counting;
-mod floods;
+//! A connection of HTTP/1.1 holds little while it is idle, and never more than `docs/limits.md` says.
 
 use std::time::Duration;
 
@@ -18,9 +10,13 @@ use corelane::{
 use corelane_test_support::{
     Backend, Drivers, Http1Client, Pattern, TestServer, certs::identity, deadline, for_each_backend,
 };
-use counting::{alone, count_this_thread, settled};
 use http::{Request, Response};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+
+use crate::{
+    SESSION,
+    counting::{alone, count_this_thread, settled},
+};
 
 for_each_backend!(memory_stays_within_documented_bound);
 
@@ -34,11 +30,8 @@ const LONG: Duration = Duration::from_millis(1_200);
 /// What an idle connection holds, bytes, without its TLS session.
 const IDLE: usize = 4608;
 
-/// rustls' session, which holds more than the others of Rust's memory, bytes.
-const SESSION: usize = 7 * 1024;
-
 /// The terms of `docs/limits.md` for HTTP/1.1: base, TLS, head, body, response.
-fn bound(backend: Backend, piece: usize) -> usize {
+pub fn bound(backend: Backend, piece: usize) -> usize {
     let tls = if backend.tls {
         6 * MAX_SEALED + 96 * 1024
     } else {
@@ -68,7 +61,7 @@ async fn answer(
     }))
 }
 
-fn start(backend: Backend, driver: Driver, limits: Limits) -> TestServer {
+pub fn start(backend: Backend, driver: Driver, limits: Limits) -> TestServer {
     let names = || [ProtocolName::HTTP_1_1];
     let config = TlsConfig::new(identity()).alpn_protocols(names());
     let acceptor = (backend.make)(&config).expect("an acceptor");
@@ -94,10 +87,10 @@ fn held(backend: Backend, driver: Driver, bytes: &[u8], time: Duration) -> usize
             let _ = sent.await;
             open.push(client);
             if n == 0 {
-                before = settled(time);
+                before = settled(time).await;
             }
         }
-        let held = (settled(time) - before) / CONNECTIONS;
+        let held = (settled(time).await - before) / CONNECTIONS;
         assert_eq!(server.counters()[0].connections_closed, 0, "all are open");
         if time == LONG {
             // The connection has dropped hyper's state, and makes it anew.

@@ -10,9 +10,8 @@ use corelane_test_support::{
 use tokio::time::timeout;
 
 use crate::{
-    bound,
     counting::{alone, begin, most, settled},
-    start,
+    http1::{bound, start},
 };
 
 for_each_backend!(
@@ -189,7 +188,7 @@ fn assert_bounded(backend: Backend, driver: Driver, limits: Limits, attacks: &[A
         attacks[0].run(backend, &server).await;
         for attack in attacks {
             server.wait_for("the end", |it| it.connections_open() == 1);
-            settled(STUCK / 5);
+            settled(STUCK / 5).await;
             let counters = server.counters()[0];
             let before = begin();
             let mut client = attack.run(backend, &server).await;
@@ -224,11 +223,11 @@ fn connections_leave_no_memory(backend: Backend) {
             flood().await;
             assert_eq!(other.ask(get("/")).await.status, 200);
             server.wait_for("the end", |it| it.connections_open() == 1);
-            let before = settled(STUCK);
+            let before = settled(STUCK).await;
             flood().await;
             assert_eq!(other.ask(get("/")).await.status, 200);
             server.wait_for("the end", |it| it.connections_open() == 1);
-            let grown = settled(STUCK) - before;
+            let grown = settled(STUCK).await - before;
             assert!(grown < 16 * 1024, "{grown} bytes are left");
         });
     }
