@@ -1,6 +1,6 @@
 //! The error of a connection or a stream.
 
-use std::{error::Error as StdError, fmt, io};
+use std::{borrow::Cow, error::Error as StdError, fmt, io};
 
 use corelane_http2::{CommandError, ConnectionError, ErrorCode};
 
@@ -22,26 +22,23 @@ pub(crate) enum EngineError {
     /// The client ended the connection inside a frame.
     InsideFrame,
     /// The transport failed, or ended.
-    Io(io::ErrorKind, String),
+    Io(io::ErrorKind, Cow<'static, str>),
 }
 
 impl EngineError {
     pub(super) fn io(error: &io::Error) -> Self {
-        Self::Io(error.kind(), error.to_string())
+        Self::Io(error.kind(), error.to_string().into())
     }
 
     /// For the streams of a connection that ended before them.
     pub(super) fn ended() -> Self {
-        Self::Io(
-            io::ErrorKind::BrokenPipe,
-            "the connection has ended".to_owned(),
-        )
+        Self::Io(io::ErrorKind::BrokenPipe, "the connection has ended".into())
     }
 
     pub(super) fn without_preface() -> Self {
         Self::Io(
             io::ErrorKind::UnexpectedEof,
-            "the connection ended before the preface of HTTP/2".to_owned(),
+            "the connection ended before the preface of HTTP/2".into(),
         )
     }
 

@@ -16,8 +16,9 @@ use crate::scratch::Scratch;
 #[derive(Default)]
 pub(super) struct Input {
     rest: Option<Rest>,
-    /// The last read had long data: more of it probably follows.
-    expects_data: bool,
+    /// How many reads get a buffer of their own: one of the last had long data, so more of it probably
+    /// follows.
+    own_reads: u8,
 }
 
 struct Rest {
@@ -36,6 +37,9 @@ enum Buffer {
 /// Bytes of an own buffer: the plaintext of a record.
 const OWN: usize = 16 * 1024;
 
+/// Reads after one with long data: a short one, the end of a frame or another frame, may come between.
+const OWN_READS: u8 = 4;
+
 /// Bytes. Data of this length that is kept in its buffer takes no more than twice its memory.
 const LONG: usize = OWN / 2;
 
@@ -51,7 +55,7 @@ impl Input {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<bool>> {
         let io = Pin::new(io);
-        let (buffer, end) = if self.expects_data {
+        let (buffer, end) = if self.own_reads > 0 {
             let mut buffer = BytesMut::with_capacity(OWN);
             let end = ready!(poll_read_buf(io, cx, &mut buffer))?;
             (Buffer::Own(buffer.freeze()), end)
@@ -62,7 +66,7 @@ impl Input {
             let end = buf.filled().len();
             (Buffer::Lent(buffer), end)
         };
-        self.expects_data = false;
+        self.own_reads = self.own_reads.saturating_sub(1);
         if end > 0 {
             self.rest = Some(Rest {
                 buffer,
@@ -75,11 +79,11 @@ impl Input {
 
     /// Lends what is left to `take`, which takes some off its front.
     pub(super) fn take<T>(&mut self, take: impl FnOnce(&mut &[u8], InputBuffer<'_>) -> T) -> T {
-        let expects_data = &mut self.expects_data;
+        let own_reads = &mut self.own_reads;
         let Some(rest) = &mut self.rest else {
             let nothing = InputBuffer {
                 own: None,
-                expects_data,
+                own_reads,
             };
             return take(&mut &[][..], nothing);
         };
@@ -88,7 +92,7 @@ impl Input {
             Buffer::Own(buffer) => (&buffer[..], Some(buffer)),
         };
         let mut bytes = &all[rest.start..rest.end];
-        let buffer = InputBuffer { own, expects_data };
+        let buffer = InputBuffer { own, own_reads };
         let result = take(&mut bytes, buffer);
         rest.start = rest.end - bytes.len();
         if rest.start == rest.end {
@@ -101,17 +105,19 @@ impl Input {
 /// Where the input lies.
 pub(super) struct InputBuffer<'a> {
     own: Option<&'a Bytes>,
-    expects_data: &'a mut bool,
+    own_reads: &'a mut u8,
 }
 
 impl InputBuffer<'_> {
     /// Keeps a part of the input: within its buffer, or as a copy.
     pub(super) fn keep(&mut self, data: &[u8]) -> Bytes {
-        let is_long = data.len() >= LONG;
-        *self.expects_data |= is_long;
+        if data.len() < LONG {
+            return Bytes::copy_from_slice(data);
+        }
+        *self.own_reads = OWN_READS;
         match self.own {
-            Some(buffer) if is_long => buffer.slice_ref(data),
-            _ => Bytes::copy_from_slice(data),
+            Some(buffer) => buffer.slice_ref(data),
+            None => Bytes::copy_from_slice(data),
         }
     }
 }
