@@ -130,12 +130,16 @@ def proxy(name, place):
     config = place.folder / f"{name}.conf"
     scheme = "https" if place.tls else "http"
     config.write_text(text.format(dir=place.folder, port=place.port, own=own, scheme=scheme, tls=tls))
-    child = subprocess.Popen([*command, str(config)], stderr=subprocess.PIPE, text=True)
+    log = place.folder / f"{name}.log"
+    with log.open("w") as errors:
+        child = subprocess.Popen([*command, str(config)], stderr=errors)
     try:
         ends = time.monotonic() + LIMIT
-        while child.poll() is None and time.monotonic() < ends:
+        while True:
             with suppress(OSError), socket.create_connection(("127.0.0.1", own), 1):
                 break
+            if child.poll() is not None or time.monotonic() > ends:
+                raise ordinary.Failed(f"{name} does not listen: {log.read_text().strip()}")
             time.sleep(0.01)
         yield own
     finally:
