@@ -11,7 +11,7 @@ use http::{
 use crate::{
     field_cache::{FieldCache, Parsed},
     fields::{content_length, is_connection_field, same_authority},
-    hpack::Field,
+    hpack::{self, Field},
     priority::Priority,
     stream::UNKNOWN_LENGTH,
 };
@@ -61,13 +61,11 @@ pub(crate) struct RequestBuilder<'c> {
 }
 
 impl<'c> RequestBuilder<'c> {
-    /// `block` is the length of the header block.
-    pub(crate) fn new(cache: &'c mut FieldCache, block: usize) -> Self {
-        // A field of the table is one or two bytes there. Browsers send about 20.
-        let fields = (block / 3).min(24);
+    /// `block` is the header block.
+    pub(crate) fn new(cache: &'c mut FieldCache, block: &[u8]) -> Self {
         Self {
             cache,
-            fields: Fields(HeaderMap::with_capacity(fields)),
+            fields: Fields(HeaderMap::with_capacity(expected_fields(block))),
             has_fields: false,
             method: None,
             scheme: None,
@@ -303,6 +301,20 @@ impl<'c> RequestBuilder<'c> {
         let mut cookie = HeaderValue::from_maybe_shared(Bytes::from(joined)).ok()?;
         cookie.set_sensitive(self.cookies.iter().any(HeaderValue::is_sensitive));
         Some(cookie)
+    }
+}
+
+/// For how many fields a map has room at first. A larger one than needed would be kept as long as the request.
+fn expected_fields(block: &[u8]) -> usize {
+    /// Bytes. Counting the fields of a shorter block costs more than it saves.
+    const SHORT: usize = 24;
+    /// Browsers send about 20.
+    const MOST: usize = 24;
+    const PSEUDO: usize = 4;
+    match block.len() {
+        // A field of the table is one or two bytes.
+        short @ ..SHORT => short / 4,
+        _ => hpack::count_fields(block, PSEUDO + MOST).saturating_sub(PSEUDO),
     }
 }
 

@@ -119,7 +119,7 @@ impl Connection {
             }
             return Ok(None);
         }
-        let mut builder = RequestBuilder::new(&mut self.cache, block.len());
+        let mut builder = RequestBuilder::new(&mut self.cache, block);
         let limit = self.config.max_header_list_size;
         let fits = decode(&mut self.decoder, block, limit, &mut |field| {
             builder.field(field);

@@ -193,6 +193,33 @@ impl Decoder {
     }
 }
 
+/// How many fields and changes of the table's size a block has, up to `most` or to a part that cannot be decoded.
+pub(crate) fn count_fields(block: &[u8], most: usize) -> usize {
+    let mut rest = block;
+    (0..most)
+        .take_while(|_| !rest.is_empty() && skip_field(&mut rest).is_ok())
+        .count()
+}
+
+#[inline]
+fn skip_field(block: &mut &[u8]) -> Result<(), Error> {
+    let first = block.first().copied().unwrap_or_default();
+    if first & INDEXED != 0 {
+        return integer::decode(7, block).map(|_index| ());
+    }
+    let prefix = match first {
+        _ if first & WITH_INDEXING != 0 => 6,
+        _ if first & SIZE_UPDATE != 0 => return integer::decode(5, block).map(|_size| ()),
+        _ => 4,
+    };
+    let has_name = integer::decode(prefix, block)? == 0;
+    for _ in 0..1 + usize::from(has_name) {
+        let len = integer::decode(7, block)?;
+        *block = block.get(len..).ok_or(Error::Truncated)?;
+    }
+    Ok(())
+}
+
 // The first bits of each representation.
 const INDEXED: u8 = 0x80; // Section 6.1
 const WITH_INDEXING: u8 = 0x40; // Section 6.2.1

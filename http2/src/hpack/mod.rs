@@ -25,7 +25,7 @@ mod static_table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::decoder::Field;
+pub(crate) use self::decoder::{Field, count_fields};
 pub use self::{decoder::Decoder, encoder::Encoder, error::Error};
 
 /// What each field counts besides its name and its value, in bytes: in the size of the dynamic table

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
-    super::{Decoder, Encoder, FIELD_OVERHEAD, dynamic_table::DynamicTable},
+    super::{Decoder, Encoder, FIELD_OVERHEAD, count_fields, dynamic_table::DynamicTable},
     decode, encode,
 };
 
@@ -81,6 +81,10 @@ proptest! {
                         let name = name.as_str().as_bytes().to_vec();
                         (name, value.as_bytes().to_vec(), value.is_sensitive())
                     }));
+                    let counted = count_fields(&block, usize::MAX);
+                    // Two changes of the table's size may come first.
+                    prop_assert!((expected.len()..=expected.len() + 2).contains(&counted));
+                    prop_assert_eq!(count_fields(&block, 1), 1);
                     prop_assert_eq!(decode(&mut decoder, &block), Ok(expected));
                 }
             }
