@@ -30,7 +30,6 @@ COMMAND = TARGET / "debug/corelane"
 GRPC_ECHO = TARGET / "debug/examples/grpc_echo"
 PYTHON = ROOT / "target/ci/venv/bin/python"
 CLIENTS = ROOT / "ci/clients"
-FEATURES = ["--features", "native-tls,openssl"]
 BACKENDS = ["rustls", "openssl", "native-tls", "none"]
 SHORT = "--short" in sys.argv
 LIMIT = 600  # seconds for one client
@@ -573,9 +572,9 @@ def serve(run, backend, directory, link):
 def main():
     for name in ("SSLKEYLOGFILE", "http_proxy", "https_proxy", "grpc_proxy"):
         os.environ.pop(name, None)
-    for what in (), ("--example", "grpc_echo"):
-        build = ["cargo", "build", "--quiet", *FEATURES, *what]
-        subprocess.run(build, cwd=ROOT, check=True)
+    # With the packages and features of the tests: others would build the dependencies again.
+    build = ["cargo", "build", "--quiet", "--workspace", "--features", "native-tls,openssl"]
+    subprocess.run([*build, "--example", "grpc_echo", "--bin", "corelane"], cwd=ROOT, check=True)
     run = Run()
     with tempfile.TemporaryDirectory(prefix="corelane-ordinary-") as directory:
         directory = Path(directory)

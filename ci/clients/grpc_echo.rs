@@ -16,6 +16,7 @@ use corelane::{
         TlsConfig,
     },
 };
+use corelane_test_support::server::http2_engine;
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Frame;
@@ -134,6 +135,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let handle = Server::builder(acceptor)
         .listen("127.0.0.1:0")
+        .http2_engine(http2_engine())
         .bind()?
         .serve(|_worker| grpc_timeout(service_fn(answer)))?;
     println!("listening on {:?}", handle.local_addrs());

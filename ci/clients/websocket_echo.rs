@@ -20,6 +20,7 @@ use corelane::{
         TlsConfig,
     },
 };
+use corelane_test_support::server::http2_engine;
 use http::Version;
 
 async fn echo(upgrade: WebSocketUpgrade) -> Response {
@@ -66,6 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let handlers = tokio::runtime::Runtime::new()?;
     let handle = Server::builder(acceptor)
         .listen("127.0.0.1:0")
+        .http2_engine(http2_engine())
         .protocols(protocols())
         .upgrades(true)
         .tokio(handlers.handle().clone())

@@ -39,7 +39,9 @@ const KNOWN: &[&str] = &[
     "the client offered [",
     GARBAGE[0],
     GARBAGE[1],
-    NONSENSE,
+    NONSENSE[0],
+    NONSENSE[1],
+    NONSENSE[2],
 ];
 
 /// Reasons that only garbage instead of TLS causes, by rustls and by OpenSSL.
@@ -48,8 +50,12 @@ pub(crate) const GARBAGE: [&str; 2] = [
     "decryption failed or bad record mac",
 ];
 
-/// The reason that garbage instead of HTTP/2 causes.
-pub(crate) const NONSENSE: &str = "HTTP/2 error: connection error detected: ";
+/// Reasons that garbage instead of HTTP/2 causes, by crate h2 and by corelane-http2.
+pub(crate) const NONSENSE: [&str; 3] = [
+    "HTTP/2 error: connection error detected: ",
+    "HTTP/2 error: PROTOCOL_ERROR: the preface of HTTP/2 is missing",
+    "HTTP/2 error: FRAME_SIZE_ERROR: a frame above SETTINGS_MAX_FRAME_SIZE",
+];
 
 /// The path of an upstream that upgrades each request.
 pub(crate) const UPGRADES: &str = "/upgrades";

@@ -57,13 +57,14 @@ pub fn block_on<F: Future>(driver: Driver, future: F) -> F::Output {
     }
 }
 
-/// The implementation of HTTP/2 that servers under test use: what CORELANE_TEST_HTTP2_ENGINE names, `h2` by default.
+/// The implementation of HTTP/2 that servers under test use: what CORELANE_HTTP2_ENGINE names, as for the command,
+/// `h2` by default.
 ///
 /// # Panics
 ///
 /// If it names none, or one that is not compiled in.
 pub fn http2_engine() -> Http2Engine {
-    match std::env::var("CORELANE_TEST_HTTP2_ENGINE").as_deref() {
+    match std::env::var("CORELANE_HTTP2_ENGINE").as_deref() {
         Err(_) | Ok("h2") => Http2Engine::H2,
         #[cfg(feature = "http2-engine")]
         Ok("corelane") => Http2Engine::Corelane,
