@@ -3,7 +3,7 @@
 //!
 //! Other files test related cases. `hostile.rs` has garbage before, during and after the handshake,
 //! and the full-duplex cases. `alpn.rs` has a ClientHello in single bytes. `backends.rs` has the same
-//! for later bytes, floods of records, and truncation of a session. `memory.rs` has the memory under
+//! for later bytes, floods of records, and truncation of a session. `memory/` has the memory under
 //! floods.
 
 use std::{
