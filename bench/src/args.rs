@@ -19,8 +19,8 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Send a fifth of the requests in three rounds, with fewer servers under TLS 1.2 and without
-    /// tiny-x1-500: under three minutes.
+    /// Send a fifth of the requests in three rounds, with fewer servers and without tiny-x1-500: under
+    /// five minutes.
     #[arg(long)]
     quick: bool,
 
@@ -32,11 +32,11 @@ pub struct Args {
     #[arg(long = "shape", value_name = "NAME", value_parser = shape)]
     shapes: Vec<&'static Shape>,
 
-    /// Measure only this peer beside corelane; repeatable.
+    /// Measure only this peer beside corelane's library; repeatable.
     #[arg(long = "peer", value_name = "NAME", value_parser = peer)]
     peers: Vec<String>,
 
-    /// Measure corelane and hyper on this TLS backend only; repeatable.
+    /// Measure servers that have a choice of TLS backends on this one only; repeatable.
     #[arg(long = "backend", value_name = "NAME", value_parser = backend)]
     backends: Vec<Backend>,
 
@@ -48,7 +48,7 @@ pub struct Args {
     #[arg(long)]
     pub no_build: bool,
 
-    /// The I/O driver of corelane. The peers have epoll only.
+    /// The I/O driver of corelane. The peers have epoll, but for xitca-http in one of its rows.
     #[arg(long, value_enum, default_value = "auto")]
     pub driver: Driver,
 

@@ -8,9 +8,12 @@ use crate::{
 };
 
 /// The values of `--peer`.
-pub const PEERS: [&str; 7] = [
+pub const PEERS: [&str; 10] = [
+    "command",
     "hyper",
     "axum-server",
+    "xitca-http",
+    "actix-web",
     "nginx",
     "h2o",
     "nghttpd",
@@ -53,7 +56,7 @@ impl Contender {
             Server::Nginx if shape.resource() == Resource::Upload => Some(
                 "nginx itself has no way to read a request's body without writing it somewhere",
             ),
-            Server::Command if shape.resource() == Resource::Upload => {
+            Server::Command { .. } if shape.resource() == Resource::Upload => {
                 Some("it serves files, which take no upload")
             }
             Server::Haproxy
@@ -73,11 +76,11 @@ impl Contender {
 /// Which servers take part in a run.
 #[derive(Debug)]
 pub struct Selection {
-    /// Leaves out the servers that only complete the TLS 1.2 group.
+    /// Leaves out the servers that only complete their group.
     pub quick: bool,
-    /// The peers beside corelane; empty for all.
+    /// The peers beside corelane's library; empty for all.
     pub peers: Vec<String>,
-    /// The backends of corelane and hyper; empty for all.
+    /// The backends of the servers that have a choice; empty for all.
     pub backends: Vec<Backend>,
 }
 
@@ -108,6 +111,12 @@ pub fn of(
                     &[]
                 }
                 Load::Workers(_) => &[1, 2],
+                // The log has a line for each request.
+                Load::Handshakes { .. } | Load::Idle { .. } | Load::Latency(_)
+                    if server == (Server::Command { access_log: true }) =>
+                {
+                    &[]
+                }
                 _ => &[1],
             };
             workers.iter().map(move |&workers| Contender {
@@ -128,6 +137,15 @@ pub fn of(
     (measured, left_out)
 }
 
+/// Whether corelane's command takes part in one of the shapes.
+pub fn have_command(shapes: &[&Shape], selection: &Selection) -> bool {
+    shapes.iter().any(|shape| {
+        let (measured, _) = of(shape, selection);
+        let command = |it: &Contender| matches!(it.server, Server::Command { .. });
+        shape.service != Service::Own || measured.iter().any(command)
+    })
+}
+
 /// corelane's command and these peers.
 fn gateways(peers: &[Server]) -> Vec<(Server, Group)> {
     let corelane = Server::Corelane(Backend::Rustls);
@@ -138,7 +156,7 @@ fn gateways(peers: &[Server]) -> Vec<(Server, Group)> {
 fn http1() -> Vec<(Server, Group)> {
     let servers = [
         Server::Corelane(Backend::Rustls),
-        Server::Command,
+        Server::Command { access_log: false },
         Server::Hyper(Backend::Rustls),
         Server::Corelane(Backend::Openssl),
         Server::Hyper(Backend::Openssl),
@@ -152,20 +170,30 @@ fn http1() -> Vec<(Server, Group)> {
 fn all(quick: bool) -> Vec<(Server, Group)> {
     let mut all = vec![
         (Server::Corelane(Backend::Rustls), Group::Tls13),
+        (Server::CorelaneHttp2(Backend::Rustls), Group::Tls13),
+        (Server::Command { access_log: false }, Group::Tls13),
         (Server::Hyper(Backend::Rustls), Group::Tls13),
         (Server::Corelane(Backend::Openssl), Group::Tls13),
+        (Server::CorelaneHttp2(Backend::Openssl), Group::Tls13),
         (Server::Hyper(Backend::Openssl), Group::Tls13),
         (Server::Axum, Group::Tls13),
+        (Server::Xitca(Backend::Rustls), Group::Tls13),
+        (Server::Actix(Backend::Rustls), Group::Tls13),
         (Server::Nginx, Group::Tls13),
         (Server::H2o, Group::Tls13),
         (Server::Nghttpd, Group::Tls13),
         (Server::Corelane(Backend::NativeTls), Group::Tls12),
+        (Server::CorelaneHttp2(Backend::NativeTls), Group::Tls12),
         (Server::Hyper(Backend::NativeTls), Group::Tls12),
         (Server::Corelane(Backend::Openssl), Group::Tls12),
     ];
     if !quick {
         // nghttpd has no option that limits it to TLS 1.2.
         all.extend([
+            (Server::Command { access_log: true }, Group::Tls13),
+            (Server::Xitca(Backend::Openssl), Group::Tls13),
+            (Server::XitcaUring, Group::Tls13),
+            (Server::Actix(Backend::Openssl), Group::Tls13),
             (Server::Corelane(Backend::Rustls), Group::Tls12),
             (Server::Hyper(Backend::Rustls), Group::Tls12),
             (Server::Hyper(Backend::Openssl), Group::Tls12),

@@ -76,9 +76,10 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     interrupt::catch()?;
     cores::raise_open_files()?;
     let builds = install::Builds::new(args.allocator, args.driver);
+    let selection = args.selection();
     if !args.no_build {
         builds.make()?;
-        if args.shapes().iter().any(|it| it.measures_command()) {
+        if contenders::have_command(&args.shapes(), &selection) {
             builds.make_command()?;
         }
     }
@@ -92,7 +93,6 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     };
     let machine = machine::describe(&site)?;
     site.cores.keep_to_client()?;
-    let selection = args.selection();
     let rounds_of = |shape| Rounds::new(shape, contenders::of(shape, &selection), &site);
     let mut rounds: Vec<_> = args.shapes().into_iter().map(rounds_of).collect();
     let servers: u32 = rounds.iter().map(Rounds::servers).sum();

@@ -21,6 +21,22 @@ impl Driver {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Http2Engine {
+    H2,
+    Corelane,
+}
+
+impl Http2Engine {
+    /// The value of corelane's `--http2-engine`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::H2 => "h2",
+            Self::Corelane => "corelane",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Allocator {
     System,
     Jemalloc,

@@ -12,10 +12,18 @@ pub enum Backend {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Server {
     Corelane(Backend),
+    /// corelane on its own HTTP/2 engine instead of crate h2.
+    CorelaneHttp2(Backend),
     /// corelane's command on rustls, which serves the bodies as files.
-    Command,
+    Command {
+        access_log: bool,
+    },
     Hyper(Backend),
     Axum,
+    Xitca(Backend),
+    /// xitca-http on rustls and its own runtime on io_uring, instead of tokio's.
+    XitcaUring,
+    Actix(Backend),
     Nginx,
     H2o,
     Nghttpd,
@@ -58,11 +66,22 @@ impl Server {
             Self::Corelane(Backend::Rustls) => "corelane rustls",
             Self::Corelane(Backend::NativeTls) => "corelane native-tls",
             Self::Corelane(Backend::Openssl) => "corelane openssl",
-            Self::Command => "corelane command",
+            Self::CorelaneHttp2(Backend::Rustls) => "corelane-http2 rustls",
+            Self::CorelaneHttp2(Backend::NativeTls) => "corelane-http2 native-tls",
+            Self::CorelaneHttp2(Backend::Openssl) => "corelane-http2 openssl",
+            Self::Command { access_log: false } => "corelane command",
+            Self::Command { access_log: true } => "corelane command, log",
             Self::Hyper(Backend::Rustls) => "hyper + tokio-rustls",
             Self::Hyper(Backend::NativeTls) => "hyper + tokio-native-tls",
             Self::Hyper(Backend::Openssl) => "hyper + tokio-openssl",
             Self::Axum => "axum-server",
+            Self::Xitca(Backend::Rustls) => "xitca-http rustls",
+            Self::Xitca(Backend::NativeTls) => "xitca-http native-tls",
+            Self::Xitca(Backend::Openssl) => "xitca-http openssl",
+            Self::XitcaUring => "xitca-http io_uring",
+            Self::Actix(Backend::Rustls) => "actix-web rustls",
+            Self::Actix(Backend::NativeTls) => "actix-web native-tls",
+            Self::Actix(Backend::Openssl) => "actix-web openssl",
             Self::Nginx => "nginx",
             Self::H2o => "h2o",
             Self::Nghttpd => "nghttpd",
@@ -74,17 +93,31 @@ impl Server {
     /// None if it has no choice of backends here.
     pub fn backend(self) -> Option<Backend> {
         match self {
-            Self::Corelane(backend) | Self::Hyper(backend) => Some(backend),
-            Self::Command => Some(Backend::Rustls),
+            Self::Corelane(backend)
+            | Self::CorelaneHttp2(backend)
+            | Self::Hyper(backend)
+            | Self::Xitca(backend)
+            | Self::Actix(backend) => Some(backend),
+            Self::Command { .. } | Self::XitcaUring => Some(Backend::Rustls),
             _ => None,
         }
     }
 
-    /// The value of `--peer`.
+    pub fn is_corelane(self) -> bool {
+        matches!(
+            self,
+            Self::Corelane(_) | Self::CorelaneHttp2(_) | Self::Command { .. }
+        )
+    }
+
+    /// The value of `--peer`. corelane's library always takes part.
     pub fn family(self) -> &'static str {
         match self {
-            Self::Corelane(_) | Self::Command => "corelane",
+            Self::Corelane(_) | Self::CorelaneHttp2(_) => "corelane",
+            Self::Command { .. } => "command",
             Self::Hyper(_) => "hyper",
+            Self::Xitca(_) | Self::XitcaUring => "xitca-http",
+            Self::Actix(_) => "actix-web",
             other => other.name(),
         }
     }

@@ -215,11 +215,6 @@ pub static SHAPES: [Shape; 21] = [
 ];
 
 impl Shape {
-    /// Whether corelane's command takes part.
-    pub fn measures_command(&self) -> bool {
-        self.service != Service::Own || self.http == Http::Http1
-    }
-
     pub fn unit(&self) -> &'static str {
         match self.load {
             Load::Requests(_) | Load::Workers(_) => "µs of server CPU per request",

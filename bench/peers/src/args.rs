@@ -30,12 +30,22 @@ pub struct Args {
     /// Serve HTTP/1.1 instead of HTTP/2.
     #[arg(long)]
     pub http1: bool,
-    /// The I/O driver of corelane: auto, io-uring or epoll. The other servers have epoll only.
+    /// The I/O driver of corelane and xitca-http: auto, io-uring or epoll. The other servers have epoll
+    /// only; auto is io-uring on corelane and epoll on xitca-http.
     #[arg(long, default_value = "auto")]
     pub driver: String,
+    /// The HTTP/2 engine of corelane: h2 or corelane.
+    #[arg(long, default_value = "h2")]
+    pub http2_engine: String,
 }
 
 impl Args {
+    /// For servers of HTTP/2 only.
+    pub fn ensure_http2(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.http1, "this server is measured with HTTP/2 only");
+        Ok(())
+    }
+
     /// The only protocol of the server, as ALPN names it.
     pub fn protocol(&self) -> &'static str {
         if self.http1 { "http/1.1" } else { "h2" }

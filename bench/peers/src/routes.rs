@@ -6,7 +6,10 @@ use anyhow::Context;
 use bytes::{Buf, Bytes};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Body;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
+
+/// The type of all responses.
+pub const OCTETS: &str = "application/octet-stream";
 
 /// The response bodies. They live as long as the process, so that a response copies only a pointer and
 /// a length.
@@ -35,10 +38,10 @@ impl Bodies {
     }
 }
 
-pub async fn answer<B: Body>(
+pub async fn answer<B: Body, R: From<Bytes>>(
     bodies: &'static Bodies,
     request: Request<B>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<R>, Infallible> {
     Ok(match (request.method(), request.uri().path()) {
         (&Method::GET, "/tiny") => octets(bodies.tiny.clone()),
         (&Method::GET, "/16k") => octets(bodies.k16.clone()),
@@ -50,7 +53,7 @@ pub async fn answer<B: Body>(
 }
 
 /// Reads a request's body and answers with its length.
-pub async fn received<B: Body>(body: B) -> Response<Full<Bytes>> {
+pub async fn received<B: Body, R: From<Bytes>>(body: B) -> Response<R> {
     let mut body = std::pin::pin!(body);
     let mut length = 0;
     while let Some(frame) = body.frame().await {
@@ -62,15 +65,15 @@ pub async fn received<B: Body>(body: B) -> Response<Full<Bytes>> {
     octets(Bytes::from(format!("{length}\n")))
 }
 
-pub fn octets(body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    let octets = HeaderValue::from_static("application/octet-stream");
+pub fn octets<R: From<Bytes>>(body: Bytes) -> Response<R> {
+    let mut response = Response::new(R::from(body));
+    let octets = HeaderValue::from_static(OCTETS);
     response.headers_mut().insert(CONTENT_TYPE, octets);
     response
 }
 
-fn status(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+fn status<R: From<Bytes>>(status: StatusCode) -> Response<R> {
+    let mut response = Response::new(R::from(Bytes::new()));
     *response.status_mut() = status;
     response
 }

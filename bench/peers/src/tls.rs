@@ -4,7 +4,8 @@ use std::{fs, sync::Arc};
 
 use anyhow::Context;
 use openssl::ssl::{
-    AlpnError, SslAcceptor, SslContext, SslFiletype, SslMethod, SslVersion, select_next_proto,
+    AlpnError, SslAcceptor, SslAcceptorBuilder, SslFiletype, SslMethod, SslVersion,
+    select_next_proto,
 };
 use rustls::{
     ServerConfig,
@@ -44,20 +45,20 @@ pub fn native_tls_acceptor(args: &Args) -> anyhow::Result<native_tls::TlsAccepto
 }
 
 /// One protocol; otherwise the recommendation for servers in crate openssl.
-pub fn openssl_context(args: &Args) -> anyhow::Result<SslContext> {
+pub fn openssl_acceptor(args: &Args) -> anyhow::Result<SslAcceptorBuilder> {
     let list: &'static [u8] = if args.http1 {
         b"\x08http/1.1"
     } else {
         b"\x02h2"
     };
-    let mut context = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
-    context.set_certificate_chain_file(&args.cert)?;
-    context.set_private_key_file(&args.key, SslFiletype::PEM)?;
-    context.set_alpn_select_callback(move |_, offered| {
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+    acceptor.set_certificate_chain_file(&args.cert)?;
+    acceptor.set_private_key_file(&args.key, SslFiletype::PEM)?;
+    acceptor.set_alpn_select_callback(move |_, offered| {
         select_next_proto(list, offered).ok_or(AlpnError::ALERT_FATAL)
     });
     if args.tls12 {
-        context.set_max_proto_version(Some(SslVersion::TLS1_2))?;
+        acceptor.set_max_proto_version(Some(SslVersion::TLS1_2))?;
     }
-    Ok(context.build().into_context())
+    Ok(acceptor)
 }

@@ -8,27 +8,37 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::Args;
 
 /// The same as corelane's.
-const BACKLOG: i32 = 4096;
+pub const BACKLOG: i32 = 4096;
 
 /// Runs `serve` on every worker: a thread with a current-thread runtime and its own listener on the
-/// common port, pinned to a CPU as corelane pins its workers. Returns only with an error.
+/// common port. Returns only with an error.
 pub fn on_each_worker<F, Fut>(args: &Args, serve: F) -> anyhow::Result<()>
 where
     F: Fn(TcpListener) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = anyhow::Result<()>>,
+{
+    on_each_thread(args, move |listener| {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(serve(listener))
+    })
+}
+
+/// The same with a runtime that `run` starts. The threads are pinned to CPUs as corelane pins its workers.
+pub fn on_each_thread<F>(args: &Args, run: F) -> anyhow::Result<()>
+where
+    F: Fn(TcpListener) -> anyhow::Result<()> + Clone + Send + 'static,
 {
     let cpus = core_affinity::get_core_ids().unwrap_or_default();
     let workers: Vec<_> = (0..args.workers.get())
         .map(|index| {
             let listener = listen(args)?;
             let cpu = cpus.get(index).copied();
-            let serve = serve.clone();
+            let run = run.clone();
             anyhow::Ok(thread::spawn(move || {
                 cpu.map(core_affinity::set_for_current);
-                tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()?
-                    .block_on(serve(listener))
+                run(listener)
             }))
         })
         .collect::<Result<_, _>>()?;
@@ -40,7 +50,7 @@ where
     Ok(())
 }
 
-fn listen(args: &Args) -> anyhow::Result<TcpListener> {
+pub fn listen(args: &Args) -> anyhow::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(args.listen),
         Type::STREAM,

@@ -16,6 +16,7 @@ use crate::{
     client::Target,
     fixtures::Fixtures,
     interrupt,
+    options::Http2Engine,
     server::Backend,
     servers::Running,
     terms::{Group, Http, KeyExchange, KeyType, Terms},
@@ -56,6 +57,7 @@ impl Server {
         program: &Path,
         (backend, group): (Backend, Group),
         http: Http,
+        engine: Http2Engine,
         fixtures: &Fixtures,
     ) -> anyhow::Result<Self> {
         let scratch = fixtures.scratch()?;
@@ -81,6 +83,10 @@ impl Server {
             .args(["--tls", backend.name()]);
         if http == Http::Http1 {
             command.arg("--http1");
+        }
+        if engine != Http2Engine::H2 {
+            // Not the default: an older build does not know the option.
+            command.args(["--http2-engine", engine.name()]);
         }
         drop(port);
         let running = Running::spawn(command, addr, scratch, DEADLINE)?;

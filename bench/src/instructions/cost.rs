@@ -10,7 +10,7 @@ use super::{
     shapes::Shape,
     subjects::Subject,
 };
-use crate::fixtures::Fixtures;
+use crate::{fixtures::Fixtures, options::Http2Engine};
 
 /// Relative differences up to these are noise. A request's share of work depends on the clock (the
 /// `date` header), on random numbers (signatures) and on how the kernel splits the data.
@@ -35,12 +35,13 @@ pub fn cost(
     program: &Path,
     subject: &'static Subject,
     shape: &'static Shape,
+    engine: Http2Engine,
     fixtures: &Fixtures,
 ) -> anyhow::Result<Cost> {
     let mut output = program.as_os_str().to_owned();
     output.push(format!("-{}-{}.callgrind", subject.name, shape.name));
     let count = || {
-        let server = Server::start(program, subject.on, shape.http, fixtures)?;
+        let server = Server::start(program, subject.on, shape.http, engine, fixtures)?;
         let counts = exchange(&server, shape)?;
         server.keep_output(Path::new(&output))?;
         Ok(counts)

@@ -25,6 +25,7 @@ use crate::{
     fixtures::Fixtures,
     install::{self, Builds},
     interrupt,
+    options::Http2Engine,
 };
 
 #[derive(Debug, clap::Args)]
@@ -41,6 +42,10 @@ pub struct Args {
     /// Measure hyper instead of corelane.
     #[arg(long, conflicts_with = "budget")]
     hyper: bool,
+
+    /// The HTTP/2 engine of corelane.
+    #[arg(long, value_enum, default_value = "h2", conflicts_with_all = ["budget", "hyper"])]
+    http2_engine: Http2Engine,
 
     /// Measure only this shape; repeatable.
     #[arg(long = "shape", value_name = "NAME", value_parser = shape)]
@@ -98,7 +103,7 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
         for subject in subjects {
             for shape in shapes {
                 eprintln!("{} {}", subject.name, shape.name);
-                costs.push(cost(program, subject, shape, &fixtures)?);
+                costs.push(cost(program, subject, shape, args.http2_engine, &fixtures)?);
             }
         }
         Ok(costs)

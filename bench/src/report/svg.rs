@@ -6,7 +6,6 @@ use super::number::short;
 use crate::{
     results::{ContenderResult, GroupResult, ShapeResult},
     run::Run,
-    server::Server,
     statistics::Verdict,
     terms::Group,
 };
@@ -16,8 +15,8 @@ const PANEL_WIDTH: f64 = 304.0;
 const MARGIN: f64 = 12.0;
 const WIDTH: f64 = COLUMNS as f64 * PANEL_WIDTH + MARGIN;
 /// Where bars begin, from the panel's left edge, and the length of the longest.
-const BARS_AT: f64 = 128.0;
-const BAR_LENGTH: f64 = 110.0;
+const BARS_AT: f64 = 144.0;
+const BAR_LENGTH: f64 = 94.0;
 const BAR_HEIGHT: f64 = 11.0;
 const LINE: f64 = 16.0;
 /// The height of title, unit and ratio above the bars.
@@ -162,7 +161,7 @@ fn bar(
         return text(out, begin, baseline, "small", "error");
     };
     let class = match server.contender.server {
-        Server::Corelane(_) | Server::Command => "corelane",
+        server if server.is_corelane() => "corelane",
         _ if group.best_peer.as_ref() == Some(&server.name) => "best",
         _ => "peer",
     };

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::launch::Launch;
 use crate::{server::Backend, shapes::Service};
 
-pub fn command(launch: &Launch, backend: Backend) -> anyhow::Result<Command> {
+pub fn command(launch: &Launch, backend: Backend, access_log: bool) -> anyhow::Result<Command> {
     let mut command = launch.pinned(launch.site.builds.command());
     command
         .args(["--listen", &launch.addr.to_string()])
@@ -16,6 +16,11 @@ pub fn command(launch: &Launch, backend: Backend) -> anyhow::Result<Command> {
         .arg(&launch.credentials.key)
         .args(["--tls", backend.name()])
         .args(["--driver", launch.site.builds.driver.name()]);
+    if access_log {
+        command
+            .arg("--access-log")
+            .arg(launch.scratch.join("access.log"));
+    }
     match launch.service {
         Service::Proxy => {
             command.arg("--upstream");

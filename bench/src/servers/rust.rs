@@ -5,13 +5,16 @@ use std::process::Command;
 
 use super::launch::Launch;
 use crate::{
+    options::{Driver, Http2Engine},
     server::Backend,
     terms::{Group, Http},
 };
 
-pub fn corelane(launch: &Launch, backend: Backend) -> anyhow::Result<Command> {
-    let mut command = program(launch, "corelane", backend);
-    command.args(["--driver", launch.site.builds.driver.name()]);
+pub fn corelane(launch: &Launch, backend: Backend, engine: Http2Engine) -> anyhow::Result<Command> {
+    let mut command = peer(launch, "corelane", backend);
+    command
+        .args(["--driver", launch.site.builds.driver.name()])
+        .args(["--http2-engine", engine.name()]);
     if (backend, launch.group) == (Backend::Openssl, Group::Tls12) {
         // corelane leaves the highest version to the system's policy.
         launch.disable_tls13(&mut command)?;
@@ -19,15 +22,13 @@ pub fn corelane(launch: &Launch, backend: Backend) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-pub fn hyper(launch: &Launch, backend: Backend) -> Command {
-    program(launch, "hyper", backend)
+pub fn xitca_uring(launch: &Launch) -> Command {
+    let mut command = peer(launch, "xitca-http", Backend::Rustls);
+    command.args(["--driver", Driver::IoUring.name()]);
+    command
 }
 
-pub fn axum(launch: &Launch) -> Command {
-    program(launch, "axum-server", Backend::Rustls)
-}
-
-fn program(launch: &Launch, name: &str, backend: Backend) -> Command {
+pub fn peer(launch: &Launch, name: &str, backend: Backend) -> Command {
     let mut command = launch.pinned(launch.site.builds.program(name));
     command
         .args(["--listen", &launch.addr.to_string()])

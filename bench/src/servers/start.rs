@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     contenders::Contender,
+    options::Http2Engine,
     server::{Backend, Server},
     shapes::{Service, Shape},
     site::Site,
@@ -39,11 +40,17 @@ pub fn start(contender: &Contender, shape: &Shape, site: &Site) -> anyhow::Resul
         credentials: site.fixtures.credentials(shape.key_type),
     };
     let command = match contender.server {
-        Server::Corelane(backend) if service == Service::Own => rust::corelane(&launch, backend)?,
-        Server::Corelane(backend) => command::command(&launch, backend)?,
-        Server::Command => command::command(&launch, Backend::Rustls)?,
-        Server::Hyper(backend) => rust::hyper(&launch, backend),
-        Server::Axum => rust::axum(&launch),
+        Server::Corelane(backend) if service == Service::Own => {
+            rust::corelane(&launch, backend, Http2Engine::H2)?
+        }
+        Server::Corelane(backend) => command::command(&launch, backend, false)?,
+        Server::CorelaneHttp2(backend) => rust::corelane(&launch, backend, Http2Engine::Corelane)?,
+        Server::Command { access_log } => command::command(&launch, Backend::Rustls, access_log)?,
+        Server::Hyper(backend) => rust::peer(&launch, "hyper", backend),
+        Server::Axum => rust::peer(&launch, "axum-server", Backend::Rustls),
+        Server::Xitca(backend) => rust::peer(&launch, "xitca-http", backend),
+        Server::XitcaUring => rust::xitca_uring(&launch),
+        Server::Actix(backend) => rust::peer(&launch, "actix-web", backend),
         Server::Nginx => nginx::command(&launch)?,
         Server::H2o => h2o::command(&launch)?,
         Server::Nghttpd => nghttpd::command(&launch),

@@ -34,9 +34,12 @@ fn main() -> anyhow::Result<()> {
 
 fn router(bodies: &'static Bodies) -> Router {
     Router::new()
-        .route("/tiny", get(|| async { octets(bodies.tiny.clone()) }))
-        .route("/16k", get(|| async { octets(bodies.k16.clone()) }))
-        .route("/64k", get(|| async { octets(bodies.k64.clone()) }))
-        .route("/1m", get(|| async { octets(bodies.m1.clone()) }))
-        .route("/upload", post(|body: Body| received(body)))
+        .route(
+            "/tiny",
+            get(|| async { octets::<Body>(bodies.tiny.clone()) }),
+        )
+        .route("/16k", get(|| async { octets::<Body>(bodies.k16.clone()) }))
+        .route("/64k", get(|| async { octets::<Body>(bodies.k64.clone()) }))
+        .route("/1m", get(|| async { octets::<Body>(bodies.m1.clone()) }))
+        .route("/upload", post(|body: Body| received::<_, Body>(body)))
 }

@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use bench_peers::{Args, Backend, Bodies, answer, native_tls_acceptor, rustls_config};
+use bytes::Bytes;
 use clap::Parser;
 use corelane::{
     Driver, Http2Engine, ProtocolName, Server, service_fn,
     tls::{Identity, NativeTlsAcceptor, OpensslAcceptor, RustlsAcceptor, TlsAcceptor, TlsConfig},
 };
+use http_body_util::Full;
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
@@ -35,10 +37,10 @@ fn main() -> anyhow::Result<()> {
         "epoll" => Driver::Epoll,
         other => anyhow::bail!("unknown driver {other:?}: use auto, io-uring or epoll"),
     };
-    let engine = match std::env::var("CORELANE_BENCH_HTTP2_ENGINE").as_deref() {
-        Err(_) | Ok("h2") => Http2Engine::H2,
-        Ok("corelane") => Http2Engine::Corelane,
-        Ok(other) => anyhow::bail!("unknown engine {other:?}: use h2 or corelane"),
+    let engine = match args.http2_engine.as_str() {
+        "h2" => Http2Engine::H2,
+        "corelane" => Http2Engine::Corelane,
+        other => anyhow::bail!("unknown engine {other:?}: use h2 or corelane"),
     };
     let handle = Server::builder(acceptor)
         .http2_engine(engine)
@@ -47,6 +49,8 @@ fn main() -> anyhow::Result<()> {
         .driver(driver)
         .protocols([protocol])
         .bind()?
-        .serve(move |_worker| service_fn(move |request| answer(bodies, request)))?;
+        .serve(move |_worker| {
+            service_fn(move |request| answer::<_, Full<Bytes>>(bodies, request))
+        })?;
     Ok(handle.wait()?)
 }

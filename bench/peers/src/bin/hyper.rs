@@ -5,10 +5,12 @@
 use std::{error::Error, future::Future, net::TcpListener, pin::Pin};
 
 use bench_peers::{
-    Args, Backend, Bodies, answer, native_tls_acceptor, on_each_worker, openssl_context,
+    Args, Backend, Bodies, answer, native_tls_acceptor, on_each_worker, openssl_acceptor,
     rustls_config,
 };
+use bytes::Bytes;
 use clap::Parser;
+use http_body_util::Full;
 use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
@@ -46,7 +48,7 @@ fn main() -> anyhow::Result<()> {
             })
         }
         Backend::Openssl => {
-            let context = openssl_context(&args)?;
+            let context = openssl_acceptor(&args)?.build().into_context();
             on_each_worker(&args, move |listener| {
                 let context = context.clone();
                 serve(listener, bodies, http1, move |socket| {
@@ -82,7 +84,7 @@ where
         tokio::spawn(async move {
             // The client reports failed requests, so the server ignores errors.
             let Ok(stream) = handshake.await else { return };
-            let service = service_fn(move |request| answer(bodies, request));
+            let service = service_fn(move |request| answer::<_, Full<Bytes>>(bodies, request));
             let stream = TokioIo::new(stream);
             let _ = match http1 {
                 true => {
