@@ -65,6 +65,12 @@ impl Contender {
             {
                 Some("it serves no files, and returns small bodies only")
             }
+            Server::Xitca(_) | Server::XitcaUring if shape.resource() == Resource::M1 => {
+                Some("some of the downloads end in an error")
+            }
+            Server::Xitca(_) | Server::XitcaUring if shape.resource() == Resource::Upload => {
+                Some("uploads that share a connection come to a halt")
+            }
             Server::H2o if resumed && self.group == Group::Tls13 => Some(
                 "it issues no new ticket to a client that resumes, and the client uses each ticket only once",
             ),

@@ -99,7 +99,8 @@ fn versions() -> anyhow::Result<BTreeMap<String, String>> {
         let line = first_line(program, &[flag]).unwrap_or_else(|| "not found".into());
         versions.insert(program.to_owned(), version(&line));
     }
-    const CRATES: [&str; 16] = [
+    const CRATES: [&str; 18] = [
+        "actix-web",
         "axum",
         "axum-server",
         "corelane",
@@ -116,10 +117,15 @@ fn versions() -> anyhow::Result<BTreeMap<String, String>> {
         "tokio-native-tls",
         "tokio-openssl",
         "tokio-rustls",
+        "xitca-http",
     ];
-    for package in locked()? {
-        if CRATES.contains(&package.name.as_str()) {
-            versions.insert(package.name, package.version);
+    for Package { name, version } in locked()? {
+        if CRATES.contains(&name.as_str()) {
+            // actix-web and xitca-http use other versions of some crates than the rest.
+            let entry = versions.entry(name);
+            entry
+                .and_modify(|all| *all = format!("{all} and {version}"))
+                .or_insert(version);
         }
     }
     Ok(versions)
