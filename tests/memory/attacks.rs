@@ -155,7 +155,7 @@ fn resets(target: &mut Target<'_>) {
     target.send(&hold(2 * streams() + 1, 0));
 }
 
-/// As much as the connection's window allows: it is 1 MiB since the server has answered.
+/// As much as the connection's window allows.
 fn unread_bodies(target: &mut Target<'_>) {
     open_streams(target);
     for id in ids().take(64) {
@@ -200,7 +200,8 @@ fn all_at_once(target: &mut Target<'_>) {
     for id in &bodies {
         target.send(&hold(*id, FIELDS));
     }
-    for id in bodies.iter().cycle().take(3) {
+    target.wait_for(50);
+    for id in bodies.iter().cycle().take(60) {
         target.send(&data(*id, 0, &[0; 16 * KIB]));
     }
     // The server may stop reading.

@@ -10,9 +10,12 @@ use corelane::tls::MAX_PLAINTEXT;
 use corelane_test_support::{
     Backend, TestServer,
     client::{DEADLINE, Tls},
+    deadline,
     frames::{PREFACE, setting::INITIAL_WINDOW_SIZE, settings, window_update},
     raw_tls::{APPLICATION_DATA, RawTls, connect_with_small_buffer},
 };
+
+use crate::counting::settled;
 
 /// A client that reads nothing. Its windows for the server's data are the largest.
 pub struct Target<'s> {
@@ -71,9 +74,11 @@ impl<'s> Target<'s> {
         }
     }
 
-    /// Waits until the server has this many requests of the connection.
+    /// Waits until the server has this many requests of the connection, and has sent its windows.
     pub fn wait_for(&self, requests: u32) {
         let all = self.before + u64::from(requests);
         self.server.wait_for("requests", |c| c.requests >= all);
+        // It sends them when it has read all requests, and then it waits.
+        deadline(settled(Duration::from_millis(20)));
     }
 }
