@@ -161,7 +161,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         path: "http2_engine/own/",
         modules: &["http2_engine::*"],
-        crates: &["corelane_http2", "http", "http_body", "tokio"],
+        crates: &["corelane_http2", "http", "http_body", "tokio", "tokio_util"],
     },
     Layer {
         path: "http2_engine/",
