@@ -43,7 +43,7 @@ fn aim(frames: &mut [u8], stream: u32) {
         let Some((payload, after)) = after.split_at_mut_checked(length) else {
             return;
         };
-        if head[3] == PRIORITY_UPDATE
+        if matches!(head[3], PRIORITY_UPDATE | kind::PRIORITY)
             && let Some(number) = payload.first_chunk_mut()
             && *number == UNKNOWN.to_be_bytes()
         {
@@ -67,10 +67,13 @@ fn block() -> impl Strategy<Value = Vec<u8>> {
             "/bytes/200000",
         ][..],
     );
-    let whole = (path, any::<bool>()).prop_map(|(path, indexed)| {
-        let more: &[u8] = if indexed { b"@\x01x\x01y" } else { b"" };
-        [&hpack::get(path)[..], more].concat()
-    });
+    // Changes of the table's size, of which a block has two at most.
+    let sizes = prop_oneof![30 => Just(0), 1 => 1..5usize].prop_map(|count| vec![0x20; count]);
+    // "x: y" for the table; "host: h" and an empty content-length, which are wrong.
+    const MORE: &[&[u8]] = &[b"", b"@\x01x\x01y", b"\x0f\x17\x01h", b"\x9c"];
+    let more = prop_oneof![20 => 0..2usize, 1 => 2..MORE.len()];
+    let whole = (sizes, path, more)
+        .prop_map(|(sizes, path, more)| [&sizes, &hpack::get(path)[..], MORE[more]].concat());
     const BROKEN: &[&[u8]] = &[
         // An index that may be there.
         &[0xbe],
@@ -100,8 +103,10 @@ fn flags() -> impl Strategy<Value = u8> {
 
 /// A header block in one frame or in several.
 fn request() -> impl Strategy<Value = Vec<u8>> {
-    let options = (any::<bool>(), any::<bool>(), vec(0..50usize, 0..3));
-    (flags(), block(), options).prop_map(|(mut flags, block, (is_padded, has_priority, cuts))| {
+    let options = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.05));
+    let cuts = vec(0..50usize, 0..3);
+    (flags(), block(), options, cuts).prop_map(|(mut flags, block, options, cuts)| {
+        let (is_padded, has_priority, is_cut_off) = options;
         let mut rest = &block[..];
         let mut pieces = Vec::new();
         for cut in cuts {
@@ -115,7 +120,10 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
             pieces.push(&[]);
         }
         let last = pieces.len() - 1;
-        if last > 0 {
+        if is_cut_off {
+            pieces.truncate(1);
+        }
+        if is_cut_off || last > 0 {
             flags &= !END_HEADERS;
         }
         let mut first = pieces[0].to_vec();
@@ -154,27 +162,43 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// RFC 9218 section 2.1.
+const NO_RFC7540_PRIORITIES: u16 = 9;
+
 fn change() -> impl Strategy<Value = (u16, u32)> {
     prop_oneof![
-        (
+        4 => (
             Just(setting::INITIAL_WINDOW_SIZE),
-            select(&[0, 1, 1000, 65_535, 1 << 20][..]),
+            prop_oneof![
+                20 => select(&[0, 1, 1000, 65_535, 1 << 20][..]),
+                1 => Just(1 << 31),
+            ],
         ),
-        (
+        4 => (
             Just(setting::HEADER_TABLE_SIZE),
             select(&[0, 100, 4096, 1 << 20][..]),
         ),
-        (
+        4 => (
             Just(setting::MAX_FRAME_SIZE),
             select(&[16_384, 20_000, (1 << 24) - 1][..]),
         ),
-        (any::<u16>(), any::<u32>()),
+        4 => (any::<u16>(), any::<u32>()),
+        1 => (Just(NO_RFC7540_PRIORITIES), 0..3u32),
+    ]
+}
+
+fn increment() -> impl Strategy<Value = u32> {
+    prop_oneof![
+        20 => 1..100_000u32,
+        1 => Just(0),
+        1 => Just((1 << 31) - 1),
+        // To the largest window, and not above it.
+        1 => Just((1 << 31) - 1 - 65_535),
     ]
 }
 
 /// Frames of a stream.
 fn of_stream() -> impl Strategy<Value = Vec<u8>> {
-    let increment = prop_oneof![20 => 1..100_000u32, 1 => Just(0), 1 => Just((1 << 31) - 1)];
     let value = select(&["u=0", "u=7, i", "i", "u=9", "?"][..]);
     let trailers = Just(headers(
         UNKNOWN,
@@ -183,9 +207,9 @@ fn of_stream() -> impl Strategy<Value = Vec<u8>> {
     ));
     prop_oneof![
         8 => body(),
-        4 => increment.prop_map(|by| window_update(UNKNOWN, by)),
+        4 => increment().prop_map(|by| window_update(UNKNOWN, by)),
         1 => (0..20u32).prop_map(|code| reset(UNKNOWN, code)),
-        1 => Just(priority(UNKNOWN, 0)),
+        1 => select(&[0, 0, 0, UNKNOWN][..]).prop_map(|on| priority(UNKNOWN, on)),
         1 => value.prop_map(|value| {
             let payload = [&UNKNOWN.to_be_bytes(), value.as_bytes()].concat();
             frame(PRIORITY_UPDATE, 0, 0, &payload)
@@ -196,13 +220,12 @@ fn of_stream() -> impl Strategy<Value = Vec<u8>> {
 
 /// Frames of the connection, and of no known type.
 fn of_connection() -> impl Strategy<Value = Vec<u8>> {
-    let increment = prop_oneof![20 => 1..100_000u32, 1 => Just(0), 1 => Just((1 << 31) - 1)];
     prop_oneof![
-        20 => increment.prop_map(|by| window_update(0, by)),
+        20 => increment().prop_map(|by| window_update(0, by)),
         20 => vec(change(), 0..3).prop_map(|changes| settings(&changes)),
         10 => Just(ping(b"12345678")),
         5 => Just(frame(kind::PING, ACK, 0, b"12345678")),
-        5 => Just(goaway(0, 0, b"bye")),
+        5 => select(&[0, 0, 1][..]).prop_map(|last| goaway(last, 0, b"bye")),
         5 => Just(frame(kind::UNKNOWN, 0xff, 7, &[0; 50])),
         1 => (any::<u8>(), any::<u8>(), 0..9u32, vec(any::<u8>(), 0..20))
             .prop_map(|(kind, flags, stream, payload)| frame(kind, flags, stream, &payload)),

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use corelane_test_frames::{
     END_HEADERS,
-    kind::{CONTINUATION, DATA, HEADERS, PUSH_PROMISE, SETTINGS, WINDOW_UPDATE},
+    kind::{CONTINUATION, DATA, GOAWAY, HEADERS, PUSH_PROMISE, SETTINGS, WINDOW_UPDATE},
 };
 
-use crate::outcome::{Outcome, Stream};
+use super::{
+    outcome::{Outcome, Stream},
+    request::{dependency, is_left_to_caller, size_changes},
+};
 
 const NO_ERROR: u32 = 0;
 const PROTOCOL_ERROR: u32 = 1;
@@ -32,7 +35,7 @@ pub fn explain(frames: &[Vec<u8>], ours: &Outcome, theirs: &Outcome) -> Option<&
     else {
         return Some("both may: h2 looks at a length before the rest of the head is there");
     };
-    let number = u32::from_be_bytes(number);
+    let number = u32::from_be_bytes(number) & 0x7fff_ffff;
     let stream = ours.streams.get(&number);
     let reset = stream.and_then(|it| it.resets.last().copied());
     // After the client's GOAWAY the last stream ends the connection.
@@ -54,17 +57,44 @@ pub fn explain(frames: &[Vec<u8>], ours: &Outcome, theirs: &Outcome) -> Option<&
     if kind == SETTINGS && error(ours).is_some() && error(ours) == error(theirs) {
         return Some("both may: h2 acknowledges SETTINGS before it applies them (6.5.3)");
     }
+    let is_new = matches!(kind, HEADERS | CONTINUATION) && !is_late;
+    if error(ours) == error(theirs)
+        && is_new
+        && reset == Some(PROTOCOL_ERROR)
+        && is_left_to_caller(frames)
+    {
+        return Some(
+            "h2 leaves to its caller what host, :path and content-length have (8.1.1, 8.3.1)",
+        );
+    }
     if error(ours) == error(theirs) {
         return streams(ours, theirs, is_late);
     }
-    if kind == PRIORITY_UPDATE && theirs.goaway.is_none() {
+    if kind == PRIORITY_UPDATE && error(theirs).is_none() {
         return Some("h2 does not know PRIORITY_UPDATE, as it may (RFC 9218 section 7.1)");
     }
-    if kind == SETTINGS && error(ours) == Some(FLOW_CONTROL_ERROR) && theirs.goaway.is_none() {
+    let open_block =
+        |it: &[u8]| matches!(it[3], HEADERS | CONTINUATION) && it[4] & END_HEADERS == 0;
+    let is_within_block = frames.iter().nth_back(1).is_some_and(|it| open_block(it));
+    if is_within_block && error(ours) == Some(PROTOCOL_ERROR) && error(theirs).is_none() {
+        return Some("h2 is wrong: a block that begins malformed does not end there (4.3)");
+    }
+    let is_stream_error = error(ours) == Some(PROTOCOL_ERROR) && error(theirs).is_none();
+    if is_stream_error && dependency(kind, flags, payload) == Some(number) {
+        return Some(
+            "both may: a stream that depends on itself is an error of the stream or of all (5.4.1)",
+        );
+    }
+    if kind == GOAWAY && error(ours).is_none() && theirs.goaway == Some(PROTOCOL_ERROR) {
+        return Some(
+            "both may: a later GOAWAY names more streams of the server, which has none (6.8)",
+        );
+    }
+    if kind == SETTINGS && error(ours) == Some(FLOW_CONTROL_ERROR) && error(theirs).is_none() {
         return Some("h2 may: it has no window of a response that was sent (6.9.2)");
     }
     let priorities = |setting: &[u8]| setting.starts_with(&[0, 9]);
-    if kind == SETTINGS && theirs.goaway.is_none() && payload.chunks(6).any(priorities) {
+    if kind == SETTINGS && error(theirs).is_none() && payload.chunks(6).any(priorities) {
         return Some(
             "h2 does not know SETTINGS_NO_RFC7540_PRIORITIES, as it may (RFC 9218 section 2.1)",
         );
@@ -78,13 +108,13 @@ pub fn explain(frames: &[Vec<u8>], ours: &Outcome, theirs: &Outcome) -> Option<&
             "h2 is wrong: an identifier below an earlier one is a connection error (5.1.1)",
         );
     }
-    let sizes = payload.iter().filter(|byte| **byte >> 5 == 1).count();
-    if sizes > 2 && error(ours) == Some(COMPRESSION_ERROR) && theirs.goaway.is_none() {
+    let is_compression = error(ours) == Some(COMPRESSION_ERROR);
+    if is_compression && error(theirs).is_none() && size_changes(frames) > 2 {
         return Some(
             "h2 is wrong: a block changes the table's size twice at most (RFC 7541 section 4.2)",
         );
     }
-    if is_late && error(ours) == Some(STREAM_CLOSED) && theirs.goaway.is_none() {
+    if is_late && error(ours) == Some(STREAM_CLOSED) && error(theirs).is_none() {
         return Some(
             "h2 is wrong: HEADERS on a stream that both have ended is a connection error (5.1)",
         );

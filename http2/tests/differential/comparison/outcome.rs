@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use corelane_http2::hpack::Decoder;
 use corelane_test_frames::{END_HEADERS, kind};
 
-use crate::support::Frame;
+use super::support::Frame;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {

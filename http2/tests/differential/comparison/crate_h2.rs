@@ -10,8 +10,8 @@ use tokio::{
     task::{LocalSet, spawn_local, yield_now},
 };
 
-use crate::{
-    LIST, STREAM_WINDOW, STREAMS,
+use super::{
+    limits::{LIST, STREAM_WINDOW, STREAMS},
     outcome::{Observer, Outcome},
     support::take_frames,
 };
