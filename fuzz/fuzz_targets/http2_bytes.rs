@@ -1,7 +1,7 @@
 #![no_main]
 
 use corelane::{
-    fuzzing::{Step, connection, pieces},
+    fuzzing::{ENGINES, Step, connection, pieces},
     tls::Cleartext,
 };
 use corelane_fuzz::sizes_and_bytes;
@@ -11,5 +11,7 @@ fuzz_target!(|input: &[u8]| {
     let (sizes, bytes) = sizes_and_bytes(input);
     let sent = pieces(bytes, &sizes).into_iter();
     let steps: Vec<_> = sent.map(|piece| Step::Sends(piece.to_vec())).collect();
-    connection(&Cleartext, &steps);
+    for engine in ENGINES {
+        connection(&Cleartext, *engine, &steps);
+    }
 });

@@ -1,5 +1,9 @@
 //! The code that the fuzz targets share.
 
+mod frames;
+
+pub use self::frames::{Frame, Request, Stream};
+
 use std::{
     io::ErrorKind,
     sync::{Arc, LazyLock},

@@ -19,7 +19,11 @@ use futures_util::{
 use http::{Method, Request, Response};
 use http_body::{Body as _, Frame};
 
-use super::{clock, socket::Socket, task::Task};
+use super::{
+    clock,
+    socket::Socket,
+    task::{Step, Task},
+};
 use crate::{
     alpn::{AlpnMissing, AlpnRule},
     body::Body,
@@ -34,18 +38,12 @@ use crate::{
     upgrade::Policy,
 };
 
-/// An event on a connection.
-#[derive(Clone, Debug)]
-pub enum Step {
-    /// The client sends this.
-    Sends(Vec<u8>),
-    /// The socket takes this many more bytes. It starts without a limit.
-    Takes(usize),
-    /// The clock advances.
-    Advance(Duration),
-    /// The server shuts down.
-    Shutdown,
-}
+/// The implementations of HTTP/2 that are compiled in.
+pub const ENGINES: &[Http2Engine] = &[
+    Http2Engine::H2,
+    #[cfg(feature = "http2-engine")]
+    Http2Engine::Corelane,
+];
 
 /// Serves a connection until its client closes. Returns what the server sent, write by write.
 ///
@@ -56,7 +54,7 @@ pub enum Step {
 ///
 /// When the connection outlives its client although it is not throttled, wakes itself without end, or
 /// holds more response bytes than the limit.
-pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
+pub fn connection(acceptor: &dyn TlsAcceptor, engine: Http2Engine, steps: &[Step]) -> Vec<Vec<u8>> {
     let http2 = Http2Config {
         // Less than one response, so that responses have to wait for room.
         max_send_buffer_size: SEND_BUFFER,
@@ -81,36 +79,16 @@ pub fn connection(acceptor: &dyn TlsAcceptor, steps: &[Step]) -> Vec<Vec<u8>> {
             let accepted = accept(socket, acceptor, rule).await;
             let Accepted { mut stream, .. } = accepted.map_err(|failed| failed.error)?;
             stream.answer_with_flushes();
-            let connection = http2::preface(
-                &mut stream,
-                &http2,
-                Http2Engine::default(),
-                Policy::default(),
-            )
-            .await?;
+            let connection = http2::preface(&mut stream, &http2, engine, Policy::default()).await?;
             let stopped = Abortable::new(pending::<()>(), stopped).map(drop);
             let service = WorkerService::new(service_fn(answer));
             http2::serve(connection, &service, context, stopped).await
         }
     };
     let mut task = Task::new(serve);
-    let mut result = task.run();
-    for step in steps {
-        if result.is_some() {
-            break;
-        }
-        match step {
-            Step::Sends(bytes) => socket.receives(bytes),
-            Step::Takes(room) => socket.takes(*room),
-            Step::Advance(time) => clock::pass(*time),
-            Step::Shutdown => stop.abort(),
-        }
-        result = task.run();
+    let mut result = task.play(&socket, &stop, steps, || {
         assert!(context.send_buffer.held() < SEND_BUFFER + LARGEST_PIECE);
-    }
-    socket.takes(usize::MAX);
-    socket.ends();
-    result = result.or_else(|| task.run());
+    });
     if counters.read().connections_held_back > 0 {
         // A throttled connection reads its client from time to time.
         for _ in 0..LONGEST_FLOOD {

@@ -20,12 +20,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 
 use super::{
-    Step, clock,
+    clock,
     connection::info,
     http1_answers::{Answer, answers},
     pieces,
     socket::Socket,
-    task::Task,
+    task::{Step, Task},
 };
 use crate::{
     body::Body,
@@ -89,24 +89,10 @@ pub fn http1(steps: &[Step]) -> Vec<Answer> {
     let (yields, context) = (Rc::new(YieldQueue::default()), Rc::new(context));
     let served = serve(socket.clone(), service, yields, context, stopped);
     let mut task = Task::new(served);
-    let mut result = task.run();
-    for step in steps {
-        if result.is_some() {
-            break;
-        }
-        match step {
-            Step::Sends(bytes) => socket.receives(bytes),
-            Step::Takes(room) => socket.takes(*room),
-            Step::Advance(time) => clock::pass(*time),
-            Step::Shutdown => stop.abort(),
-        }
-        result = task.run();
+    let mut result = task.play(&socket, &stop, steps, || {
         let held = handler.given.get().saturating_sub(socket.written());
         assert!(held <= MAX_HELD, "{held} bytes of a response are held");
-    }
-    socket.takes(usize::MAX);
-    socket.ends();
-    result = result.or_else(|| task.run());
+    });
     if result.is_none() {
         // A handler that waits for the rest of a body, of which the client has sent the end.
         clock::pass(LONG);

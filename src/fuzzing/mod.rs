@@ -12,8 +12,9 @@ mod socket;
 mod task;
 
 pub use self::{
-    connection::{Step, connection},
+    connection::{ENGINES, connection},
     proxy_header::proxy_header,
+    task::Step,
 };
 #[cfg(feature = "http1")]
 pub use self::{

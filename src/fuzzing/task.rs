@@ -1,4 +1,4 @@
-//! A task without a runtime.
+//! A task without a runtime, and the events that it sees.
 
 use std::{
     future::Future,
@@ -8,9 +8,26 @@ use std::{
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
+use futures_util::future::AbortHandle;
+
+use super::{clock, socket::Socket};
 use crate::{closing::Closed, error::Error};
+
+/// An event on a connection.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// The client sends this.
+    Sends(Vec<u8>),
+    /// The socket takes this many more bytes. It starts without a limit.
+    Takes(usize),
+    /// The clock advances.
+    Advance(Duration),
+    /// The server shuts down.
+    Shutdown,
+}
 
 pub(super) type Served = Result<Closed, Error>;
 
@@ -52,5 +69,33 @@ impl<'a> Task<'a> {
             assert!(polls < MAX_POLLS, "the task wakes itself without end");
         }
         None
+    }
+
+    /// Plays the steps, until the connection is done, and then the end of the client, which reads
+    /// everything. `stop` shuts the server down, and `check` looks at it after each step.
+    pub(super) fn play(
+        &mut self,
+        socket: &Socket,
+        stop: &AbortHandle,
+        steps: &[Step],
+        mut check: impl FnMut(),
+    ) -> Option<Served> {
+        let mut result = self.run();
+        for step in steps {
+            if result.is_some() {
+                break;
+            }
+            match step {
+                Step::Sends(bytes) => socket.receives(bytes),
+                Step::Takes(room) => socket.takes(*room),
+                Step::Advance(time) => clock::pass(*time),
+                Step::Shutdown => stop.abort(),
+            }
+            result = self.run();
+            check();
+        }
+        socket.takes(usize::MAX);
+        socket.ends();
+        result.or_else(|| self.run())
     }
 }
