@@ -483,6 +483,7 @@ pub const PACKAGES: &[Package] = &[
             "corelane",
             "corelane_backend_tests",
             "corelane_fuzz",
+            "corelane_http2",
             "corelane_probe",
             "corelane_test_frames",
             "corelane_test_support",
