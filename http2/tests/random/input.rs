@@ -69,8 +69,14 @@ fn block() -> impl Strategy<Value = Vec<u8>> {
     );
     // Changes of the table's size, of which a block has two at most.
     let sizes = prop_oneof![30 => Just(0), 1 => 1..5usize].prop_map(|count| vec![0x20; count]);
-    // "x: y" for the table; "host: h" and an empty content-length, which are wrong.
-    const MORE: &[&[u8]] = &[b"", b"@\x01x\x01y", b"\x0f\x17\x01h", b"\x9c"];
+    // "x: y" for the table; "host: h", an empty content-length and a value of a space, which are wrong.
+    const MORE: &[&[u8]] = &[
+        b"",
+        b"@\x01x\x01y",
+        b"\x0f\x17\x01h",
+        b"\x9c",
+        b"\0\x01x\x01 ",
+    ];
     let more = prop_oneof![20 => 0..2usize, 1 => 2..MORE.len()];
     let whole = (sizes, path, more)
         .prop_map(|(sizes, path, more)| [&sizes, &hpack::get(path)[..], MORE[more]].concat());

@@ -8,8 +8,8 @@ use corelane_test_frames::{
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Whether the last header block is a request that only the caller of h2 finds malformed (sections 8.1.1, 8.3.1 and 8.5
-/// of RFC 9113, section 8.6 of RFC 9110).
+/// Whether the last header block is a request that only the caller of h2 finds malformed (sections 8.1.1, 8.2.1, 8.3.1
+/// and 8.5 of RFC 9113, section 8.6 of RFC 9110).
 pub fn is_left_to_caller(frames: &[Vec<u8>]) -> bool {
     let fields = last_fields(frames).unwrap_or_default();
     let all = |name: &str| {
@@ -28,7 +28,8 @@ pub fn is_left_to_caller(frames: &[Vec<u8>]) -> bool {
         _ => false,
     };
     let is_length_wrong = all("content-length").iter().any(|it| it.is_empty());
-    is_host_wrong || is_path_wrong || is_length_wrong
+    let has_whitespace = fields.iter().any(|(_, it)| it.trim_ascii() != it);
+    is_host_wrong || is_path_wrong || is_length_wrong || has_whitespace
 }
 
 /// How often the last header block changes the table's size (RFC 7541 section 6.3).

@@ -64,7 +64,7 @@ pub fn explain(frames: &[Vec<u8>], ours: &Outcome, theirs: &Outcome) -> Option<&
         && is_left_to_caller(frames)
     {
         return Some(
-            "h2 leaves to its caller what host, :path and content-length have (8.1.1, 8.3.1)",
+            "h2 leaves to its caller what host, :path and other fields have (8.1.1, 8.2.1, 8.3.1)",
         );
     }
     if error(ours) == error(theirs) {
