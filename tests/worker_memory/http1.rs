@@ -37,7 +37,7 @@ pub fn bound(backend: Backend, piece: usize) -> usize {
     } else {
         0
     };
-    let head = Http2Config::default().max_header_list_size as usize * 6;
+    let head = Http2Config::default().max_header_list_size as usize * 7;
     64 * 1024 + tls + head + 2 * 64 * 1024 + 64 * 1024 + piece
 }
 

@@ -10,7 +10,7 @@ mod workers;
 pub use args::{Args, Backend};
 pub use routes::{Bodies, OCTETS, answer, octets, received};
 pub use tls::{native_tls_acceptor, openssl_acceptor, rustls_config};
-pub use workers::{BACKLOG, listen, on_each_thread, on_each_worker};
+pub use workers::{listen, on_each_thread, on_each_worker};
 
 #[cfg(feature = "jemalloc")]
 #[global_allocator]

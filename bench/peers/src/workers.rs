@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::Args;
 
 /// The same as corelane's.
-pub const BACKLOG: i32 = 4096;
+const BACKLOG: i32 = 4096;
 
 /// Runs `serve` on every worker: a thread with a current-thread runtime and its own listener on the
 /// common port. Returns only with an error.

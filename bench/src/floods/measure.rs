@@ -13,6 +13,7 @@ use crate::{
     contenders::Contender,
     fixtures::Resource,
     interrupt,
+    options::Http2Engine,
     server::{Backend, Server},
     servers::{self, Running},
     shapes::TINY,
@@ -41,9 +42,16 @@ struct Lane<'a> {
 }
 
 /// Returns one row for each version of TLS.
-pub fn measure(flood: &'static Flood, site: &Site) -> anyhow::Result<Vec<Row>> {
+pub fn measure(
+    flood: &'static Flood,
+    engine: Http2Engine,
+    site: &Site,
+) -> anyhow::Result<Vec<Row>> {
     let contenders = flood.groups.iter().flat_map(|&group| {
-        let corelane = Server::Corelane(Backend::of(group));
+        let corelane = match engine {
+            Http2Engine::H2 => Server::Corelane(Backend::of(group)),
+            Http2Engine::Corelane => Server::CorelaneHttp2(Backend::of(group)),
+        };
         [corelane, Server::Nginx, Server::H2o].map(|server| Contender {
             server,
             group,

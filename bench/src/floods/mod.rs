@@ -14,7 +14,7 @@ use self::catalogue::{FLOODS, Flood};
 pub use self::{attacked::Attacked, attacker::attack};
 use crate::{
     cores, fixtures, install, interrupt, machine,
-    options::{Allocator, Driver, Plan},
+    options::{Allocator, Driver, Http2Engine, Plan},
     site::Site,
 };
 
@@ -39,6 +39,10 @@ pub struct Args {
     /// The I/O driver of corelane.
     #[arg(long, value_enum, default_value = "auto")]
     driver: Driver,
+
+    /// The HTTP/2 engine of corelane. The results of another one than the default are only printed.
+    #[arg(long, value_enum, default_value = "h2")]
+    http2_engine: Http2Engine,
 }
 
 /// Runs the floods. False if there was an error; the report says which one.
@@ -73,11 +77,11 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
     };
     let mut rows = Vec::new();
     for flood in FLOODS.iter().filter(wanted) {
-        rows.extend(measure::measure(flood, &site)?);
+        rows.extend(measure::measure(flood, args.http2_engine, &site)?);
     }
     let run = results::Run { machine, rows };
     // A partial run is only printed and does not replace the results of a whole one.
-    if args.floods.is_empty() {
+    if args.floods.is_empty() && args.http2_engine == Http2Engine::H2 {
         report::write(&run).context("cannot write the report")?;
     }
     print!("{}", report::markdown(&run));

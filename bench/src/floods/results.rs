@@ -117,7 +117,7 @@ impl Run {
 
 impl Row {
     pub fn new(flood: &Flood, group: Group, servers: Vec<ServerResult>) -> Self {
-        let is_ours = |it: &&ServerResult| matches!(it.server, Server::Corelane(_));
+        let is_ours = |it: &&ServerResult| it.server.is_corelane();
         let share = |it: &ServerResult| it.figures().map(|figures| figures.core_share);
         let ours = servers.iter().find(is_ours).filter(|it| it.error.is_none());
         let worst = servers
