@@ -6,7 +6,7 @@ use bytes::Bytes;
 use corelane_gateway::{ProxyOptions, Upstream};
 use corelane_test_support::{
     Backend, Drivers, H2Client, TestServer,
-    backends::{NONE, RUSTLS},
+    backends::{FIRST, NONE},
     client::receive,
     deadline,
 };
@@ -84,7 +84,7 @@ fn bodies_pass_unchanged_in_pieces_of_any_size() {
         let echo = echo(driver);
         let servers = [
             (NONE, http1.clone()),
-            (RUSTLS, http1.clone()),
+            (FIRST, http1.clone()),
             (NONE, http2(&echo)),
         ];
         let servers = servers.map(|(backend, upstream)| {

@@ -14,7 +14,7 @@ use corelane::{Body, Driver, service_fn};
 use corelane_gateway::{Proxy, ProxyOptions, Upstream};
 use corelane_test_support::{
     Backend, Drivers, H2Client, TestServer,
-    backends::{NONE, RUSTLS},
+    backends::{FIRST, NONE},
     client::{Answer, DEADLINE, post, send},
     deadline,
 };
@@ -149,7 +149,7 @@ pub fn proxy(
 
 /// Runs a test over TLS and without, on both drivers.
 pub fn everywhere(test: impl Fn(Backend, Driver)) {
-    for backend in [RUSTLS, NONE] {
+    for backend in [FIRST, NONE] {
         on_both_drivers(|driver| test(backend, driver));
     }
 }

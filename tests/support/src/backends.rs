@@ -55,6 +55,17 @@ pub const OPENSSL: Backend = Backend {
     make: |config| Ok(Arc::new(corelane::tls::OpensslAcceptor::new(config)?)),
 };
 
+/// The first that is compiled in, [`NONE`] if no TLS library is: for tests of what does not depend on the backend.
+pub const FIRST: Backend = [
+    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+    RUSTLS,
+    #[cfg(feature = "native-tls")]
+    NATIVE_TLS,
+    #[cfg(feature = "openssl")]
+    OPENSSL,
+    NONE,
+][0];
+
 /// Runs test bodies, `fn(Backend)`, once for each TLS backend that is compiled in.
 ///
 /// A new backend gets one line here.
