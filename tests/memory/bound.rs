@@ -38,7 +38,8 @@ impl Bound {
             tls: if backend.tls { tls } else { 0 },
             header_block,
             streams: streams * stream,
-            header_lists: streams * list * 7,
+            // 7 by the document, for any size of a list. The default is not one of the worst.
+            header_lists: streams * list * 6,
             bodies: 2 * window,
             short_frames,
             responses: config.max_send_buffer_size + 128 * KIB + in_hand,

@@ -109,7 +109,8 @@ pub(super) struct InputBuffer<'a> {
 }
 
 impl InputBuffer<'_> {
-    /// Keeps a part of the input: within its buffer, or as a copy.
+    /// Keeps a part of the input: within its buffer, or as a copy. `data` lies in what [`Input::take`] has lent,
+    /// as all data does that the engine yields: `slice_ref` would panic otherwise.
     pub(super) fn keep(&mut self, data: &[u8]) -> Bytes {
         if data.len() < LONG {
             return Bytes::copy_from_slice(data);
