@@ -8,6 +8,7 @@ use std::{
         atomic::Ordering::Relaxed,
         mpsc::{Receiver, RecvTimeoutError},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -15,6 +16,10 @@ use super::{Message, Output, QUEUE, Shared};
 
 /// Lines written by one system call.
 const BATCH: usize = 256;
+
+/// How long the thread sleeps after a write: 1 ms. Under load, lines gather in the queue meanwhile: none of them wakes
+/// the thread, and one system call writes all of them.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Time between two log messages about lost lines. Clients can cause them and must not fill the
 /// log.
@@ -55,10 +60,12 @@ impl Writer {
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         while let Some(first) = self.receive(messages) {
             let mut last = false;
+            let mut taken = 0;
             if self.shared.reopen.swap(false, Relaxed) {
                 self.reopen();
             }
             for message in [first].into_iter().chain(messages.try_iter()).take(BATCH) {
+                taken += 1;
                 last |= matches!(message, Message::End);
                 self.append(message);
             }
@@ -72,6 +79,9 @@ impl Writer {
                     self.append(message);
                 }
                 return self.write();
+            }
+            if taken < BATCH {
+                thread::sleep(GATHER);
             }
         }
     }
@@ -187,7 +197,7 @@ fn write_all(output: &mut dyn Output, bytes: &[u8]) -> (usize, io::Result<()>) {
             Ok(n) => written += n,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                std::thread::sleep(RETRY_INTERVAL);
+                thread::sleep(RETRY_INTERVAL);
             }
             Err(error) => return (written, Err(error)),
         }
