@@ -32,8 +32,9 @@ pub fn is_left_to_caller(frames: &[Vec<u8>]) -> bool {
     is_host_wrong || is_path_wrong || is_length_wrong || has_whitespace
 }
 
-/// How often the last header block changes the table's size (RFC 7541 section 6.3).
-pub fn size_changes(frames: &[Vec<u8>]) -> usize {
+/// How often the last header block begins with a change of the table's size (RFC 7541 section 6.3), and how many bytes
+/// follow.
+pub fn size_changes(frames: &[Vec<u8>]) -> (usize, usize) {
     let blocks = blocks(frames).unwrap_or_default();
     let mut rest = blocks.last().map_or(&[][..], |block| block);
     let mut changes = 0;
@@ -45,7 +46,7 @@ pub fn size_changes(frames: &[Vec<u8>]) -> usize {
         rest = &after[end.map_or(0, |end| usize::from(is_long) * (end + 1))..];
         changes += 1;
     }
-    changes
+    (changes, rest.len())
 }
 
 /// The fields of the last header block, `None` if a block cannot be decoded.

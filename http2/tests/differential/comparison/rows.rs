@@ -109,10 +109,19 @@ pub fn explain(frames: &[Vec<u8>], ours: &Outcome, theirs: &Outcome) -> Option<&
         );
     }
     let is_compression = error(ours) == Some(COMPRESSION_ERROR);
-    if is_compression && error(theirs).is_none() && size_changes(frames) > 2 {
-        return Some(
-            "h2 is wrong: a block changes the table's size twice at most (RFC 7541 section 4.2)",
-        );
+    if is_compression && error(theirs).is_none() {
+        let (changes, behind) = size_changes(frames);
+        let begins_with_change = payload.first().is_some_and(|first| first >> 5 == 1);
+        if changes > 2 {
+            return Some(
+                "h2 is wrong: a block changes the table's size twice at most (RFC 7541 section 4.2)",
+            );
+        }
+        if kind == CONTINUATION && begins_with_change && behind > payload.len() {
+            return Some(
+                "h2 is wrong: the table's size changes at the begin of a block, not of a frame (RFC 7541 section 4.2)",
+            );
+        }
     }
     if is_late && error(ours) == Some(STREAM_CLOSED) && error(theirs).is_none() {
         return Some(
