@@ -2,13 +2,14 @@
 
 use crate::{
     fixtures::Resource,
+    options::Http2Engine,
     server::{Backend, Server},
     shapes::{Load, Service, Shape},
     terms::{Group, Http, KeyExchange, Terms},
 };
 
 /// The values of `--peer`.
-pub const PEERS: [&str; 10] = [
+pub const PEERS: [&str; 11] = [
     "command",
     "hyper",
     "axum-server",
@@ -19,6 +20,7 @@ pub const PEERS: [&str; 10] = [
     "nghttpd",
     "haproxy",
     "caddy",
+    "floor",
 ];
 
 /// A server in a group, with a number of workers.
@@ -97,7 +99,13 @@ pub fn of(
 ) -> (Vec<Contender>, Vec<(Contender, &'static str)>) {
     let all = match shape.service {
         Service::Own if shape.http == Http::Http1 => http1(),
-        Service::Own => all(selection.quick),
+        Service::Own => {
+            let mut all = all(selection.quick);
+            if !selection.quick || selection.peers.iter().any(|it| it == "floor") {
+                all.extend(FLOORS);
+            }
+            all
+        }
         Service::Files => gateways(&[Server::Nginx, Server::H2o, Server::Caddy]),
         Service::Proxy => gateways(&[Server::Nginx, Server::H2o, Server::Haproxy, Server::Caddy]),
     };
@@ -158,6 +166,11 @@ fn gateways(peers: &[Server]) -> Vec<(Server, Group)> {
     let servers = std::iter::once(corelane).chain(peers.iter().copied());
     servers.map(|server| (server, Group::Tls13)).collect()
 }
+
+const FLOORS: [(Server, Group); 2] = [
+    (Server::Floor(Http2Engine::H2), Group::Tls13),
+    (Server::Floor(Http2Engine::Corelane), Group::Tls13),
+];
 
 fn http1() -> Vec<(Server, Group)> {
     let servers = [

@@ -1,6 +1,6 @@
 //! The servers that are measured.
 
-use crate::terms::Group;
+use crate::{options::Http2Engine, terms::Group};
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Backend {
@@ -29,6 +29,8 @@ pub enum Server {
     Nghttpd,
     Haproxy,
     Caddy,
+    /// What no server on rustls and this HTTP/2 engine can do without.
+    Floor(Http2Engine),
 }
 
 impl Backend {
@@ -87,6 +89,8 @@ impl Server {
             Self::Nghttpd => "nghttpd",
             Self::Haproxy => "haproxy",
             Self::Caddy => "caddy",
+            Self::Floor(Http2Engine::H2) => "floor",
+            Self::Floor(Http2Engine::Corelane) => "floor, corelane-http2",
         }
     }
 
@@ -98,7 +102,7 @@ impl Server {
             | Self::Hyper(backend)
             | Self::Xitca(backend)
             | Self::Actix(backend) => Some(backend),
-            Self::Command { .. } | Self::XitcaUring => Some(Backend::Rustls),
+            Self::Command { .. } | Self::XitcaUring | Self::Floor(_) => Some(Backend::Rustls),
             _ => None,
         }
     }
@@ -118,6 +122,7 @@ impl Server {
             Self::Hyper(_) => "hyper",
             Self::Xitca(_) | Self::XitcaUring => "xitca-http",
             Self::Actix(_) => "actix-web",
+            Self::Floor(_) => "floor",
             other => other.name(),
         }
     }

@@ -1,5 +1,5 @@
-//! Counts the instructions in user space and the allocations of a request to corelane or hyper, under
-//! callgrind.
+//! Counts the instructions in user space and the allocations of a request to corelane, hyper or the floor,
+//! under callgrind.
 //! bench/README.md explains the method.
 
 mod budget;
@@ -26,13 +26,15 @@ use crate::{
     install::{self, Builds},
     interrupt,
     options::Http2Engine,
+    server::Backend,
+    terms::Http,
 };
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Build this revision too, and fail if this tree needs 3 % more instructions or 1 % more allocations
     /// for a request.
-    #[arg(long, value_name = "REV", conflicts_with_all = ["budget", "hyper"])]
+    #[arg(long, value_name = "REV", conflicts_with_all = ["budget", "hyper", "floor"])]
     against: Option<String>,
 
     /// Fail if a request takes more allocations than bench/allocations.toml allows.
@@ -43,7 +45,11 @@ pub struct Args {
     #[arg(long, conflicts_with = "budget")]
     hyper: bool,
 
-    /// The HTTP/2 engine of corelane.
+    /// Measure the floor instead of corelane: what no server on rustls can do without.
+    #[arg(long, conflicts_with_all = ["budget", "hyper"])]
+    floor: bool,
+
+    /// The HTTP/2 engine of corelane, or of the floor.
     #[arg(long, value_enum, default_value = "h2", conflicts_with_all = ["budget", "hyper"])]
     http2_engine: Http2Engine,
 
@@ -78,7 +84,11 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
     let directory = install::root().join("target/instructions");
     std::fs::create_dir_all(&directory)
         .with_context(|| format!("cannot write to {}", directory.display()))?;
-    let server = if args.hyper { "hyper" } else { "corelane" };
+    let server = match args {
+        Args { hyper: true, .. } => "hyper",
+        Args { floor: true, .. } => "floor",
+        _ => "corelane",
+    };
     let build = |root: &Path, name: &str| -> anyhow::Result<PathBuf> {
         eprintln!("building {server}, {name}");
         let program = directory.join(name);
@@ -87,12 +97,15 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
     };
     let fixtures = Fixtures::make()?;
     let shapes = SHAPES.iter().filter(|shape| {
-        args.shapes.is_empty() || args.shapes.iter().any(|it| it.name == shape.name)
+        let known = !args.floor || shape.http == Http::Http2;
+        known && (args.shapes.is_empty() || args.shapes.iter().any(|it| it.name == shape.name))
     });
     let mut shapes: Vec<_> = shapes.collect();
     let subjects = || {
         SUBJECTS.iter().filter(|subject| {
-            args.subjects.is_empty() || args.subjects.iter().any(|it| it.name == subject.name)
+            let known = !args.floor || subject.on.0 == Backend::Rustls;
+            let wanted = args.subjects.iter().any(|it| it.name == subject.name);
+            known && (args.subjects.is_empty() || wanted)
         })
     };
     let measure = |program: &Path,
@@ -109,7 +122,8 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
         Ok(costs)
     };
 
-    let this = build(install::root(), if args.hyper { "hyper" } else { "this" })?;
+    let name = if server == "corelane" { "this" } else { server };
+    let this = build(install::root(), name)?;
     if let Some(revision) = &args.against {
         let tree = revision::check_out(revision, &directory.join("tree"))?;
         let before = build(&tree, "before")?;

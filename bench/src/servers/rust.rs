@@ -22,6 +22,12 @@ pub fn corelane(launch: &Launch, backend: Backend, engine: Http2Engine) -> anyho
     Ok(command)
 }
 
+pub fn floor(launch: &Launch, engine: Http2Engine) -> Command {
+    let mut command = peer(launch, "floor", Backend::Rustls);
+    command.args(["--http2-engine", engine.name()]);
+    command
+}
+
 pub fn xitca_uring(launch: &Launch) -> Command {
     let mut command = peer(launch, "xitca-http", Backend::Rustls);
     command.args(["--driver", Driver::IoUring.name()]);

@@ -51,6 +51,7 @@ pub fn start(contender: &Contender, shape: &Shape, site: &Site) -> anyhow::Resul
         Server::Xitca(backend) => rust::peer(&launch, "xitca-http", backend),
         Server::XitcaUring => rust::xitca_uring(&launch),
         Server::Actix(backend) => rust::peer(&launch, "actix-web", backend),
+        Server::Floor(engine) => rust::floor(&launch, engine),
         Server::Nginx => nginx::command(&launch)?,
         Server::H2o => h2o::command(&launch)?,
         Server::Nghttpd => nghttpd::command(&launch),
