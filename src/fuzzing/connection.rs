@@ -52,8 +52,8 @@ pub const ENGINES: &[Http2Engine] = &[
 ///
 /// # Panics
 ///
-/// When the connection outlives its client although it is not throttled, wakes itself without end, or
-/// holds more response bytes than the limit.
+/// When the connection outlives its client although it is not throttled and nothing waits for the client's window,
+/// wakes itself without end, or holds more response bytes than the limit.
 pub fn connection(acceptor: &dyn TlsAcceptor, engine: Http2Engine, steps: &[Step]) -> Vec<Vec<u8>> {
     let http2 = Http2Config {
         // Less than one response, so that responses have to wait for room.
@@ -89,9 +89,11 @@ pub fn connection(acceptor: &dyn TlsAcceptor, engine: Http2Engine, steps: &[Step
     let mut result = task.play(&socket, &stop, steps, || {
         assert!(context.send_buffer.held() < SEND_BUFFER + LARGEST_PIECE);
     });
-    if counters.read().connections_held_back > 0 {
-        // A throttled connection reads its client from time to time.
-        for _ in 0..LONGEST_FLOOD {
+    // A throttled connection reads its client from time to time. What was queued before the client made its window
+    // smaller waits for the time limit of responses.
+    let waits_for_window = context.send_buffer.held() > 0;
+    if counters.read().connections_held_back > 0 || waits_for_window {
+        for _ in 0..LONGEST_WAIT {
             clock::pass(Duration::from_secs(1));
             result = result.or_else(|| task.run());
         }
@@ -119,8 +121,9 @@ const SEND_BUFFER: usize = 50_000;
 /// Bytes that a stream may queue at once, even if there is less room.
 const LARGEST_PIECE: usize = 64 * 1024;
 
-/// Seconds after which a throttled connection has read all that its client sent, or is closed.
-const LONGEST_FLOOD: u32 = 60;
+/// Seconds after which a throttled connection has read all that its client sent, or is closed, and a response that
+/// cannot be sent is reset.
+const LONGEST_WAIT: u32 = 60;
 
 async fn answer(request: Request<Body>) -> Result<Response<Answer>, Infallible> {
     let (head, mut body) = request.into_parts();

@@ -301,6 +301,9 @@ where
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let wrote = self.transport.written() > 0;
         ready!(self.transport.poll_flush(cx))?;
+        if !self.transport.is_blocked() {
+            self.context.send_buffer.flushed();
+        }
         match &mut self.half_close {
             Some(half_close) => half_close.poll(cx, &self.transport, wrote),
             None => Poll::Ready(Ok(())),

@@ -12,7 +12,7 @@ use proptest::{collection::vec, prelude::*};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::{
-    config::Http2Engine,
+    config::{Http2Engine, Limits},
     fuzzing::{ENGINES, Step, connection, pieces},
     tls::Cleartext,
 };
@@ -129,6 +129,33 @@ fn requests_right_behind_the_preface_are_answered() {
         let steps = [Step::Sends(client.sent.clone())];
         let received = connection(&Cleartext, *engine, &steps);
         assert_eq!(client.receive(false, &received[0]), [b"xxx"]);
+    }
+}
+
+/// What was queued while the socket was full has lost its window when the socket takes more.
+#[test]
+fn a_response_that_lost_its_window_is_reset_in_time() {
+    const INITIAL_WINDOW_SIZE: u8 = 4;
+    const CANCEL: u8 = 8;
+    let mut get = frame(1, 1, b"\x82\x86\x84\x01\x01a");
+    get[4] = 5;
+    let begin = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        &frame(4, 0, &[])[..],
+        &get,
+    ];
+    let steps = [
+        Step::Takes(4_000),
+        Step::Sends(begin.concat()),
+        Step::Sends(frame(4, 0, &[0, INITIAL_WINDOW_SIZE, 0, 0, 0, 100])),
+        Step::Takes(usize::MAX),
+        Step::Advance(Limits::default().write),
+    ];
+    for engine in ENGINES {
+        let sent = connection(&Cleartext, *engine, &steps).concat();
+        let reset = frame(3, 1, &[0, 0, 0, CANCEL]);
+        let is_reset = sent.windows(reset.len()).any(|bytes| bytes == reset);
+        assert!(is_reset, "{engine:?}: {} bytes", sent.len());
     }
 }
 

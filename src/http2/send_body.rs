@@ -247,8 +247,12 @@ impl SendBody {
     ) -> Poll<Result<usize, Failure>> {
         let mut stalled = false;
         if self.permit.poll(cx).is_pending() {
-            // The peer does not cause this wait, and the transport has its own time limit.
-            self.stall.pause();
+            if self.permit.waits_for_window() {
+                stalled = self.stall.poll_waiting(cx).is_ready();
+            } else {
+                // The peer does not cause this wait, and the transport has its own time limit.
+                self.stall.pause();
+            }
         } else {
             let wanted = self.data.len().min(PIECE);
             if let Poll::Ready(granted) = self.stream.poll_window(wanted, cx)? {

@@ -16,6 +16,9 @@ pub(crate) struct SendBuffer {
     /// Streams that wait for room. Each in turn may queue one piece.
     queue: RefCell<VecDeque<Waiting>>,
     next_ticket: Cell<u64>,
+    /// The transport has taken all that it was given since bytes were last released: the rest waits for the peer's
+    /// windows, which may have become smaller than what is queued (RFC 9113 section 6.9.2).
+    waits_for_window: Cell<bool>,
     /// Tasks that wait until all bytes are sent.
     flushers: RefCell<Vec<Waker>>,
 }
@@ -32,6 +35,7 @@ impl SendBuffer {
             used: Cell::new(0),
             queue: RefCell::default(),
             next_ticket: Cell::new(0),
+            waits_for_window: Cell::new(false),
             flushers: RefCell::default(),
         }
     }
@@ -54,6 +58,19 @@ impl SendBuffer {
         Poll::Pending
     }
 
+    /// To be called when the transport has taken all that the engine had to write. Wakes the streams that wait for
+    /// room, because their time limits begin.
+    pub(super) fn flushed(&self) {
+        if self.used.get() == 0 || self.queue.borrow().is_empty() {
+            return;
+        }
+        if !self.waits_for_window.replace(true) {
+            for waiting in self.queue.borrow().iter() {
+                waiting.waker.wake_by_ref();
+            }
+        }
+    }
+
     fn has_room(&self) -> bool {
         self.used.get() < self.limit
     }
@@ -64,6 +81,7 @@ impl SendBuffer {
         let before = self.used.get();
         let after = before.saturating_sub(n);
         self.used.set(after);
+        self.waits_for_window.set(false);
         let half = self.limit / 2;
         if before > half && after <= half {
             self.wake_first();
@@ -135,6 +153,11 @@ impl SendPermit {
             }
         }
         Poll::Pending
+    }
+
+    /// Whether the room that [`poll`](Self::poll) waits for depends on the peer's windows.
+    pub(super) fn waits_for_window(&self) -> bool {
+        self.buffer.waits_for_window.get()
     }
 }
 

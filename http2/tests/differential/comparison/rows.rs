@@ -153,6 +153,9 @@ pub fn explain(frames: &[Vec<u8>], ours: &Outcome, theirs: &Outcome) -> Option<&
         (None, Some(_)) => {
             Some("h2 is wrong: frames on a stream that the server has reset are ignored (5.4.2)")
         }
+        (None, None) if stream.is_some_and(|it| it.status.as_deref() == Some("431")) => {
+            Some("both may: a request that is malformed and above the limit (10.5.1)")
+        }
         (None, None) if kind == WINDOW_UPDATE && matches!(payload, [0 | 0x80, 0, 0, 0]) => Some(
             "both may: WINDOW_UPDATE by 0 is an error of its stream (6.9), none if that is closed",
         ),
