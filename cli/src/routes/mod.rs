@@ -1,6 +1,7 @@
 //! What the command serves: files and upstreams by path prefix, or the demonstration.
 
 mod args;
+mod by_prefix;
 mod counts;
 mod current;
 mod demo;

@@ -1,6 +1,6 @@
 //! All routes of the server.
 
-use std::{cmp::Reverse, path::Path, time::Duration};
+use std::{cmp::Reverse, collections::HashSet, path::Path, time::Duration};
 
 use corelane::Error;
 use corelane_gateway::{Files, Proxy, ProxyOptions};
@@ -37,13 +37,14 @@ pub(super) enum Service {
 impl Table {
     /// An error names the flag.
     pub(crate) fn new(args: &RouteArgs) -> Result<Self, Error> {
-        let mut routes = Vec::new();
+        let (mut routes, mut prefixes) = (Vec::new(), HashSet::new());
         if let Some((flag, spec)) = root_route(args) {
             routes.push(Route::new(&spec, args, flag)?);
+            prefixes.insert(spec.prefix);
         }
         for spec in &args.route {
             let flag = format!("--route {}", spec.prefix);
-            if routes.iter().any(|route| route.prefix == spec.prefix) {
+            if !prefixes.insert(spec.prefix.clone()) {
                 let other = match root_route(args) {
                     Some((flag, root)) if root.prefix == spec.prefix => flag,
                     _ => "another route",

@@ -7,6 +7,7 @@ use corelane_gateway::{Files, ResponseBody, WorkerProxy};
 use http::{Request, Response, StatusCode, Uri};
 
 use super::{
+    by_prefix::ByPrefix,
     counts::{AllCounts, RouteCounts},
     prefix::Prefix,
     table::{Service, Table},
@@ -15,7 +16,7 @@ use super::{
 
 /// A table, with the worker's own connections to upstreams.
 pub(super) struct WorkerTable {
-    routes: Vec<WorkerRoute>,
+    routes: ByPrefix<WorkerRoute>,
     /// Whether the demonstration's paths are served too.
     pub(super) demo: bool,
 }
@@ -36,17 +37,20 @@ enum WorkerService {
 
 impl WorkerTable {
     pub(super) fn new(table: &Table, counts: &WorkerCounts) -> Self {
-        let routes = table.routes.iter().map(|route| WorkerRoute {
-            service: match &route.service {
-                Service::Files(files) => WorkerService::Files(files.clone()),
-                Service::Proxy {
-                    proxy,
-                    strip_prefix: false,
-                } => WorkerService::Proxy(proxy.on_worker()),
-                Service::Proxy { proxy, .. } => WorkerService::StripPrefix(proxy.on_worker()),
-            },
-            counts: counts.of(&route.prefix.to_string()),
-            prefix: route.prefix.clone(),
+        let routes = table.routes.iter().map(|route| {
+            let worker_route = WorkerRoute {
+                service: match &route.service {
+                    Service::Files(files) => WorkerService::Files(files.clone()),
+                    Service::Proxy {
+                        proxy,
+                        strip_prefix: false,
+                    } => WorkerService::Proxy(proxy.on_worker()),
+                    Service::Proxy { proxy, .. } => WorkerService::StripPrefix(proxy.on_worker()),
+                },
+                counts: counts.of(&route.prefix.to_string()),
+                prefix: route.prefix.clone(),
+            };
+            (route.prefix.clone(), worker_route)
         });
         Self {
             routes: routes.collect(),
@@ -61,7 +65,7 @@ impl WorkerTable {
 
     /// The route of a normal path.
     pub(super) fn find(&self, path: &str) -> Option<&WorkerRoute> {
-        self.routes.iter().find(|route| route.prefix.contains(path))
+        self.routes.find(path)
     }
 }
 
