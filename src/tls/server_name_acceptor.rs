@@ -147,27 +147,21 @@ impl ServerNameAcceptor {
         if let Some(first) = self.served.first() {
             first.check_beside(&served)?;
         }
-        for name in &served.names {
+        self.served.push(served);
+        let served = &self.served;
+        let family = |index: usize| served[index].key.family();
+        for name in &served[index].names {
             let (of_its_kind, name) = match name {
                 DnsName::Exact(name) => (&mut self.exact, name),
                 DnsName::Wildcard(rest) => (&mut self.wildcards, rest),
             };
             let others = of_its_kind.entry(name.clone()).or_default();
-            others.push(index);
-        }
-        self.served.push(served);
-        self.sort_by_preference()
-    }
-
-    /// Sorts the identities of each name. Two of one family are an error.
-    fn sort_by_preference(&mut self) -> Result<(), Error> {
-        for group in self.exact.values_mut().chain(self.wildcards.values_mut()) {
-            let family = |index: usize| self.served[index].key.family();
-            group.sort_by_key(|&index| family(index));
-            for pair in group.windows(2) {
-                if family(pair[0]) == family(pair[1]) {
-                    return Err(self.served[pair[0]].conflict_with(&self.served[pair[1]]));
+            let place = others.partition_point(|&other| family(other) < family(index));
+            match others.get(place) {
+                Some(&other) if family(other) == family(index) => {
+                    return Err(served[other].conflict_with(&served[index]));
                 }
+                _ => others.insert(place, index),
             }
         }
         Ok(())
