@@ -8,7 +8,12 @@
 //! seals the new one within one call. A `ServerConfig` per connection could, but costs
 //! allocations for every connection.
 
-use std::{cell::Cell, fmt, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use ::rustls::server::{ServerSessionMemoryCache, StoresServerSessions};
 
@@ -76,14 +81,18 @@ pub(super) const MAX_STATE: usize = 8 * 1024;
 
 /// Sessions of clients that resume without tickets, in memory, with the same lifetime.
 pub(crate) struct SessionCache {
-    sessions: Arc<ServerSessionMemoryCache>,
+    /// Made for the first session: rustls allocates the places of all at once, and of many identities
+    /// few have clients without tickets.
+    sessions: OnceLock<Arc<ServerSessionMemoryCache>>,
+    size: usize,
     lifetime: Duration,
 }
 
 impl SessionCache {
     pub(crate) fn new(size: usize, lifetime: Duration) -> Arc<Self> {
         Arc::new(Self {
-            sessions: ServerSessionMemoryCache::new(size),
+            sessions: OnceLock::new(),
+            size,
             lifetime,
         })
     }
@@ -91,19 +100,23 @@ impl SessionCache {
 
 impl StoresServerSessions for SessionCache {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        value.len() <= MAX_STATE && self.sessions.put(key, stamped(&value, now()))
+        let make = || ServerSessionMemoryCache::new(self.size);
+        value.len() <= MAX_STATE && {
+            let sessions = self.sessions.get_or_init(make);
+            sessions.put(key, stamped(&value, now()))
+        }
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        unstamped(&self.sessions.get(key)?, now(), self.lifetime)
+        unstamped(&self.sessions.get()?.get(key)?, now(), self.lifetime)
     }
 
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        unstamped(&self.sessions.take(key)?, now(), self.lifetime)
+        unstamped(&self.sessions.get()?.take(key)?, now(), self.lifetime)
     }
 
     fn can_cache(&self) -> bool {
-        self.sessions.can_cache()
+        true
     }
 }
 
@@ -140,6 +153,19 @@ mod tests {
         resumed.restart();
         let third = resumed.during(|| stamped(b"state", 13_000));
         assert!(open(&third, 13_600));
+    }
+
+    #[test]
+    fn the_first_session_allocates_the_cache() {
+        let cache = SessionCache::new(2, HOUR);
+        assert!(cache.can_cache());
+        assert_eq!((cache.get(b"1"), cache.take(b"1")), (None, None));
+        assert!(!cache.put(b"1".to_vec(), vec![0; MAX_STATE + 1]));
+        assert!(cache.sessions.get().is_none());
+        assert!(cache.put(b"1".to_vec(), b"state".to_vec()));
+        assert_eq!(cache.get(b"1").as_deref(), Some(&b"state"[..]));
+        assert_eq!(cache.take(b"1").as_deref(), Some(&b"state"[..]));
+        assert_eq!(cache.get(b"1"), None);
     }
 
     #[test]
