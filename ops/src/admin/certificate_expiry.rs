@@ -1,6 +1,7 @@
 //! Metrics: when the served certificates, their OCSP responses and the revocation lists expire.
 
 use std::{
+    collections::HashSet,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
@@ -124,7 +125,8 @@ impl Value {
 /// A recorder cannot forget a gauge. One of a file that is no longer used becomes NaN, so that no alert
 /// on it fires.
 fn replace(values: &mut Vec<Value>, new: Vec<Value>) {
-    values.retain(|old| !new.iter().any(|one| one.labels == old.labels));
+    let named: HashSet<_> = new.iter().map(|one| &one.labels).collect();
+    values.retain(|old| !named.contains(&old.labels));
     values.iter_mut().for_each(|old| old.end = f64::NAN);
     values.extend(new);
 }
