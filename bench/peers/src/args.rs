@@ -4,8 +4,8 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
 
-/// A server to measure. It answers GET /tiny, /16k, /64k and /1m with the files of these names, and
-/// POST /upload with the length of the body.
+/// A server to measure. It answers GET /tiny, /16k, /64k and /1m with the files of these names,
+/// GET /bytes/N with N bytes, and POST /upload with the length of the body.
 #[derive(Debug, Parser)]
 pub struct Args {
     #[arg(long)]
@@ -37,6 +37,9 @@ pub struct Args {
     /// The HTTP/2 engine of corelane: h2 or corelane.
     #[arg(long, default_value = "h2")]
     pub http2_engine: String,
+    /// Further certificates of corelane, each in a file (PEM), all with the key of --key.
+    #[arg(long)]
+    pub identities: Option<PathBuf>,
 }
 
 impl Args {

@@ -19,7 +19,11 @@ pub struct Bodies {
     pub k16: Bytes,
     pub k64: Bytes,
     pub m1: Bytes,
+    zeros: Bytes,
 }
+
+/// The longest body of GET /bytes/N.
+const MAX_BYTES: usize = 16 << 20;
 
 impl Bodies {
     pub fn read(directory: &Path) -> anyhow::Result<&'static Self> {
@@ -34,7 +38,15 @@ impl Bodies {
             k16: read("16k")?,
             k64: read("64k")?,
             m1: read("1m")?,
+            // Not resident before it is read.
+            zeros: Bytes::from_static(vec![0; MAX_BYTES].leak()),
         })))
+    }
+
+    /// The body of GET /bytes/N.
+    fn bytes(&self, path: &str) -> Option<Bytes> {
+        let length: usize = path.strip_prefix("/bytes/")?.parse().ok()?;
+        (length <= MAX_BYTES).then(|| self.zeros.slice(..length))
     }
 }
 
@@ -48,6 +60,10 @@ pub async fn answer<B: Body, R: From<Bytes>>(
         (&Method::GET, "/64k") => octets(bodies.k64.clone()),
         (&Method::GET, "/1m") => octets(bodies.m1.clone()),
         (&Method::POST, "/upload") => received(request.into_body()).await,
+        (&Method::GET, path) => match bodies.bytes(path) {
+            Some(body) => octets(body),
+            None => status(StatusCode::NOT_FOUND),
+        },
         _ => status(StatusCode::NOT_FOUND),
     })
 }

@@ -2,14 +2,17 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
+use std::{fs, path::Path, sync::Arc};
 
 use bench_peers::{Args, Backend, Bodies, answer, native_tls_acceptor, rustls_config};
 use bytes::Bytes;
 use clap::Parser;
 use corelane::{
     Driver, Http2Engine, ProtocolName, Server, service_fn,
-    tls::{Identity, NativeTlsAcceptor, OpensslAcceptor, RustlsAcceptor, TlsAcceptor, TlsConfig},
+    tls::{
+        Identity, NativeTlsAcceptor, OpensslAcceptor, RustlsAcceptor, ServerNameAcceptor,
+        TlsAcceptor, TlsConfig,
+    },
 };
 use http_body_util::Full;
 
@@ -21,14 +24,16 @@ fn main() -> anyhow::Result<()> {
     } else {
         ProtocolName::H2
     };
-    let acceptor: Arc<dyn TlsAcceptor> = match args.tls {
-        Backend::Rustls => Arc::new(RustlsAcceptor::from(rustls_config(&args)?)),
-        Backend::NativeTls => Arc::new(NativeTlsAcceptor::from(native_tls_acceptor(&args)?)),
+    let acceptor: Arc<dyn TlsAcceptor> = match (&args.identities, args.tls) {
+        (Some(directory), _) => by_server_name(&args, &protocol, directory)?,
+        (None, Backend::Rustls) => Arc::new(RustlsAcceptor::from(rustls_config(&args)?)),
+        (None, Backend::NativeTls) => {
+            Arc::new(NativeTlsAcceptor::from(native_tls_acceptor(&args)?))
+        }
         // As its users do it: corelane's context has more to do than that of crate openssl.
-        Backend::Openssl => {
+        (None, Backend::Openssl) => {
             let identity = Identity::from_pem_files(&args.cert, &args.key)?;
-            let config = TlsConfig::new(identity).alpn_protocols([protocol.clone()]);
-            Arc::new(OpensslAcceptor::new(&config)?)
+            acceptor(&args, &identity, &protocol)?
         }
     };
     let driver = match args.driver.as_str() {
@@ -53,4 +58,33 @@ fn main() -> anyhow::Result<()> {
             service_fn(move |request| answer::<_, Full<Bytes>>(bodies, request))
         })?;
     Ok(handle.wait()?)
+}
+
+/// Chooses among the identities by the client's server name.
+fn by_server_name(
+    args: &Args,
+    protocol: &ProtocolName,
+    directory: &Path,
+) -> anyhow::Result<Arc<dyn TlsAcceptor>> {
+    let key = fs::read(&args.key)?;
+    let first = Identity::from_pem_files(&args.cert, &args.key)?;
+    let mut all = ServerNameAcceptor::new(&first, acceptor(args, &first, protocol)?)?;
+    for file in fs::read_dir(directory)? {
+        let identity = Identity::from_pem(fs::read(file?.path())?, &*key)?;
+        all = all.add(&identity, acceptor(args, &identity, protocol)?)?;
+    }
+    Ok(Arc::new(all))
+}
+
+fn acceptor(
+    args: &Args,
+    identity: &Identity,
+    protocol: &ProtocolName,
+) -> anyhow::Result<Arc<dyn TlsAcceptor>> {
+    let config = TlsConfig::new(identity.clone()).alpn_protocols([protocol.clone()]);
+    Ok(match args.tls {
+        Backend::Rustls => Arc::new(RustlsAcceptor::new(&config)?),
+        Backend::NativeTls => Arc::new(NativeTlsAcceptor::new(&config)?),
+        Backend::Openssl => Arc::new(OpensslAcceptor::new(&config)?),
+    })
 }
