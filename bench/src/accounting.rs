@@ -39,6 +39,21 @@ impl Processes {
         Ok(CpuTime { threads })
     }
 
+    /// How often its threads have waited so far, for input, a timer or each other (voluntary context
+    /// switches).
+    pub fn waits(&self) -> anyhow::Result<u64> {
+        let mut waits = 0;
+        for process in &self.0 {
+            for task in process.tasks()? {
+                let status = task?.status()?;
+                waits += status
+                    .voluntary_ctxt_switches
+                    .context("the kernel does not count context switches")?;
+            }
+        }
+        Ok(waits)
+    }
+
     /// As [`Self::cpu_time`], once the server is idle: closing the last connections takes CPU time too.
     pub fn cpu_time_at_rest(&self) -> anyhow::Result<CpuTime> {
         let between = Duration::from_millis(10);
@@ -142,8 +157,12 @@ impl CpuTime {
                 bail!("a thread of the server has ended, so its CPU time is unknown");
             }
         }
-        let sum = |time: &Self| Duration::from_nanos(time.threads.values().sum());
-        Ok(sum(self).saturating_sub(sum(before)))
+        Ok(self.total().saturating_sub(before.total()))
+    }
+
+    /// Since the threads have started.
+    pub fn total(&self) -> Duration {
+        Duration::from_nanos(self.threads.values().sum())
     }
 }
 

@@ -69,6 +69,9 @@ pub enum Command {
     /// network namespaces.
     Restarts(crate::restarts::Args),
 
+    /// Show how corelane's cost grows with connections, streams, sizes, identities and routes.
+    Growth(crate::growth::Args),
+
     /// Measure handlers that wait for tokio, beside axum::serve.
     TokioPingpong(crate::pingpong::Args),
 
@@ -130,7 +133,7 @@ fn peer(name: &str) -> Result<String, String> {
     }
 }
 
-fn backend(name: &str) -> Result<Backend, String> {
+pub fn backend(name: &str) -> Result<Backend, String> {
     let names = || Backend::ALL.map(Backend::name).join(", ");
     let mut all = Backend::ALL.into_iter();
     all.find(|it| it.name() == name)

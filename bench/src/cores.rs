@@ -75,15 +75,18 @@ fn command(cores: &[usize], signal: &str, program: impl AsRef<OsStr>) -> Command
 
 /// Raises the limit of open files, also for children: a thousand connections are open at a time.
 pub fn raise_open_files() -> anyhow::Result<()> {
-    const WANTED: u64 = 4096;
+    raise_open_files_to(4096)
+}
+
+pub fn raise_open_files_to(wanted: u64) -> anyhow::Result<()> {
     let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < WANTED) {
+    if limit.current.is_some_and(|current| current < wanted) {
         let raised = Rlimit {
-            current: Some(WANTED),
+            current: Some(wanted),
             ..limit
         };
         setrlimit(Resource::Nofile, raised).with_context(|| {
-            format!("cannot raise the limit of open files to {WANTED}: see `ulimit -Hn`")
+            format!("cannot raise the limit of open files to {wanted}: see `ulimit -Hn`")
         })?;
     }
     Ok(())

@@ -12,6 +12,7 @@ mod fixtures;
 mod floods;
 mod generator;
 mod goals;
+mod growth;
 mod h2load;
 mod install;
 mod instructions;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Some(Command::Client) => client::run().map(|()| true),
         Some(Command::Instructions(args)) => instructions::run(args),
         Some(Command::Floods(args)) => floods::run(args),
+        Some(Command::Growth(args)) => growth::run(args),
         Some(Command::Restarts(args)) => restarts::run(args),
         Some(Command::TokioPingpong(args)) => pingpong::run(args),
         None if args.list => {

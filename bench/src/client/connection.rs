@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, ensure};
-use rustls::{ClientConfig, HandshakeKind, pki_types::ServerName};
+use anyhow::ensure;
+use rustls::{ClientConfig, HandshakeKind};
 use tokio::{net::TcpStream, sync::Mutex, time::timeout};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::client::TlsStream;
 
 use super::{
     http1::Http1,
@@ -33,15 +33,16 @@ enum Requests {
 
 impl Connection {
     pub async fn open(target: &Target, tls: Arc<ClientConfig>) -> anyhow::Result<Self> {
-        let socket = TcpStream::connect(target.addr)
-            .await
-            .context("cannot connect")?;
-        socket.set_nodelay(true)?;
-        let name = ServerName::try_from("localhost")?;
-        let stream = TlsConnector::from(tls)
-            .connect(name, socket)
-            .await
-            .context("the TLS handshake failed")?;
+        Self::open_as(target, tls, "localhost").await
+    }
+
+    /// As [`Self::open`], for a server that chooses its certificate by this name.
+    pub async fn open_as(
+        target: &Target,
+        tls: Arc<ClientConfig>,
+        name: &str,
+    ) -> anyhow::Result<Self> {
+        let stream = target.connect(tls, name).await?;
         let session = stream.get_ref().1;
         let negotiated = negotiated(session)?;
         let resumed = match session.handshake_kind() {

@@ -4,7 +4,10 @@ use std::{pin::pin, time::Duration};
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use h2::client::{SendRequest, handshake};
+use h2::{
+    SendStream,
+    client::{SendRequest, handshake},
+};
 use http::{Method, Request, StatusCode};
 use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 use tokio_rustls::client::TlsStream;
@@ -46,7 +49,7 @@ impl Http2 {
         let (response, body) = requests.send_request(request.body(())?, !upload)?;
         let mut response = pin!(response);
         if upload {
-            let last = self.upload(body, UPLOAD - 1).await?;
+            let last = LastByte(send_zeros(body, UPLOAD - 1).await?);
             let early = timeout(early, &mut response).await;
             ensure!(
                 early.is_err(),
@@ -80,23 +83,6 @@ impl Http2 {
         Ok(())
     }
 
-    async fn upload(
-        &self,
-        mut stream: h2::SendStream<Bytes>,
-        mut left: usize,
-    ) -> anyhow::Result<LastByte> {
-        static ZEROS: [u8; 16 << 10] = [0; 16 << 10];
-        while left > 0 {
-            stream.reserve_capacity(left.min(ZEROS.len()));
-            let granted = std::future::poll_fn(|context| stream.poll_capacity(context)).await;
-            let granted = granted.context("the server closed the stream")??.min(left);
-            let granted = granted.min(ZEROS.len());
-            stream.send_data(Bytes::from_static(&ZEROS[..granted]), false)?;
-            left -= granted;
-        }
-        Ok(LastByte(stream))
-    }
-
     /// Closes the connection and waits until it is closed.
     pub async fn close(self) -> anyhow::Result<()> {
         drop(self.requests);
@@ -106,8 +92,25 @@ impl Http2 {
     }
 }
 
+/// Sends this many bytes of a body, as the windows allow.
+pub async fn send_zeros(
+    mut stream: SendStream<Bytes>,
+    mut left: usize,
+) -> anyhow::Result<SendStream<Bytes>> {
+    static ZEROS: [u8; 16 << 10] = [0; 16 << 10];
+    while left > 0 {
+        stream.reserve_capacity(left.min(ZEROS.len()));
+        let granted = std::future::poll_fn(|context| stream.poll_capacity(context)).await;
+        let granted = granted.context("the server closed the stream")??.min(left);
+        let granted = granted.min(ZEROS.len());
+        stream.send_data(Bytes::from_static(&ZEROS[..granted]), false)?;
+        left -= granted;
+    }
+    Ok(stream)
+}
+
 /// The last byte of an upload, which is held back.
-struct LastByte(h2::SendStream<Bytes>);
+struct LastByte(SendStream<Bytes>);
 
 impl LastByte {
     fn finish(mut self) -> anyhow::Result<()> {

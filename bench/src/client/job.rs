@@ -1,15 +1,15 @@
 //! The messages between the harness and the client's process, as lines of JSON.
 //!
 //! The harness writes a [`Job`] and the client answers [`Answer::Ready`]. The harness writes a line,
-//! and the client starts and answers [`Answer::Done`]; a [`Task::Steady`] does so for every further
-//! line. At the end of its input the process closes its connections and exits.
+//! and the client starts and answers [`Answer::Done`]; a [`Task::Steady`] or [`Task::Growth`] does so
+//! for every further line. At the end of its input the process closes its connections and exits.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::target::Target;
-use crate::{floods::Attacked, restarts};
+use crate::{floods::Attacked, growth, restarts};
 
 /// Time limit of one connection and its request, among hundreds. If loads take turns, each is
 /// stopped for most of this time, but for less than a second at once.
@@ -35,6 +35,8 @@ pub enum Task {
     },
     /// Sends `rate` requests per second, as many as each order says.
     Steady { connections: u32, rate: f64 },
+    /// Sends as many requests as each order says, or opens as many connections.
+    Growth(growth::Load),
     /// Runs the flood of this name.
     Flood { name: String, seconds: f64 },
     /// Opens new connections at a rate, each for one request, beside connections that stay open.

@@ -5,7 +5,7 @@
 pub mod connection;
 mod handshakes;
 pub mod http1;
-mod http2;
+pub mod http2;
 mod idle;
 mod job;
 mod paced;
@@ -15,7 +15,7 @@ mod target;
 mod work;
 
 pub use self::{
-    job::{Job, Task},
+    job::{DEADLINE, Done, Job, Task},
     process::{Client, this_program},
     target::{Target, negotiated},
     work::run,

@@ -6,10 +6,12 @@ use anyhow::Context;
 use rustls::{
     CipherSuite, ClientConfig, ClientConnection, NamedGroup, ProtocolVersion, RootCertStore,
     crypto::aws_lc_rs::{self, cipher_suite, kx_group},
-    pki_types::{CertificateDer, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
     version::{TLS12, TLS13},
 };
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::terms::{Group, KeyExchange, KeyType, Negotiated, Terms};
 
@@ -48,6 +50,22 @@ impl Target {
             .with_no_client_auth();
         config.alpn_protocols = vec![self.terms.http.alpn().into()];
         Ok(config)
+    }
+
+    /// Connects and asks for the certificate of this name.
+    pub async fn connect(
+        &self,
+        tls: Arc<ClientConfig>,
+        name: &str,
+    ) -> anyhow::Result<TlsStream<TcpStream>> {
+        let socket = TcpStream::connect(self.addr)
+            .await
+            .context("cannot connect")?;
+        socket.set_nodelay(true)?;
+        TlsConnector::from(tls)
+            .connect(ServerName::try_from(name.to_owned())?, socket)
+            .await
+            .context("the TLS handshake failed")
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     job::{Answer, Done, Job, Task},
     paced, steady,
 };
-use crate::{floods, restarts};
+use crate::{floods, growth, restarts};
 
 pub fn run() -> anyhow::Result<()> {
     let mut orders = std::io::stdin().lines();
@@ -50,14 +50,14 @@ pub fn run() -> anyhow::Result<()> {
         } => paced::run(&runtime, target, requests, connections, rate, &mut ready),
         Task::Steady { connections, rate } => {
             let steady = steady::Steady::open(&runtime, target, connections, rate)?;
-            answer(&Answer::Ready)?;
-            while let Ok(requests) = order() {
-                answer(&match steady.ask(&runtime, requests.parse()?) {
-                    Ok(done) => Answer::Done(done),
-                    Err(error) => Answer::Failed(format!("{error:#}")),
-                })?;
-            }
-            return Ok(());
+            return each(&mut order, |count| steady.ask(&runtime, count));
+        }
+        Task::Growth(load) => {
+            let mut client = match growth::Client::open(&runtime, target, load) {
+                Ok(client) => client,
+                Err(error) => return answer(&Answer::Failed(format!("{error:#}"))),
+            };
+            return each(&mut order, |count| client.run(&runtime, count));
         }
         Task::Flood { name, seconds } => {
             floods::attack(&runtime, target, &name, seconds, &mut ready).map(|attacked| Done {
@@ -77,6 +77,21 @@ pub fn run() -> anyhow::Result<()> {
         }
         Err(error) => answer(&Answer::Failed(format!("{error:#}"))),
     }
+}
+
+/// Carries out a number of requests for each order.
+fn each(
+    order: &mut dyn FnMut() -> anyhow::Result<String>,
+    mut run: impl FnMut(u32) -> anyhow::Result<Done>,
+) -> anyhow::Result<()> {
+    answer(&Answer::Ready)?;
+    while let Ok(count) = order() {
+        answer(&match run(count.parse()?) {
+            Ok(done) => Answer::Done(done),
+            Err(error) => Answer::Failed(format!("{error:#}")),
+        })?;
+    }
+    Ok(())
 }
 
 fn answer(answer: &Answer) -> anyhow::Result<()> {

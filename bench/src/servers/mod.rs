@@ -12,4 +12,7 @@ mod rust;
 mod start;
 mod upstream;
 
-pub use self::{running::Running, start::start};
+pub use self::{
+    running::Running,
+    start::{start, start_with},
+};

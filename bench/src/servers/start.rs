@@ -20,6 +20,17 @@ use crate::{
 
 /// Returns when the server accepts connections.
 pub fn start(contender: &Contender, shape: &Shape, site: &Site) -> anyhow::Result<Running> {
+    start_with(contender, shape, site, &[], Duration::from_secs(15))
+}
+
+/// As [`start`], with further arguments, and a time limit.
+pub fn start_with(
+    contender: &Contender,
+    shape: &Shape,
+    site: &Site,
+    arguments: &[String],
+    limit: Duration,
+) -> anyhow::Result<Running> {
     let scratch = site.fixtures.scratch()?;
     // Bound until the server starts, so that the kernel gives the port to no other process.
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
@@ -39,7 +50,7 @@ pub fn start(contender: &Contender, shape: &Shape, site: &Site) -> anyhow::Resul
         },
         credentials: site.fixtures.credentials(shape.key_type),
     };
-    let command = match contender.server {
+    let mut command = match contender.server {
         Server::Corelane(backend) if service == Service::Own => {
             rust::corelane(&launch, backend, Http2Engine::H2)?
         }
@@ -58,6 +69,7 @@ pub fn start(contender: &Contender, shape: &Shape, site: &Site) -> anyhow::Resul
         Server::Haproxy => haproxy::command(&launch)?,
         Server::Caddy => caddy::command(&launch)?,
     };
+    command.args(arguments);
     drop(port);
-    Running::spawn(command, addr, scratch, Duration::from_secs(15))
+    Running::spawn(command, addr, scratch, limit)
 }
