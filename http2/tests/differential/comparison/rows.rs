@@ -204,7 +204,7 @@ fn stream(ours: &Stream, theirs: &Stream, same_sum: bool, is_late: bool) -> Opti
         ([REFUSED_STREAM], [PROTOCOL_ERROR]) => {
             Some("both may: a request that is malformed and one too many")
         }
-        ([], [PROTOCOL_ERROR]) if ours.status.as_deref() == Some("431") => {
+        ([] | [NO_ERROR], [PROTOCOL_ERROR]) if ours.status.as_deref() == Some("431") => {
             Some("both may: a request that is malformed and above the limit (10.5.1)")
         }
         ([NO_ERROR], [PROTOCOL_ERROR]) if theirs.status.as_deref() == Some("431") => {
