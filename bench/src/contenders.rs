@@ -126,7 +126,10 @@ pub fn of(
                 }
                 Load::Workers(_) => &[1, 2],
                 // The log has a line for each request.
-                Load::Handshakes { .. } | Load::Idle { .. } | Load::Latency(_)
+                Load::Arrivals(_)
+                | Load::Handshakes { .. }
+                | Load::Idle { .. }
+                | Load::Latency(_)
                     if server == (Server::Command { access_log: true }) =>
                 {
                     &[]

@@ -23,6 +23,9 @@ use crate::{
 /// Flow-control windows of 16 MiB, so that responses do not wait for the client.
 const WINDOW_BITS: &str = "24";
 
+/// Between two batches of connections. All servers finish 16 handshakes within it.
+const BATCH_PERIOD: &str = "20ms";
+
 /// A shell that stops itself and, when it is resumed, becomes h2load.
 const STAND_STILL: &str = r#"kill -STOP $$; exec "$@""#;
 
@@ -149,6 +152,10 @@ fn command(
     }
     if load.resource == Resource::Upload {
         command.arg("-d").arg(fixtures.body(Resource::M1));
+    }
+    if let Some(batch) = load.batch {
+        command.args(["--rate", &batch.to_string()]);
+        command.args(["--rate-period", BATCH_PERIOD]);
     }
     if terms.http == Http::Http1 {
         command.arg("--h1");

@@ -76,7 +76,7 @@ impl<'a> Rounds<'a> {
     pub fn take(&mut self, round: u32, progress: &mut Progress) -> anyhow::Result<()> {
         let Self { lanes, rates, .. } = self;
         match self.shape.load {
-            Load::Requests(load) | Load::Workers(load) => {
+            Load::Requests(load) | Load::Workers(load) | Load::Arrivals(load) => {
                 start(lanes)?;
                 in_turns(lanes, round, progress, |subject, running| {
                     subject.requests(load, running)
@@ -273,7 +273,9 @@ impl<'a> Lane<'a> {
     fn finish(&mut self) -> anyhow::Result<Sample> {
         let underway = self.underway.take().context("it was started above")?;
         self.ran = underway.ran();
-        underway.finish(self.started()?.1)
+        let Sample { figure, aside } = underway.finish(self.started()?.1)?;
+        let aside = aside.filter(|_| self.subject.shape.aside().is_some());
+        Ok(Sample { figure, aside })
     }
 }
 

@@ -52,10 +52,13 @@ impl Subject<'_> {
     /// estimate of how long a round takes.
     pub fn warm_up(&self, running: &mut Running) -> anyhow::Result<Duration> {
         let (all, few, seconds) = match self.shape.load {
-            Load::Requests(load) | Load::Workers(load) | Load::Latency(load) => {
-                let requests = (load.requests / 20).max(load.connections);
-                let rate = self.h2load(Requests { requests, ..load }, running)?.run()?;
-                (load.requests, requests, f64::from(requests) / rate)
+            Load::Requests(load)
+            | Load::Workers(load)
+            | Load::Arrivals(load)
+            | Load::Latency(load) => {
+                let few = load.divided(20);
+                let rate = self.h2load(few, running)?.run()?;
+                (load.requests, few.requests, f64::from(few.requests) / rate)
             }
             Load::Handshakes { count, resumed } => {
                 let few = count.min(100);
@@ -135,11 +138,7 @@ impl Subject<'_> {
 
     /// The load, with the number of requests of this run.
     fn planned(&self, load: Requests) -> Requests {
-        let requests = load.requests / self.site.plan.divisor;
-        Requests {
-            requests: requests.max(load.connections),
-            ..load
-        }
+        load.divided(self.site.plan.divisor)
     }
 
     /// Starts h2load, stopped.

@@ -33,6 +33,8 @@ pub enum Load {
     Requests(Requests),
     /// The same with one worker and with two.
     Workers(Requests),
+    /// h2load: server CPU per connection, with one request each. The connections come in batches.
+    Arrivals(Requests),
     /// Own client: server CPU per connection, with one request each.
     Handshakes { count: u32, resumed: bool },
     /// Own client: the server's memory per connection.
@@ -49,6 +51,27 @@ pub struct Requests {
     pub requests: u32,
     pub connections: u32,
     pub streams: u32,
+    /// How many connections h2load opens at a time; `None` for all.
+    pub batch: Option<u32>,
+}
+
+impl Requests {
+    /// The load with fewer requests.
+    pub fn divided(self, divisor: u32) -> Self {
+        let requests = self.requests / divisor;
+        match self.batch {
+            // One request on each connection.
+            Some(_) => Self {
+                requests,
+                connections: requests,
+                ..self
+            },
+            None => Self {
+                requests: requests.max(self.connections),
+                ..self
+            },
+        }
+    }
 }
 
 const fn requests(resource: Resource, requests: u32, connections: u32, streams: u32) -> Requests {
@@ -57,6 +80,7 @@ const fn requests(resource: Resource, requests: u32, connections: u32, streams: 
         requests,
         connections,
         streams,
+        batch: None,
     }
 }
 
@@ -85,7 +109,7 @@ pub static TINY: Shape = shape(
     Load::Requests(requests(Resource::Tiny, 1, 1, 1)),
 );
 
-pub static SHAPES: [Shape; 21] = [
+pub static SHAPES: [Shape; 22] = [
     shape(
         "tiny-x32",
         "13 bytes, 10 connections, 32 streams each",
@@ -147,6 +171,14 @@ pub static SHAPES: [Shape; 21] = [
             count: 1_000,
             resumed: true,
         },
+    ),
+    shape(
+        "handshake-h2load",
+        "full handshakes by h2load, which leaves with the response; P-256 certificate, one request each",
+        Load::Arrivals(Requests {
+            batch: Some(16),
+            ..requests(Resource::Tiny, 1_000, 1_000, 1)
+        }),
     ),
     shape(
         "idle",
@@ -218,7 +250,7 @@ impl Shape {
     pub fn unit(&self) -> &'static str {
         match self.load {
             Load::Requests(_) | Load::Workers(_) => "µs of server CPU per request",
-            Load::Handshakes { .. } => "µs of server CPU per connection",
+            Load::Arrivals(_) | Load::Handshakes { .. } => "µs of server CPU per connection",
             Load::Idle { .. } => "KiB of server memory per connection",
             Load::Latency(_) => "µs until the response, 99th percentile",
         }
@@ -229,7 +261,8 @@ impl Shape {
         match self.load {
             Load::Requests(_) | Load::Workers(_) => Some("requests/s"),
             Load::Handshakes { .. } => Some("connections/s"),
-            Load::Idle { .. } => None,
+            // h2load opens the batches at a fixed rate.
+            Load::Arrivals(_) | Load::Idle { .. } => None,
             Load::Latency(_) => Some("µs, median"),
         }
     }
@@ -242,8 +275,31 @@ impl Shape {
 
     pub fn resource(&self) -> Resource {
         match self.load {
-            Load::Requests(it) | Load::Workers(it) | Load::Latency(it) => it.resource,
+            Load::Requests(it) | Load::Workers(it) | Load::Arrivals(it) | Load::Latency(it) => {
+                it.resource
+            }
             Load::Handshakes { .. } | Load::Idle { .. } => Resource::Tiny,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn divided_load_has_a_request_for_each_connection() {
+        let load = requests(Resource::Tiny, 1_000, 64, 1);
+        let divided = |load: Requests, by| {
+            let it = load.divided(by);
+            (it.requests, it.connections)
+        };
+        assert_eq!(divided(load, 5), (200, 64));
+        assert_eq!(divided(load, 100), (64, 64));
+        let batches = Requests {
+            batch: Some(16),
+            ..requests(Resource::Tiny, 1_000, 1_000, 1)
+        };
+        assert_eq!(divided(batches, 5), (200, 200));
     }
 }
