@@ -46,6 +46,22 @@ impl Deadline {
         }
     }
 
+    /// As [`Self::new`], for a wait that has begun.
+    pub(crate) fn begun(timer: Timer, limit: Duration) -> Self {
+        Self {
+            waiting_since: Some((timer.now)()),
+            ..Self::new(timer, limit)
+        }
+    }
+
+    /// Replaces the limit, also of a wait that has begun.
+    pub(crate) fn set_limit(&mut self, limit: Duration) {
+        if limit != self.limit {
+            self.limit = limit;
+            self.sleep = None;
+        }
+    }
+
     /// Called while the wait goes on. Ready when it has lasted for the limit.
     pub(crate) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let since = *self.waiting_since.get_or_insert_with(self.timer.now);
@@ -160,6 +176,16 @@ mod tests {
         assert!(rate.wait.waiting_since.is_some());
         rate.moved(1);
         assert_eq!(rate.wait.waiting_since, None);
+    }
+
+    #[test]
+    fn another_limit_holds_for_a_wait_that_has_begun() {
+        let mut wait = Deadline::begun(NEVER, Duration::from_secs(10));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(wait.poll_waiting(&mut cx).is_pending());
+        wait.set_limit(Duration::from_nanos(1));
+        while wait.waiting_since == Some(Instant::now()) {}
+        assert!(wait.poll_waiting(&mut cx).is_ready());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     rc::Rc,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use super::{protocol_stream::Shared, socket::Socket};
@@ -18,15 +18,29 @@ pub(super) struct Closing<'a> {
     pub(super) goes_on: bool,
 }
 
+impl Closing<'_> {
+    /// Returns whether both sides have ended in order, so that there is nothing to wait for.
+    pub(super) fn close(mut self) -> bool {
+        // The stream is closed here.
+        self.goes_on = true;
+        let closed = close_at_once(self.stream);
+        closed && self.stream.has_ended() && !self.stream.was_truncated()
+    }
+}
+
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         // A second panic would end the process.
         if !self.goes_on && !std::thread::panicking() {
-            let _ = self
-                .stream
-                .poll_close(&mut Context::from_waker(Waker::noop()));
+            close_at_once(self.stream);
         }
     }
+}
+
+/// Returns whether the socket has taken everything, the FIN too.
+fn close_at_once(stream: &mut TlsStream<Socket>) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    matches!(stream.poll_close(&mut cx), Poll::Ready(Ok(())))
 }
 
 /// Leaves out close_notify where the client of HTTP/1.0 would take an incomplete response for a complete one.

@@ -12,8 +12,6 @@ use std::{
     time::Duration,
 };
 
-use monoio::time::timeout;
-
 #[cfg(feature = "http1")]
 use super::closing_stream::OpenEnded;
 use super::{
@@ -24,9 +22,10 @@ use super::{
     connection_options::ConnectionOptions,
     current_acceptor::AcceptorSource,
     handshake_limiter::{HandshakeLimiter, HandshakePermit},
-    linger::linger,
+    linger::{self, linger},
     runtime::TIMER,
     socket::Socket,
+    timeout::timeout,
 };
 #[cfg(feature = "http1")]
 use crate::http1;
@@ -158,8 +157,9 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
                 Box::pin(serve).await
             }
         };
-        drop(closing);
-        Box::pin(self.close(stream, options.limits.write)).await;
+        if !closing.close() {
+            Box::pin(self.close(stream, options.limits.write)).await;
+        }
         let why = result.map_err(|error| self.failed(peer, error))?;
         tracing::debug!(peer = %display_addr(peer), ?why, "connection closed");
         Ok(())
@@ -262,12 +262,15 @@ impl<S: HttpService> ConnectionHandler<'_, S> {
         if stream.was_truncated() {
             self.counters.connections_truncated.add();
         }
-        let _ = timeout(limit, poll_fn(|cx| stream.poll_close(cx))).await;
+        let closed = timeout(limit, poll_fn(|cx| stream.poll_close(cx))).await;
         if stream.has_ended() {
             return;
         }
-        let yields = self.service.yield_queue();
-        linger(&mut stream.into_inner(), b"", limit, &yields).await;
+        let (yields, mut socket) = (self.service.yield_queue(), stream.into_inner());
+        match closed {
+            Some(Ok(())) => linger(&mut socket, limit, &yields).await,
+            _ => linger::close(&mut socket, b"", limit, &yields).await,
+        }
     }
 
     async fn serve_http2(

@@ -6,22 +6,21 @@ use std::{
     future::{Future, poll_fn},
     net::SocketAddr,
     num::NonZeroUsize,
-    pin::pin,
+    pin::Pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-use monoio::time::timeout_at;
-
-use super::{linger::linger, log_rate_limiter::LogRateLimiter, socket::Socket};
+use super::{linger::close, log_rate_limiter::LogRateLimiter, runtime::TIMER, socket::Socket};
 use crate::{
     connection_info::display_addr,
     counters::Counters,
     error::{Chain, Error, Kind},
     negotiated::{NamedGroup, Negotiated, TlsVersion},
     schedule::YieldQueue,
+    time::Deadline,
 };
 
 /// Gives permits for handshakes. Past the limit a new handshake takes the permit of the oldest one.
@@ -48,6 +47,8 @@ pub(super) struct HandshakePermit<'a> {
     /// The key in `in_progress`; `None` without a limit.
     number: Option<u64>,
     started: Instant,
+    /// Of all steps together.
+    deadline: RefCell<Deadline>,
 }
 
 impl HandshakeLimiter {
@@ -93,6 +94,7 @@ impl HandshakeLimiter {
             limiter: self,
             number: self.limit.get().map(|limit| self.enter(limit)),
             started: Instant::now(),
+            deadline: RefCell::new(Deadline::begun(TIMER, self.time_limit.get())),
         }
     }
 
@@ -126,13 +128,16 @@ impl HandshakePermit<'_> {
     pub(super) async fn run<F: Future + Unpin>(
         &self,
         step: &str,
-        future: F,
+        mut future: F,
     ) -> Result<F::Output, Error> {
         let limit = self.limiter.time_limit.get();
-        let mut future = pin!(timeout_at((self.started + limit).into(), future));
+        self.deadline.borrow_mut().set_limit(limit);
         poll_fn(|cx| {
-            if let Poll::Ready(result) = future.as_mut().poll(cx) {
-                return Poll::Ready(result.map_err(|_| Error::timeout(step, limit)));
+            if let Poll::Ready(output) = Pin::new(&mut future).poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            if self.deadline.borrow_mut().poll_waiting(cx).is_ready() {
+                return Poll::Ready(Err(Error::timeout(step, limit)));
             }
             self.poll_displaced(cx).map(|()| {
                 let message = format!("{step} was cancelled in favour of a newer handshake");
@@ -146,7 +151,7 @@ impl HandshakePermit<'_> {
     pub(super) async fn close(&self, socket: &mut Socket, final_bytes: &[u8]) {
         let limiter = self.limiter;
         let limit = limiter.time_limit.get();
-        linger(socket, final_bytes, limit, &limiter.yields).await;
+        close(socket, final_bytes, limit, &limiter.yields).await;
     }
 
     /// Counts and logs a complete TLS handshake.

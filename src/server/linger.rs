@@ -2,15 +2,14 @@
 
 use std::{
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use monoio::time::timeout;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::socket::Socket;
+use super::{socket::Socket, timeout::timeout};
 use crate::{schedule::YieldQueue, scratch::Scratch};
 
 /// How much the server reads from a peer that keeps sending, bytes: as much as a flood leaves in the
@@ -24,40 +23,46 @@ const YIELD_AFTER: usize = 256 << 10;
 /// client that takes them sends a WINDOW_UPDATE now and then.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Sends the final bytes, shuts down the sending side and reads what the peer still sends, for
-/// `limit` at most, and until the peer sends nothing for the time [`SILENCE`]. Closing a socket with
-/// unread bytes makes the kernel send a reset, and so do bytes that arrive after that. The reset
-/// destroys what the kernel has not delivered.
-pub(super) async fn linger(
+/// Sends the final bytes, shuts down the sending side and lingers, for `limit` at most.
+pub(super) async fn close(
     socket: &mut Socket,
     final_bytes: &[u8],
     limit: Duration,
     yields: &YieldQueue,
 ) {
-    let drain = async {
+    let close = async {
         socket.send_final(final_bytes).await;
-        if poll_fn(|cx| Pin::new(&mut *socket).poll_shutdown(cx))
-            .await
-            .is_err()
-        {
-            return;
-        }
-        let (mut left, mut until_yield) = (LINGER_BYTES, YIELD_AFTER);
-        while left > 0 {
-            match timeout(SILENCE, poll_fn(|cx| poll_discard(socket, cx))).await {
-                Ok(Ok(n)) if n > 0 => {
-                    left = left.saturating_sub(n);
-                    until_yield = until_yield.saturating_sub(n);
-                }
-                _ => return,
-            }
-            if until_yield == 0 {
-                until_yield = YIELD_AFTER;
-                yield_now(yields).await;
-            }
+        let shut_down = poll_fn(|cx| Pin::new(&mut *socket).poll_shutdown(cx)).await;
+        if shut_down.is_ok() {
+            drain(socket, yields).await;
         }
     };
-    let _ = timeout(limit, drain).await;
+    timeout(limit, pin!(close)).await;
+}
+
+/// Reads what the peer still sends after the shutdown of the sending side, for `limit` at most, and until
+/// the peer sends nothing for the time [`SILENCE`]. Closing a socket with unread bytes makes the kernel
+/// send a reset, and so do bytes that arrive after that. The reset destroys what the kernel has not
+/// delivered.
+pub(super) async fn linger(socket: &mut Socket, limit: Duration, yields: &YieldQueue) {
+    timeout(limit, pin!(drain(socket, yields))).await;
+}
+
+async fn drain(socket: &mut Socket, yields: &YieldQueue) {
+    let (mut left, mut until_yield) = (LINGER_BYTES, YIELD_AFTER);
+    while left > 0 {
+        match timeout(SILENCE, poll_fn(|cx| poll_discard(socket, cx))).await {
+            Some(Ok(n)) if n > 0 => {
+                left = left.saturating_sub(n);
+                until_yield = until_yield.saturating_sub(n);
+            }
+            _ => return,
+        }
+        if until_yield == 0 {
+            until_yield = YIELD_AFTER;
+            yield_now(yields).await;
+        }
+    }
 }
 
 /// Reads some bytes and drops them.

@@ -39,6 +39,7 @@ mod shutdown;
 mod socket;
 mod start;
 mod task_tracker;
+mod timeout;
 mod tokio_runtime;
 mod unix_socket;
 mod worker;
