@@ -128,6 +128,7 @@ pub fn of(
                 // The log has a line for each request.
                 Load::Arrivals(_)
                 | Load::Handshakes { .. }
+                | Load::Storm { .. }
                 | Load::Idle { .. }
                 | Load::Latency(_)
                     if server == (Server::Command { access_log: true }) =>

@@ -88,6 +88,13 @@ impl<'a> Rounds<'a> {
                     subject.handshakes(count, resumed, running)
                 })?;
             }
+            Load::Storm { connections } => {
+                start(lanes)?;
+                one_by_one(lanes, round, progress, |lane| {
+                    let (subject, running) = lane.started()?;
+                    subject.storm(connections, running)
+                })?;
+            }
             Load::Idle { connections } => one_by_one(lanes, round, progress, |lane| {
                 lane.start()?;
                 let (subject, running) = lane.started()?;

@@ -24,6 +24,9 @@ pub struct Sample {
     pub aside: Option<f64>,
 }
 
+/// Handshakes that are not counted.
+const WARM_UP: u32 = 100;
+
 /// A server in a shape.
 pub struct Subject<'a> {
     pub contender: Contender,
@@ -61,12 +64,23 @@ impl Subject<'_> {
                 (load.requests, few.requests, f64::from(few.requests) / rate)
             }
             Load::Handshakes { count, resumed } => {
-                let few = count.min(100);
+                let few = count.min(WARM_UP);
                 let task = Task::Handshakes {
                     count: few,
                     resumed,
                 };
                 (count, few, self.client(task, running)?.go()?.seconds)
+            }
+            Load::Storm { connections } => {
+                let task = Task::Handshakes {
+                    count: WARM_UP,
+                    resumed: false,
+                };
+                (
+                    connections,
+                    WARM_UP,
+                    self.client(task, running)?.go()?.seconds,
+                )
             }
             Load::Idle { .. } => return Ok(Duration::ZERO),
         };
@@ -95,6 +109,20 @@ impl Subject<'_> {
         let count = count / self.site.plan.divisor;
         let client = self.client(Task::Handshakes { count, resumed }, running)?;
         Underway::begin(Box::new(client.stand_by()?), count, running)
+    }
+
+    /// Measures CPU time per connection, and the milliseconds until all have been answered. Not in turns: a
+    /// client that is stopped would count the time of the other servers.
+    pub fn storm(&self, connections: u32, running: &mut Running) -> anyhow::Result<Sample> {
+        let mut client = self.client(Task::Storm { connections }, running)?;
+        let before = running.processes()?.cpu_time_at_rest()?;
+        let took = client.go()?.took;
+        let used = running.processes()?.cpu_time_at_rest()?.since(&before)?;
+        let last = took.into_iter().max_by(f64::total_cmp);
+        Ok(Sample {
+            figure: used.as_secs_f64() * 1e6 / f64::from(connections),
+            aside: Some(last.context("no requests")? / 1e3),
+        })
     }
 
     /// Measures memory per connection. The server must have had only one connection before, since memory

@@ -37,6 +37,8 @@ pub enum Load {
     Arrivals(Requests),
     /// Own client: server CPU per connection, with one request each.
     Handshakes { count: u32, resumed: bool },
+    /// Own client: server CPU per connection, with one request each. All are opened at once.
+    Storm { connections: u32 },
     /// Own client: the server's memory per connection.
     Idle { connections: u32 },
     /// Own client: the latency of requests at a steady rate, half of the highest rate of the group's
@@ -109,7 +111,7 @@ pub static TINY: Shape = shape(
     Load::Requests(requests(Resource::Tiny, 1, 1, 1)),
 );
 
-pub static SHAPES: [Shape; 22] = [
+pub static SHAPES: [Shape; 23] = [
     shape(
         "tiny-x32",
         "13 bytes, 10 connections, 32 streams each",
@@ -181,6 +183,11 @@ pub static SHAPES: [Shape; 22] = [
         }),
     ),
     shape(
+        "storm",
+        "400 connections at once, full handshakes, P-256 certificate, one request each",
+        Load::Storm { connections: 400 },
+    ),
+    shape(
         "idle",
         "memory of 1,000 connections that made one request each and stay open",
         Load::Idle { connections: 1_000 },
@@ -250,7 +257,9 @@ impl Shape {
     pub fn unit(&self) -> &'static str {
         match self.load {
             Load::Requests(_) | Load::Workers(_) => "µs of server CPU per request",
-            Load::Arrivals(_) | Load::Handshakes { .. } => "µs of server CPU per connection",
+            Load::Arrivals(_) | Load::Handshakes { .. } | Load::Storm { .. } => {
+                "µs of server CPU per connection"
+            }
             Load::Idle { .. } => "KiB of server memory per connection",
             Load::Latency(_) => "µs until the response, 99th percentile",
         }
@@ -261,6 +270,7 @@ impl Shape {
         match self.load {
             Load::Requests(_) | Load::Workers(_) => Some("requests/s"),
             Load::Handshakes { .. } => Some("connections/s"),
+            Load::Storm { .. } => Some("ms until the last response"),
             // h2load opens the batches at a fixed rate.
             Load::Arrivals(_) | Load::Idle { .. } => None,
             Load::Latency(_) => Some("µs, median"),
@@ -278,7 +288,7 @@ impl Shape {
             Load::Requests(it) | Load::Workers(it) | Load::Arrivals(it) | Load::Latency(it) => {
                 it.resource
             }
-            Load::Handshakes { .. } | Load::Idle { .. } => Resource::Tiny,
+            Load::Handshakes { .. } | Load::Storm { .. } | Load::Idle { .. } => Resource::Tiny,
         }
     }
 }

@@ -66,27 +66,34 @@ pub fn run(
 
 /// The same configuration with an empty store of sessions. The store accepts tickets even if no later
 /// connection uses them, as an ordinary client does.
-fn without_sessions(tls: &ClientConfig) -> Arc<ClientConfig> {
+pub fn without_sessions(tls: &ClientConfig) -> Arc<ClientConfig> {
     let mut tls = tls.clone();
     tls.resumption = Resumption::in_memory_sessions(SESSIONS);
     Arc::new(tls)
 }
 
 async fn once(target: &Target, tls: &Arc<ClientConfig>, resumed: bool) -> anyhow::Result<()> {
-    let all = async {
-        let mut connection = Connection::open(target, Arc::clone(tls)).await?;
-        let what = |resumed| if resumed { "resumed" } else { "full" };
-        let (got, wanted) = (what(connection.resumed), what(resumed));
-        ensure!(got == wanted, "the handshake was {got}, not {wanted}");
-        if resumed && target.terms.group == Group::Tls12 {
-            // A resumed handshake under TLS 1.2 has no key exchange.
-            connection.negotiated.key_exchange = target.terms.key_exchange().into();
-        }
-        target.terms.verify(&connection.negotiated)?;
-        connection.ask(Resource::Tiny).await?;
-        connection.close().await
-    };
+    let all = async { ask(target, tls, resumed).await?.close().await };
     timeout(DEADLINE, all)
         .await
         .context("the connection took longer than 20 s")?
+}
+
+/// Connects and sends one request. A handshake of the wrong kind is an error.
+pub async fn ask(
+    target: &Target,
+    tls: &Arc<ClientConfig>,
+    resumed: bool,
+) -> anyhow::Result<Connection> {
+    let mut connection = Connection::open(target, Arc::clone(tls)).await?;
+    let what = |resumed| if resumed { "resumed" } else { "full" };
+    let (got, wanted) = (what(connection.resumed), what(resumed));
+    ensure!(got == wanted, "the handshake was {got}, not {wanted}");
+    if resumed && target.terms.group == Group::Tls12 {
+        // A resumed handshake under TLS 1.2 has no key exchange.
+        connection.negotiated.key_exchange = target.terms.key_exchange().into();
+    }
+    target.terms.verify(&connection.negotiated)?;
+    connection.ask(Resource::Tiny).await?;
+    Ok(connection)
 }

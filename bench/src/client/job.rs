@@ -25,6 +25,8 @@ pub struct Job {
 pub enum Task {
     /// Connects, sends one request and closes, `count` times.
     Handshakes { count: u32, resumed: bool },
+    /// Opens all connections at once, each for one request.
+    Storm { connections: u32 },
     /// Connects, sends one request and keeps the connection open.
     Idle { connections: u32 },
     /// Sends `rate` requests per second.
@@ -47,7 +49,7 @@ pub enum Task {
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Done {
     pub seconds: f64,
-    /// Microseconds of each request, for tasks that measure latency.
+    /// Microseconds of each request, for tasks that measure latency; of a storm, since its beginning.
     pub took: Vec<f64>,
     pub attacked: Option<Attacked>,
     pub restarts: Option<restarts::Counted>,

@@ -11,6 +11,7 @@ mod job;
 mod paced;
 mod process;
 mod steady;
+mod storm;
 mod target;
 mod work;
 

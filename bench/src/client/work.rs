@@ -5,7 +5,7 @@ use anyhow::Context;
 use super::{
     handshakes, idle,
     job::{Answer, Done, Job, Task},
-    paced, steady,
+    paced, steady, storm,
 };
 use crate::{floods, growth, restarts};
 
@@ -37,6 +37,7 @@ pub fn run() -> anyhow::Result<()> {
         Task::Handshakes { count, resumed } => {
             handshakes::run(&runtime, target, count, resumed, &mut ready)
         }
+        Task::Storm { connections } => storm::run(&runtime, target, connections, &mut ready),
         Task::Idle { connections } => {
             idle::run(&runtime, target, connections, &mut ready).map(|(done, connections)| {
                 open = connections;
