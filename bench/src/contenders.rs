@@ -9,12 +9,13 @@ use crate::{
 };
 
 /// The values of `--peer`.
-pub const PEERS: [&str; 11] = [
+pub const PEERS: [&str; 12] = [
     "command",
     "hyper",
     "axum-server",
     "xitca-http",
     "actix-web",
+    "ntex",
     "nginx",
     "h2o",
     "nghttpd",
@@ -72,6 +73,9 @@ impl Contender {
             }
             Server::Xitca(_) | Server::XitcaUring if shape.resource() == Resource::Upload => {
                 Some("uploads that share a connection come to a halt")
+            }
+            Server::Ntex(_) if matches!(shape.resource(), Resource::K64 | Resource::M1) => {
+                Some("downloads that share a connection end in an error")
             }
             Server::H2o if resumed && self.group == Group::Tls13 => Some(
                 "it issues no new ticket to a client that resumes, and the client uses each ticket only once",
@@ -202,6 +206,7 @@ fn all(quick: bool) -> Vec<(Server, Group)> {
         (Server::Axum, Group::Tls13),
         (Server::Xitca(Backend::Rustls), Group::Tls13),
         (Server::Actix(Backend::Rustls), Group::Tls13),
+        (Server::Ntex(Backend::Rustls), Group::Tls13),
         (Server::Nginx, Group::Tls13),
         (Server::H2o, Group::Tls13),
         (Server::Nghttpd, Group::Tls13),
@@ -217,6 +222,7 @@ fn all(quick: bool) -> Vec<(Server, Group)> {
             (Server::Xitca(Backend::Openssl), Group::Tls13),
             (Server::XitcaUring, Group::Tls13),
             (Server::Actix(Backend::Openssl), Group::Tls13),
+            (Server::Ntex(Backend::Openssl), Group::Tls13),
             (Server::Corelane(Backend::Rustls), Group::Tls12),
             (Server::Hyper(Backend::Rustls), Group::Tls12),
             (Server::Hyper(Backend::Openssl), Group::Tls12),

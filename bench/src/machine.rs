@@ -99,7 +99,7 @@ fn versions() -> anyhow::Result<BTreeMap<String, String>> {
         let line = first_line(program, &[flag]).unwrap_or_else(|| "not found".into());
         versions.insert(program.to_owned(), version(&line));
     }
-    const CRATES: [&str; 18] = [
+    const CRATES: [&str; 19] = [
         "actix-web",
         "axum",
         "axum-server",
@@ -111,6 +111,7 @@ fn versions() -> anyhow::Result<BTreeMap<String, String>> {
         "mimalloc",
         "monoio",
         "native-tls",
+        "ntex",
         "rustls",
         "tikv-jemallocator",
         "tokio",

@@ -24,6 +24,7 @@ pub enum Server {
     /// xitca-http on rustls and its own runtime on io_uring, instead of tokio's.
     XitcaUring,
     Actix(Backend),
+    Ntex(Backend),
     Nginx,
     H2o,
     Nghttpd,
@@ -84,6 +85,9 @@ impl Server {
             Self::Actix(Backend::Rustls) => "actix-web rustls",
             Self::Actix(Backend::NativeTls) => "actix-web native-tls",
             Self::Actix(Backend::Openssl) => "actix-web openssl",
+            Self::Ntex(Backend::Rustls) => "ntex rustls",
+            Self::Ntex(Backend::NativeTls) => "ntex native-tls",
+            Self::Ntex(Backend::Openssl) => "ntex openssl",
             Self::Nginx => "nginx",
             Self::H2o => "h2o",
             Self::Nghttpd => "nghttpd",
@@ -101,7 +105,8 @@ impl Server {
             | Self::CorelaneHttp2(backend)
             | Self::Hyper(backend)
             | Self::Xitca(backend)
-            | Self::Actix(backend) => Some(backend),
+            | Self::Actix(backend)
+            | Self::Ntex(backend) => Some(backend),
             Self::Command { .. } | Self::XitcaUring | Self::Floor(_) => Some(Backend::Rustls),
             _ => None,
         }
@@ -122,6 +127,7 @@ impl Server {
             Self::Hyper(_) => "hyper",
             Self::Xitca(_) | Self::XitcaUring => "xitca-http",
             Self::Actix(_) => "actix-web",
+            Self::Ntex(_) => "ntex",
             Self::Floor(_) => "floor",
             other => other.name(),
         }

@@ -62,6 +62,7 @@ pub fn start_with(
         Server::Xitca(backend) => rust::peer(&launch, "xitca-http", backend),
         Server::XitcaUring => rust::xitca_uring(&launch),
         Server::Actix(backend) => rust::peer(&launch, "actix-web", backend),
+        Server::Ntex(backend) => rust::peer(&launch, "ntex", backend),
         Server::Floor(engine) => rust::floor(&launch, engine),
         Server::Nginx => nginx::command(&launch)?,
         Server::H2o => h2o::command(&launch)?,
