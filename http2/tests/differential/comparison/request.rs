@@ -32,6 +32,12 @@ pub fn is_left_to_caller(frames: &[Vec<u8>]) -> bool {
     is_host_wrong || is_path_wrong || is_length_wrong || has_whitespace
 }
 
+/// Whether a field of the last header block has an empty name, which is malformed (section 8.2.1).
+pub fn has_empty_name(frames: &[Vec<u8>]) -> bool {
+    let fields = last_fields(frames).unwrap_or_default();
+    fields.iter().any(|(name, _)| name.is_empty())
+}
+
 /// How often the last header block begins with a change of the table's size (RFC 7541 section 6.3), and how many bytes
 /// follow.
 pub fn size_changes(frames: &[Vec<u8>]) -> (usize, usize) {

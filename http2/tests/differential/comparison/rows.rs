@@ -9,7 +9,7 @@ use corelane_test_frames::{
 
 use super::{
     outcome::{Outcome, Stream},
-    request::{dependency, is_left_to_caller, size_changes},
+    request::{dependency, has_empty_name, is_left_to_caller, size_changes},
 };
 
 const NO_ERROR: u32 = 0;
@@ -66,6 +66,13 @@ pub fn explain(frames: &[Vec<u8>], ours: &Outcome, theirs: &Outcome) -> Option<&
         return Some(
             "h2 leaves to its caller what host, :path and other fields have (8.1.1, 8.2.1, 8.3.1)",
         );
+    }
+    if error(ours) == error(theirs)
+        && kind == CONTINUATION
+        && reset == Some(PROTOCOL_ERROR)
+        && has_empty_name(frames)
+    {
+        return Some("h2 is wrong: an empty name before CONTINUATION is malformed (8.2.1)");
     }
     if error(ours) == error(theirs) {
         return streams(ours, theirs, is_late);
