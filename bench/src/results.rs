@@ -97,7 +97,7 @@ impl GroupResult {
         let peers = self
             .servers
             .iter()
-            .filter(|it| it.contender.workers == 1 && !it.contender.server.is_corelane());
+            .filter(|it| it.contender.workers == 1 && it.contender.server.is_peer());
         let figures = peers.filter_map(|it| Some((it, it.figure()?.median)));
         let Some((best, _)) = figures.min_by(|a, b| a.1.total_cmp(&b.1)) else {
             return;

@@ -119,6 +119,11 @@ impl Server {
         )
     }
 
+    /// A server that could be used in corelane's place.
+    pub fn is_peer(self) -> bool {
+        !self.is_corelane() && !matches!(self, Self::Floor(_))
+    }
+
     /// The value of `--peer`. corelane's library always takes part.
     pub fn family(self) -> &'static str {
         match self {

@@ -101,15 +101,13 @@ impl crate::Connection for Connection {
     fn turn(&mut self, date: &HeaderValue) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         self.io.0.borrow_mut().begin_turn();
-        if !self.accept(&mut cx, date) {
-            return false;
-        }
-        if !self.waiting.is_empty() {
+        let mut goes_on = self.accept(&mut cx, date);
+        if goes_on && !self.waiting.is_empty() {
             self.answer_waiting(&mut cx, date);
-            // Sends the responses and WINDOW_UPDATE.
-            return self.accept(&mut cx, date);
+            // Writes the responses and WINDOW_UPDATE.
+            goes_on = self.accept(&mut cx, date);
         }
-        true
+        self.io.0.borrow_mut().flush().is_ok() && goes_on
     }
 
     fn is_blocked(&self) -> bool {
@@ -196,9 +194,9 @@ impl AsyncWrite for Io {
         true
     }
 
+    /// The end of a turn flushes, once for all responses.
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = self.0.borrow_mut().flush();
-        poll(flushed.map(|done| done.then_some(())))
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
