@@ -455,8 +455,8 @@ pub const PACKAGES: &[Package] = &[
     },
     Package {
         folder: "bench/peers",
-        may_use: &["bench_peers", "corelane"],
-        never: &["h2", "monoio"],
+        may_use: &["bench_peers", "corelane", "corelane_http2"],
+        never: &["monoio"],
         layers: &[],
     },
     Package {

@@ -20,7 +20,10 @@ use http::{HeaderValue, Response};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{complete, now, session::Session};
+use crate::{
+    connection::{self, complete, now},
+    session::Session,
+};
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Infallible>>>>;
 
@@ -97,7 +100,7 @@ impl Connection {
     }
 }
 
-impl crate::Connection for Connection {
+impl connection::Connection for Connection {
     fn turn(&mut self, date: &HeaderValue) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         self.io.0.borrow_mut().begin_turn();

@@ -12,7 +12,10 @@ use corelane_http2::{Config, Event, StreamId, TransmitBuffer};
 use http::{HeaderValue, Request, Response};
 use http_body_util::Empty;
 
-use crate::{complete, now, session::Session};
+use crate::{
+    connection::{self, complete, now},
+    session::Session,
+};
 
 /// Bytes that fill a record.
 const RECORD: usize = 16 * 1024;
@@ -168,7 +171,7 @@ impl Exchange {
     }
 }
 
-impl crate::Connection for Connection {
+impl connection::Connection for Connection {
     fn turn(&mut self, date: &HeaderValue) -> bool {
         self.session.begin_turn();
         self.read(date).unwrap_or(false)

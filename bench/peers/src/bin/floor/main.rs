@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod connection;
 mod crate_h2;
 mod engine;
 mod session;
@@ -10,23 +11,21 @@ mod session;
 use std::{
     net::{TcpListener, TcpStream},
     os::fd::AsRawFd,
-    pin::pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::ensure;
 use bench_peers::{Args, Backend, Bodies, on_each_thread, rustls_config};
-use bytes::Bytes;
 use clap::Parser;
-use http::{HeaderValue, Response, header};
+use http::HeaderValue;
 use rustix::{
     buffer::spare_capacity,
     event::epoll::{self, EventData, EventFlags},
 };
 use rustls::{ServerConfig, ServerConnection};
-use session::Session;
+
+use self::{connection::Connection, session::Session};
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
@@ -45,13 +44,6 @@ fn main() -> anyhow::Result<()> {
 }
 
 type Start = fn(Session, &'static Bodies) -> Box<dyn Connection>;
-
-trait Connection {
-    /// Does what is possible without waiting. False if the connection has ended.
-    fn turn(&mut self, date: &HeaderValue) -> bool;
-    /// Whether the socket is full.
-    fn is_blocked(&self) -> bool;
-}
 
 /// Stands for the listener among descriptors.
 const LISTENER: u64 = u64::MAX;
@@ -155,21 +147,5 @@ impl Date {
         if since.is_ok_and(|it| it.as_secs() != self.second) {
             *self = Self::now();
         }
-    }
-}
-
-/// Adds the fields that every server adds.
-fn complete(response: &mut Response<Bytes>, date: &HeaderValue) {
-    let length = response.body().len().into();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_LENGTH, length);
-    headers.insert(header::DATE, date.clone());
-}
-
-/// The output of a future that waits for nothing.
-fn now<F: Future>(future: F) -> Option<F::Output> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
     }
 }
