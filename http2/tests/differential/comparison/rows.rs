@@ -135,6 +135,10 @@ pub fn explain(frames: &[Vec<u8>], ours: &Outcome, theirs: &Outcome) -> Option<&
             "h2 is wrong: HEADERS on a stream that both have ended is a connection error (5.1)",
         );
     }
+    let is_above_limit = stream.is_some_and(|it| it.status.as_deref() == Some("431"));
+    if is_above_limit && error(theirs) == Some(ENHANCE_YOUR_CALM) {
+        return Some("both may: a list far above the limit ends the connection of h2 (10.5.1)");
+    }
     if theirs.goaway != Some(PROTOCOL_ERROR) {
         return None;
     }
@@ -160,7 +164,7 @@ pub fn explain(frames: &[Vec<u8>], ours: &Outcome, theirs: &Outcome) -> Option<&
         (None, Some(_)) => {
             Some("h2 is wrong: frames on a stream that the server has reset are ignored (5.4.2)")
         }
-        (None, None) if stream.is_some_and(|it| it.status.as_deref() == Some("431")) => {
+        (None, None) if is_above_limit => {
             Some("both may: a request that is malformed and above the limit (10.5.1)")
         }
         (None, None) if kind == WINDOW_UPDATE && matches!(payload, [0 | 0x80, 0, 0, 0]) => Some(
