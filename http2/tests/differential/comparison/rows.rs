@@ -136,8 +136,10 @@ pub fn explain(frames: &[Vec<u8>], ours: &Outcome, theirs: &Outcome) -> Option<&
         );
     }
     let is_above_limit = stream.is_some_and(|it| it.status.as_deref() == Some("431"));
-    if is_above_limit && error(theirs) == Some(ENHANCE_YOUR_CALM) {
-        return Some("both may: a list far above the limit ends the connection of h2 (10.5.1)");
+    if (is_above_limit || is_compression) && error(theirs) == Some(ENHANCE_YOUR_CALM) {
+        return Some(
+            "both may: h2 ends the connection where a list is far above the limit (10.5.1)",
+        );
     }
     if theirs.goaway != Some(PROTOCOL_ERROR) {
         return None;
