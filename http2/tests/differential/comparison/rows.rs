@@ -92,6 +92,9 @@ pub fn explain(frames: &[Vec<u8>], ours: &Outcome, theirs: &Outcome) -> Option<&
             "both may: a stream that depends on itself is an error of the stream or of all (5.4.1)",
         );
     }
+    if kind == PUSH_PROMISE && error(ours) == Some(PROTOCOL_ERROR) && error(theirs).is_none() {
+        return Some("h2 is wrong: a client that promises a stream is a connection error (8.4)");
+    }
     if kind == GOAWAY && error(ours).is_none() && theirs.goaway == Some(PROTOCOL_ERROR) {
         return Some(
             "both may: a later GOAWAY names more streams of the server, which has none (6.8)",
