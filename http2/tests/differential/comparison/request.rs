@@ -34,7 +34,7 @@ pub fn is_left_to_caller(frames: &[Vec<u8>]) -> bool {
 
 /// Whether a field of the last header block has an empty name, which is malformed (section 8.2.1).
 pub fn has_empty_name(frames: &[Vec<u8>]) -> bool {
-    let fields = last_fields(frames).unwrap_or_default();
+    let fields = decoded(frames).unwrap_or_default().0;
     fields.iter().any(|(name, _)| name.is_empty())
 }
 
@@ -57,6 +57,12 @@ pub fn size_changes(frames: &[Vec<u8>]) -> (usize, usize) {
 
 /// The fields of the last header block, `None` if a block cannot be decoded.
 fn last_fields(frames: &[Vec<u8>]) -> Option<Fields> {
+    let (fields, is_whole) = decoded(frames)?;
+    is_whole.then_some(fields)
+}
+
+/// The fields of the last header block that can be decoded, and whether these are all.
+fn decoded(frames: &[Vec<u8>]) -> Option<(Fields, bool)> {
     let mut decoder = Decoder::new(4096);
     let mut fields = Fields::new();
     for block in blocks(frames)? {
@@ -64,9 +70,11 @@ fn last_fields(frames: &[Vec<u8>]) -> Option<Fields> {
         let field = &mut |name: &[u8], value: &[u8], _| {
             fields.push((name.to_vec(), value.to_vec()));
         };
-        decoder.decode(&block, 1 << 20, field).ok()?;
+        if decoder.decode(&block, 1 << 20, field).is_err() {
+            return Some((fields, false));
+        }
     }
-    Some(fields)
+    Some((fields, true))
 }
 
 /// All complete header blocks.

@@ -67,12 +67,11 @@ pub fn explain(frames: &[Vec<u8>], ours: &Outcome, theirs: &Outcome) -> Option<&
             "h2 leaves to its caller what host, :path and other fields have (8.1.1, 8.2.1, 8.3.1)",
         );
     }
-    if error(ours) == error(theirs)
-        && kind == CONTINUATION
-        && reset == Some(PROTOCOL_ERROR)
-        && has_empty_name(frames)
-    {
-        return Some("h2 is wrong: an empty name before CONTINUATION is malformed (8.2.1)");
+    let is_malformed = reset == Some(PROTOCOL_ERROR) || error(ours) == Some(COMPRESSION_ERROR);
+    if kind == CONTINUATION && is_malformed && error(theirs).is_none() && has_empty_name(frames) {
+        return Some(
+            "h2 is wrong: it decodes nothing behind an empty name before CONTINUATION (8.2.1)",
+        );
     }
     if error(ours) == error(theirs) {
         return streams(ours, theirs, is_late);
