@@ -16,3 +16,17 @@ pub struct Site {
     /// The server behind the proxies, once one is measured.
     pub upstream: OnceLock<Running>,
 }
+
+impl Site {
+    /// With the servers' own limits.
+    pub fn choose(builds: Builds, plan: Plan) -> anyhow::Result<Self> {
+        Ok(Self {
+            fixtures: Fixtures::make()?,
+            cores: Cores::choose()?,
+            builds,
+            plan,
+            limits_lifted: false,
+            upstream: OnceLock::new(),
+        })
+    }
+}

@@ -53,7 +53,7 @@ pub const ENGINES: &[Http2Engine] = &[
 /// # Panics
 ///
 /// When the connection outlives its client although it is not throttled and nothing waits for the client's window,
-/// wakes itself without end, or holds more response bytes than the limit.
+/// is not woken when it can send, wakes itself without end, or holds more response bytes than the limit.
 pub fn connection(acceptor: &dyn TlsAcceptor, engine: Http2Engine, steps: &[Step]) -> Vec<Vec<u8>> {
     let http2 = Http2Config {
         // Less than one response, so that responses have to wait for room.
@@ -91,7 +91,13 @@ pub fn connection(acceptor: &dyn TlsAcceptor, engine: Http2Engine, steps: &[Step
     });
     // A throttled connection reads its client from time to time. What was queued before the client made its window
     // smaller waits for the time limit of responses.
-    let waits_for_window = context.send_buffer.held() > 0;
+    let held = context.send_buffer.held();
+    let waits_for_window = held > 0;
+    if waits_for_window && counters.read().connections_held_back == 0 {
+        result = result.or_else(|| task.run_again());
+        let left = context.send_buffer.held();
+        assert_eq!(left, held, "the connection was not woken to send");
+    }
     if counters.read().connections_held_back > 0 || waits_for_window {
         for _ in 0..LONGEST_WAIT {
             clock::pass(Duration::from_secs(1));

@@ -71,6 +71,12 @@ impl<'a> Task<'a> {
         None
     }
 
+    /// The same for a task that may not have been woken.
+    pub(super) fn run_again(&mut self) -> Option<Served> {
+        self.woken.0.store(true, SeqCst);
+        self.run()
+    }
+
     /// Plays the steps, until the connection is done, and then the end of the client, which reads
     /// everything. `stop` shuts the server down, and `check` looks at it after each step.
     pub(super) fn play(

@@ -34,7 +34,7 @@ pub struct Args {
     /// only; auto is io-uring on corelane and epoll on xitca-http.
     #[arg(long, default_value = "auto")]
     pub driver: String,
-    /// The HTTP/2 engine of corelane: h2 or corelane.
+    /// The HTTP/2 engine of corelane and of the floor: h2 or corelane.
     #[arg(long, default_value = "h2")]
     pub http2_engine: String,
     /// Further certificates of corelane, each in a file (PEM), all with the key of --key.

@@ -13,7 +13,7 @@ use anyhow::Context;
 use self::catalogue::{FLOODS, Flood};
 pub use self::{attacked::Attacked, attacker::attack};
 use crate::{
-    cores, fixtures, install, interrupt, machine,
+    cores, install, interrupt, machine,
     options::{Allocator, Driver, Http2Engine, Plan},
     site::Site,
 };
@@ -59,18 +59,12 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
     if !args.no_build {
         builds.make()?;
     }
-    let site = Site {
-        fixtures: fixtures::Fixtures::make()?,
-        cores: cores::Cores::choose()?,
-        builds,
-        plan: Plan {
-            rounds: args.rounds,
-            divisor: 1,
-            quick: false,
-        },
-        limits_lifted: false,
-        upstream: Default::default(),
+    let plan = Plan {
+        rounds: args.rounds,
+        divisor: 1,
+        quick: false,
     };
+    let site = Site::choose(builds, plan)?;
     let machine = machine::describe(&site)?;
     let wanted = |flood: &&Flood| {
         args.floods.is_empty() || args.floods.iter().any(|it| it.name == flood.name)

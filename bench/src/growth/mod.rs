@@ -18,7 +18,7 @@ use self::{
     sweeps::{SWEEPS, Sweep},
 };
 use crate::{
-    args, cores, fixtures, install, interrupt, machine,
+    args, cores, install, interrupt, machine,
     options::{Allocator, Driver, Http2Engine, Plan},
     server::{Backend, Server},
     site::Site,
@@ -103,18 +103,12 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
             builds.make_command()?;
         }
     }
-    let site = Site {
-        fixtures: fixtures::Fixtures::make()?,
-        cores: cores::Cores::choose()?,
-        builds,
-        plan: Plan {
-            rounds: args.rounds,
-            divisor: 1,
-            quick: false,
-        },
-        limits_lifted: false,
-        upstream: Default::default(),
+    let plan = Plan {
+        rounds: args.rounds,
+        divisor: 1,
+        quick: false,
     };
+    let site = Site::choose(builds, plan)?;
     let machine = machine::describe(&site)?;
     site.cores.keep_to_client()?;
     let bench = Bench {

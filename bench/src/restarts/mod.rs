@@ -21,7 +21,7 @@ use self::{
 };
 use crate::{
     client::{self, Client, Job, Target, Task},
-    cores, fixtures, install, interrupt, machine,
+    cores, install, interrupt, machine,
     options::{Allocator, Driver, Plan},
     server::Backend,
     site::Site,
@@ -78,18 +78,13 @@ pub fn run(args: &Args) -> anyhow::Result<bool> {
                 .current_dir(install::root()),
         )?;
     }
-    let site = Site {
-        fixtures: fixtures::Fixtures::make()?,
-        cores: cores::Cores::choose()?,
-        builds: install::Builds::new(Allocator::System, Driver::Auto),
-        plan: Plan {
-            rounds: 1,
-            divisor: 1,
-            quick: false,
-        },
-        limits_lifted: false,
-        upstream: Default::default(),
+    let plan = Plan {
+        rounds: 1,
+        divisor: 1,
+        quick: false,
     };
+    let builds = install::Builds::new(Allocator::System, Driver::Auto);
+    let site = Site::choose(builds, plan)?;
     let machine = machine::describe(&site)?;
     let mut cells = Vec::new();
     for network in [Network::Loopback, Network::Delayed] {

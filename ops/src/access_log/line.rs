@@ -58,18 +58,9 @@ fn common_time(line: &mut String, time: SystemTime) {
     let part = |range| time.get(range).unwrap_or_default();
     let month = part(5..7).parse::<usize>().unwrap_or_default();
     let month = MONTHS.get(month.wrapping_sub(1)).unwrap_or(&"-");
-    for part in [
-        part(8..10),
-        "/",
-        month,
-        "/",
-        part(0..4),
-        ":",
-        part(11..19),
-        " +0000",
-    ] {
-        line.push_str(part);
-    }
+    let (day, year, clock) = (part(8..10), part(0..4), part(11..19));
+    // Writing to a String cannot fail.
+    let _ = write!(line, "{day}/{month}/{year}:{clock} +0000");
 }
 
 fn target(entry: &Entry) -> String {

@@ -17,8 +17,8 @@ use super::{Message, Output, QUEUE, Shared};
 /// Lines written by one system call.
 const BATCH: usize = 256;
 
-/// How long the thread sleeps after a write: 1 ms. Under load, lines gather in the queue meanwhile: none of them wakes
-/// the thread, and one system call writes all of them.
+/// How long the thread sleeps after a write that took all lines: 1 ms. Under load, lines gather in the queue meanwhile:
+/// none of them wakes the thread, and one system call writes all of them, or a batch.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// Time between two log messages about lost lines. Clients can cause them and must not fill the
