@@ -60,7 +60,7 @@ impl Contender {
                 "nginx itself has no way to read a request's body without writing it somewhere",
             ),
             Server::Command { .. } if shape.resource() == Resource::Upload => {
-                Some("it serves files, which take no upload")
+                Some("its demonstration does more with an upload than count its bytes")
             }
             Server::Haproxy
                 if shape.service == Service::Own

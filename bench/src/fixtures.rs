@@ -2,6 +2,7 @@
 //! responses. They are in memory (`/dev/shm`) if the system has that.
 
 use std::{
+    borrow::Cow,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -23,6 +24,8 @@ pub enum Resource {
     M1,
     /// POST of 1 MiB. The response is the number of bytes.
     Upload,
+    /// As many bytes from the demonstration of corelane's command.
+    Demonstrated(usize),
 }
 
 /// Length of an upload, in bytes.
@@ -32,14 +35,21 @@ impl Resource {
     const ALL: [Self; 5] = [Self::Tiny, Self::K16, Self::K64, Self::M1, Self::Upload];
 
     /// The name of the file, and the request's path without its slash.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> Cow<'static, str> {
         match self {
-            Self::Tiny => "tiny",
-            Self::K16 => "16k",
-            Self::K64 => "64k",
-            Self::M1 => "1m",
-            Self::Upload => "upload",
+            Self::Tiny => "tiny".into(),
+            Self::K16 => "16k".into(),
+            Self::K64 => "64k".into(),
+            Self::M1 => "1m".into(),
+            Self::Upload => "upload".into(),
+            Self::Demonstrated(length) => format!("bytes/{length}").into(),
         }
+    }
+
+    /// As many bytes from the demonstration of corelane's command.
+    #[must_use]
+    pub fn demonstrated(self) -> Self {
+        Self::Demonstrated(self.body().len())
     }
 
     /// The response's body.
@@ -50,6 +60,11 @@ impl Resource {
             Self::K64 => noise(64 << 10),
             Self::M1 => noise(1 << 20),
             Self::Upload => format!("{UPLOAD}\n").into(),
+            Self::Demonstrated(length) => {
+                const LINE: &[u8; 64] =
+                    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-\n";
+                LINE.iter().copied().cycle().take(length).collect()
+            }
         }
     }
 }
@@ -122,7 +137,7 @@ impl Fixtures {
     }
 
     pub fn body(&self, resource: Resource) -> PathBuf {
-        self.bodies().join(resource.name())
+        self.bodies().join(&*resource.name())
     }
 
     /// A new directory for the files of one server.

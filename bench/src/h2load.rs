@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::{Read, Seek},
-    net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     process::{Child, Command, Stdio},
     str::FromStr,
@@ -13,6 +12,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::{
+    client::Target,
     cores::{Cores, pinned_load},
     fixtures::{Fixtures, Resource},
     generator::{self, Generator},
@@ -39,20 +39,19 @@ pub struct H2load {
     stdout: File,
     stderr: File,
     load: Requests,
-    terms: Terms,
+    target: Target,
 }
 
 impl H2load {
     /// Starts h2load, stopped before its first step.
     pub fn start(
         load: Requests,
-        addr: SocketAddr,
-        terms: Terms,
+        target: Target,
         fixtures: &Fixtures,
         cores: Cores,
     ) -> anyhow::Result<Self> {
         let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
-        let child = command(load, addr, terms, fixtures, cores)
+        let child = command(load, &target, fixtures, cores)
             .stdin(Stdio::null())
             .stdout(stdout.try_clone()?)
             .stderr(stderr.try_clone()?)
@@ -66,7 +65,7 @@ impl H2load {
             stdout,
             stderr,
             load,
-            terms,
+            target,
         };
         generator::wait_until_stopped(h2load.process()).context("h2load")?;
         Ok(h2load)
@@ -90,10 +89,9 @@ impl H2load {
         let report: Report = text
             .parse()
             .with_context(|| format!("h2load printed:\n{text}"))?;
-        let Requests {
-            requests, resource, ..
-        } = self.load;
-        report.verify(requests.into(), resource.body().len() as u64, self.terms)?;
+        let resource = self.target.resource(self.load.resource);
+        let length = resource.body().len() as u64;
+        report.verify(self.load.requests.into(), length, self.target.terms)?;
         Ok(report.rate)
     }
 }
@@ -127,13 +125,8 @@ fn all(file: &mut File) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn command(
-    load: Requests,
-    addr: SocketAddr,
-    terms: Terms,
-    fixtures: &Fixtures,
-    cores: Cores,
-) -> Command {
+fn command(load: Requests, target: &Target, fixtures: &Fixtures, cores: Cores) -> Command {
+    let terms = target.terms;
     let groups: Vec<_> = terms.groups().iter().map(|group| group.name()).collect();
     let mut command = pinned_load(cores.client, "sh");
     command
@@ -160,7 +153,8 @@ fn command(
     if terms.http == Http::Http1 {
         command.arg("--h1");
     }
-    command.arg(format!("https://{addr}/{}", load.resource.name()));
+    let path = target.resource(load.resource).name();
+    command.arg(format!("https://{}/{path}", target.addr));
     command
 }
 

@@ -11,8 +11,9 @@ use crate::{
     contenders::Contender,
     generator::{self, Generator},
     h2load::H2load,
+    server::Server,
     servers::{self, Running},
-    shapes::{Load, Requests, Shape},
+    shapes::{Load, Requests, Service, Shape},
     site::Site,
     statistics::quantile,
 };
@@ -48,6 +49,8 @@ impl Subject<'_> {
                 .fixtures
                 .credentials(self.shape.key_type)
                 .certificate,
+            demonstration: matches!(self.contender.server, Server::Command { .. })
+                && self.shape.service == Service::Own,
         }
     }
 
@@ -171,8 +174,8 @@ impl Subject<'_> {
 
     /// Starts h2load, stopped.
     fn h2load(&self, load: Requests, running: &Running) -> anyhow::Result<H2load> {
-        let Target { addr, terms, .. } = self.target(running);
-        H2load::start(load, addr, terms, &self.site.fixtures, self.site.cores)
+        let target = self.target(running);
+        H2load::start(load, target, &self.site.fixtures, self.site.cores)
     }
 
     fn client(&self, task: Task, running: &Running) -> anyhow::Result<Client> {

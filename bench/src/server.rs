@@ -14,7 +14,7 @@ pub enum Server {
     Corelane(Backend),
     /// corelane on its own HTTP/2 engine instead of crate h2.
     CorelaneHttp2(Backend),
-    /// corelane's command on rustls, which serves the bodies as files.
+    /// corelane's command on rustls. Of its own it answers `/bytes/N`.
     Command {
         access_log: bool,
     },

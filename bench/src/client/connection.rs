@@ -22,6 +22,7 @@ const EARLY: Duration = Duration::from_millis(50);
 
 pub struct Connection {
     requests: Requests,
+    target: Target,
     pub negotiated: Negotiated,
     pub resumed: bool,
 }
@@ -56,6 +57,7 @@ impl Connection {
         };
         Ok(Self {
             requests,
+            target: target.clone(),
             negotiated,
             resumed,
         })
@@ -63,6 +65,7 @@ impl Connection {
 
     /// Sends a request and compares every byte of the response.
     pub async fn ask(&self, resource: Resource) -> anyhow::Result<()> {
+        let resource = self.target.resource(resource);
         match &self.requests {
             Requests::Http1(http1) => ask_http1(&mut *http1.lock().await, resource).await,
             Requests::Http2(http2) => http2.ask(resource, EARLY).await,

@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::terms::{Group, KeyExchange, KeyType, Negotiated, Terms};
+use crate::{
+    fixtures::Resource,
+    terms::{Group, KeyExchange, KeyType, Negotiated, Terms},
+};
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Target {
@@ -21,6 +24,19 @@ pub struct Target {
     pub terms: Terms,
     /// The certificate that the server must present.
     pub certificate: PathBuf,
+    /// Whether it is the demonstration of corelane's command, which has no files.
+    pub demonstration: bool,
+}
+
+impl Target {
+    /// The resource that takes this one's place at the server.
+    pub fn resource(&self, resource: Resource) -> Resource {
+        if self.demonstration {
+            resource.demonstrated()
+        } else {
+            resource
+        }
+    }
 }
 
 impl Target {

@@ -120,6 +120,7 @@ impl Lane<'_> {
             addr: running.addr,
             terms: self.contender.terms(&TINY),
             certificate: self.site.fixtures.credentials(TINY.key_type).certificate,
+            demonstration: false,
         }
     }
 

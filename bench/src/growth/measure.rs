@@ -177,8 +177,12 @@ pub fn routes(bench: &Bench, n: u32) -> anyhow::Result<Vec<f64>> {
             format!("{}={}", prefix(index), bodies.display()),
         ]
     };
-    let engine = ["--http2-engine".into(), bench.engine.name().into()];
-    let arguments: Vec<_> = engine.into_iter().chain((0..n).flat_map(route)).collect();
+    let others = [
+        "--demo".into(),
+        "--http2-engine".into(),
+        bench.engine.name().into(),
+    ];
+    let arguments: Vec<_> = others.into_iter().chain((0..n).flat_map(route)).collect();
     let mut subject = bench.start(Server::Command { access_log: false }, &arguments)?;
     let start = subject.cpu_milliseconds()?;
     let memory = subject.memory()? as f64 / 1024.0;
@@ -230,6 +234,7 @@ impl Subject<'_> {
             addr: self.running.addr,
             terms: self.contender.terms(&TINY),
             certificate: self.certificate.clone(),
+            demonstration: matches!(self.contender.server, Server::Command { .. }),
         }
     }
 

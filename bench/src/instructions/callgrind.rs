@@ -103,6 +103,7 @@ impl Server {
                     http,
                 },
                 certificate: credentials.certificate,
+                demonstration: false,
             },
         };
         server.wait_until_idle()?;

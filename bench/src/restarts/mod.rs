@@ -137,6 +137,7 @@ fn measure(
                 http: Http::Http2,
             },
             certificate: site.fixtures.credentials(KeyType::P256).certificate,
+            demonstration: false,
         },
         task: Task::Restarts(Load {
             connections: args.connections,

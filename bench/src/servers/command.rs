@@ -1,4 +1,4 @@
-//! corelane's command: files with `--root`, or a proxy with `--upstream`.
+//! corelane's command: its demonstration, files with `--root`, or a proxy with `--upstream`.
 
 use std::process::Command;
 
@@ -26,7 +26,11 @@ pub fn command(launch: &Launch, backend: Backend, access_log: bool) -> anyhow::R
             command.arg("--upstream");
             command.arg(format!("http://{}", launch.upstream()?));
         }
-        Service::Own | Service::Files => {
+        // The demonstration answers from memory.
+        Service::Own => {
+            command.args(["--http1", "on"]);
+        }
+        Service::Files => {
             command.arg("--root").arg(launch.site.fixtures.bodies());
         }
     }
