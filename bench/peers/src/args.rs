@@ -40,6 +40,9 @@ pub struct Args {
     /// Further certificates of corelane, each in a file (PEM), all with the key of --key.
     #[arg(long)]
     pub identities: Option<PathBuf>,
+    /// How long handshakes with corelane may take, in seconds.
+    #[arg(long)]
+    pub handshake_timeout: Option<u64>,
 }
 
 impl Args {

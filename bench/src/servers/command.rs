@@ -15,7 +15,8 @@ pub fn command(launch: &Launch, backend: Backend, access_log: bool) -> anyhow::R
         .arg("--key")
         .arg(&launch.credentials.key)
         .args(["--tls", backend.name()])
-        .args(["--driver", launch.site.builds.driver.name()]);
+        .args(["--driver", launch.site.builds.driver.name()])
+        .args(launch.handshake_timeout());
     if access_log {
         command
             .arg("--access-log")

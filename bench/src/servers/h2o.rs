@@ -13,6 +13,7 @@ pub fn command(launch: &Launch) -> anyhow::Result<Command> {
         true => {
             "# It would stop accepting at 1,024.
 max-connections: 4096
+handshake-timeout: 60
 http2-idle-timeout: 86400"
         }
         false => "",

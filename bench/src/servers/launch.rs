@@ -42,6 +42,15 @@ impl Launch<'_> {
         self.upstream.context("a proxy has an upstream")
     }
 
+    /// The option of corelane's servers, if limits are lifted: between two turns of a client lie
+    /// those of all others.
+    pub fn handshake_timeout(&self) -> &'static [&'static str] {
+        match self.site.limits_lifted {
+            true => &["--handshake-timeout", "60"],
+            false => &[],
+        }
+    }
+
     /// Writes a configuration file.
     pub fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
         let path = self.scratch.join(name);

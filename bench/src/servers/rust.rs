@@ -14,7 +14,8 @@ pub fn corelane(launch: &Launch, backend: Backend, engine: Http2Engine) -> anyho
     let mut command = peer(launch, "corelane", backend);
     command
         .args(["--driver", launch.site.builds.driver.name()])
-        .args(["--http2-engine", engine.name()]);
+        .args(["--http2-engine", engine.name()])
+        .args(launch.handshake_timeout());
     if (backend, launch.group) == (Backend::Openssl, Group::Tls12) {
         // corelane leaves the highest version to the system's policy.
         launch.disable_tls13(&mut command)?;

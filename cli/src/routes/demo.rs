@@ -46,12 +46,11 @@ impl Demo {
         if let Some(response) = self.status.respond(&request) {
             return response;
         }
-        let path = request.uri().path().to_owned();
-        match path.as_str() {
+        match request.uri().path() {
             "/" => text(StatusCode::OK, page(request.body().connection())),
             "/echo" => echo(request),
             "/drain" => drain(request.into_body()).await,
-            _ => match path.strip_prefix("/bytes/").map(str::parse) {
+            path => match path.strip_prefix("/bytes/").map(str::parse) {
                 Some(Ok(length)) if length <= MAX_BYTES => {
                     Response::new(ResponseBody::new(Repeated { left: length }))
                 }
@@ -59,7 +58,7 @@ impl Demo {
                     StatusCode::BAD_REQUEST,
                     format!("/bytes/N needs a number of bytes, {MAX_BYTES} at most\n"),
                 ),
-                None => match self.health.response(&path) {
+                None => match self.health.response(path) {
                     Some((status, words)) => text(status, words.into_owned()),
                     None => text(
                         StatusCode::NOT_FOUND,

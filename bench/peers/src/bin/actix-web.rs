@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::{future::poll_fn, pin::pin, sync::Arc};
+use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
 use actix_web::{
     App, HttpResponse, HttpServer,
@@ -16,6 +16,9 @@ use futures_core::Stream;
 
 /// As on all servers.
 const WINDOW: u32 = 1 << 20;
+
+/// Longer than a client is stopped while other servers have their turns. The defaults are 3 and 5 s.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
@@ -34,6 +37,9 @@ fn main() -> anyhow::Result<()> {
         .tcp_nodelay(true)
         .h2_initial_window_size(WINDOW)
         .h2_initial_connection_window_size(WINDOW)
+        .tls_handshake_timeout(PATIENCE)
+        .client_request_timeout(PATIENCE)
+        .keep_alive(PATIENCE)
         // A signal ends the process at once, as it ends the others.
         .disable_signals();
     // One listener for all workers: actix-web has a thread that accepts for them.

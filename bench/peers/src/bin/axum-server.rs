@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
 use axum::{
     Router,
     body::Body,
@@ -14,6 +16,9 @@ use axum_server::{
 use bench_peers::{Args, Backend, Bodies, octets, on_each_worker, received, rustls_config};
 use clap::Parser;
 
+/// Longer than a client is stopped while other servers have their turns. The default is 10 s.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     anyhow::ensure!(
@@ -22,6 +27,7 @@ fn main() -> anyhow::Result<()> {
     );
     let bodies = Bodies::read(&args.bodies)?;
     let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(rustls_config(&args)?))
+        .handshake_timeout(PATIENCE)
         .acceptor(NoDelayAcceptor);
     on_each_worker(&args, move |listener| {
         let acceptor = acceptor.clone();

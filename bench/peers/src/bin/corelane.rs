@@ -2,13 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use bench_peers::{Args, Backend, Bodies, answer, native_tls_acceptor, rustls_config};
 use bytes::Bytes;
 use clap::Parser;
 use corelane::{
-    Driver, Http2Engine, ProtocolName, Server, service_fn,
+    Driver, Http2Engine, Limits, ProtocolName, Server, service_fn,
     tls::{
         Identity, NativeTlsAcceptor, OpensslAcceptor, RustlsAcceptor, ServerNameAcceptor,
         TlsAcceptor, TlsConfig,
@@ -47,7 +47,12 @@ fn main() -> anyhow::Result<()> {
         "corelane" => Http2Engine::Corelane,
         other => anyhow::bail!("unknown engine {other:?}: use h2 or corelane"),
     };
+    let mut limits = Limits::default();
+    if let Some(seconds) = args.handshake_timeout {
+        limits.handshake = Duration::from_secs(seconds);
+    }
     let handle = Server::builder(acceptor)
+        .limits(limits)
         .http2_engine(engine)
         .listen(args.listen)
         .workers(args.workers.get())
