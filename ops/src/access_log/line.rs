@@ -1,19 +1,25 @@
 //! Formats a record as a line. Clients choose much of it: none of their bytes can end the line, end a
 //! quoted field or move a terminal's cursor.
 
-use std::{fmt::Write, time::SystemTime};
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    fmt::Write,
+    time::{Duration, SystemTime},
+};
 
 use http::HeaderValue;
 use serde::Serialize;
 
-use super::{format::AccessLogFormat, log::Format, record::Entry};
+use super::{format::AccessLogFormat, record::Entry};
+use crate::log_writer::Line;
 
 /// nginx's status for a client that closed the connection or stream before its response was complete.
-const CLIENT_CLOSED_REQUEST: u16 = 499;
+const CLIENT_CLOSED_REQUEST: &str = "499";
 
-impl Format for Entry {
-    fn append(&self, lines: &mut String, format: AccessLogFormat) {
-        match format {
+impl Line for Entry {
+    fn append(&self, lines: &mut String) {
+        match self.format {
             AccessLogFormat::Combined => combined(lines, self),
             AccessLogFormat::Json => json(lines, self),
         }
@@ -24,8 +30,8 @@ impl Format for Entry {
 /// `$remote_addr - - [$time_local] "$request" $status $body_bytes_sent "$http_referer"
 /// "$http_user_agent"`, in UTC.
 fn combined(line: &mut String, entry: &Entry) {
-    let status = match (entry.status, entry.complete) {
-        (Some(status), true) => status.as_u16(),
+    let status = match &entry.status {
+        Some(status) if entry.complete => status.as_str(),
         _ => CLIENT_CLOSED_REQUEST,
     };
     // Writing to a String cannot fail.
@@ -51,22 +57,44 @@ fn combined(line: &mut String, entry: &Entry) {
 
 /// Appends `25/Nov/2026:18:28:35 +0000`.
 fn common_time(line: &mut String, time: SystemTime) {
+    thread_local! {
+        /// The last second, since the epoch, and its text.
+        static LAST: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+    }
+    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
+    let second = since_epoch.map_or(0, |it| it.as_secs());
+    LAST.with_borrow_mut(|(last, text)| {
+        if *last != second || text.is_empty() {
+            *last = second;
+            text.clear();
+            second_of_common_time(text, second);
+        }
+        line.push_str(text);
+    });
+}
+
+fn second_of_common_time(text: &mut String, second: u64) {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
     let time = humantime::format_rfc3339_seconds(time).to_string();
     let part = |range| time.get(range).unwrap_or_default();
     let month = part(5..7).parse::<usize>().unwrap_or_default();
     let month = MONTHS.get(month.wrapping_sub(1)).unwrap_or(&"-");
     let (day, year, clock) = (part(8..10), part(0..4), part(11..19));
     // Writing to a String cannot fail.
-    let _ = write!(line, "{day}/{month}/{year}:{clock} +0000");
+    let _ = write!(text, "{day}/{month}/{year}:{clock} +0000");
 }
 
-fn target(entry: &Entry) -> String {
-    let path = entry.uri.path_and_query().map(ToString::to_string);
-    let authority = || entry.uri.authority().map(ToString::to_string);
-    path.or_else(authority).unwrap_or_else(|| "-".into())
+fn target(entry: &Entry) -> Cow<'_, str> {
+    match (entry.uri.path_and_query(), entry.uri.authority()) {
+        (Some(path), _) if path.as_str().starts_with(['/', '*']) => path.as_str().into(),
+        // With the slash that `http://host?query` leaves out.
+        (Some(path), _) => path.to_string().into(),
+        (None, Some(authority)) => authority.as_str().into(),
+        (None, None) => "-".into(),
+    }
 }
 
 fn quote(line: &mut String, value: Option<&HeaderValue>) {
@@ -80,12 +108,15 @@ fn quote(line: &mut String, value: Option<&HeaderValue>) {
 
 /// As nginx does: bytes that are not printable ASCII, `"` and `\` become `\xHH`.
 fn escape(line: &mut String, bytes: &[u8]) {
-    for &byte in bytes {
-        match byte {
-            b'"' | b'\\' | 0..=0x1f | 0x7f.. => {
-                let _ = write!(line, "\\x{byte:02X}");
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    for run in bytes.chunk_by(|one, next| is_plain(one) == is_plain(next)) {
+        match str::from_utf8(run) {
+            Ok(plain) if run.iter().all(is_plain) => line.push_str(plain),
+            _ => {
+                for byte in run {
+                    let _ = write!(line, "\\x{byte:02X}");
+                }
             }
-            _ => line.push(byte.into()),
         }
     }
 }
@@ -97,7 +128,7 @@ struct Json<'a> {
     proxy: Option<String>,
     method: &'a str,
     authority: Option<&'a str>,
-    path: String,
+    path: Cow<'a, str>,
     protocol: String,
     status: Option<u16>,
     bytes_sent: u64,
@@ -173,7 +204,19 @@ mod tests {
     fn time_is_in_common_log_format() {
         let time = humantime::parse_rfc3339("2026-11-05T18:28:35Z").unwrap();
         let mut line = String::new();
-        common_time(&mut line, time);
-        assert_eq!(line, "05/Nov/2026:18:28:35 +0000");
+        let second = Duration::from_secs(1);
+        for time in [
+            time,
+            time + second / 2,
+            time + second,
+            time,
+            SystemTime::UNIX_EPOCH - second,
+        ] {
+            common_time(&mut line, time);
+            line.push('\n');
+        }
+        let wanted = "05/Nov/2026:18:28:35 +0000\n05/Nov/2026:18:28:35 +0000\n05/Nov/2026:18:28:36 +0000\n\
+                      05/Nov/2026:18:28:35 +0000\n01/Jan/1970:00:00:00 +0000\n";
+        assert_eq!(line, wanted);
     }
 }

@@ -25,16 +25,11 @@ pub struct AccessLog {
     writer: LogWriter,
 }
 
-/// A record that becomes a line on the writing thread.
-pub(super) trait Format: Send {
-    fn append(&self, lines: &mut String, format: AccessLogFormat);
-}
-
 /// Takes the records of one worker.
 #[derive(Clone)]
 pub(super) struct Log {
     queue: LogQueue,
-    format: AccessLogFormat,
+    pub(super) format: AccessLogFormat,
 }
 
 impl AccessLog {
@@ -112,24 +107,11 @@ fn cannot_write(path: &Path, error: io::Error) -> Error {
 
 impl Log {
     /// Never waits.
-    pub(super) fn write(&self, record: impl Format + 'static) {
-        let format = self.format;
-        let line = Box::new(Formatted { record, format });
+    pub(super) fn write(&self, line: Box<dyn Line>) {
         if let Err(dropped) = self.queue.write(line)
             && dropped.first
         {
             tracing::warn!("the access log falls behind: dropping records");
         }
-    }
-}
-
-struct Formatted<R> {
-    record: R,
-    format: AccessLogFormat,
-}
-
-impl<R: Format> Line for Formatted<R> {
-    fn append(&self, lines: &mut String) {
-        self.record.append(lines, self.format);
     }
 }

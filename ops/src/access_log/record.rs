@@ -18,11 +18,12 @@ use http::{
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::log::Log;
+use super::{format::AccessLogFormat, log::Log};
 
 /// The logged facts about a request.
 #[derive(Debug)]
 pub(super) struct Entry {
+    pub(super) format: AccessLogFormat,
     /// When the response ended.
     pub(super) time: SystemTime,
     pub(super) duration: Duration,
@@ -45,7 +46,8 @@ pub(super) struct Entry {
 pub(super) struct Record {
     log: Rc<Log>,
     started: Instant,
-    entry: Option<Entry>,
+    /// On the heap, where the log needs it: records move with their responses.
+    entry: Option<Box<Entry>>,
     rejection: Rejection,
 }
 
@@ -53,6 +55,7 @@ impl Record {
     pub(super) fn start(log: &Rc<Log>, request: &Request<Body>) -> Self {
         let header = |name: HeaderName| HeaderMap::get(request.headers(), name).cloned();
         let entry = Entry {
+            format: log.format,
             time: SystemTime::UNIX_EPOCH,
             duration: Duration::ZERO,
             connection: Arc::clone(request.body().connection()),
@@ -68,7 +71,7 @@ impl Record {
         Self {
             log: Rc::clone(log),
             started: Instant::now(),
-            entry: Some(entry),
+            entry: Some(Box::new(entry)),
             rejection: request.body().rejection(),
         }
     }
