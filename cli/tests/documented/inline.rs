@@ -9,7 +9,6 @@ use super::{
 
 /// First words of options of other programs.
 const OF_OTHERS: &[(&str, &str)] = &[
-    ("--all-features", "cargo"),
     ("--features", "cargo"),
     ("--no-default-features", "cargo"),
     ("--workspace", "cargo"),
