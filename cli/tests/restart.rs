@@ -160,14 +160,17 @@ fn a_second_server_needs_takeover() {
     let mut second = command(&[&args[..], &["--takeover"]].concat());
     let log = dir.directory.join("log");
     second.stderr(fs::File::create(&log).expect("a file"));
-    let second = Corelane::start_by(second);
+    let mut second = Corelane::start_by(second);
+    first.signal("-TERM");
+    assert!(first.wait().success());
+    assert_eq!(asked(second.addr(), "/"), StatusCode::OK);
+    // At its end the whole log is written.
+    second.signal("-TERM");
+    assert!(second.wait().success());
     let kernel = fs::read_to_string("/proc/sys/net/ipv4/tcp_migrate_req").unwrap_or_default();
     let advice = "sysctl net.ipv4.tcp_migrate_req=1";
     let message = fs::read_to_string(log).expect("a log");
     assert_eq!(message.contains(advice), kernel.trim() == "0", "{message}");
-    first.signal("-TERM");
-    assert!(first.wait().success());
-    assert_eq!(asked(second.addr(), "/"), StatusCode::OK);
 }
 
 #[test]

@@ -93,9 +93,7 @@ fn too_little_locked_memory_for_some_rings_is_warned_of() {
     let log = tempfile::NamedTempFile::new().expect("a file");
     let mut start = with_locked_memory(ONE_RING, &program, &server);
     start.stderr(log.reopen().expect("a file"));
-    let server = Corelane::start_by(start);
-    let text = fs::read_to_string(log.path()).expect("text");
-    assert!(text.contains(WARNING), "{text}");
+    let mut server = Corelane::start_by(start);
     let mut drivers = ["0", "1"].map(|index| {
         let line = server.printed(&format!("  {index}: "));
         line.split([' ', ',']).next().map(str::to_owned)
@@ -103,4 +101,9 @@ fn too_little_locked_memory_for_some_rings_is_warned_of() {
     drivers.sort();
     let expected = ["epoll", "io_uring"].map(|driver| Some(driver.to_owned()));
     assert_eq!(drivers, expected);
+    // At its end the whole log is written.
+    server.signal("-TERM");
+    assert!(server.wait().success());
+    let text = fs::read_to_string(log.path()).expect("text");
+    assert!(text.contains(WARNING), "{text}");
 }
