@@ -37,9 +37,7 @@ impl Target {
             resource
         }
     }
-}
 
-impl Target {
     /// A client configuration that offers these terms and nothing else. Clones share the sessions that
     /// it stores in memory, unless `resumption` is set again.
     pub fn tls(&self) -> anyhow::Result<ClientConfig> {
